@@ -1,0 +1,37 @@
+"""Contextual Modulation Meta Learning (CMML, CIKM 2021) for cold-start recommendation.
+
+Importing the package settles the Keras generation and nothing else; the public names below load
+their modules at first use, so that the data layer works without starting TensorFlow.
+"""
+
+import importlib
+from typing import Any
+
+from cmml_tf.keras_generation import require_legacy_keras
+
+require_legacy_keras()
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "CMML": "cmml_tf.models.cmml",
+    "Episode": "cmml_tf.types",
+    "EpisodeConfig": "cmml_tf.config",
+    "ModelConfig": "cmml_tf.config",
+    "TrainingConfig": "cmml_tf.config",
+    "build_model": "cmml_tf.models.build",
+    "export_model": "cmml_tf.serving.export",
+    "model_preset": "cmml_tf.models.presets",
+}
+
+__all__ = ["__version__", *sorted(_PUBLIC)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'cmml_tf' has no attribute {name!r}")
+    return getattr(importlib.import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})

