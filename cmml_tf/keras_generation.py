@@ -23,7 +23,9 @@ def require_legacy_keras() -> None:
     """
     value = os.environ.get(_VARIABLE)
     if value is not None and value not in ("1", "true", "True"):
-        raise ImportError(f"{_VARIABLE} must be 1 or unset. Received: {_VARIABLE}={value}. {_REMEDY}")
+        raise ImportError(
+            f"{_VARIABLE} must be 1 or unset. Received: {_VARIABLE}={value}. {_REMEDY}"
+        )
     loader = getattr(sys.modules.get("tensorflow"), "__dict__", {}).get("keras")
     if getattr(loader, "__dict__", {}).get("_tfll_keras_version") == "keras_3":
         raise ImportError(f"Keras 3 is already loaded as `tf.keras`. {_REMEDY}")

@@ -1,0 +1,291 @@
+"""Every setting of the library: one frozen dataclass per thing, validated on construction.
+
+The command lines map onto these classes; a field's comment below it is its help text. This module
+imports no TensorFlow.
+"""
+
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, get_args
+
+Encoder = Literal["gru", "mean", "max", "none"]
+Hybrid = Literal["dot", "mlp", "none"]
+Modulation = Literal["film", "sigmoid", "linear", "soft", "none"]
+
+
+def _require(condition: bool, config: Any, name: str, accepted: str) -> None:
+    if not condition:
+        value = getattr(config, name)
+        raise ValueError(f"`{name}` must be {accepted}. Received: {name}={value!r}.")
+
+
+def _require_choice(config: Any, name: str, choices: Any) -> None:
+    options = get_args(choices)
+    _require(getattr(config, name) in options, config, name, f"one of {', '.join(options)}")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What the network is (paper section 3). The defaults are CMML-FiLM for MovieLens-20M."""
+
+    encoder: Encoder = "gru"
+    """Context encoder: `gru` (SE, equation 7), `mean` or `max` pooling (PE, equation 6), or `none`."""
+    encoder_units: int = 256
+    """Hidden units of the encoder: the GRU's state, or the width of the pooling MLP."""
+    positives_only: bool = False
+    """The encoder reads positive support pairs only (the paper's "Non-negative")."""
+    hybrid: Hybrid = "dot"
+    """How the task context meets a query pair (equation 8): `dot`, `mlp` or `none`."""
+    modulation: Modulation = "film"
+    """`film` (equation 11), `sigmoid` (10), `linear` (9), `soft` modularisation (12, 13) or `none`."""
+    hyper_units: int = 64
+    """Hidden units h of the hyper-network or route network."""
+    backbone_units: tuple[int, ...] = (64, 64, 64)
+    """Hidden units of the backbone, layer by layer (with `soft`: of each module)."""
+    modules: int = 4
+    """Modules m of a soft-modularised layer."""
+    bias_initial_value: float = 0.1
+    """First value of the biases of backbone and hyper-network (`film` and `sigmoid` only)."""
+
+    def __post_init__(self) -> None:
+        _require_choice(self, "encoder", Encoder)
+        _require_choice(self, "hybrid", Hybrid)
+        _require_choice(self, "modulation", Modulation)
+        for name in ("encoder_units", "hyper_units", "modules"):
+            _require(getattr(self, name) >= 1, self, name, "a positive integer")
+        object.__setattr__(self, "backbone_units", tuple(self.backbone_units))
+        _require(
+            len(self.backbone_units) > 0 and all(units >= 1 for units in self.backbone_units),
+            self,
+            "backbone_units",
+            "one or more positive integers",
+        )
+        if (self.encoder == "none") != (self.modulation == "none"):
+            raise ValueError(
+                "`encoder` and `modulation` must be none together: a context without modulation, or "
+                "the reverse, computes nothing. "
+                f"Received: encoder={self.encoder!r}, modulation={self.modulation!r}."
+            )
+
+
+@dataclass(frozen=True)
+class EpisodeConfig:
+    """How tasks are sampled (paper section 2; support and query sizes of section 4)."""
+
+    support_positives: int = 64
+    """Positive support pairs of a task."""
+    support_negatives: int = 128
+    """Negative support pairs: the user of a positive with another item of the scenario."""
+    query_positives: int = 128
+    """Positive query pairs of a task; each is compared with one negative of the same user."""
+    tasks_per_step: int = 8
+    """Tasks B of one training step (the authors take one)."""
+
+    def __post_init__(self) -> None:
+        for name in ("support_positives", "query_positives", "tasks_per_step"):
+            _require(getattr(self, name) >= 1, self, name, "a positive integer")
+        _require(self.support_negatives >= 0, self, "support_negatives", "zero or more")
+
+    @property
+    def support_size(self) -> int:
+        """S, the support pairs of a task."""
+        return self.support_positives + self.support_negatives
+
+    @property
+    def query_size(self) -> int:
+        """Q, the query pairs of a training task, positives and negatives."""
+        return 2 * self.query_positives
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Optimiser, schedule and stopping rule (algorithm 1).
+
+    The defaults take 8 tasks a step at a learning rate of 1e-3; the paper's values are the preset
+    `paper` of `TRAINING_PRESETS`.
+    """
+
+    learning_rate: float = 1e-3
+    """First learning rate of Adam."""
+    weight_decay: float = 1e-5
+    """L2 factor added to the gradient (as PyTorch's Adam does; not AdamW)."""
+    gradient_clip: float | None = None
+    """Gradient values are clipped to [-c, c]; none: not clipped."""
+    steps_per_epoch: int = 100
+    """Training steps between two looks at the validation scenarios."""
+    max_epochs: int = 20
+    """Epochs at the most."""
+    early_stopping_patience: int = 6
+    """Epochs without a better validation Recall@20 before training stops."""
+    plateau_patience: int = 2
+    """Epochs without a better validation Recall@20 before the learning rate falls."""
+    plateau_factor: float = 0.2
+    """What the learning rate is multiplied with on a plateau."""
+    min_learning_rate: float = 1e-6
+    """The learning rate never falls below this."""
+    train_embeddings: bool = False
+    """Train the user and item embeddings too (the paper freezes them)."""
+
+    def __post_init__(self) -> None:
+        for name in ("learning_rate", "min_learning_rate"):
+            _require(getattr(self, name) > 0, self, name, "a positive number")
+        for name in ("steps_per_epoch", "max_epochs"):
+            _require(getattr(self, name) >= 1, self, name, "a positive integer")
+        for name in ("early_stopping_patience", "plateau_patience"):
+            _require(getattr(self, name) >= 1, self, name, "a positive integer")
+        _require(self.weight_decay >= 0, self, "weight_decay", "zero or more")
+        _require(0 < self.plateau_factor < 1, self, "plateau_factor", "between 0 and 1")
+        _require(
+            self.gradient_clip is None or self.gradient_clip > 0,
+            self,
+            "gradient_clip",
+            "a positive number or none",
+        )
+
+
+TRAINING_PRESETS: dict[str, TrainingConfig] = {
+    "default": TrainingConfig(),
+    # Section 4 and the authors' scripts: together with EpisodeConfig(tasks_per_step=1).
+    "paper": TrainingConfig(learning_rate=1e-4, steps_per_epoch=500, max_epochs=20),
+}
+
+
+@dataclass(frozen=True)
+class ScenarioConfig:
+    """What a scenario is, and which ones are large enough to learn from."""
+
+    definition: str = "genre-combination"
+    """`genre`, `genre-combination`, `genre-decade`, `tag`, or `column:NAME` of the catalogue or table."""
+    min_value: float | None = None
+    """Interactions below this value are not positives; none: every rating is one, as in the paper."""
+    min_items: int = 20
+    """Items of a scenario at the least."""
+    max_items: int = 1000
+    """Items of a scenario at the most."""
+    min_interactions: int = 300
+    """Interactions of a scenario at the least."""
+
+    def __post_init__(self) -> None:
+        named = ("genre", "genre-combination", "genre-decade", "tag")
+        column = self.definition.removeprefix("column:")
+        _require(
+            self.definition in named or (self.definition.startswith("column:") and column != ""),
+            self,
+            "definition",
+            f"one of {', '.join(named)} or column:NAME",
+        )
+        _require(
+            self.min_items >= 2, self, "min_items", "at least 2 (a negative needs another item)"
+        )
+        _require(self.max_items >= self.min_items, self, "max_items", "at least min_items")
+        _require(self.min_interactions >= 4, self, "min_interactions", "at least 4")
+
+
+@dataclass(frozen=True)
+class SplitConfig:
+    """Who is trained on, who is asked (SPEC of the protocol: README, "How it is evaluated")."""
+
+    meta_test_fraction: float = 0.25
+    """Share of the scenarios kept for the final evaluation."""
+    validation_fraction: float = 0.1
+    """Share of the remaining scenarios kept for early stopping and the learning rate."""
+    evaluation_user_fraction: float = 0.5
+    """Share of the users who are only ever asked: none of their pairs reaches training."""
+    background_fraction: float = 0.5
+    """Share of a scenario's users whose pairs only fit the pre-trained embeddings."""
+    max_support_pairs: int = 512
+    """Support pairs a held-out scenario has at the most."""
+
+    def __post_init__(self) -> None:
+        for name in ("meta_test_fraction", "evaluation_user_fraction"):
+            _require(0 < getattr(self, name) < 1, self, name, "between 0 and 1")
+        for name in ("validation_fraction", "background_fraction"):
+            _require(0 <= getattr(self, name) < 1, self, name, "at least 0 and below 1")
+        _require(self.max_support_pairs >= 1, self, "max_support_pairs", "a positive integer")
+
+
+@dataclass(frozen=True)
+class EmbeddingConfig:
+    """The pre-trained user and item embeddings (paper section 3.1)."""
+
+    dimension: int = 64
+    """Size of a user and of an item embedding (MovieLens 64, Taobao 128)."""
+    user_file: str | None = None
+    """A .npy file of user embeddings, row by row as the vocabulary; none: matrix factorisation."""
+    item_file: str | None = None
+    """A .npy file of item embeddings."""
+    regularization: float = 5.0
+    """L2 factor of the matrix factorisation."""
+    alpha: float = 10.0
+    """Confidence of an observed pair in implicit-feedback ALS (Hu, Koren, Volinsky 2008)."""
+    iterations: int = 15
+    """ALS sweeps."""
+    root_mean_square: float = 0.25
+    """Users and items are each scaled to this root mean square per element."""
+
+    def __post_init__(self) -> None:
+        for name in ("dimension", "iterations"):
+            _require(getattr(self, name) >= 1, self, name, "a positive integer")
+        for name in ("alpha", "root_mean_square"):
+            _require(getattr(self, name) > 0, self, name, "a positive number")
+        _require(self.regularization >= 0, self, "regularization", "zero or more")
+        if (self.user_file is None) != (self.item_file is None):
+            raise ValueError(
+                "`user_file` and `item_file` must be given together. "
+                f"Received: user_file={self.user_file!r}, item_file={self.item_file!r}."
+            )
+
+
+@dataclass(frozen=True)
+class ScenarioRunConfig:
+    """One run of `pipelines/train_scenario.py`, from raw data to an exported model."""
+
+    data: str = "movielens-small"
+    """`movielens-small`, a GroupLens name to download (ml-100k, ml-1m, ...), or a folder or table file."""
+    preset: str = "cmml-film"
+    """A row of the paper's tables by name: `--help` of the pipeline lists them."""
+    seed: int = 0
+    """Fixes data split, sampling and initial weights."""
+    run_dir: str | None = None
+    """Folder of this run; none: runs/<preset>-<data>-<seed>. An unfinished run there is resumed."""
+    export_dir: str = "export"
+    """Model base path: a new version folder appears in it."""
+    max_minutes: float | None = None
+    """Training stops after this many minutes; evaluation and export still happen."""
+    quick: bool = False
+    """A smoke run of about a minute: few steps, small encoder."""
+    scenario: ScenarioConfig = field(default_factory=ScenarioConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    embedding: EmbeddingConfig = field(default_factory=EmbeddingConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    episode: EpisodeConfig = field(default_factory=EpisodeConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def __post_init__(self) -> None:
+        _require(self.seed >= 0, self, "seed", "zero or a positive integer")
+        _require(
+            self.max_minutes is None or self.max_minutes > 0,
+            self,
+            "max_minutes",
+            "a positive number or none",
+        )
+
+
+def override(config: Any, changes: dict[str, Any]) -> Any:
+    """A copy of a (nested) dataclass with the fields of a (nested) dictionary replaced.
+
+    Raises:
+      ValueError: A key names no field, or a value does not pass the class's validation.
+    """
+    names = {f.name for f in fields(config)}
+    values = {}
+    for name, value in changes.items():
+        if name not in names:
+            raise ValueError(
+                f"`{name}` is not an option of {type(config).__name__}. "
+                f"Accepted: {', '.join(sorted(names))}."
+            )
+        current = getattr(config, name)
+        values[name] = (
+            override(current, value) if hasattr(current, "__dataclass_fields__") else value
+        )
+    return replace(config, **values)
