@@ -1,4 +1,4 @@
-"""What every source is turned into: scenarios of (user row, item row) pairs, split for meta-learning."""
+"""What every source becomes: scenarios of (user row, item row) pairs, split for meta-learning."""
 
 import hashlib
 from dataclasses import dataclass
@@ -29,7 +29,8 @@ class HeldOutScenario:
 
     Attributes:
       name: Its name, unique in the data set.
-      support_users, support_items: int32 [N], the pairs a context may be made of, in sampling order.
+      support_users, support_items: int32 [N], the pairs a context may be made of, in sampling
+        order.
       evaluation_users, evaluation_items: int32 [E], the pairs that a ranking should find.
       candidates: int32 [I], sorted rows of all items of the scenario: what is ranked.
     """
