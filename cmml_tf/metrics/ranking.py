@@ -1,0 +1,105 @@
+"""Recall, NDCG and MRR of ranked candidates, row by row (paper section 4, implicit feedback).
+
+Equal scores share their positions, see `tie_groups`. NumPy only; a row is one (scenario, user).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cmml_tf.metrics.inputs import as_mask, as_matrix, check_cutoffs
+from cmml_tf.metrics.tie_groups import cumulative_discount, expected_discount, sort_in_tie_groups
+
+CUTOFFS = (1, 3, 5, 10, 20, 50, 100)
+
+
+def ranking_metrics(
+    scores: np.ndarray,
+    relevant: np.ndarray,
+    ks: Sequence[int] = CUTOFFS,
+    valid: np.ndarray | None = None,
+) -> dict[str, np.ndarray]:
+    """Recall@k, NDCG@k and MRR of each row.
+
+    - Recall@k: relevant candidates among the first k, divided by ALL relevant candidates of the row
+      (as the paper does; other libraries divide by min(k, relevant)). Recall@1 of a user with four
+      relevant items is 0.25 at the most.
+    - NDCG@k: gain 1 for a relevant candidate, discount 1 / log2(1 + rank), divided by the value of
+      a ranking with all relevant candidates in front, cut at k as well.
+    - MRR: one over the rank of the first relevant candidate.
+
+    Each is the exact expectation over a uniformly random order of candidates with equal scores.
+    A row without a relevant candidate is undefined: NaN, not 0; average with `numpy.nanmean`.
+
+    Example:
+
+      >>> ranking_metrics(np.array([[3.0, 2.0, 1.0]]), np.array([[False, True, True]]), ks=[2])
+      {'recall@2': array([0.5]), 'ndcg@2': array([0.38685281]), 'mrr': array([0.5])}
+
+    Args:
+      scores: float [R, C], higher is better; infinite scores are allowed.
+      relevant: bool [R, C].
+      ks: Cut-offs; one beyond C takes all candidates.
+      valid: bool [R, C], which candidates there are (rows of different length are padded); None:
+        all. What lies outside is never read, neither its score nor its relevance.
+
+    Returns:
+      float64 [R] for each name: `recall@<k>` and `ndcg@<k>` for each of `ks`, and `mrr`.
+
+    Raises:
+      ValueError: Shapes or types do not fit, a cut-off is not positive, or a valid score is NaN.
+    """
+    scores = as_matrix("scores", scores)
+    relevant = as_mask("relevant", relevant, scores.shape)
+    if valid is not None:
+        valid = as_mask("valid", valid, scores.shape)
+        relevant = relevant & valid
+    check_cutoffs(ks)
+
+    groups = sort_in_tie_groups(scores, valid)
+    rows, candidates = scores.shape
+    # One entry a relevant candidate: its row and the group it lies in.
+    row, position = np.nonzero(np.take_along_axis(relevant, groups.order, axis=1))
+    start, end = groups.start[row, position], groups.end[row, position]
+    count = np.bincount(row, minlength=rows)
+    undefined = np.where(count > 0, 0.0, np.nan)
+    cumulative = cumulative_discount(candidates)
+
+    metrics = {}
+    for k in ks:
+        inside = np.clip(k - start, 0, end - start) / (end - start)
+        hits = np.bincount(row, inside, minlength=rows)
+        metrics[f"recall@{k}"] = undefined + hits / np.maximum(count, 1)
+    for k in ks:
+        gained = np.bincount(row, expected_discount(start, end, k, cumulative), minlength=rows)
+        ideal = cumulative[np.minimum(np.maximum(count, 1), k)]
+        metrics[f"ndcg@{k}"] = undefined + gained / ideal
+    metrics["mrr"] = np.full(rows, np.nan)
+    metrics["mrr"][count > 0] = _reciprocal_rank(row, start, end)
+    return metrics
+
+
+def _reciprocal_rank(row: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Expected 1 / rank of the first relevant candidate, for each distinct row.
+
+    Only the first group with a relevant candidate matters. With p relevant ones among its n places,
+    the first of them stands at place j with probability
+    p / (n - j) * prod_{i<j} (n - p - i) / (n - i).
+
+    Args:
+      row: int [P], the row of each relevant candidate, ascending; within a row, best first.
+      start: int [P], the first position of its group.
+      end: int [P], the position after its group.
+    """
+    _, first, row_of = np.unique(row, return_index=True, return_inverse=True)
+    in_first_group = start == start[first][row_of]
+    relevant = np.bincount(row_of[in_first_group], minlength=len(first))
+    places, rank = (end - start)[first], start[first] + 1
+    expectation = np.zeros(len(first))
+    none_yet = np.ones(len(first))
+    for j in range(int((places - relevant).max(initial=-1)) + 1):
+        chance = relevant / np.maximum(places - j, 1)
+        # A row is through, none_yet exactly 0, once all places but the relevant ones are passed.
+        expectation += none_yet * chance / (rank + j)
+        none_yet *= np.maximum(places - relevant - j, 0) / np.maximum(places - j, 1)
+    return expectation
