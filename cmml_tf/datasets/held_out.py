@@ -68,3 +68,8 @@ def halve_users(
         evaluation_items=items[~supporting].astype(np.int32),
         candidates=candidates.astype(np.int32),
     )
+
+
+def validation_size(scenarios: int, fraction: float) -> int:
+    """How many of the scenarios steer training: the rounded share, at least 1 unless it is 0."""
+    return max(1, round(scenarios * fraction)) if fraction > 0 else 0
