@@ -28,7 +28,7 @@ class ModelConfig:
     """What the network is (paper section 3). The defaults are CMML-FiLM for MovieLens-20M."""
 
     encoder: Encoder = "gru"
-    """Context encoder: `gru` (SE, equation 7), `mean` or `max` pooling (PE, equation 6), or `none`."""
+    """Context encoder: `gru` (SE, equation 7), `mean` or `max` (PE, equation 6), or `none`."""
     encoder_units: int = 256
     """Hidden units of the encoder: the GRU's state, or the width of the pooling MLP."""
     positives_only: bool = False
@@ -36,7 +36,7 @@ class ModelConfig:
     hybrid: Hybrid = "dot"
     """How the task context meets a query pair (equation 8): `dot`, `mlp` or `none`."""
     modulation: Modulation = "film"
-    """`film` (equation 11), `sigmoid` (10), `linear` (9), `soft` modularisation (12, 13) or `none`."""
+    """`film` (equation 11), `sigmoid` (10), `linear` (9), `soft` modules (12, 13) or `none`."""
     hyper_units: int = 64
     """Hidden units h of the hyper-network or route network."""
     backbone_units: tuple[int, ...] = (64, 64, 64)
@@ -61,8 +61,8 @@ class ModelConfig:
         )
         if (self.encoder == "none") != (self.modulation == "none"):
             raise ValueError(
-                "`encoder` and `modulation` must be none together: a context without modulation, or "
-                "the reverse, computes nothing. "
+                "`encoder` and `modulation` must be none together: one without the other computes "
+                "nothing. "
                 f"Received: encoder={self.encoder!r}, modulation={self.modulation!r}."
             )
 
@@ -154,9 +154,9 @@ class ScenarioConfig:
     """What a scenario is, and which ones are large enough to learn from."""
 
     definition: str = "genre-combination"
-    """`genre`, `genre-combination`, `genre-decade`, `tag`, or `column:NAME` of the catalogue or table."""
+    """`genre`, `genre-combination`, `genre-decade`, `tag`, or `column:NAME` of the data."""
     min_value: float | None = None
-    """Interactions below this value are not positives; none: every rating is one, as in the paper."""
+    """Interactions below this value are no positives; none: all are, as in the paper."""
     min_items: int = 20
     """Items of a scenario at the least."""
     max_items: int = 1000
@@ -240,7 +240,7 @@ class ScenarioRunConfig:
     """One run of `pipelines/train_scenario.py`, from raw data to an exported model."""
 
     data: str = "movielens-small"
-    """`movielens-small`, a GroupLens name to download (ml-100k, ml-1m, ...), or a folder or table file."""
+    """`movielens-small`, a GroupLens name to download (ml-1m, ...), a folder, or a table file."""
     preset: str = "cmml-film"
     """A row of the paper's tables by name: `--help` of the pipeline lists them."""
     seed: int = 0

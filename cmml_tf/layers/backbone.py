@@ -1,0 +1,86 @@
+"""The recommender that is modulated: hidden layers with LeakyReLU, then one score (section 3.4)."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from cmml_tf.layers.mlp import dense
+
+LEAK = 0.01
+
+
+class Backbone(tf.keras.layers.Layer):
+    """Maps pair embeddings to scores; without modulation it is the "no-context MLP".
+
+    All recommenders of this package are called as `layer(pairs, hybrid_context)`, and
+    `layer.modulation(hybrid_context)` gives what the context sets, by name.
+
+    Args:
+      units: Widths of the hidden layers.
+      bias_initial_value: First value of all biases.
+
+    Raises:
+      ValueError: `units` is empty or holds a value below 1.
+
+    Example:
+
+    >>> Backbone([8, 8])(tf.ones([2, 5, 4])).shape.as_list()
+    [2, 5]
+    """
+
+    def __init__(
+        self, units: Sequence[int] = (64, 64, 64), bias_initial_value: float = 0.0, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.units = list(units)
+        if not self.units or min(self.units) < 1:
+            raise ValueError(
+                f"`units` must be one or more positive integers. Received: units={self.units}."
+            )
+        self.bias_initial_value = bias_initial_value
+        self.hidden_layers = [dense(width, bias=bias_initial_value) for width in self.units]
+        self.output_layer = self._make_output_layer()
+
+    def _make_output_layer(self) -> tf.keras.layers.Layer | None:
+        return dense(1, bias=self.bias_initial_value)
+
+    def build(self, input_shape: Any) -> None:
+        width = int(input_shape[-1])
+        for layer in self.hidden_layers:
+            layer.build([None, width])
+            width = layer.units
+        if self.output_layer is not None:
+            self.output_layer.build([None, width])
+        super().build(input_shape)
+
+    def hidden(
+        self, pairs: tf.Tensor, modulate: Callable[[int, tf.Tensor], tf.Tensor] | None = None
+    ) -> tf.Tensor:
+        """float32 [B, Q, d] -> the last hidden layer [B, Q, H].
+
+        `modulate(l, x)` changes the pre-activation x [B, Q, H] of layer l, before LeakyReLU.
+        """
+        for index, layer in enumerate(self.hidden_layers):
+            pairs = layer(pairs)
+            if modulate is not None:
+                pairs = modulate(index, pairs)
+            pairs = tf.nn.leaky_relu(pairs, LEAK)
+        return pairs
+
+    def call(self, pairs: tf.Tensor, hybrid_context: tf.Tensor | None = None) -> tf.Tensor:
+        """float32 [B, Q, d] -> score float32 [B, Q]; the context is not read."""
+        del hybrid_context
+        return tf.squeeze(self.output_layer(self.hidden(pairs)), axis=-1)
+
+    def modulation(self, hybrid_context: tf.Tensor) -> dict[str, tf.Tensor]:
+        """What the context sets in this recommender: here nothing."""
+        del hybrid_context
+        return {}
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "bias_initial_value": self.bias_initial_value,
+        }

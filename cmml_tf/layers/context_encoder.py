@@ -1,0 +1,148 @@
+"""Context encoders: from the labelled support set to the task context C (paper section 3.2).
+
+An encoder reads support pair embeddings with their label features appended, and a mask that says
+which pairs are valid; masked positions never change the context. An empty support set has a
+defined context: zeros for pooling, the MLP of the initial state for the GRU.
+"""
+
+from typing import Any
+
+import tensorflow as tf
+
+from cmml_tf.layers.gru import gru_last_state, trainable_gru_last_state
+from cmml_tf.layers.mlp import MLP, fan_in_uniform
+
+
+def binary_label_features(label: tf.Tensor) -> tf.Tensor:
+    """One-hot [positive, negative] of a scenario's support labels.
+
+    Args:
+      label: float32 [B, S], 1 positive and 0 negative.
+
+    Returns:
+      float32 [B, S, 2].
+    """
+    return tf.stack([label, 1.0 - label], axis=-1)
+
+
+class PoolingContextEncoder(tf.keras.layers.Layer):
+    """PE (equation 6): a shared MLP on each pair, then the mean or maximum over the valid pairs.
+
+    Args:
+      context_dimension: D.
+      units: Hidden units of the two hidden layers of the MLP.
+      pooling: `mean` or `max`.
+
+    Raises:
+      ValueError: `pooling` is neither of the two.
+
+    Example:
+
+    >>> encoder = PoolingContextEncoder(context_dimension=6, units=8)
+    >>> mask = tf.constant([[True, True, False]])
+    >>> encoder(tf.ones([1, 3, 4]), mask=mask).shape.as_list()
+    [1, 6]
+    """
+
+    def __init__(
+        self, context_dimension: int, units: int = 128, pooling: str = "mean", **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        if pooling not in ("mean", "max"):
+            raise ValueError(f"`pooling` must be mean or max. Received: pooling={pooling!r}.")
+        self.context_dimension = context_dimension
+        self.units = units
+        self.pooling = pooling
+        self.supports_masking = True
+        self.mlp = MLP([units, units, context_dimension])
+
+    def build(self, input_shape: Any) -> None:
+        self.mlp.build(input_shape)
+        super().build(input_shape)
+
+    def call(
+        self, pairs: tf.Tensor, mask: tf.Tensor | None = None, training: bool | None = None
+    ) -> tf.Tensor:
+        """float32 [B, S, d + f], bool [B, S] -> context float32 [B, D]."""
+        del training
+        if mask is None:
+            mask = tf.ones(tf.shape(pairs)[:2], tf.bool)
+        encoded = self.mlp(pairs)  # [B, S, D]
+        mask = mask[:, :, None]
+        if self.pooling == "mean":
+            count = tf.reduce_sum(tf.cast(mask, encoded.dtype), axis=1)
+            total = tf.reduce_sum(tf.where(mask, encoded, 0.0), axis=1)
+            return tf.math.divide_no_nan(total, count)
+        largest = tf.reduce_max(tf.where(mask, encoded, encoded.dtype.min), axis=1)
+        return tf.where(tf.reduce_any(mask, axis=1), largest, 0.0)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
+        """The context has no sequence axis, so no mask leaves the layer."""
+        del inputs, mask
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "context_dimension": self.context_dimension,
+            "units": self.units,
+            "pooling": self.pooling,
+        }
+
+
+class SequentialContextEncoder(tf.keras.layers.Layer):
+    """SE (equation 7): C = MLP(GRU(c_1 .. c_n)), the GRU's last valid state through an MLP.
+
+    Args:
+      context_dimension: D.
+      units: State size of the GRU and hidden units of the MLP.
+
+    Example:
+
+    >>> encoder = SequentialContextEncoder(context_dimension=6, units=8)
+    >>> encoder(tf.ones([1, 3, 4])).shape.as_list()
+    [1, 6]
+    """
+
+    def __init__(self, context_dimension: int, units: int = 256, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.context_dimension = context_dimension
+        self.units = units
+        self.supports_masking = True
+        self.mlp = MLP([units, context_dimension])
+
+    def build(self, input_shape: Any) -> None:
+        self.kernel = self.add_weight(
+            name="gru_kernel",
+            shape=[int(input_shape[-1]), 3 * self.units],
+            initializer=tf.keras.initializers.RandomUniform(-(self.units**-0.5), self.units**-0.5),
+        )
+        self.recurrent_kernel = self.add_weight(
+            name="gru_recurrent_kernel",
+            shape=[self.units, 3 * self.units],
+            initializer=fan_in_uniform(),
+        )
+        self.bias = self.add_weight(name="gru_bias", shape=[2, 3 * self.units], initializer="zeros")
+        self.mlp.build([None, self.units])
+        super().build(input_shape)
+
+    def call(
+        self, pairs: tf.Tensor, mask: tf.Tensor | None = None, training: bool | None = None
+    ) -> tf.Tensor:
+        """float32 [B, S, d + f], bool [B, S] -> context float32 [B, D]."""
+        if mask is None:
+            mask = tf.ones(tf.shape(pairs)[:2], tf.bool)
+        # The training version registers a gradient, which an exported graph must not hold.
+        last_state = trainable_gru_last_state if training else gru_last_state
+        state = last_state(pairs, mask, self.kernel, self.recurrent_kernel, self.bias)
+        return self.mlp(state)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
+        """The context has no sequence axis, so no mask leaves the layer."""
+        del inputs, mask
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "context_dimension": self.context_dimension,
+            "units": self.units,
+        }

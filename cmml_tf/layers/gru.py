@@ -1,0 +1,259 @@
+"""The recurrence of the sequential context encoder (paper equation 7): a GRU's last valid state.
+
+The convention is PyTorch's, which is Keras' `reset_after=True`. With input x, state h:
+
+    z = sigmoid(x W_z + h U_z + b_z)
+    r = sigmoid(x W_r + h U_r + b_r)
+    n = tanh(x W_n + b_n + r * (h U_n + b'_n))
+    h <- z * h + (1 - z) * n
+
+Everything that does not depend on the state is computed once for the whole sequence, and
+`_UNROLLED` steps are laid out in each iteration of the loop, so that a step is one small matrix
+product and little else. The update gate is computed as its complement `u = 1 - z` (the sigmoid of
+the negated pre-activation), which makes the update `h + u * (n - h)`. A padded step lowers that
+pre-activation by `_CLOSED`: u is then exactly 0 and the state passes, whatever the padding holds.
+"""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+_UNROLLED = 32
+_CLOSED = 1e4
+
+_Chunk = tuple[tf.Tensor, ...]
+
+
+def gru_last_state(
+    inputs: tf.Tensor,
+    mask: tf.Tensor,
+    kernel: tf.Tensor,
+    recurrent_kernel: tf.Tensor,
+    bias: tf.Tensor,
+) -> tf.Tensor:
+    """The state after the last valid step, for inference (autodiff works, but slowly).
+
+    Args:
+      inputs: float32 [B, S, I].
+      mask: bool [B, S], which steps are valid; none gives the initial state, zeros.
+      kernel: float32 [I, 3H], gates in Keras' order z, r, n.
+      recurrent_kernel: float32 [H, 3H].
+      bias: float32 [2, 3H], of the input and of the recurrent product.
+
+    Returns:
+      float32 [B, H].
+    """
+    gates, candidates = _project(inputs, mask, kernel, bias)
+    step = _step(recurrent_kernel, bias)
+
+    def advance(state: tf.Tensor, steps: _Chunk) -> tf.Tensor:
+        for gate, candidate in zip(*map(tf.unstack, steps), strict=True):
+            state = step(state, gate, candidate)
+        return state
+
+    initial = _zero_state(inputs, recurrent_kernel)
+    chunks, remainder = _chunked((gates, candidates))
+    (state,) = _loop(chunks, lambda _, steps, h: (advance(h, steps),), (initial,))
+    (state,) = _loop(remainder, lambda _, steps, h: (step(h, *steps),), (state,))
+    return state
+
+
+@tf.custom_gradient
+def trainable_gru_last_state(
+    inputs: tf.Tensor,
+    mask: tf.Tensor,
+    kernel: tf.Tensor,
+    recurrent_kernel: tf.Tensor,
+    bias: tf.Tensor,
+) -> tuple[tf.Tensor, Callable]:
+    """`gru_last_state` with a gradient of its own.
+
+    The forward pass keeps the states only; the backward pass recomputes all gates in one matrix
+    product, walks back over the state's gradient alone, and forms the gradients of the weights in
+    one product each. Never export this function: it leaves a gradient registration in the graph.
+    """
+    gates, candidates = _project(inputs, mask, kernel, bias)
+    states, last = _all_states(gates, candidates, inputs, recurrent_kernel, bias)
+
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
+        units = recurrent_kernel.shape[0]
+        previous = tf.concat([tf.zeros_like(last)[None], states[:-1]], axis=0)  # [S, B, H]
+        flat_previous = tf.reshape(previous, [-1, units])
+        signs = _signs(units)
+        product = tf.nn.bias_add(
+            tf.matmul(flat_previous, recurrent_kernel * signs), bias[1] * signs
+        )
+        product = tf.reshape(product, tf.concat([tf.shape(previous)[:2], [3 * units]], 0))
+        product_ur, product_n = tf.split(product, [2 * units, units], axis=-1)
+        u, r = tf.split(tf.sigmoid(gates + product_ur), 2, axis=-1)
+        n = tf.tanh(candidates + r * product_n)
+
+        # d loss / d pre-activation is the state's gradient times these, for z, r and h U_n.
+        slope_n = u * (1.0 - n * n)
+        slope_z = (previous - n) * u * (1.0 - u)
+        slope_r = slope_n * product_n * r * (1.0 - r)
+        slopes = tf.stack([slope_z, slope_r, slope_n * r], axis=2)  # [S, B, 3, H]
+        state_gradients = _walk_back(upstream, slopes, 1.0 - u, recurrent_kernel)  # [S, B, H]
+
+        recurrent = tf.reshape(state_gradients[:, :, None] * slopes, [-1, 3 * units])
+        # The candidate's input product is not multiplied by the reset gate.
+        through_input = tf.concat(
+            [recurrent[:, : 2 * units], tf.reshape(state_gradients * slope_n, [-1, units])], axis=1
+        )
+        time_major = tf.transpose(inputs, [1, 0, 2])
+        flat_inputs = tf.reshape(time_major, [-1, inputs.shape[-1]])
+        grad_inputs = tf.reshape(
+            tf.matmul(through_input, kernel, transpose_b=True), tf.shape(time_major)
+        )
+        return (
+            tf.transpose(grad_inputs, [1, 0, 2]),
+            None,
+            tf.matmul(flat_inputs, through_input, transpose_a=True),
+            tf.matmul(flat_previous, recurrent, transpose_a=True),
+            tf.stack([tf.reduce_sum(through_input, 0), tf.reduce_sum(recurrent, 0)]),
+        )
+
+    return last, gradient
+
+
+def _project(
+    inputs: tf.Tensor, mask: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """What does not depend on the state: gates u, r [S, B, 2H] and candidate [S, B, H]."""
+    units = kernel.shape[-1] // 3
+    batch, steps = tf.shape(inputs)[0], tf.shape(inputs)[1]
+    # One more input closes the gate: cheaper than a pass over the gates of all steps.
+    closing = tf.where(tf.transpose(mask), 0.0, _CLOSED)[:, :, None]  # [S, B, 1]
+    time_major = tf.concat([tf.transpose(inputs, [1, 0, 2]), closing], axis=-1)
+    flat = tf.reshape(time_major, [-1, inputs.shape[-1] + 1])
+    closing_row = tf.concat([tf.ones([1, units]), tf.zeros([1, 2 * units])], axis=1)
+    signs = _signs(units)
+    kernel = tf.concat([kernel, closing_row], axis=0) * signs
+    bias = bias[0] * signs
+    gates = tf.nn.bias_add(tf.matmul(flat, kernel[:, : 2 * units]), bias[: 2 * units])
+    candidates = tf.nn.bias_add(tf.matmul(flat, kernel[:, 2 * units :]), bias[2 * units :])
+    return (
+        tf.reshape(gates, [steps, batch, 2 * units]),
+        tf.reshape(candidates, [steps, batch, units]),
+    )
+
+
+def _signs(units: int) -> tf.Tensor:
+    """[3H]: -1 for the update gate, whose complement is computed; 1 for the others."""
+    return tf.concat([-tf.ones([units]), tf.ones([2 * units])], axis=0)
+
+
+def _step(recurrent_kernel: tf.Tensor, bias: tf.Tensor) -> Callable[..., tf.Tensor]:
+    units = recurrent_kernel.shape[0]
+    signed_kernel = recurrent_kernel * _signs(units)
+    signed_bias = bias[1] * _signs(units)
+
+    def step(state: tf.Tensor, gate: tf.Tensor, candidate: tf.Tensor) -> tf.Tensor:
+        product = tf.nn.bias_add(tf.matmul(state, signed_kernel), signed_bias)
+        product_ur, product_n = tf.split(product, [2 * units, units], axis=-1)
+        u, r = tf.split(tf.sigmoid(gate + product_ur), 2, axis=-1)
+        n = tf.tanh(candidate + r * product_n)
+        return state + u * (n - state)
+
+    return step
+
+
+def _all_states(
+    gates: tf.Tensor,
+    candidates: tf.Tensor,
+    inputs: tf.Tensor,
+    recurrent_kernel: tf.Tensor,
+    bias: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """All states [S, B, H] and the last one [B, H]."""
+    step = _step(recurrent_kernel, bias)
+    initial = _zero_state(inputs, recurrent_kernel)
+
+    def chunk(
+        i: tf.Tensor, steps: _Chunk, state: tf.Tensor, kept: tf.TensorArray
+    ) -> tuple[tf.Tensor, tf.TensorArray]:
+        states = []
+        for gate, candidate in zip(*map(tf.unstack, steps), strict=True):
+            state = step(state, gate, candidate)
+            states.append(state)
+        return state, kept.write(i, tf.stack(states))
+
+    def single(
+        i: tf.Tensor, steps: _Chunk, state: tf.Tensor, kept: tf.TensorArray
+    ) -> tuple[tf.Tensor, tf.TensorArray]:
+        state = step(state, *steps)
+        return state, kept.write(i, state)
+
+    chunks, remainder = _chunked((gates, candidates))
+    state, many = _loop(chunks, chunk, (initial, _keep(chunks)))
+    state, few = _loop(remainder, single, (state, _keep(remainder)))
+    units = recurrent_kernel.shape[0]
+    shape = tf.concat([[-1], tf.shape(initial)], 0)
+    states = tf.concat([tf.reshape(many.stack(), shape), tf.reshape(few.stack(), shape)], 0)
+    return tf.ensure_shape(states, [None, None, units]), state
+
+
+def _walk_back(
+    upstream: tf.Tensor, slopes: tf.Tensor, z: tf.Tensor, recurrent_kernel: tf.Tensor
+) -> tf.Tensor:
+    """Gradients of the loss at each state [S, B, H], from that of the last one [B, H]."""
+    transposed = tf.transpose(recurrent_kernel)  # [3H, H]
+    shape = tf.shape(upstream)
+    units = recurrent_kernel.shape[0]
+
+    def step(gradient: tf.Tensor, slope: tf.Tensor, z_t: tf.Tensor) -> tf.Tensor:
+        recurrent = tf.reshape(gradient[:, None] * slope, [-1, 3 * units])
+        return gradient * z_t + tf.matmul(recurrent, transposed)
+
+    def chunk(
+        i: tf.Tensor, steps: _Chunk, gradient: tf.Tensor, kept: tf.TensorArray
+    ) -> tuple[tf.Tensor, tf.TensorArray]:
+        gradients = []
+        for slope, z_t in zip(*map(tf.unstack, steps), strict=True):
+            gradients.append(gradient)
+            gradient = step(gradient, slope, z_t)
+        return gradient, kept.write(i, tf.stack(gradients))
+
+    def single(
+        i: tf.Tensor, steps: _Chunk, gradient: tf.Tensor, kept: tf.TensorArray
+    ) -> tuple[tf.Tensor, tf.TensorArray]:
+        kept = kept.write(i, gradient)
+        return step(gradient, *steps), kept
+
+    # Reversed in time, so the remainder of the forward pass is again the last piece here.
+    chunks, remainder = _chunked((tf.reverse(slopes, [0]), tf.reverse(z, [0])))
+    gradient, many = _loop(chunks, chunk, (upstream, _keep(chunks)))
+    _, few = _loop(remainder, single, (gradient, _keep(remainder)))
+    rows = tf.concat([[-1], shape], 0)
+    gradients = tf.concat([tf.reshape(many.stack(), rows), tf.reshape(few.stack(), rows)], 0)
+    return tf.reverse(gradients, [0])
+
+
+def _zero_state(inputs: tf.Tensor, recurrent_kernel: tf.Tensor) -> tf.Tensor:
+    return tf.zeros([tf.shape(inputs)[0], recurrent_kernel.shape[0]], inputs.dtype)
+
+
+def _chunked(sequences: _Chunk) -> tuple[_Chunk, _Chunk]:
+    """Time-major [S, ...] as whole chunks [S // K, K, ...] and the S % K steps behind them."""
+    count = tf.shape(sequences[0])[0] // _UNROLLED
+    whole = []
+    for sequence in sequences:
+        shape = tf.concat([[count, _UNROLLED], tf.shape(sequence)[1:]], 0)
+        chunk = tf.reshape(sequence[: count * _UNROLLED], shape)
+        whole.append(tf.ensure_shape(chunk, [None, _UNROLLED, *sequence.shape[1:]]))
+    return tuple(whole), tuple(sequence[count * _UNROLLED :] for sequence in sequences)
+
+
+def _keep(sequences: _Chunk) -> tf.TensorArray:
+    """An array with a place for what each iteration over `sequences` leaves."""
+    return tf.TensorArray(sequences[0].dtype, size=tf.shape(sequences[0])[0])
+
+
+def _loop(sequences: _Chunk, body: Callable, variables: tuple) -> tuple:
+    count = tf.shape(sequences[0])[0]
+
+    def iteration(i: tf.Tensor, *current: tf.Tensor) -> tuple:
+        steps = tuple(tf.gather(sequence, i) for sequence in sequences)
+        return (i + 1, *body(i, steps, *current))
+
+    return tf.while_loop(lambda i, *_: i < count, iteration, (0, *variables))[1:]

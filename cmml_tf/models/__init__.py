@@ -1,0 +1,1 @@
+"""The CMML model, its construction from a configuration, and the paper's presets."""

@@ -1,0 +1,1 @@
+"""Training objectives: scenario ranking (hinge, equation 4) and rating prediction (equation 5)."""

@@ -1,0 +1,34 @@
+"""The scenario-specific objective: positives above negatives of the same user (equation 4)."""
+
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_recommenders as tfrs
+
+
+class HingeTask(tf.keras.layers.Layer, tfrs.tasks.Task):
+    """Mean of max(0, margin - s+ + s-) over the positive/negative pairs of each task.
+
+    The first half of the scores are positives; the second half, in the same order, are their
+    negatives.
+
+    Args:
+      margin: The paper's 1.
+
+    Example:
+
+    >>> HingeTask()(tf.constant([[2.0, 0.5, 0.0, 0.0]])).numpy()
+    array([0.25], dtype=float32)
+    """
+
+    def __init__(self, margin: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.margin = margin
+
+    def call(self, scores: tf.Tensor) -> tf.Tensor:
+        """float32 [B, Q] with Q even -> loss of each task, float32 [B]."""
+        positive, negative = tf.split(scores, 2, axis=1)
+        return tf.reduce_mean(tf.nn.relu(self.margin - positive + negative), axis=1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "margin": self.margin}
