@@ -26,7 +26,8 @@ _HYPER_INPUT = "out/hypernet_input"
 _RECORDED = ("in/", "out/", "meta/", "grad/", "gradnorm/", "gradsparse/", "after_adam/")
 _USER_SETTING = ("user_item_embed.", "context_encoder.score_mlp.")
 _ACCEPTED = "Accepted: an .npz file of plain float arrays, as numpy.savez writes it."
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, MemoryError, NotImplementedError)
+# RuntimeError: zipfile on an encrypted member or an unknown compression.
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, MemoryError, RuntimeError)
 
 
 @dataclass(frozen=True)

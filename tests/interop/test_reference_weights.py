@@ -290,3 +290,14 @@ def test_a_damaged_array_is_named(tmp_path):
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"`state/mlp\.f2\.weight` is pickled or damaged"):
         read_reference_weights(path)
+
+
+def test_an_encrypted_member_is_named(tmp_path):
+    path = saved(tmp_path, synthetic())
+    content = bytearray(path.read_bytes())
+    directory = content.rindex(b"state/mlp.f2.weight.npy") - 46  # its entry in the zip directory
+    for flags in (directory + 8, content.index(b"state/mlp.f2.weight.npy") - 30 + 6):
+        content[flags] |= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"`state/mlp\.f2\.weight` is pickled or damaged"):
+        read_reference_weights(path)
