@@ -1,0 +1,7 @@
+"""Tasks for learning and for evaluation (paper section 2)."""
+
+from cmml_tf.episodes.evaluation_episodes import EvaluationEpisode, EvaluationEpisodes
+from cmml_tf.episodes.sampler import EpisodeSampler
+from cmml_tf.episodes.training_episodes import training_episodes
+
+__all__ = ["EpisodeSampler", "EvaluationEpisode", "EvaluationEpisodes", "training_episodes"]

@@ -1,0 +1,33 @@
+"""Training tasks as a `tf.data` pipeline."""
+
+import tensorflow as tf
+
+from cmml_tf.config import EpisodeConfig
+from cmml_tf.datasets.scenario_data import ScenarioData
+from cmml_tf.episodes.sampler import EpisodeSampler
+
+
+def training_episodes(
+    data: ScenarioData, config: EpisodeConfig, seed: int, first_step: int = 0
+) -> tf.data.Dataset:
+    """An endless dataset of `Episode`s, one training step an element.
+
+    Args:
+      data: Its meta-training scenarios are sampled.
+      config: Sizes of a task and of a step.
+      seed: With the step number, fixes an element.
+      first_step: Where to begin: element k is that of step `first_step + k`, so a resumed training
+        goes on with the same tasks without replaying those before.
+
+    Raises:
+      ValueError: `first_step` is negative, or see `EpisodeSampler`.
+    """
+    if first_step < 0:
+        raise ValueError(f"`first_step` must be zero or more. Received: first_step={first_step}.")
+    sampler = EpisodeSampler(data, config, seed)
+    steps = tf.data.Dataset.range(first_step, tf.int64.max)
+    episodes = steps.map(sampler.sample, num_parallel_calls=1).prefetch(4)
+    options = tf.data.Options()
+    # The operations are many and small: spreading each over threads costs more than it saves.
+    options.threading.max_intra_op_parallelism = 1
+    return episodes.with_options(options)
