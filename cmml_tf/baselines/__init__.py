@@ -1,0 +1,1 @@
+"""Systems to compare with: the same episodes in, scores out."""

@@ -1,0 +1,1 @@
+"""Training: optimiser, callbacks and the resumable fit loop."""

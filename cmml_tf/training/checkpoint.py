@@ -1,0 +1,93 @@
+"""Checkpoints that a killed training continues from, as if it had not been killed."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+# What Keras' own callbacks remember between epochs, where they have it.
+_REMEMBERED = ("wait", "best", "best_epoch", "cooldown_counter", "stopped_epoch")
+
+
+class TrainingState(tf.keras.callbacks.Callback):
+    """Saves weights, optimizer, history and the other callbacks' memory after every epoch.
+
+    All of it is one `tf.train.Checkpoint`, which becomes the latest in one rename: a kill leaves
+    the state before the epoch or after it, never between. Frozen tables are not saved.
+
+    Args:
+      model: A compiled model.
+      folder: Where the checkpoints are.
+      monitor: The log entry that decides which weights are the best, higher is better; None: the
+        last ones are.
+      remembered: Callbacks whose memory is saved too (early stopping, reduce on plateau).
+    """
+
+    def __init__(
+        self,
+        model: tf.keras.Model,
+        folder: Path,
+        monitor: str | None,
+        remembered: Sequence[tf.keras.callbacks.Callback] = (),
+    ) -> None:
+        super().__init__()
+        self._monitor = monitor
+        self._remembered = list(remembered)
+        self._state = tf.Variable("{}", dtype=tf.string, trainable=False)
+        weights = list(model.trainable_variables)
+        self._latest = tf.train.CheckpointManager(
+            tf.train.Checkpoint(weights=weights, optimizer=model.optimizer, state=self._state),
+            str(folder / "latest"),
+            max_to_keep=1,
+        )
+        self._best = tf.train.CheckpointManager(
+            tf.train.Checkpoint(weights=weights), str(folder / "best"), max_to_keep=1
+        )
+        self.history: list[dict[str, float]] = []
+
+    def resume(self) -> int:
+        """Restores the latest state, if there is one; the number of epochs done."""
+        if self._latest.latest_checkpoint is None:
+            return 0
+        # Slot variables of the optimizer appear at its first step and are restored then.
+        self._latest.checkpoint.restore(self._latest.latest_checkpoint)
+        state = json.loads(self._state.numpy())
+        self.history = state["history"]
+        for callback, values in zip(self._remembered, state["callbacks"], strict=True):
+            for name, value in values.items():
+                setattr(callback, name, value)
+        return len(self.history)
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        # Keras' callbacks forget at the beginning of `fit`; they are told again.
+        del logs
+        if self.history:
+            self.resume()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        row = {name: float(value) for name, value in logs.items()}
+        earlier = [entry[self._monitor] for entry in self.history if self._monitor]
+        self.history.append({"epoch": epoch + 1, **row})
+        if self._monitor is None or not earlier or row[self._monitor] > max(earlier):
+            self._best.save(checkpoint_number=epoch + 1)
+        memory = [
+            {name: getattr(callback, name) for name in _REMEMBERED if hasattr(callback, name)}
+            for callback in self._remembered
+        ]
+        memory = [{k: float(v) for k, v in values.items()} for values in memory]
+        self._state.assign(json.dumps({"history": self.history, "callbacks": memory}))
+        self._latest.save(checkpoint_number=epoch + 1)
+
+    def restore_best(self) -> None:
+        """Sets the weights of the best epoch.
+
+        Raises:
+          ValueError: No epoch has been completed.
+        """
+        if self._best.latest_checkpoint is None:
+            raise ValueError("There are no best weights: no epoch has been completed.")
+        self._best.checkpoint.restore(
+            self._best.latest_checkpoint
+        ).assert_existing_objects_matched()

@@ -1,0 +1,105 @@
+"""Meta-training of a scenario model (algorithm 1), resumable at every epoch."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from cmml_tf.config import EpisodeConfig, TrainingConfig
+from cmml_tf.datasets.scenario_data import ScenarioData
+from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes
+from cmml_tf.episodes.training_episodes import training_episodes
+from cmml_tf.evaluation.ranking_protocol import ContextScorer, evaluate_ranking
+from cmml_tf.models.cmml import CMML
+from cmml_tf.training.checkpoint import TrainingState
+from cmml_tf.training.history_log import HistoryLog
+from cmml_tf.training.optimizer import AdamL2
+from cmml_tf.training.time_limit import TimeLimit
+from cmml_tf.training.validation import MONITOR, Validation
+
+
+class TrainingResult(NamedTuple):
+    """How a training went.
+
+    Attributes:
+      history: One entry an epoch: loss, learning rate `lr`, validation metrics.
+      resumed_from: Epochs that an earlier process had done.
+    """
+
+    history: list[dict[str, float]]
+    resumed_from: int
+
+
+def fit_scenario_model(
+    model: CMML,
+    data: ScenarioData,
+    validation: EvaluationEpisodes | None,
+    episode: EpisodeConfig,
+    training: TrainingConfig,
+    seed: int,
+    folder: Path,
+    max_minutes: float | None = None,
+    verbose: int = 1,
+) -> TrainingResult:
+    """Trains `model` and leaves it with the weights of its best epoch.
+
+    Early stopping, the learning rate and the choice of the best epoch look at validation Recall@20
+    alone; without validation scenarios all epochs run and the last weights stay.
+
+    Args:
+      model: Built with a task; compiled here.
+      data: Its meta-training scenarios are learned from.
+      validation: Episodes of the validation scenarios.
+      episode: Sizes of a task and of a step.
+      training: Optimiser, schedule, stopping rule.
+      seed: With the step number, fixes the tasks.
+      folder: Checkpoints, logs and TensorBoard events; an unfinished training in it is resumed.
+      max_minutes: Stops after this wall-clock time.
+      verbose: Keras' progress: 0 silent, 1 a bar, 2 a line an epoch.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    model.compile(optimizer=AdamL2(training.learning_rate, training.weight_decay))
+    callbacks: list[tf.keras.callbacks.Callback] = []
+    remembered: list[tf.keras.callbacks.Callback] = []
+    if validation is not None:
+        scorer = ContextScorer(model)
+        callbacks.append(Validation(lambda: evaluate_ranking(scorer, validation).means()))
+        remembered = [
+            tf.keras.callbacks.ReduceLROnPlateau(
+                monitor=MONITOR,
+                mode="max",
+                factor=training.plateau_factor,
+                patience=training.plateau_patience,
+                min_delta=0.0,
+                min_lr=training.min_learning_rate,
+            ),
+            tf.keras.callbacks.EarlyStopping(
+                monitor=MONITOR, mode="max", patience=training.early_stopping_patience
+            ),
+        ]
+    if max_minutes is not None:
+        callbacks.append(TimeLimit(max_minutes))
+    monitor = None if validation is None else MONITOR
+    state = TrainingState(model, folder / "checkpoints", monitor, remembered)
+    done = state.resume()
+    callbacks += [
+        *remembered,
+        state,
+        HistoryLog(lambda: state.history, folder),
+        tf.keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False),
+    ]
+    if done < training.max_epochs and not _stopped_early(remembered):
+        model.fit(
+            training_episodes(data, episode, seed, done * training.steps_per_epoch),
+            steps_per_epoch=training.steps_per_epoch,
+            initial_epoch=done,
+            epochs=training.max_epochs,
+            callbacks=callbacks,
+            verbose=verbose,
+        )
+    state.restore_best()
+    return TrainingResult(state.history, done)
+
+
+def _stopped_early(callbacks: list[tf.keras.callbacks.Callback]) -> bool:
+    return any(getattr(callback, "stopped_epoch", 0) > 0 for callback in callbacks)

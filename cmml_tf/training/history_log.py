@@ -1,0 +1,35 @@
+"""The history of a training as files that people and tools read."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+
+class HistoryLog(tf.keras.callbacks.Callback):
+    """Writes `history.csv` and `metrics.jsonl` after each epoch, one line an epoch.
+
+    Both are written anew from the whole history, so a resumed training has each epoch once.
+
+    Args:
+      history: Gives the epochs so far; place this callback behind the one that keeps them.
+      folder: Where the files go.
+    """
+
+    def __init__(self, history: Callable[[], list[dict[str, float]]], folder: Path) -> None:
+        super().__init__()
+        self._history = history
+        self._folder = folder
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        del epoch, logs
+        rows = self._history()
+        lines = "".join(json.dumps(row) + "\n" for row in rows)
+        (self._folder / "metrics.jsonl").write_text(lines)
+        with (self._folder / "history.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)

@@ -1,0 +1,56 @@
+"""Adam as the paper's experiments ran it: L2 in the gradient, epsilon outside the correction."""
+
+from typing import Any
+
+import tensorflow as tf
+
+
+class AdamL2(tf.keras.optimizers.legacy.Adam):
+    """Adam with weight decay added to the gradient, as PyTorch's `Adam(weight_decay=...)`.
+
+    Not AdamW: the decay passes through the moments. PyTorch adds epsilon to the bias-corrected
+    root, TensorFlow to the raw one; epsilon is rescaled each step so that both agree.
+
+    Args:
+      learning_rate: Step size.
+      weight_decay: L2 factor; variables reached by sparse gradients decay where they are touched.
+      epsilon: PyTorch's default.
+
+    Raises:
+      ValueError: `weight_decay` is negative.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float = 1e-4,
+        weight_decay: float = 1e-5,
+        epsilon: float = 1e-8,
+        name: str = "AdamL2",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(learning_rate, epsilon=epsilon, name=name, **kwargs)
+        if weight_decay < 0:
+            raise ValueError(
+                f"`weight_decay` must be zero or more. Received: weight_decay={weight_decay}."
+            )
+        self.weight_decay = weight_decay
+
+    def _prepare_local(self, var_device: Any, var_dtype: Any, apply_state: Any) -> None:
+        super()._prepare_local(var_device, var_dtype, apply_state)
+        coefficients = apply_state[(var_device, var_dtype)]
+        correction = tf.sqrt(1.0 - coefficients["beta_2_power"])
+        coefficients["epsilon"] = self.epsilon * correction
+
+    def _resource_apply_dense(
+        self, grad: tf.Tensor, var: tf.Variable, apply_state: Any = None
+    ) -> tf.Operation:
+        return super()._resource_apply_dense(grad + self.weight_decay * var, var, apply_state)
+
+    def _resource_apply_sparse(
+        self, grad: tf.Tensor, var: tf.Variable, indices: tf.Tensor, apply_state: Any = None
+    ) -> tf.Operation:
+        decayed = grad + self.weight_decay * tf.gather(var, indices)
+        return super()._resource_apply_sparse(decayed, var, indices, apply_state)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "weight_decay": self.weight_decay}
