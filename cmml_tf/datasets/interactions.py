@@ -1,0 +1,73 @@
+"""What a source of raw logs is read into: who took what, and what is known of the items."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """A table of interactions and a catalogue of items.
+
+    Attributes:
+      name: Where it comes from, e.g. `ml-1m`.
+      table: Columns `user`, `item` (raw ids, integer or str), `value` (a rating, or 1) and
+        `timestamp` (seconds, 0 where unknown); further columns, e.g. `scenario`, may define
+        scenarios.
+      catalogue: Column `item`, one row each, and what is known of it: `title`, `year` (NaN where
+        unknown), `genres` and `tags` (tuples of str), any other. May be without rows.
+
+    Raises:
+      ValueError: A column is missing, an id or value is, or there is nothing; the message names
+        row and column.
+    """
+
+    name: str
+    table: pd.DataFrame
+    catalogue: pd.DataFrame
+
+    def __post_init__(self) -> None:
+        missing = [
+            column
+            for column in ("user", "item", "value", "timestamp")
+            if column not in self.table.columns
+        ]
+        if missing:
+            raise ValueError(
+                f"{self.name} must have a column {missing[0]!r}. "
+                f"Received: {', '.join(map(str, self.table.columns))}."
+            )
+        if not len(self.table):
+            raise ValueError(f"{self.name} has no interactions. Give a file with at least one row.")
+        for column in ("user", "item"):
+            absent = self.table[column].isna().to_numpy()
+            if absent.any():
+                raise ValueError(
+                    f"{self.name}: row {int(np.argmax(absent)) + 1} has no {column} (column "
+                    f"{column!r}). Remove the rows without one; there are {int(absent.sum())}."
+                )
+        if not pd.api.types.is_numeric_dtype(self.table["value"]):
+            raise ValueError(
+                f"{self.name}: column 'value' must hold numbers. "
+                f"Received: {self.table['value'].dtype}."
+            )
+        finite = np.isfinite(self.table["value"].to_numpy(dtype=np.float64, na_value=np.nan))
+        if not finite.all():
+            raise ValueError(
+                f"{self.name}: row {int(np.argmin(finite)) + 1} has NaN or an infinite number as "
+                f"its rating (column 'value'). Remove such rows; there are {int((~finite).sum())}."
+            )
+        if "item" not in self.catalogue.columns:
+            raise ValueError(f"The catalogue of {self.name} must have a column 'item'.")
+        if self.catalogue["item"].duplicated().any():
+            twice = self.catalogue["item"][self.catalogue["item"].duplicated()].iloc[0]
+            raise ValueError(
+                f"The catalogue of {self.name} must list each item once. Item {twice} stands in it "
+                "several times; keep one."
+            )
+
+
+def without_catalogue() -> pd.DataFrame:
+    """The catalogue of a source that knows nothing of its items."""
+    return pd.DataFrame({"item": []})
