@@ -1,0 +1,206 @@
+"""What a scenario is: groups of interactions by genre, decade, tag or any column."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from cmml_tf.config import ScenarioConfig
+from cmml_tf.datasets.interactions import Interactions
+
+
+@dataclass(frozen=True)
+class ScenarioPairs:
+    """Distinct (user, item) pairs, and the scenarios they are in: none, one, or several.
+
+    Attributes:
+      name: Where they come from.
+      user_ids: int64 or str [U], raw id of each user row.
+      item_ids: int64 or str [I], raw id of each item row.
+      users, items: int32 [P], rows of the pairs, each pair once.
+      scenario_names: The scenarios.
+      scenario: int32 [K], a scenario, by its place in `scenario_names`; sorted.
+      pair: int32 [K], a pair that is in it, by its place in `users`.
+      counts: What was read and left out.
+    """
+
+    name: str
+    user_ids: np.ndarray
+    item_ids: np.ndarray
+    users: np.ndarray
+    items: np.ndarray
+    scenario_names: tuple[str, ...]
+    scenario: np.ndarray
+    pair: np.ndarray
+    counts: dict[str, int]
+
+
+def find_scenarios(interactions: Interactions, config: ScenarioConfig) -> ScenarioPairs:
+    """Groups interactions into scenarios and keeps those that are large enough.
+
+    Scenarios of an item (by its `genres`, `year`, `tags` or a catalogue column) have all its pairs;
+    with `column:NAME` of the table, each row says where its pair belongs.
+
+    Args:
+      interactions: What was read.
+      config: The definition and the filters.
+
+    Raises:
+      ValueError: The data has nothing that the definition asks for, no interaction reaches
+        `min_value`, or no scenario passes the filters.
+    """
+    table = interactions.table
+    counts = {"interactions read": len(table)}
+    if config.min_value is not None:
+        table = table[table["value"].to_numpy() >= config.min_value]
+        counts[f"below min_value={config.min_value:g}, left out"] = counts[
+            "interactions read"
+        ] - len(table)
+        if not len(table):
+            raise ValueError(
+                f"`min_value` must leave interactions. Received: min_value={config.min_value}, and "
+                f"the largest value of {interactions.name} is {interactions.table['value'].max()}."
+            )
+    user_ids, row_users = _vocabulary(table["user"])
+    item_ids, row_items = _vocabulary(table["item"])
+    keys, pair_of_row = np.unique(
+        row_users.astype(np.int64) * len(item_ids) + row_items, return_inverse=True
+    )
+    users, items = (part.astype(np.int32) for part in np.divmod(keys, len(item_ids)))
+    pair_of_row = pair_of_row.astype(np.int32)
+    counts["repeated (user, item) pairs, counted once"] = len(table) - len(keys)
+    counts["users"], counts["items"], counts["pairs"] = len(user_ids), len(item_ids), len(keys)
+
+    column = config.definition.removeprefix("column:")
+    if config.definition.startswith("column:") and column in table.columns:
+        scenario, names = pd.factorize(table[column], sort=True)  # -1 where absent
+        keys = np.unique(scenario.astype(np.int64) * len(users) + pair_of_row)
+        scenario, pair = np.divmod(keys[keys >= 0], len(users))
+        names = [str(name) for name in names]
+    else:
+        groups = _item_groups(interactions, config, item_ids)
+        names = sorted({name for of_item in groups for name in of_item})
+        code = {name: place for place, name in enumerate(names)}
+        sizes = np.array([len(of_item) for of_item in groups])
+        codes = np.array([code[name] for of_item in groups for name in of_item], np.int32)
+        starts = np.cumsum(sizes) - sizes
+        pair = np.repeat(np.arange(len(users), dtype=np.int32), sizes[items])
+        within = np.arange(len(pair)) - np.repeat(
+            np.cumsum(sizes[items]) - sizes[items], sizes[items]
+        )
+        scenario = codes[starts[items[pair]] + within]
+        order = np.argsort(scenario, kind="stable")
+        scenario, pair = scenario[order], pair[order]
+    counts["scenarios found"] = len(names)
+    kept = _filter(scenario, items[pair], len(names), len(item_ids), config, counts)
+    if not kept.any():
+        raise ValueError(
+            f"No scenario of {interactions.name} is left of the {len(names)} that "
+            f"{config.definition} gives: "
+            f"{counts['scenarios with fewer than min_items']} have fewer than "
+            f"min_items={config.min_items} items, {counts['scenarios with more than max_items']} "
+            f"more than max_items={config.max_items}, "
+            f"{counts['scenarios with fewer than min_interactions']} fewer than "
+            f"min_interactions={config.min_interactions} interactions. Change these."
+        )
+    inside = kept[scenario]
+    renumbered = np.cumsum(kept, dtype=np.int32) - 1
+    return ScenarioPairs(
+        name=interactions.name,
+        user_ids=user_ids,
+        item_ids=item_ids,
+        users=users,
+        items=items,
+        scenario_names=tuple(name for name, keep in zip(names, kept, strict=True) if keep),
+        scenario=renumbered[scenario[inside]].astype(np.int32),
+        pair=pair[inside].astype(np.int32),
+        counts=counts,
+    )
+
+
+def _filter(
+    scenario: np.ndarray,
+    items: np.ndarray,
+    scenarios: int,
+    item_count: int,
+    config: ScenarioConfig,
+    counts: dict[str, int],
+) -> np.ndarray:
+    """bool [scenarios]: which pass; a scenario that fails is counted under its first reason."""
+    distinct = np.unique(scenario.astype(np.int64) * item_count + items)
+    item_counts = np.bincount(distinct // item_count, minlength=scenarios)
+    pair_counts = np.bincount(scenario, minlength=scenarios)
+    kept = np.ones(scenarios, bool)
+    for reason, failing in (
+        ("scenarios with fewer than min_items", item_counts < config.min_items),
+        ("scenarios with more than max_items", item_counts > config.max_items),
+        ("scenarios with fewer than min_interactions", pair_counts < config.min_interactions),
+    ):
+        counts[reason] = int((kept & failing).sum())
+        kept &= ~failing
+    counts["scenarios kept"] = int(kept.sum())
+    return kept
+
+
+def _item_groups(
+    interactions: Interactions, config: ScenarioConfig, item_ids: np.ndarray
+) -> list[Sequence[str]]:
+    """Names of the scenarios of each item row."""
+    definition = config.definition
+    catalogue = interactions.catalogue
+    needed = {"genre": ["genres"], "genre-combination": ["genres"], "tag": ["tags"]}
+    needed["genre-decade"] = ["genres", "year"]
+    columns = needed.get(definition, [definition.removeprefix("column:")])
+    for column in columns:
+        if column not in catalogue.columns:
+            known = sorted({*interactions.table.columns, *catalogue.columns})
+            raise ValueError(
+                f"`definition` {definition} needs a column {column!r}, which {interactions.name} "
+                f"does not have. Choose column:NAME, NAME being one of {', '.join(known)}."
+            )
+    of_item = catalogue.set_index("item")[columns].reindex(item_ids)
+    values = of_item[columns[0]].tolist()
+    if definition == "genre-combination":
+        return [(name,) if name else () for name in back_off(values, config.min_items)]
+    if definition.startswith("column:"):
+        return [() if pd.isna(value) else (str(value),) for value in values]
+    lists = [value if isinstance(value, tuple) else () for value in values]
+    if definition == "genre-decade":
+        return [
+            () if np.isnan(year) else [f"{genre}@{int(year) // 10 * 10}s" for genre in genres]
+            for genres, year in zip(lists, of_item["year"], strict=True)
+        ]
+    return lists
+
+
+def back_off(genres: Sequence[object], min_items: int) -> list[str | None]:
+    """The scenario of each item by its combination of genres, e.g. `Comedy|Romance`.
+
+    A combination of fewer than `min_items` items is replaced by its largest sub-combination that
+    has as many by itself, the rarest of those of one size; so an item is in one scenario or none.
+
+    Args:
+      genres: A tuple of genres for each item; anything else is no genre.
+      min_items: Items that make a combination stand by itself.
+    """
+    combinations = [frozenset(value) if isinstance(value, tuple) else None for value in genres]
+    counted = Counter(combination for combination in combinations if combination)
+    standing = [combination for combination, count in counted.items() if count >= min_items]
+    standing.sort(key=lambda c: (-len(c), counted[c], sorted(c)))
+    name_of: dict[frozenset | None, str | None] = {None: None}
+    for combination in counted:
+        found = next((c for c in standing if c <= combination), None)
+        if combination in standing:
+            found = combination
+        name_of[combination] = "|".join(sorted(found)) if found else None
+    return [name_of.get(combination) for combination in combinations]
+
+
+def _vocabulary(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Sorted raw ids (int64 or str) and int32 row of each value."""
+    codes, ids = pd.factorize(column, sort=True)
+    ids = np.asarray(ids)
+    ids = ids.astype(np.int64) if ids.dtype.kind in "iu" else np.array([str(raw) for raw in ids])
+    return ids, codes.astype(np.int32)
