@@ -1,0 +1,16 @@
+"""Raw files to scenarios ready for meta-learning. Nothing here imports TensorFlow."""
+
+from cmml_tf.datasets.interactions import Interactions
+from cmml_tf.datasets.open_data import open_scenario_data
+from cmml_tf.datasets.scenario_data import HeldOutScenario, Scenario, ScenarioData
+from cmml_tf.datasets.synthetic import PlantedScenarios, planted_scenarios
+
+__all__ = [
+    "HeldOutScenario",
+    "Interactions",
+    "PlantedScenarios",
+    "Scenario",
+    "ScenarioData",
+    "open_scenario_data",
+    "planted_scenarios",
+]
