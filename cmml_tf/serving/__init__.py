@@ -1,0 +1,1 @@
+"""Serving the model: export, development server, client."""

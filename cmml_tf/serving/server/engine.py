@@ -1,0 +1,57 @@
+"""Which server answers: `tensorflow_model_server` where it is installed, this package otherwise.
+
+Nothing here imports TensorFlow, so that handing over to the real server costs no import.
+"""
+
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+
+from cmml_tf.serving.server.flags import parse_flags
+
+_log = logging.getLogger(__name__)
+
+REAL_SERVER = "tensorflow_model_server"
+
+
+def real_server_arguments(arguments: Sequence[str]) -> list[str]:
+    """The arguments without `--engine`, the one flag `tensorflow_model_server` does not know."""
+    kept, skip = [], False
+    for argument in arguments:
+        if skip:
+            skip = False
+        elif argument == "--engine":
+            skip = True
+        elif not argument.startswith("--engine="):
+            kept.append(argument)
+    return kept
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Starts the chosen server; returns the exit code once it was asked to stop.
+
+    With `--engine=auto` and `tensorflow_model_server` on the PATH, or with
+    `--engine=tensorflow_model_server`, this process is replaced by the real server.
+    """
+    flags = parse_flags(arguments)
+    path = shutil.which(REAL_SERVER)
+    if flags.engine == REAL_SERVER and path is None:
+        sys.stderr.write(
+            f"`{REAL_SERVER}` is not on the PATH. Install it, or use --engine=python. "
+            "Received: --engine=tensorflow_model_server.\n"
+        )
+        return 2
+    if flags.engine != "python" and path is not None:
+        os.execv(path, [path, *real_server_arguments(arguments)])
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    _log.warning(
+        "This is cmml_tf's server for development and tests, not for production: with %s on the "
+        "PATH --engine=auto starts that instead.",
+        REAL_SERVER,
+    )
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from cmml_tf.serving.server.lifecycle import serve  # imports TensorFlow
+
+    return serve(flags)

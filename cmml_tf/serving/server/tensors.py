@@ -1,0 +1,123 @@
+"""TensorProto to NumPy and back, safe against hostile protos.
+
+A proto of a few bytes may claim billions of elements (one value stands for all of them), so sizes
+are checked before anything is allocated.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from tensorflow.core.framework import tensor_pb2, types_pb2
+
+from cmml_tf.serving.server.status import Code, ServingError, invalid_argument
+
+# dtype -> NumPy dtype, value field of the proto
+_NUMERIC: dict[int, tuple[type, str]] = {
+    types_pb2.DT_FLOAT: (np.float32, "float_val"),
+    types_pb2.DT_DOUBLE: (np.float64, "double_val"),
+    types_pb2.DT_INT32: (np.int32, "int_val"),
+    types_pb2.DT_INT64: (np.int64, "int64_val"),
+    types_pb2.DT_UINT32: (np.uint32, "uint32_val"),
+    types_pb2.DT_UINT64: (np.uint64, "uint64_val"),
+    types_pb2.DT_INT16: (np.int16, "int_val"),
+    types_pb2.DT_UINT16: (np.uint16, "int_val"),
+    types_pb2.DT_INT8: (np.int8, "int_val"),
+    types_pb2.DT_UINT8: (np.uint8, "int_val"),
+    types_pb2.DT_BOOL: (np.bool_, "bool_val"),
+}
+_POINTER_BYTES = 8
+
+
+def dtype_name(number: int) -> str:
+    """DT_FLOAT and so on; a number TensorFlow does not know stays a number."""
+    return types_pb2.DataType.Name(number) if number in types_pb2.DataType.values() else str(number)
+
+
+def numpy_dtype(number: int) -> np.dtype:
+    """NumPy's dtype of a TensorFlow dtype; strings are objects (bytes)."""
+    return np.dtype(object if number == types_pb2.DT_STRING else _NUMERIC[number][0])
+
+
+def is_supported(number: int) -> bool:
+    """Whether values of this dtype can be read from a request."""
+    return number == types_pb2.DT_STRING or number in _NUMERIC
+
+
+def proto_shape(name: str, proto: tensor_pb2.TensorProto) -> tuple[int, ...]:
+    """The shape a proto claims.
+
+    Raises:
+      ServingError: INVALID_ARGUMENT when the rank is unknown or a size is negative.
+    """
+    shape = tuple(dim.size for dim in proto.tensor_shape.dim)
+    if proto.tensor_shape.unknown_rank or any(not 0 <= size < 2**31 for size in shape):
+        raise invalid_argument(f"tensor parsing error: {name} has no valid shape")
+    return shape
+
+
+def to_array(name: str, proto: tensor_pb2.TensorProto, max_bytes: int) -> np.ndarray:
+    """Reads a proto of a supported dtype as TensorFlow does: content, or values, the last repeated.
+
+    Raises:
+      ServingError: INVALID_ARGUMENT, naming the tensor, for content that does not fit its shape,
+        more values than elements, or more than `max_bytes`.
+    """
+    shape = proto_shape(name, proto)
+    # Empty tensors count by their other sizes: those reach the graph as well.
+    if math.prod(max(size, 1) for size in shape) * _POINTER_BYTES > max_bytes:
+        raise invalid_argument(
+            f"tensor parsing error: {name} of shape {list(shape)} is larger than {max_bytes} bytes"
+        )
+    count = math.prod(shape)
+    if proto.dtype == types_pb2.DT_STRING:
+        return _from_values(name, proto.string_val, np.dtype(object), b"", count).reshape(shape)
+    kind, field = _NUMERIC[proto.dtype]
+    if not proto.tensor_content:
+        return _from_values(name, getattr(proto, field), np.dtype(kind), 0, count).reshape(shape)
+    if len(proto.tensor_content) != count * np.dtype(kind).itemsize:
+        raise invalid_argument(
+            f"tensor parsing error: {name} holds {len(proto.tensor_content)} bytes, "
+            f"its shape {list(shape)} needs {count * np.dtype(kind).itemsize}"
+        )
+    return np.frombuffer(proto.tensor_content, dtype=kind).reshape(shape)
+
+
+def _from_values(
+    name: str, values: Sequence[object], dtype: np.dtype, default: object, count: int
+) -> np.ndarray:
+    if len(values) > count:
+        raise invalid_argument(
+            f"tensor parsing error: {name} holds {len(values)} values, its shape needs {count}"
+        )
+    array = np.empty(count, dtype=dtype)
+    try:
+        array[: len(values)] = values
+    except (OverflowError, ValueError) as error:
+        raise invalid_argument(f"tensor parsing error: {name}: {error}") from error
+    if len(values) < count:
+        array[len(values) :] = values[-1] if len(values) else default
+    return array
+
+
+def fill_proto(array: np.ndarray, proto: tensor_pb2.TensorProto, as_content: bool) -> None:
+    """Writes an array of a supported dtype into an empty proto.
+
+    Raises:
+      ServingError: UNIMPLEMENTED for another dtype.
+    """
+    for size in array.shape:
+        proto.tensor_shape.dim.add().size = size
+    if array.dtype == object:
+        proto.dtype = types_pb2.DT_STRING
+        proto.string_val.extend(array.ravel().tolist())
+        return
+    for number, (kind, field) in _NUMERIC.items():
+        if array.dtype == kind:
+            proto.dtype = number
+            if as_content:
+                proto.tensor_content = array.tobytes()
+            else:
+                getattr(proto, field).extend(array.ravel().tolist())
+            return
+    raise ServingError(Code.UNIMPLEMENTED, f"outputs of dtype {array.dtype} cannot be returned")
