@@ -1,0 +1,84 @@
+"""From a trained CMML to a version folder that TensorFlow Serving loads."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from cmml_tf.models.cmml import CMML
+from cmml_tf.serving.feed_forward import check_feed_forward
+from cmml_tf.serving.graph import ServingGraph, network_variables
+from cmml_tf.serving.manifest import plain_facts, write_manifest
+from cmml_tf.serving.signatures import serving_signatures
+from cmml_tf.serving.version_folder import publish_version
+from cmml_tf.serving.vocabulary import vocabulary
+from cmml_tf.serving.warmup import write_warmup_requests
+
+
+def export_model(
+    model: CMML,
+    export_dir: str | Path,
+    user_ids: Sequence[int] | Sequence[str] | np.ndarray,
+    item_ids: Sequence[int] | Sequence[str] | np.ndarray,
+    *,
+    manifest: Mapping[str, Any] | None = None,
+) -> Path:
+    """Writes the next version of a model base path.
+
+    The folder holds a SavedModel that takes raw ids (signatures `serving_default`,
+    `encode_context`, `score_with_context`), warm-up requests and a manifest. It appears complete or
+    not at all, and only if the SavedModel passes `check_feed_forward`.
+
+    Args:
+      model: A CMML whose weights exist.
+      export_dir: The model base path, created where it does not exist.
+      user_ids: The id of each row of the user table, its last (zero) row left out: all integers or
+        all strings.
+      item_ids: The same of the item table.
+      manifest: Facts to keep with the model, such as `config`, `data_fingerprint`, `metrics`.
+
+    Returns:
+      The version folder `export_dir/N`.
+
+    Raises:
+      ValueError: Ids that do not fit the tables, weights that are not finite, or a model that is
+        not feed-forward.
+      OSError: The folder could not be written, for example on a full disk; nothing is left of it.
+    """
+    users = vocabulary("user_ids", user_ids, model.pair_embedding.users)
+    items = vocabulary("item_ids", item_ids, model.pair_embedding.items)
+    facts = plain_facts(manifest)
+    _check_weights(model)
+
+    def write(content: Path, scratch: Path) -> None:
+        graph = ServingGraph(model, users, items, scratch)
+        signatures = serving_signatures(graph)
+        tf.saved_model.save(graph, str(content), signatures=signatures)
+        check_feed_forward(content)
+        write_warmup_requests(content, graph, users, items, signatures)
+        write_manifest(content, facts, model, graph, signatures)
+
+    try:
+        return publish_version(export_dir, write)
+    except (OSError, tf.errors.OpError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error.message
+        raise OSError(
+            f"The model could not be exported to {str(export_dir)!r}: {reason or error}. Nothing "
+            "was left there; make sure that the folder is writable and its disk has room."
+        ) from error
+
+
+def _check_weights(model: CMML) -> None:
+    for variable in network_variables(model):
+        if not np.isfinite(variable.numpy()).all():
+            raise ValueError(
+                f"`model` must have finite weights. Received: NaN or infinity in {variable.name}."
+            )
+    for table in (model.pair_embedding.user_table, model.pair_embedding.item_table):
+        if table.numpy()[-1].any():
+            raise ValueError(
+                "`model` must have zeros in the last row of each embedding table, which stands for "
+                f"unknown ids. Received: other values in {table.name}."
+            )

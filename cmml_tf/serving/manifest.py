@@ -1,0 +1,99 @@
+"""What a version folder says about itself: `assets.extra/cmml_manifest.json`."""
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+import cmml_tf
+from cmml_tf.models.cmml import CMML
+from cmml_tf.serving.graph import ServingGraph
+
+MANIFEST_FILE = Path("assets.extra") / "cmml_manifest.json"
+_WRITTEN_HERE = ("created", "versions", "model", "signatures")
+
+
+def plain_facts(manifest: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The caller's facts as JSON holds them; NaN and infinite numbers become null.
+
+    Raises:
+      ValueError: A key is one that the exporter writes, or a value has no form in JSON.
+    """
+    facts = dict(manifest or {})
+    for name in _WRITTEN_HERE:
+        if name in facts:
+            raise ValueError(
+                f"`manifest` must leave {', '.join(_WRITTEN_HERE)} to the exporter. "
+                f"Received: {name!r}."
+            )
+    return {str(key): _plain(value) for key, value in facts.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    raise ValueError(
+        "`manifest` must hold numbers, strings, lists and dictionaries. "
+        f"Received: a {type(value).__name__}."
+    )
+
+
+def write_manifest(
+    folder: Path,
+    facts: Mapping[str, Any],
+    model: CMML,
+    graph: ServingGraph,
+    signatures: Mapping[str, Any],
+) -> None:
+    """Writes the caller's facts and the exporter's own.
+
+    The exporter's are `created` (UTC), `versions` (cmml_tf, tensorflow), `model` (context width,
+    `positives_only`, vocabulary sizes and id types) and `signatures`: inputs and outputs with dtype
+    and shape, -1 for an axis of any size.
+    """
+    document = {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {"cmml_tf": cmml_tf.__version__, "tensorflow": tf.__version__},
+        "model": {
+            "context_dimension": graph.context_dimension,
+            "positives_only": model.positives_only,
+            "users": {"known": graph.unknown_user, "id_dtype": graph.user_id_dtype.name},
+            "items": {"known": graph.unknown_item, "id_dtype": graph.item_id_dtype.name},
+        },
+        "signatures": {
+            name: {
+                "inputs": _table(function.structured_input_signature[1]),
+                "outputs": _table(function.structured_outputs),
+            }
+            for name, function in sorted(signatures.items())
+        },
+        **facts,
+    }
+    path = folder / MANIFEST_FILE
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _table(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: {
+            "dtype": tensor.dtype.name,
+            "shape": [-1 if size is None else size for size in tensor.shape],
+        }
+        for name, tensor in sorted(tensors.items())
+    }

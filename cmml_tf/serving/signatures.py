@@ -1,0 +1,46 @@
+"""The signatures of the served model: names, types and shapes of a request and its answer.
+
+B is the only axis a server splits or merges; every input has it. No input is optional.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from cmml_tf.serving.graph import ServingGraph
+
+Specs = dict[str, tf.TensorSpec]
+
+
+def serving_signatures(graph: ServingGraph) -> dict[str, Any]:
+    """The concrete functions of a graph's signatures, by name, for `tf.saved_model.save`."""
+    support, query = _support(graph), _query(graph)
+    # The width is left open: the graph itself then says which width it needs.
+    context = {"context": tf.TensorSpec([None, None], tf.float32)}
+    return {
+        "serving_default": _signature(graph.serving_default, {**support, **query}),
+        "encode_context": _signature(graph.encode_context, support),
+        "score_with_context": _signature(graph.score_with_context, {**context, **query}),
+    }
+
+
+def _support(graph: ServingGraph) -> Specs:
+    return {
+        "support_user_id": tf.TensorSpec([None, None], graph.user_id_dtype),
+        "support_item_id": tf.TensorSpec([None, None], graph.item_id_dtype),
+        "support_label": tf.TensorSpec([None, None], tf.float32),
+        "support_length": tf.TensorSpec([None], tf.int32),
+    }
+
+
+def _query(graph: ServingGraph) -> Specs:
+    return {
+        "query_user_id": tf.TensorSpec([None, None], graph.user_id_dtype),
+        "query_item_id": tf.TensorSpec([None, None], graph.item_id_dtype),
+    }
+
+
+def _signature(method: Callable, specs: Specs) -> Any:
+    named = {name: tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in specs.items()}
+    return tf.function(method).get_concrete_function(**named)

@@ -1,0 +1,125 @@
+"""A version folder appears in the model base path complete, or not at all.
+
+It is written inside a folder `tmp-...` beside its final place, flushed to disk and renamed. Servers
+ignore names that are not numbers. A lock file held open marks a `tmp-...` folder as alive, so that
+the next export can clear away what a killed one left.
+"""
+
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+_PREFIX = "tmp-"
+_LOCK = "lock"
+
+
+def publish_version(base: str | Path, write: Callable[[Path, Path], None]) -> Path:
+    """Writes the next version of a model base path and makes it appear at once.
+
+    Args:
+      base: The model base path; created where it does not exist.
+      write: Called as `write(content, scratch)`: fills the new empty folder `content`; what it
+        leaves in the folder `scratch` is thrown away.
+
+    Returns:
+      `base/N`, N one above the largest version there, 1 for the first. Of exports at the same time
+      each gets its own number.
+
+    Raises:
+      OSError: The folder cannot be written, for example on a full disk; nothing is left behind.
+    """
+    base = Path(base)
+    base.mkdir(parents=True, exist_ok=True)
+    _clear_abandoned(base)
+    with _scratch_folder(base) as scratch:
+        content = scratch / "version"
+        content.mkdir()
+        write(content, scratch)
+        _flush(content)
+        version = _rename_to_next(content, base)
+        _flush_folder(base)
+    return version
+
+
+def versions(base: str | Path) -> list[int]:
+    """The version numbers in a model base path, ascending; none where it does not exist."""
+    base = Path(base)
+    if not base.is_dir():
+        return []
+    names = (path.name for path in base.iterdir() if path.is_dir())
+    return sorted(int(name) for name in names if name.isascii() and name.isdigit())
+
+
+def _rename_to_next(content: Path, base: Path) -> Path:
+    while True:
+        version = base / str(max([0, *versions(base)]) + 1)
+        try:
+            content.rename(version)
+        except OSError:
+            # Another export may have taken the number; anything else is an error.
+            if not version.exists():
+                raise
+        else:
+            return version
+
+
+@contextlib.contextmanager
+def _scratch_folder(base: Path) -> Iterator[Path]:
+    """A new `tmp-...` folder, locked by this process while it lives, removed at the end."""
+    while True:
+        folder = base / f"{_PREFIX}{secrets.token_hex(8)}"
+        folder.mkdir()
+        lock = _lock(folder, wait=True)
+        if lock is not None:
+            break
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def _clear_abandoned(base: Path) -> None:
+    for folder in base.glob(f"{_PREFIX}*"):
+        lock = _lock(folder, wait=False)
+        if lock is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(lock)
+
+
+def _lock(folder: Path, wait: bool) -> int | None:
+    """An open lock file of the folder, or None where another process holds it or removed it."""
+    try:
+        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    # Between the two calls its former holder may have removed the folder.
+    if not (folder / _LOCK).exists():
+        os.close(lock)
+        return None
+    return lock
+
+
+def _flush(folder: Path) -> None:
+    """Waits until every file and folder below is on disk."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            _flush_folder(Path(parent) / name)
+        _flush_folder(Path(parent))
+
+
+def _flush_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
