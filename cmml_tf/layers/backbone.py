@@ -36,7 +36,7 @@ class Backbone(tf.keras.layers.Layer):
         self.units = list(units)
         if not self.units or min(self.units) < 1:
             raise ValueError(
-                f"`units` must be one or more positive integers. Received: units={self.units}."
+                f"`units` must be one or more positive integers. Received: units={list(units)}."
             )
         self.bias_initial_value = bias_initial_value
         self.hidden_layers = [dense(width, bias=bias_initial_value) for width in self.units]

@@ -11,7 +11,8 @@ Everything that does not depend on the state is computed once for the whole sequ
 `_UNROLLED` steps are laid out in each iteration of the loop, so that a step is one small matrix
 product and little else. The update gate is computed as its complement `u = 1 - z` (the sigmoid of
 the negated pre-activation), which makes the update `h + u * (n - h)`. A padded step lowers that
-pre-activation by `_CLOSED`: u is then exactly 0 and the state passes, whatever the padding holds.
+pre-activation by `_CLOSED`: u is then exactly 0 and the state passes, for any padding of ordinary
+size (NaN, infinities and pre-activations near `_CLOSED` itself are the caller's to remove).
 """
 
 from collections.abc import Callable
@@ -188,8 +189,7 @@ def _all_states(
     state, many = _loop(chunks, chunk, (initial, _keep(chunks)))
     state, few = _loop(remainder, single, (state, _keep(remainder)))
     units = recurrent_kernel.shape[0]
-    shape = tf.concat([[-1], tf.shape(initial)], 0)
-    states = tf.concat([tf.reshape(many.stack(), shape), tf.reshape(few.stack(), shape)], 0)
+    states = tf.concat([_rows(many, initial), _rows(few, initial)], 0)
     return tf.ensure_shape(states, [None, None, units]), state
 
 
@@ -198,7 +198,6 @@ def _walk_back(
 ) -> tf.Tensor:
     """Gradients of the loss at each state [S, B, H], from that of the last one [B, H]."""
     transposed = tf.transpose(recurrent_kernel)  # [3H, H]
-    shape = tf.shape(upstream)
     units = recurrent_kernel.shape[0]
 
     def step(gradient: tf.Tensor, slope: tf.Tensor, z_t: tf.Tensor) -> tf.Tensor:
@@ -224,8 +223,7 @@ def _walk_back(
     chunks, remainder = _chunked((tf.reverse(slopes, [0]), tf.reverse(z, [0])))
     gradient, many = _loop(chunks, chunk, (upstream, _keep(chunks)))
     _, few = _loop(remainder, single, (gradient, _keep(remainder)))
-    rows = tf.concat([[-1], shape], 0)
-    gradients = tf.concat([tf.reshape(many.stack(), rows), tf.reshape(few.stack(), rows)], 0)
+    gradients = tf.concat([_rows(many, upstream), _rows(few, upstream)], 0)
     return tf.reverse(gradients, [0])
 
 
@@ -247,6 +245,19 @@ def _chunked(sequences: _Chunk) -> tuple[_Chunk, _Chunk]:
 def _keep(sequences: _Chunk) -> tf.TensorArray:
     """An array with a place for what each iteration over `sequences` leaves."""
     return tf.TensorArray(sequences[0].dtype, size=tf.shape(sequences[0])[0])
+
+
+def _rows(kept: tf.TensorArray, row: tf.Tensor) -> tf.Tensor:
+    """All that was kept, [N, B, H] for rows [B, H].
+
+    An array that no iteration wrote to cannot be stacked where B is unknown in the graph.
+    """
+    shape = tf.shape(row)
+    return tf.cond(
+        kept.size() > 0,
+        lambda: tf.reshape(kept.stack(), tf.concat([[-1], shape], 0)),
+        lambda: tf.zeros(tf.concat([[0], shape], 0), row.dtype),
+    )
 
 
 def _loop(sequences: _Chunk, body: Callable, variables: tuple) -> tuple:

@@ -44,7 +44,7 @@ class MLP(tf.keras.layers.Layer):
         self.units = list(units)
         if not self.units or min(self.units) < 1:
             raise ValueError(
-                f"`units` must be one or more positive integers. Received: units={self.units}."
+                f"`units` must be one or more positive integers. Received: units={list(units)}."
             )
         self.dense_layers = [dense(width, "relu") for width in self.units[:-1]]
         self.dense_layers.append(dense(self.units[-1]))

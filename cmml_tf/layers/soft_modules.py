@@ -42,7 +42,7 @@ class SoftModularBackbone(tf.keras.layers.Layer):
         if not self.units or min(*self.units, modules, hyper_units) < 1:
             raise ValueError(
                 "`units`, `modules` and `hyper_units` must be positive integers. Received: "
-                f"units={self.units}, modules={modules}, hyper_units={hyper_units}."
+                f"units={list(units)}, modules={modules}, hyper_units={hyper_units}."
             )
         self.modules = modules
         self.hyper_units = hyper_units
