@@ -1,4 +1,4 @@
-"""The evaluation of the scenario setting: rank all items of unseen scenarios (paper section 4.1)."""
+"""Evaluation in the scenario setting: rank all items of unseen scenarios (paper section 4.1)."""
 
 import math
 from collections.abc import Callable, Iterable

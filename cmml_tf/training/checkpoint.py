@@ -42,9 +42,7 @@ class TrainingState(tf.keras.callbacks.Callback):
             str(folder / "latest"),
             max_to_keep=1,
         )
-        self._best = tf.train.CheckpointManager(
-            tf.train.Checkpoint(weights=weights), str(folder / "best"), max_to_keep=1
-        )
+        self._best = _best_weights(model, folder)
         self.history: list[dict[str, float]] = []
 
     def resume(self) -> int:
@@ -80,14 +78,23 @@ class TrainingState(tf.keras.callbacks.Callback):
         self._state.assign(json.dumps({"history": self.history, "callbacks": memory}))
         self._latest.save(checkpoint_number=epoch + 1)
 
-    def restore_best(self) -> None:
-        """Sets the weights of the best epoch.
 
-        Raises:
-          ValueError: No epoch has been completed.
-        """
-        if self._best.latest_checkpoint is None:
-            raise ValueError("There are no best weights: no epoch has been completed.")
-        self._best.checkpoint.restore(
-            self._best.latest_checkpoint
-        ).assert_existing_objects_matched()
+def restore_best_weights(model: tf.keras.Model, folder: Path) -> None:
+    """Sets the trainable weights of the best epoch that a `TrainingState` has saved in `folder`.
+
+    Raises:
+      FileNotFoundError: No epoch has been completed there.
+      ValueError: The saved weights are another model's.
+    """
+    best = _best_weights(model, folder)
+    if best.latest_checkpoint is None:
+        raise FileNotFoundError(f"{folder} holds no weights: no epoch has been completed.")
+    try:
+        best.checkpoint.restore(best.latest_checkpoint).assert_existing_objects_matched()
+    except (AssertionError, ValueError) as error:
+        raise ValueError(f"The weights in {folder} do not fit this model: {error}") from error
+
+
+def _best_weights(model: tf.keras.Model, folder: Path) -> tf.train.CheckpointManager:
+    checkpoint = tf.train.Checkpoint(weights=list(model.trainable_variables))
+    return tf.train.CheckpointManager(checkpoint, str(folder / "best"), max_to_keep=1)

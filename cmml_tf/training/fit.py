@@ -1,5 +1,6 @@
 """Meta-training of a scenario model (algorithm 1), resumable at every epoch."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -7,11 +8,9 @@ import tensorflow as tf
 
 from cmml_tf.config import EpisodeConfig, TrainingConfig
 from cmml_tf.datasets.scenario_data import ScenarioData
-from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes
 from cmml_tf.episodes.training_episodes import training_episodes
-from cmml_tf.evaluation.ranking_protocol import ContextScorer, evaluate_ranking
 from cmml_tf.models.cmml import CMML
-from cmml_tf.training.checkpoint import TrainingState
+from cmml_tf.training.checkpoint import TrainingState, restore_best_weights
 from cmml_tf.training.history_log import HistoryLog
 from cmml_tf.training.optimizer import AdamL2
 from cmml_tf.training.time_limit import TimeLimit
@@ -33,7 +32,7 @@ class TrainingResult(NamedTuple):
 def fit_scenario_model(
     model: CMML,
     data: ScenarioData,
-    validation: EvaluationEpisodes | None,
+    validate: Callable[[], dict[str, float]] | None,
     episode: EpisodeConfig,
     training: TrainingConfig,
     seed: int,
@@ -49,7 +48,7 @@ def fit_scenario_model(
     Args:
       model: Built with a task; compiled here.
       data: Its meta-training scenarios are learned from.
-      validation: Episodes of the validation scenarios.
+      validate: Gives the metrics of `model`, as it is, on the validation scenarios.
       episode: Sizes of a task and of a step.
       training: Optimiser, schedule, stopping rule.
       seed: With the step number, fixes the tasks.
@@ -61,9 +60,8 @@ def fit_scenario_model(
     model.compile(optimizer=AdamL2(training.learning_rate, training.weight_decay))
     callbacks: list[tf.keras.callbacks.Callback] = []
     remembered: list[tf.keras.callbacks.Callback] = []
-    if validation is not None:
-        scorer = ContextScorer(model)
-        callbacks.append(Validation(lambda: evaluate_ranking(scorer, validation).means()))
+    if validate is not None:
+        callbacks.append(Validation(validate))
         remembered = [
             tf.keras.callbacks.ReduceLROnPlateau(
                 monitor=MONITOR,
@@ -79,7 +77,7 @@ def fit_scenario_model(
         ]
     if max_minutes is not None:
         callbacks.append(TimeLimit(max_minutes))
-    monitor = None if validation is None else MONITOR
+    monitor = None if validate is None else MONITOR
     state = TrainingState(model, folder / "checkpoints", monitor, remembered)
     done = state.resume()
     callbacks += [
@@ -97,7 +95,7 @@ def fit_scenario_model(
             callbacks=callbacks,
             verbose=verbose,
         )
-    state.restore_best()
+    restore_best_weights(model, folder / "checkpoints")
     return TrainingResult(state.history, done)
 
 

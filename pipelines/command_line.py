@@ -1,0 +1,98 @@
+"""What the commands share: options from preset, YAML file and flags; errors as one sentence."""
+
+import argparse
+import dataclasses
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+# Read when TensorFlow is loaded, which happens behind this import.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import tyro
+import yaml
+
+from cmml_tf.config import ScenarioRunConfig, override
+from cmml_tf.models.presets import MODEL_PRESETS, model_preset, preset_key
+
+_QUICK = {
+    "model": {"encoder_units": 32},
+    "episode": {"tasks_per_step": 4},
+    "training": {"steps_per_epoch": 25, "max_epochs": 3},
+}
+
+
+def scenario_config(argv: Sequence[str], description: str) -> ScenarioRunConfig | None:
+    """Options in rising order of precedence: defaults, preset, `--quick`, YAML file, flags.
+
+    Returns:
+      The configuration, or None after `--print-config` has printed it.
+
+    Raises:
+      ValueError: An option's value is not accepted, or the YAML file cannot be read.
+    """
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    early.add_argument("--config")
+    early.add_argument("--print-config", action="store_true")
+    early.add_argument("--preset")
+    early.add_argument("--quick", action="store_true")
+    known, rest = early.parse_known_args(argv)
+    from_file = {} if known.config is None else _read_yaml(Path(known.config))
+
+    preset = known.preset or from_file.get("preset", ScenarioRunConfig.preset)
+    base = ScenarioRunConfig(preset=preset_key(preset), model=model_preset(preset))
+    quick = known.quick or from_file.get("quick", False)
+    if quick:
+        base = override(base, {**_without_encoder_size(base), "quick": True})
+    base = override(base, {**from_file, "preset": preset_key(preset), "quick": quick})
+    help_text = (
+        f"{description}\n\nPresets: {', '.join(MODEL_PRESETS)}.\n"
+        "--config FILE reads options from a YAML file; flags win over it. --print-config prints "
+        "the resolved options as such a file and ends."
+    )
+    config = tyro.cli(
+        ScenarioRunConfig,
+        default=base,
+        args=rest,
+        prog=Path(sys.argv[0]).name,
+        description=help_text,
+    )
+    if known.print_config:
+        print(yaml.safe_dump(_plain(config), sort_keys=False), end="")
+        return None
+    return config
+
+
+def run(command: Callable[[Sequence[str]], int]) -> None:
+    """Runs a command; what went wrong for a stated reason is one sentence and exit status 2."""
+    try:
+        status = command(sys.argv[1:])
+    except (ValueError, OSError, ImportError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        status = 2
+    sys.exit(status)
+
+
+def _without_encoder_size(base: ScenarioRunConfig) -> dict[str, Any]:
+    changes = dict(_QUICK)
+    if base.model.encoder == "none":
+        del changes["model"]
+    return changes
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is not a YAML file: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} must hold options by name, as --print-config writes them.")
+    return content
+
+
+def _plain(config: Any) -> Any:
+    if dataclasses.is_dataclass(config):
+        return {f.name: _plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
+    return list(config) if isinstance(config, tuple) else config
