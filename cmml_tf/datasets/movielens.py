@@ -81,12 +81,17 @@ def load_movielens(folder: str | Path) -> Interactions:
 
 
 def _layout(folder: Path) -> Callable[[Path], tuple[pd.DataFrame, pd.DataFrame]] | None:
-    readers = {"u.data": _read_100k, "ratings.dat": _read_dat, "ratings.csv": _read_csv}
-    movies = {"u.data": "u.item", "ratings.dat": "movies.dat", "ratings.csv": "movies.csv"}
-    for name, reader in readers.items():
-        # A ratings.csv alone may be a table of someone's own.
-        if (folder / name).is_file() and (name == "u.data" or (folder / movies[name]).is_file()):
-            return reader
+    if (folder / "u.data").is_file():
+        return _read_100k
+    if (folder / "ratings.dat").is_file():
+        return _read_dat
+    ratings = folder / "ratings.csv"
+    if ratings.is_file():
+        # By the name alone it may be a table of someone's own.
+        with ratings.open("rb") as file:
+            header = file.readline(100)
+        if (folder / "movies.csv").is_file() or header.startswith(b"userId,movieId"):
+            return _read_csv
     return None
 
 

@@ -112,6 +112,17 @@ def test_wrong_header_and_missing_files_are_named(tmp_path):
         load_movielens(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("write", "name"),
+    [(_write_100k, "u.item"), (_write_1m, "movies.dat"), (_write_csv, "movies.csv")],
+)
+def test_missing_catalogue_is_named(tmp_path, write, name):
+    write(tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(FileNotFoundError, match=f"{name} is missing"):
+        load_movielens(tmp_path)
+
+
 def test_empty_file(tmp_path):
     _write_1m(tmp_path)
     (tmp_path / "ratings.dat").write_bytes(b"")
