@@ -22,6 +22,7 @@ from cmml_tf.training.fit import fit_scenario_model
 from cmml_tf.training.run_folder import environment, plain, write_whole
 
 _NO_CONTEXT_SHARE = 0.2
+_VALIDATION_METRICS = ("recall@10", "recall@20", "ndcg@10")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -89,7 +90,8 @@ def _train(
         scorer = ContextScorer(model)
 
         def validate() -> dict[str, float]:
-            return evaluate_ranking(scorer, scenario_run.validation).means()
+            means = evaluate_ranking(scorer, scenario_run.validation).means()
+            return {name: means[name] for name in _VALIDATION_METRICS}
 
     result = fit_scenario_model(
         model,
