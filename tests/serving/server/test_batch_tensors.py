@@ -1,0 +1,75 @@
+import grpc
+import numpy as np
+import pytest
+
+from cmml_tf.serving.server.batch_tensors import merge, row_count, split
+from cmml_tf.serving.server.config_files import BatchingParameters
+from cmml_tf.serving.server.status import ServingError
+
+PADDING = BatchingParameters(pad_variable_length_inputs=True)
+
+
+def test_padding_repeats_the_first_element_of_each_tensor():
+    requests = [
+        {"id": np.array([[b"a", b"b"]], object), "label": np.array([[7.0, 8.0]])},
+        {"id": np.array([[b"c"], [b"d"]], object), "label": np.array([[1.0], [2.0]])},
+    ]
+    kept, merged = merge(requests, PADDING)
+    assert kept == [0, 1]
+    assert merged["id"].tolist() == [[b"a", b"b"], [b"c", b"c"], [b"d", b"c"]]
+    assert merged["label"].tolist() == [[7.0, 8.0], [1.0, 1.0], [2.0, 1.0]]
+
+
+def test_several_axes_are_padded():
+    requests = [{"x": np.array([[[5]]])}, {"x": np.array([[[1, 2], [3, 4]]])}]
+    _, merged = merge(requests, PADDING)
+    assert merged["x"].tolist() == [[[5, 5], [5, 5]], [[1, 2], [3, 4]]]
+
+
+def test_an_empty_tensor_beside_a_longer_one_leaves_the_batch():
+    requests = [{"x": np.zeros((1, 0))}, {"x": np.ones((1, 2))}]
+    kept, merged = merge(requests, PADDING)
+    assert kept == [1]
+    assert merged["x"].tolist() == [[1.0, 1.0]]
+
+
+def test_empty_tensors_among_themselves_are_merged():
+    kept, merged = merge([{"x": np.zeros((1, 0))}, {"x": np.zeros((2, 0))}], PADDING)
+    assert kept == [0, 1]
+    assert merged["x"].shape == (3, 0)
+
+
+def test_without_padding_different_lengths_are_refused():
+    requests = [{"x": np.zeros((1, 1))}, {"x": np.zeros((1, 2))}]
+    with pytest.raises(ServingError, match="padding is turned off") as caught:
+        merge(requests, BatchingParameters())
+    assert caught.value.code == grpc.StatusCode.FAILED_PRECONDITION
+
+
+def test_batches_are_filled_up_to_an_allowed_size_and_cut_again():
+    parameters = BatchingParameters(max_batch_size=4, allowed_batch_sizes=(2, 4))
+    _, merged = merge([{"x": np.array([[1]])}, {"x": np.array([[2], [3]])}], parameters)
+    assert merged["x"].tolist() == [[1], [2], [3], [1]]
+    first, second = split({"y": merged["x"] * 10}, [1, 2])
+    assert first["y"].tolist() == [[10]]
+    assert second["y"].tolist() == [[20], [30]]
+
+
+@pytest.mark.parametrize("outputs", [{"y": np.float32(1)}, {"y": np.zeros((1, 1))}])
+def test_outputs_that_cannot_be_cut_are_refused(outputs):
+    with pytest.raises(ServingError, match="Batched output tensor y"):
+        split({name: np.asarray(array) for name, array in outputs.items()}, [1, 1])
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {"a": np.zeros((1, 1)), "b": np.zeros((2, 1))},
+        {"a": np.array(1.0)},
+        {"a": np.zeros((0, 3))},
+    ],
+)
+def test_inputs_must_agree_on_at_least_one_row(inputs):
+    with pytest.raises(ServingError, match="Batching") as caught:
+        row_count(inputs)
+    assert caught.value.code == grpc.StatusCode.INVALID_ARGUMENT

@@ -1,0 +1,63 @@
+import pytest
+
+from cmml_tf.serving.server.engine import real_server_arguments, run
+from cmml_tf.serving.server.flags import parse_flags
+
+BASE = "--model_base_path=models"
+
+
+def test_flags_are_written_as_for_tensorflow_model_server():
+    flags = parse_flags([BASE, "--model_name=cmml", "--port=1", "--rest_api_port", "2"])
+    assert (flags.model_base_path, flags.model_name) == ("models", "cmml")
+    assert (flags.port, flags.rest_api_port) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("--enable_batching", True),
+        ("--enable_batching=true", True),
+        ("--enable_batching=false", False),
+    ],
+)
+def test_booleans_stand_alone_or_with_a_value(text, value):
+    assert parse_flags([BASE, text]).enable_batching is value
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "model_base_path"),
+        ([BASE, "--model_config_file=x"], "model_config_file"),
+        ([BASE, "--no_such_flag=1"], "no_such_flag"),
+        ([BASE, "--port=http"], "port"),
+        ([BASE, "--port=0"], "listen"),
+        ([BASE, "--port=5", "--rest_api_port=5"], "must differ"),
+        ([BASE, "--batching_parameters_file=x"], "enable_batching"),
+        ([BASE, "--enable_batching=perhaps"], "true or false"),
+        ([BASE, "--engine=rust"], "engine"),
+    ],
+)
+def test_wrong_flags_end_with_a_sentence(arguments, sentence, capsys):
+    with pytest.raises(SystemExit):
+        parse_flags(arguments)
+    assert sentence in capsys.readouterr().err
+
+
+def test_the_largest_message_is_a_channel_argument():
+    argument = "--grpc_channel_arguments=grpc.max_receive_message_length=1000,grpc.keepalive=x"
+    flags = parse_flags([BASE, argument])
+    assert flags.max_message_bytes == 1000
+    assert flags.channel_arguments[1] == ("grpc.keepalive", "x")
+    assert parse_flags([BASE]).max_message_bytes == 64 * 1024 * 1024
+
+
+def test_the_real_server_gets_every_flag_but_the_engine():
+    arguments = ["--engine=auto", BASE, "--engine", "auto", "--port=1"]
+    assert real_server_arguments(arguments) == [BASE, "--port=1"]
+
+
+def test_asking_for_the_real_server_where_it_is_missing_says_so(monkeypatch, capsys):
+    monkeypatch.setenv("PATH", "")
+    assert run([BASE, "--engine=tensorflow_model_server"]) == 2
+    assert "not on the PATH" in capsys.readouterr().err

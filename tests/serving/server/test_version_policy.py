@@ -1,0 +1,40 @@
+import pytest
+from google.protobuf import text_format
+from tensorflow_serving.config import model_server_config_pb2
+
+from cmml_tf.serving.server.version_policy import aspired_versions, fingerprint, versions_on_disk
+
+
+def config(policy):
+    text = f'name: "m" base_path: "p" model_version_policy {{ {policy} }}'
+    return text_format.Parse(text, model_server_config_pb2.ModelConfig())
+
+
+def test_only_numbered_folders_are_versions(tmp_path):
+    for name in ("1", "02", "tmp-3", "4.old", "-5", "²"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "7").write_text("a file")
+    assert versions_on_disk(str(tmp_path)) == {1: str(tmp_path / "1"), 2: str(tmp_path / "02")}
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ("", {10}),
+        ("latest { num_versions: 2 }", {9, 10}),
+        ("all {}", {1, 9, 10}),
+        ("specific { versions: 1 versions: 5 }", {1}),
+    ],
+)
+def test_the_policy_chooses_among_the_versions_on_disk(policy, expected):
+    on_disk = {version: str(version) for version in (9, 10, 1)}
+    assert set(aspired_versions(on_disk, config(policy))) == expected
+
+
+def test_a_fingerprint_changes_while_files_are_copied(tmp_path):
+    (tmp_path / "variables").mkdir()
+    (tmp_path / "variables" / "data").write_bytes(b"12")
+    before = fingerprint(str(tmp_path))
+    assert fingerprint(str(tmp_path)) == before
+    (tmp_path / "variables" / "data").write_bytes(b"123")
+    assert fingerprint(str(tmp_path)) != before
