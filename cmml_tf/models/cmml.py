@@ -108,7 +108,11 @@ class CMML(tfrs.Model):
         gradients = tape.gradient(loss, variables)
         if self.gradient_clip is not None:
             clip = self.gradient_clip
-            gradients = [tf.clip_by_value(gradient, -clip, clip) for gradient in gradients]
+            # As dense tensors: a table's gradient comes in pieces, and only their sum is clipped.
+            gradients = [
+                tf.clip_by_value(tf.convert_to_tensor(gradient), -clip, clip)
+                for gradient in gradients
+            ]
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         return self._report(loss, episode)
 
