@@ -63,11 +63,17 @@ def export_model(
     try:
         return publish_version(export_dir, write)
     except (OSError, tf.errors.OpError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error.message
         raise OSError(
-            f"The model could not be exported to {str(export_dir)!r}: {reason or error}. Nothing "
+            f"The model could not be exported to {str(export_dir)!r}: {_reason(error)}. Nothing "
             "was left there; make sure that the folder is writable and its disk has room."
         ) from error
+
+
+def _reason(error: OSError | tf.errors.OpError) -> str:
+    """What the operating system said; TensorFlow puts it behind the path of a temporary file."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return error.message.rsplit("; ", 1)[-1].split(" [Op:", 1)[0]
 
 
 def _check_weights(model: CMML) -> None:

@@ -4,7 +4,7 @@ A model that adapts by gradients, that trains, counts or calls back into Python 
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import tensorflow as tf
@@ -13,7 +13,9 @@ from tensorflow.core.framework import function_pb2, graph_pb2, node_def_pb2
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 _GRADIENT_FUNCTION = re.compile(r"backward|__forward_|grad_fn")
-_GRADIENT_OP = re.compile(r"Grad(?:ient|$|V\d|[A-Z])|Backprop")
+_GRADIENT_OP = re.compile(r"Grad|Backprop")
+# A tape's gradient may consist of plain products; the scope of their names tells.
+_GRADIENT_SCOPE = re.compile(r"(?:^|/)(?:gradient_tape|gradients(?:_\d+)?)/")
 _TRAINING_OP = re.compile(r"^(?:Resource)?(?:Sparse)?Apply[A-Z]")
 _WRITING_OP = re.compile(
     r"^(?:Assign|ResourceScatter|Scatter(?:Add|Sub|Mul|Div|Min|Max|Update|Nd(?:Add|Sub|Min|Max|Update))$"
@@ -78,7 +80,7 @@ def _check_node(node: node_def_pb2.NodeDef, place: str, may_write: bool) -> None
         _refuse(op, "calls Python, which a server does not have")
     if not hasattr(tf.raw_ops, node.op):
         _refuse(op, "is not an operation of TensorFlow, so that a server lacks it")
-    if _GRADIENT_OP.search(node.op):
+    if _GRADIENT_OP.search(node.op) or _GRADIENT_SCOPE.search(node.name):
         _refuse(op, "computes a gradient")
     if _TRAINING_OP.search(node.op):
         _refuse(op, "is an optimiser's step")
@@ -142,7 +144,7 @@ def _called(node: node_def_pb2.NodeDef) -> Iterator[str]:
             yield function.name
 
 
-def _closure(start: Iterable[str], neighbours) -> set[str]:
+def _closure(start: Iterable[str], neighbours: Callable[[str], Iterable[str]]) -> set[str]:
     found, waiting = set(), list(start)
     while waiting:
         name = waiting.pop()

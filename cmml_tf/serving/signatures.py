@@ -43,4 +43,4 @@ def _query(graph: ServingGraph) -> Specs:
 
 def _signature(method: Callable, specs: Specs) -> Any:
     named = {name: tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in specs.items()}
-    return tf.function(method).get_concrete_function(**named)
+    return tf.function(method, autograph=False).get_concrete_function(**named)

@@ -49,6 +49,8 @@ def export_for_ever(base: Path) -> None:
 def kill_when_it_appears(base: Path, pattern: str) -> None:
     pid = fork(lambda: export_for_ever(base))
     while not any(base.glob(pattern)):
+        if os.waitpid(pid, os.WNOHANG) != (0, 0):
+            sys.exit(f"The export ended before {pattern} appeared.")
         time.sleep(0.0005)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
