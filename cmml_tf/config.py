@@ -213,7 +213,7 @@ class EmbeddingConfig:
     """A .npy file of user embeddings, row by row as the vocabulary; none: matrix factorisation."""
     item_file: str | None = None
     """A .npy file of item embeddings."""
-    regularization: float = 5.0
+    regularization: float = 100.0
     """L2 factor of the matrix factorisation."""
     alpha: float = 10.0
     """Confidence of an observed pair in implicit-feedback ALS (Hu, Koren, Volinsky 2008)."""
@@ -285,7 +285,11 @@ def override(config: Any, changes: dict[str, Any]) -> Any:
                 f"Accepted: {', '.join(sorted(names))}."
             )
         current = getattr(config, name)
-        values[name] = (
-            override(current, value) if hasattr(current, "__dataclass_fields__") else value
-        )
+        if hasattr(current, "__dataclass_fields__"):
+            if not isinstance(value, dict):
+                raise ValueError(
+                    f"`{name}` must be a group of options. Received: {name}={value!r}."
+                )
+            value = override(current, value)
+        values[name] = value
     return replace(config, **values)

@@ -26,7 +26,11 @@ def require_legacy_keras() -> None:
         raise ImportError(
             f"{_VARIABLE} must be 1 or unset. Received: {_VARIABLE}={value}. {_REMEDY}"
         )
+    # A lazy loader until the first touch, then Keras itself; its __dict__ is no touch.
     loader = getattr(sys.modules.get("tensorflow"), "__dict__", {}).get("keras")
-    if getattr(loader, "__dict__", {}).get("_tfll_keras_version") == "keras_3":
+    attributes = getattr(loader, "__dict__", {})
+    if attributes.get("_tfll_keras_version") == "keras_3" or str(
+        attributes.get("__name__")
+    ).startswith("keras._tf_keras"):
         raise ImportError(f"Keras 3 is already loaded as `tf.keras`. {_REMEDY}")
     os.environ[_VARIABLE] = "1"
