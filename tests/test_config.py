@@ -1,0 +1,143 @@
+"""Settings are checked on construction, and a bad one is refused by name."""
+
+from dataclasses import FrozenInstanceError, fields, is_dataclass
+
+import pytest
+
+from cmml_tf import config
+from cmml_tf.config import (
+    TRAINING_PRESETS,
+    EmbeddingConfig,
+    EpisodeConfig,
+    ModelConfig,
+    ScenarioConfig,
+    ScenarioRunConfig,
+    SplitConfig,
+    TrainingConfig,
+    override,
+)
+
+CLASSES = [
+    value
+    for value in vars(config).values()
+    if isinstance(value, type) and is_dataclass(value) and value.__module__ == config.__name__
+]
+
+REFUSED = [
+    (ModelConfig, "encoder", "lstm", "one of gru, mean, max, none"),
+    (ModelConfig, "hybrid", "sum", "one of dot, mlp, none"),
+    (ModelConfig, "modulation", "hyper", "one of film, sigmoid, linear, soft, none"),
+    (ModelConfig, "encoder_units", 0, "a positive integer"),
+    (ModelConfig, "hyper_units", -1, "a positive integer"),
+    (ModelConfig, "modules", 0, "a positive integer"),
+    (ModelConfig, "backbone_units", (), "one or more positive integers"),
+    (ModelConfig, "backbone_units", (64, 0), "one or more positive integers"),
+    (EpisodeConfig, "support_positives", 0, "a positive integer"),
+    (EpisodeConfig, "support_negatives", -1, "zero or more"),
+    (EpisodeConfig, "query_positives", 0, "a positive integer"),
+    (EpisodeConfig, "tasks_per_step", 0, "a positive integer"),
+    (TrainingConfig, "learning_rate", 0.0, "a positive number"),
+    (TrainingConfig, "learning_rate", float("nan"), "a positive number"),
+    (TrainingConfig, "min_learning_rate", -1e-6, "a positive number"),
+    (TrainingConfig, "weight_decay", -1e-5, "zero or more"),
+    (TrainingConfig, "gradient_clip", 0.0, "a positive number or none"),
+    (TrainingConfig, "steps_per_epoch", 0, "a positive integer"),
+    (TrainingConfig, "max_epochs", 0, "a positive integer"),
+    (TrainingConfig, "early_stopping_patience", 0, "a positive integer"),
+    (TrainingConfig, "plateau_patience", 0, "a positive integer"),
+    (TrainingConfig, "plateau_factor", 1.0, "between 0 and 1"),
+    (ScenarioConfig, "definition", "director", "one of genre, .* or column:NAME"),
+    (ScenarioConfig, "definition", "column:", "one of genre, .* or column:NAME"),
+    (ScenarioConfig, "min_items", 1, "at least 2"),
+    (ScenarioConfig, "max_items", 19, "at least min_items"),
+    (ScenarioConfig, "min_interactions", 3, "at least 4"),
+    (SplitConfig, "meta_test_fraction", 0.0, "between 0 and 1"),
+    (SplitConfig, "validation_fraction", 1.0, "at least 0 and below 1"),
+    (SplitConfig, "evaluation_user_fraction", 1.0, "between 0 and 1"),
+    (SplitConfig, "background_fraction", -0.1, "at least 0 and below 1"),
+    (SplitConfig, "max_support_pairs", 0, "a positive integer"),
+    (EmbeddingConfig, "dimension", 0, "a positive integer"),
+    (EmbeddingConfig, "iterations", 0, "a positive integer"),
+    (EmbeddingConfig, "alpha", 0.0, "a positive number"),
+    (EmbeddingConfig, "root_mean_square", -1.0, "a positive number"),
+    (EmbeddingConfig, "regularization", -1.0, "zero or more"),
+    (ScenarioRunConfig, "seed", -1, "zero or a positive integer"),
+    (ScenarioRunConfig, "max_minutes", 0.0, "a positive number or none"),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value", "accepted"),
+    REFUSED,
+    ids=lambda part: part.__name__ if isinstance(part, type) else str(part)[:20],
+)
+def test_bad_value_is_refused_by_name(kind, name, value, accepted):
+    with pytest.raises(ValueError, match=rf"^`{name}` must be {accepted}.*Received: {name}="):
+        kind(**{name: value})
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_defaults_are_valid_and_frozen(kind):
+    settings = kind()
+    name = fields(kind)[0].name
+    with pytest.raises(FrozenInstanceError):
+        setattr(settings, name, getattr(settings, name))
+    assert settings == kind()
+
+
+def test_encoder_and_modulation_are_none_together():
+    for changes in ({"encoder": "none"}, {"modulation": "none"}):
+        with pytest.raises(ValueError, match="`encoder` and `modulation` must be none together"):
+            ModelConfig(**changes)
+    assert ModelConfig(encoder="none", modulation="none").encoder == "none"
+
+
+def test_embedding_files_are_given_together():
+    with pytest.raises(ValueError, match="`user_file` and `item_file` must be given together"):
+        EmbeddingConfig(user_file="users.npy")
+
+
+def test_sizes_follow_from_the_pairs():
+    episode = EpisodeConfig(support_positives=3, support_negatives=5, query_positives=4)
+    assert (episode.support_size, episode.query_size) == (8, 8)
+    assert EpisodeConfig().support_size == 192
+    assert EpisodeConfig().query_size == 256
+
+
+def test_lists_of_units_become_tuples():
+    assert ModelConfig(backbone_units=[8, 8]) == ModelConfig(backbone_units=(8, 8))
+
+
+def test_paper_training_preset():
+    paper = TRAINING_PRESETS["paper"]
+    assert (paper.learning_rate, paper.weight_decay) == (1e-4, 1e-5)
+    assert (paper.plateau_factor, paper.plateau_patience) == (0.2, 2)
+    assert paper.min_learning_rate == 1e-6
+    assert paper.gradient_clip is None
+    assert not paper.train_embeddings
+
+
+def test_override_replaces_nested_fields_only():
+    run = ScenarioRunConfig()
+    changed = override(run, {"seed": 3, "model": {"encoder": "mean"}, "max_minutes": 2.5})
+    assert (changed.seed, changed.model.encoder, changed.max_minutes) == (3, "mean", 2.5)
+    assert changed.training == run.training
+    assert changed.model.encoder_units == run.model.encoder_units
+    assert run == ScenarioRunConfig()
+
+
+def test_override_refuses_what_construction_refuses():
+    run = ScenarioRunConfig()
+    with pytest.raises(
+        ValueError, match=r"`sed` is not an option of ScenarioRunConfig\. Accepted: .*seed"
+    ):
+        override(run, {"sed": 1})
+    with pytest.raises(ValueError, match=r"`unit` is not an option of ModelConfig\."):
+        override(run, {"model": {"unit": 1}})
+    with pytest.raises(ValueError, match=r"`encoder` must be one of gru"):
+        override(run, {"model": {"encoder": "lstm"}})
+
+
+def test_override_with_a_value_where_settings_belong_is_refused():
+    with pytest.raises(ValueError, match="`model`"):
+        override(ScenarioRunConfig(), {"model": 3})

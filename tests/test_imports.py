@@ -1,0 +1,159 @@
+"""The architecture, read from the source: who imports whom, and how large a module may be."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "cmml_tf"
+MOST_LINES = 400
+
+DATA = {"config", "types", "datasets"}
+NETWORK = {"config", "types", "layers", "models", "tasks"}
+BELOW_TRAINING = {*DATA, *NETWORK, "embeddings", "episodes", "baselines", "metrics"}
+
+# What each part may import beside itself; imports point one way.
+MAY_IMPORT = {
+    "config": set(),
+    "types": set(),
+    "keras_generation": set(),
+    "datasets": {"config", "types"},
+    "embeddings": DATA,
+    "episodes": DATA,
+    "metrics": {"config", "types"},
+    "layers": {"types"},
+    "models": {"config", "types", "layers"},
+    "tasks": {"config", "types", "layers", "models"},
+    "baselines": BELOW_TRAINING - {"baselines"},
+    "training": BELOW_TRAINING,
+    "evaluation": {*BELOW_TRAINING, "training"},
+    "interop": {"config", "types", "layers", "models"},
+    "interpretation": {"config", "types", "layers", "models"},
+    "serving": {"config", "types", "layers", "models", "interop"},
+}
+CLIENT = "cmml_tf.serving.client"
+
+
+def module_name(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+SOURCES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+every_module = pytest.mark.parametrize("name", SOURCES)
+
+
+def imported(name):
+    """Modules that a module imports, anywhere in its source, as full names."""
+    path = SOURCES[name]
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    found = set()
+    nodes = [*ast.walk(ast.parse(path.read_text()))]
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*above, *([base] if base else [])])
+            members = {f"{base}.{alias.name}" for alias in node.names}
+            members.discard("cmml_tf.__version__")
+            submodules = members & SOURCES.keys()
+            found |= submodules
+            if len(submodules) < len(members):
+                found.add(base)
+    taken = {
+        node.attr
+        for node in nodes
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "cmml_tf"
+    }
+    # The package's version may be asked for by all; its other names load modules of any part.
+    return found - {name} - ({"cmml_tf"} if taken == {"__version__"} else set())
+
+
+def part(name):
+    """`layers` of `cmml_tf.layers.gru`; empty for the package itself."""
+    return [*name.split("."), ""][1]
+
+
+def loaded_with(name):
+    """Our modules that importing a module runs, with the packages they stand in."""
+    seen, waiting = set(), [name]
+    while waiting:
+        current = waiting.pop()
+        if current in seen or current not in SOURCES:
+            continue
+        seen.add(current)
+        waiting += imported(current)
+        waiting.append(current.rpartition(".")[0])
+    return seen
+
+
+def foreign(names):
+    """Top-level names of what modules import from elsewhere."""
+    return {target.split(".")[0] for name in names for target in imported(name)} - {"cmml_tf"}
+
+
+@every_module
+def test_imports_point_one_way(name):
+    if name == "cmml_tf":
+        assert {target for target in imported(name) if target.startswith("cmml_tf")} == {
+            "cmml_tf.keras_generation"
+        }
+        return
+    ours = {part(target) for target in imported(name) if target.split(".")[0] == "cmml_tf"}
+    assert part(name) in MAY_IMPORT, f"{name}: say in MAY_IMPORT what this part may import"
+    assert ours <= MAY_IMPORT[part(name)] | {part(name)}
+
+
+def test_parts_are_layered():
+    """The table itself has no way round in a circle."""
+    remaining = {name: set(below) for name, below in MAY_IMPORT.items()}
+    while remaining:
+        lowest = {name for name, below in remaining.items() if not below & remaining.keys()}
+        assert lowest, f"a circle among {sorted(remaining)}"
+        remaining = {name: below for name, below in remaining.items() if name not in lowest}
+
+
+@every_module
+def test_no_module_imports_itself_through_others(name):
+    reached, waiting = set(), [*imported(name)]
+    while waiting:
+        current = waiting.pop()
+        if current in SOURCES and current not in reached:
+            reached.add(current)
+            waiting += imported(current)
+    assert name not in reached
+
+
+@every_module
+def test_library_imports_neither_pipelines_nor_tests(name):
+    assert not foreign([name]) & {"pipelines", "tests", "reference", "pytest"}
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in SOURCES if part(name) in {"config", "types", "datasets"}]
+)
+def test_data_layer_loads_no_tensorflow(name):
+    libraries = foreign(loaded_with(name))
+    assert not libraries & {"tensorflow", "tf_keras", "keras", "tensorflow_recommenders"}
+
+
+def test_client_loads_no_model_code():
+    clients = [name for name in SOURCES if name == CLIENT or name.startswith(f"{CLIENT}.")]
+    for name in clients:
+        loaded = loaded_with(name)
+        others = {n for n in loaded if n != CLIENT and not n.startswith(f"{CLIENT}.")}
+        assert {part(n) for n in others} <= {"", "serving", "config", "types", "keras_generation"}
+        assert {n for n in others if part(n) == "serving"} <= {"cmml_tf.serving"}
+        assert not foreign(loaded) & {"tf_keras", "keras", "tensorflow_recommenders"}
+
+
+@every_module
+def test_module_is_of_a_size_to_read(name):
+    assert len(SOURCES[name].read_text().splitlines()) < MOST_LINES
+    assert SOURCES[name].stem not in {"utils", "util", "helpers", "misc"}

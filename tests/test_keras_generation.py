@@ -1,0 +1,80 @@
+"""Importing cmml_tf settles which Keras `tf.keras` is, in a fresh process each time."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+def run(code, keras=None):
+    """Runs Python code with `TF_USE_LEGACY_KERAS` set to `keras`, or unset."""
+    environment = {k: v for k, v in os.environ.items() if k != "TF_USE_LEGACY_KERAS"}
+    if keras is not None:
+        environment["TF_USE_LEGACY_KERAS"] = keras
+    return subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def output(code, keras=None):
+    result = run(code, keras)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.split()
+
+
+@pytest.mark.parametrize("keras", [None, "1", "true", "True"])
+def test_variable_is_set_on_import(keras):
+    code = "import cmml_tf, os; print(os.environ['TF_USE_LEGACY_KERAS'])"
+    assert output(code, keras) == ["1"]
+
+
+@pytest.mark.parametrize("keras", ["0", "no", ""])
+def test_another_value_is_an_error_with_the_remedy(keras):
+    result = run("import cmml_tf", keras)
+    assert result.returncode != 0
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith("ImportError: TF_USE_LEGACY_KERAS must be 1 or unset. ")
+    assert f" Received: TF_USE_LEGACY_KERAS={keras}. " in last
+    assert "Set TF_USE_LEGACY_KERAS=1 in the environment" in last
+
+
+def test_import_before_tensorflow_gives_keras_2():
+    assert output(
+        "import cmml_tf, tensorflow as tf; print(tf.keras.layers.Layer.__module__.split('.')[0])"
+    ) == ["tf_keras"]
+
+
+def test_import_after_tensorflow_is_early_enough():
+    assert output(
+        "import tensorflow as tf, cmml_tf; print(tf.keras.layers.Layer.__module__.split('.')[0])"
+    ) == ["tf_keras"]
+
+
+def test_import_after_keras_3_is_an_error_with_the_remedy():
+    result = run("import tensorflow as tf; tf.keras.layers; import cmml_tf")
+    assert result.returncode != 0
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith("ImportError: Keras 3 is already loaded as `tf.keras`.")
+    assert "import cmml_tf before anything touches `tf.keras`" in last
+
+
+def test_data_layer_does_not_start_tensorflow():
+    code = """
+import pkgutil, sys
+import cmml_tf, cmml_tf.config, cmml_tf.types, cmml_tf.datasets
+for module in pkgutil.iter_modules(cmml_tf.datasets.__path__, "cmml_tf.datasets."):
+    __import__(module.name)
+cmml_tf.ModelConfig, cmml_tf.Episode
+print(sorted({"tensorflow", "tf_keras", "keras", "tensorflow_recommenders"} & {*sys.modules}))
+"""
+    assert output(code) == ["[]"]
+
+
+def test_public_names_load_at_first_use():
+    code = """
+import cmml_tf
+model = cmml_tf.build_model(cmml_tf.model_preset("cmml-film"), users=2, items=3)
+print(isinstance(model, cmml_tf.CMML), "CMML" in dir(cmml_tf), hasattr(cmml_tf, "nothing"))
+"""
+    assert output(code) == ["True", "True", "False"]
