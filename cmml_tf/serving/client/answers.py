@@ -1,0 +1,66 @@
+"""What calls return."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+Rows = np.ndarray | list[np.ndarray]
+"""One task asked as flat lists: an array. Several tasks: a list with an array for each."""
+
+
+class Scores(NamedTuple):
+    """Scores of query pairs.
+
+    Attributes:
+      score: float32 [Q] for each task, Q its own number of pairs.
+      query_known: bool [Q] for each task: both ids are in the model's vocabularies.
+      version: Version of the model that answered.
+    """
+
+    score: Rows
+    query_known: Rows
+    version: int
+
+
+class Contexts(NamedTuple):
+    """Encoded supports, to be scored by the version that encoded them.
+
+    Attributes:
+      context: float32 [B, D].
+      support_known: int32 [B], support pairs with both ids known.
+      version: Version of the model that encoded them.
+      single: One task was given as flat lists, so scores come back as flat arrays.
+    """
+
+    context: np.ndarray
+    support_known: np.ndarray
+    version: int
+    single: bool = False
+
+
+class Recommendations(NamedTuple):
+    """The best items of the catalogue, best first.
+
+    Attributes:
+      item_id: str or int64 [K] for each task.
+      score: float32 [K] for each task.
+      version: Version of the model that answered.
+    """
+
+    item_id: Rows
+    score: Rows
+    version: int
+
+
+class Explanations(NamedTuple):
+    """Scores and what modulated them.
+
+    Attributes:
+      score: float32 [Q] for each task.
+      details: The other outputs by name, such as `context` and `scale_0`: an array for each task.
+      version: Version of the model that answered.
+    """
+
+    score: Rows
+    details: dict[str, Rows]
+    version: int

@@ -1,0 +1,77 @@
+"""What the server says its signatures are, and whether a call fits them."""
+
+from tensorflow_serving.apis import get_model_metadata_pb2, model_pb2
+
+from cmml_tf.serving.client.encoding import dtype_name
+from cmml_tf.serving.client.errors import InputError
+
+SUPPORT = ("support_user_id", "support_item_id", "support_label", "support_length")
+QUERY = ("query_user_id", "query_item_id")
+INPUTS = {
+    "serving_default": SUPPORT + QUERY,
+    "explain": SUPPORT + QUERY,
+    "encode_context": SUPPORT,
+    "score_with_context": ("context", *QUERY),
+    "recommend": (*SUPPORT, "user_id"),
+}
+_FIXED = {"support_label": "float32", "support_length": "int32", "context": "float32"}
+_RANK = {"support_length": 1, "user_id": 1}
+
+
+def metadata_request(spec: model_pb2.ModelSpec) -> get_model_metadata_pb2.GetModelMetadataRequest:
+    """Asks for the signatures of a model."""
+    return get_model_metadata_pb2.GetModelMetadataRequest(
+        model_spec=spec, metadata_field=["signature_def"]
+    )
+
+
+class Contract:
+    """Checked signatures of a served model."""
+
+    def __init__(self, response: get_model_metadata_pb2.GetModelMetadataResponse):
+        """Reads the server's metadata."""
+        signatures = get_model_metadata_pb2.SignatureDefMap()
+        response.metadata["signature_def"].Unpack(signatures)
+        self._signatures = signatures.signature_def
+        self._model = response.model_spec.name
+        self._checked: dict[str, dict[str, int]] = {}
+
+    def dtypes(self, signature: str) -> dict[str, int]:
+        """TensorFlow dtypes of a signature's inputs.
+
+        Raises:
+          InputError: The model has no such signature, or its inputs are not the contract's.
+        """
+        if signature not in self._checked:
+            self._checked[signature] = self._check(signature)
+        return self._checked[signature]
+
+    def context_width(self) -> int:
+        """D, or -1 where the model leaves it open."""
+        self.dtypes("score_with_context")
+        shape = self._signatures["score_with_context"].inputs["context"].tensor_shape
+        return shape.dim[1].size
+
+    def _check(self, signature: str) -> dict[str, int]:
+        if signature not in self._signatures:
+            raise InputError(
+                f"Model `{self._model}` must have the signature `{signature}`. "
+                f"It has: {', '.join(sorted(self._signatures))}."
+            )
+        served = self._signatures[signature].inputs
+        wanted = INPUTS[signature]
+        for name in sorted(set(wanted) ^ set(served)):
+            verb = "lacks" if name in wanted else "wants"
+            raise InputError(
+                f"`{name}`: signature `{signature}` of model `{self._model}` {verb} this input, "
+                "so it is not a CMML export that this client knows."
+            )
+        for name in wanted:
+            dtype, rank = dtype_name(served[name].dtype), len(served[name].tensor_shape.dim)
+            accepted = (_FIXED[name],) if name in _FIXED else ("string", "int64")
+            if dtype not in accepted or rank != _RANK.get(name, 2):
+                raise InputError(
+                    f"`{name}` of signature `{signature}` must be {' or '.join(accepted)} of rank "
+                    f"{_RANK.get(name, 2)}. The server says: {dtype} of rank {rank}."
+                )
+        return {name: served[name].dtype for name in wanted}

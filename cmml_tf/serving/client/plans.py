@@ -1,0 +1,263 @@
+"""What each method sends and makes of the answers, written once for both clients.
+
+A plan is a generator: it yields requests, is sent the responses (or has the error of the call
+thrown into it), and returns the result. The clients only carry requests to the network.
+"""
+
+from collections.abc import Generator
+from typing import Any, NamedTuple, TypeVar
+
+import grpc
+import numpy as np
+from tensorflow.core.framework import types_pb2
+from tensorflow_serving.apis import get_model_status_pb2, model_pb2, predict_pb2
+
+from cmml_tf.serving.client import requests
+from cmml_tf.serving.client.answers import Contexts, Explanations, Recommendations, Scores
+from cmml_tf.serving.client.context_cache import ContextCache
+from cmml_tf.serving.client.contract import Contract, metadata_request
+from cmml_tf.serving.client.encoding import fill_numeric
+from cmml_tf.serving.client.errors import StaleContextError
+
+_Result = TypeVar("_Result")
+_SWAPS = 3
+"""How many hot swaps in a row a scoring call follows before it gives the cache up."""
+
+
+class Call(NamedTuple):
+    """One request: the stub method's name, and the message."""
+
+    method: str
+    request: Any
+
+
+Plan = Generator[Call, Any, _Result]
+
+
+def _is_not_found(error: grpc.RpcError) -> bool:
+    return error.code() is grpc.StatusCode.NOT_FOUND
+
+
+class Plans:
+    """All plans for one served model."""
+
+    def __init__(
+        self, model_name: str, version: int | None, label: str | None, cache: ContextCache | None
+    ):
+        """Addresses a model: its newest version, a fixed one, or the one of a label.
+
+        Raises:
+          ValueError: Both a version and a label.
+        """
+        if version is not None and label is not None:
+            raise ValueError(
+                "`version` and `label` exclude each other. "
+                f"Received: version={version}, label={label!r}."
+            )
+        self._model_name = model_name
+        self._version = version
+        self._label = label
+        self._cache = cache
+        self._contract: Contract | None = None
+        self._newest: int | None = version
+        """The version that answered last without being asked for by number."""
+
+    def _spec(self, signature: str = "", version: int | None = None) -> model_pb2.ModelSpec:
+        spec = model_pb2.ModelSpec(name=self._model_name, signature_name=signature)
+        version = self._version if version is None else version
+        if version is not None:
+            spec.version.value = version
+        elif self._label is not None:
+            spec.version_label = self._label
+        return spec
+
+    def _known_contract(self) -> Plan[Contract]:
+        if self._contract is None:
+            response = yield Call("GetModelMetadata", metadata_request(self._spec()))
+            self._contract = Contract(response)
+        return self._contract
+
+    def _predict(
+        self, request: predict_pb2.PredictRequest
+    ) -> Plan[tuple[dict[str, np.ndarray], int]]:
+        """Outputs and the version they come from."""
+        try:
+            response = yield Call("Predict", request)
+        except grpc.RpcError as error:
+            if error.code() in (
+                grpc.StatusCode.INVALID_ARGUMENT,
+                grpc.StatusCode.FAILED_PRECONDITION,
+            ):
+                self._contract = None  # perhaps a new version with other signatures: ask again
+            raise
+        return requests.read_outputs(response), response.model_spec.version.value
+
+    def score(
+        self, user: Any, item: Any, label: Any, query_user: Any, query_item: Any, length: Any
+    ) -> Plan[Scores]:
+        """See `Client.score`."""
+        contract = yield from self._known_contract()
+        signature = "serving_default" if self._cache is None else "encode_context"
+        support = requests.read_support(contract, signature, user, item, label, length)
+        query = requests.read_query(
+            contract,
+            "serving_default" if self._cache is None else "score_with_context",
+            query_user,
+            query_item,
+            len(support.lengths),
+            support.user.single,
+        )
+        if self._cache is not None:
+            for _ in range(_SWAPS):
+                try:
+                    context, version = yield from self._contexts(self._cache, support)
+                    return (yield from self._score_context(context, version, query))
+                except grpc.RpcError as error:
+                    if not _is_not_found(error) or self._version is not None:
+                        raise
+                if self._newest is not None:
+                    self._cache.drop_version(self._newest)
+                    self._newest = None
+        # One request is answered by one version, whatever comes and goes.
+        request = predict_pb2.PredictRequest(model_spec=self._spec("serving_default"))
+        support.fill(request)
+        query.fill(request)
+        outputs, version = yield from self._predict(request)
+        return _scores(outputs, version, query)
+
+    def _score_context(
+        self, context: np.ndarray, version: int, query: requests.Query
+    ) -> Plan[Scores]:
+        request = predict_pb2.PredictRequest(model_spec=self._spec("score_with_context", version))
+        fill_numeric(request.inputs["context"], context, types_pb2.DT_FLOAT)
+        query.fill(request)
+        outputs, answered = yield from self._predict(request)
+        return _scores(outputs, answered, query)
+
+    def _encode(
+        self, support: requests.Support, version: int | None = None
+    ) -> Plan[tuple[dict[str, np.ndarray], int]]:
+        request = predict_pb2.PredictRequest(model_spec=self._spec("encode_context", version))
+        support.fill(request)
+        return (yield from self._predict(request))
+
+    def _contexts(
+        self, cache: ContextCache, support: requests.Support
+    ) -> Plan[tuple[np.ndarray, int]]:
+        """Contexts of all tasks, all of one version, from the cache where it has them."""
+        digests = support.digests()
+        version = self._newest
+        found = [None if version is None else cache.get(version, one) for one in digests]
+        missing = [task for task, context in enumerate(found) if context is None]
+        pinned = None
+        while missing:
+            outputs, answered = yield from self._encode(support.select(missing), pinned)
+            for task, context in zip(missing, outputs["context"], strict=True):
+                cache.put(answered, digests[task], context.copy())
+                found[task] = context
+            others = sorted(set(range(len(digests))) - set(missing))
+            missing = []
+            if answered != version:
+                # A newer version answered: contexts of the older one are of no use beside it.
+                self._newest = version = pinned = answered
+                for task in others:
+                    found[task] = cache.get(version, digests[task])
+                missing = [task for task in others if found[task] is None]
+        return np.stack(found), version
+
+    def encode_context(self, user: Any, item: Any, label: Any, length: Any) -> Plan[Contexts]:
+        """See `Client.encode_context`."""
+        contract = yield from self._known_contract()
+        support = requests.read_support(contract, "encode_context", user, item, label, length)
+        outputs, version = yield from self._encode(support)
+        return Contexts(outputs["context"], outputs["support_known"], version, support.user.single)
+
+    def score_with_context(
+        self, contexts: Contexts, query_user: Any, query_item: Any
+    ) -> Plan[Scores]:
+        """See `Client.score_with_context`."""
+        contract = yield from self._known_contract()
+        context = requests.read_context(contract, contexts.context)
+        query = requests.read_query(
+            contract, "score_with_context", query_user, query_item, len(context), contexts.single
+        )
+        try:
+            return (yield from self._score_context(context, contexts.version, query))
+        except grpc.RpcError as error:
+            if not _is_not_found(error):
+                raise
+            raise StaleContextError(
+                f"Version {contexts.version} of model {self._model_name}, which encoded this "
+                "context, is no longer served. Encode the support again."
+            ) from error
+
+    def recommend(
+        self, user: Any, item: Any, label: Any, user_id: Any, length: Any
+    ) -> Plan[Recommendations]:
+        """See `Client.recommend`."""
+        contract = yield from self._known_contract()
+        support = requests.read_support(contract, "recommend", user, item, label, length)
+        single = support.user.single
+        users = requests.read_users(contract, user_id, len(support.lengths), single)
+        request = predict_pb2.PredictRequest(model_spec=self._spec("recommend"))
+        support.fill(request)
+        requests.fill_users(request, users, support.dtypes["user_id"])
+        outputs, version = yield from self._predict(request)
+        items = requests.text_ids(outputs["item_id"])
+        return Recommendations(
+            requests.per_task(items, single), requests.per_task(outputs["score"], single), version
+        )
+
+    def explain(
+        self, user: Any, item: Any, label: Any, query_user: Any, query_item: Any, length: Any
+    ) -> Plan[Explanations]:
+        """See `Client.explain`."""
+        contract = yield from self._known_contract()
+        support = requests.read_support(contract, "explain", user, item, label, length)
+        single = support.user.single
+        query = requests.read_query(
+            contract, "explain", query_user, query_item, len(support.lengths), single
+        )
+        request = predict_pb2.PredictRequest(model_spec=self._spec("explain"))
+        support.fill(request)
+        query.fill(request)
+        outputs, version = yield from self._predict(request)
+        score = requests.trim(outputs.pop("score"), query.user.lengths, single)
+        details = {name: requests.per_task(array, single) for name, array in outputs.items()}
+        return Explanations(score, details, version)
+
+    def status(self) -> Call:
+        """Asks which versions there are."""
+        spec = self._spec() if self._version is not None else model_pb2.ModelSpec()
+        spec.name = self._model_name
+        return Call("GetModelStatus", get_model_status_pb2.GetModelStatusRequest(model_spec=spec))
+
+
+def is_ready(response: get_model_status_pb2.GetModelStatusResponse) -> bool:
+    """Whether a version answers."""
+    available = get_model_status_pb2.ModelVersionStatus.AVAILABLE
+    return any(version.state == available for version in response.model_version_status)
+
+
+def may_become_ready(error: grpc.RpcError) -> bool:
+    """Whether a failed status call is worth repeating."""
+    return error.code() in (
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.NOT_FOUND,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.FAILED_PRECONDITION,
+    )
+
+
+def not_ready(model_name: str, seconds: float, last: str) -> TimeoutError:
+    """The error of `wait_until_ready`."""
+    return TimeoutError(f"Model {model_name} is not ready after {seconds:g} s. Last answer: {last}")
+
+
+def _scores(outputs: dict[str, np.ndarray], version: int, query: requests.Query) -> Scores:
+    lengths, single = query.user.lengths, query.user.single
+    return Scores(
+        requests.trim(outputs["score"], lengths, single),
+        requests.trim(outputs["query_known"], lengths, single),
+        version,
+    )

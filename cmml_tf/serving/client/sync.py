@@ -1,0 +1,246 @@
+"""The blocking client."""
+
+import time
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import grpc
+from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
+
+from cmml_tf.serving.client.answers import Contexts, Explanations, Recommendations, Scores
+from cmml_tf.serving.client.channel import ChannelOptions, open_channel
+from cmml_tf.serving.client.context_cache import ContextCache
+from cmml_tf.serving.client.plans import Plan, Plans, is_ready, may_become_ready, not_ready
+
+_Result = TypeVar("_Result")
+_PAUSE_SECONDS = 0.1
+
+
+class Client:
+    """Calls one served CMML model; thread-safe.
+
+    Ids are strings or integers, whichever the model's vocabularies are. One task is given as flat
+    sequences (lists, NumPy arrays or pandas columns) and answered by flat arrays; several tasks as
+    sequences of sequences, which may differ in length, and answered by lists of arrays.
+
+    Every method takes `timeout`, seconds for the whole of it. Failures of a call are raised as
+    `grpc.RpcError`, wrong arguments as `InputError` before anything is sent.
+
+    ```python
+    with Client("localhost:8500", "cmml", context_cache=ContextCache()) as client:
+        client.wait_until_ready()
+        scores = client.score(users, items, labels, candidate_users, candidate_items)
+        best = candidate_items[scores.score.argmax()]
+    ```
+    """
+
+    def __init__(
+        self,
+        target: str,
+        model_name: str,
+        *,
+        version: int | None = None,
+        label: str | None = None,
+        timeout: float = 5.0,
+        context_cache: ContextCache | None = None,
+        credentials: grpc.ChannelCredentials | None = None,
+        metadata: Sequence[tuple[str, str]] = (),
+        max_attempts: int = 4,
+        channel_options: ChannelOptions = (),
+    ):
+        """Opens a channel; connects at the first call.
+
+        Args:
+          target: `host:port` of the server's gRPC port.
+          model_name: Name the model is served under.
+          version: Ask this version only.
+          label: Ask the version that has this label.
+          timeout: Seconds a method may take unless it is told otherwise.
+          context_cache: Keep contexts, so that `score` for a known support skips the encoder.
+          credentials: TLS, from `grpc.ssl_channel_credentials`.
+          metadata: Headers of every call.
+          max_attempts: Tries of a call that the server did not take (UNAVAILABLE), 1 to 5.
+          channel_options: Further gRPC channel options.
+
+        Raises:
+          ValueError: Both `version` and `label`, or `max_attempts` out of range.
+        """
+        self._model_name = model_name
+        self._plans = Plans(model_name, version, label, context_cache)
+        self._timeout = timeout
+        self._metadata = tuple(metadata)
+        self._channel = open_channel(target, credentials, max_attempts, channel_options)
+        prediction = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
+        models = model_service_pb2_grpc.ModelServiceStub(self._channel)
+        self._stubs = {
+            "Predict": prediction.Predict,
+            "GetModelMetadata": prediction.GetModelMetadata,
+            "GetModelStatus": models.GetModelStatus,
+        }
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the channel."""
+        self._channel.close()
+
+    def _run(self, plan: Plan[_Result], timeout: float | None) -> _Result:
+        end = time.monotonic() + (self._timeout if timeout is None else timeout)
+        try:
+            call = next(plan)
+            while True:
+                try:
+                    response = self._stubs[call.method](
+                        call.request,
+                        timeout=max(0.0, end - time.monotonic()),
+                        metadata=self._metadata,
+                    )
+                except grpc.RpcError as error:
+                    call = plan.throw(error)
+                else:
+                    call = plan.send(response)
+        except StopIteration as stop:
+            return stop.value
+
+    def score(
+        self,
+        support_user_id: Any,
+        support_item_id: Any,
+        support_label: Any,
+        query_user_id: Any,
+        query_item_id: Any,
+        *,
+        support_length: Any = None,
+        timeout: float | None = None,
+    ) -> Scores:
+        """Scores query pairs for tasks given by their support.
+
+        With a context cache, tasks seen before cost a `score_with_context` request only. Contexts
+        are scored by the version that encoded them, and encoded again once it is gone.
+
+        Args:
+          support_user_id: [S] or B rows: users of the labelled pairs.
+          support_item_id: Their items.
+          support_label: Scenario setting: 1 positive, 0 negative; user setting: the rating.
+          query_user_id: [Q] or B rows: users of the pairs to score.
+          query_item_id: Their items.
+          support_length: int [B], how many leading pairs count; all of them unless given.
+          timeout: Seconds.
+        """
+        plan = self._plans.score(
+            support_user_id,
+            support_item_id,
+            support_label,
+            query_user_id,
+            query_item_id,
+            support_length,
+        )
+        return self._run(plan, timeout)
+
+    def encode_context(
+        self,
+        support_user_id: Any,
+        support_item_id: Any,
+        support_label: Any,
+        *,
+        support_length: Any = None,
+        timeout: float | None = None,
+    ) -> Contexts:
+        """Encodes supports, to be scored by `score_with_context`; arguments as for `score`."""
+        plan = self._plans.encode_context(
+            support_user_id, support_item_id, support_label, support_length
+        )
+        return self._run(plan, timeout)
+
+    def score_with_context(
+        self,
+        contexts: Contexts,
+        query_user_id: Any,
+        query_item_id: Any,
+        *,
+        timeout: float | None = None,
+    ) -> Scores:
+        """Scores query pairs for encoded supports, by the version that encoded them.
+
+        Raises:
+          StaleContextError: That version is no longer served.
+        """
+        return self._run(
+            self._plans.score_with_context(contexts, query_user_id, query_item_id), timeout
+        )
+
+    def recommend(
+        self,
+        support_user_id: Any,
+        support_item_id: Any,
+        support_label: Any,
+        user_id: Any,
+        *,
+        support_length: Any = None,
+        timeout: float | None = None,
+    ) -> Recommendations:
+        """The best items of the catalogue for one user a task; K is fixed in the export.
+
+        Args:
+          support_user_id: As for `score`.
+          support_item_id: As for `score`.
+          support_label: As for `score`.
+          user_id: One id, or one for each task.
+          support_length: As for `score`.
+          timeout: Seconds.
+        """
+        plan = self._plans.recommend(
+            support_user_id, support_item_id, support_label, user_id, support_length
+        )
+        return self._run(plan, timeout)
+
+    def explain(
+        self,
+        support_user_id: Any,
+        support_item_id: Any,
+        support_label: Any,
+        query_user_id: Any,
+        query_item_id: Any,
+        *,
+        support_length: Any = None,
+        timeout: float | None = None,
+    ) -> Explanations:
+        """Scores with the context and what it did to each layer; arguments as for `score`."""
+        plan = self._plans.explain(
+            support_user_id,
+            support_item_id,
+            support_label,
+            query_user_id,
+            query_item_id,
+            support_length,
+        )
+        return self._run(plan, timeout)
+
+    def wait_until_ready(self, timeout: float = 60.0) -> None:
+        """Returns as soon as a version answers.
+
+        Raises:
+          TimeoutError: None did in `timeout` seconds; says what the server answered last.
+          grpc.RpcError: The server refuses to tell.
+        """
+        end, last = time.monotonic() + timeout, "none"
+        call = self._plans.status()
+        while (left := end - time.monotonic()) > 0:
+            try:
+                response = self._stubs[call.method](
+                    call.request, timeout=left, metadata=self._metadata, wait_for_ready=True
+                )
+            except grpc.RpcError as error:
+                if not may_become_ready(error):
+                    raise
+                last = f"{error.code().name}: {error.details()}"
+            else:
+                if is_ready(response):
+                    return
+                last = str(response)
+            time.sleep(_PAUSE_SECONDS)
+        raise not_ready(self._model_name, timeout, last)

@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+from tensorflow.core.framework import types_pb2
+
+from cmml_tf.serving.client import InputError
+from cmml_tf.serving.client.rows import read_rows
+
+STRING, INT64, FLOAT = types_pb2.DT_STRING, types_pb2.DT_INT64, types_pb2.DT_FLOAT
+
+
+def test_short_rows_are_padded_with_their_first_value():
+    rows = read_rows("ids", [["a", "b"], ["c"]], STRING)
+    assert (rows.flat, rows.lengths, rows.width) == ([b"a", b"b", b"c", b"c"], [2, 1], 2)
+    rows = read_rows("ids", [[1, 2], np.array([3])], INT64)
+    assert rows.flat.tolist() == [1, 2, 3, 3]
+
+
+def test_a_row_is_never_shorter_than_one():
+    for empty in ([], np.array([]), [[]], np.zeros((1, 0))):
+        assert read_rows("x", empty, FLOAT).flat.tolist() == [0.0]
+        assert read_rows("x", empty, STRING).flat == [b""]
+        assert read_rows("x", empty, FLOAT).lengths == [0]
+
+
+def test_text_is_utf8_and_bytes_stay():
+    assert read_rows("ids", ["ä", b"\xff"], STRING).flat == [b"\xc3\xa4", b"\xff"]
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        ([2**63], INT64),
+        ([1.0], INT64),
+        ([True], INT64),
+        (["1"], FLOAT),
+        ([[["x"]]], STRING),
+        ([None], STRING),
+        (5, INT64),
+        ("abc", STRING),
+    ],
+)
+def test_other_values_are_refused_by_name(values, dtype):
+    with pytest.raises(InputError, match="`ids`"):
+        read_rows("ids", values, dtype)
