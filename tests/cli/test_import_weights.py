@@ -1,0 +1,126 @@
+"""`pipelines/import_weights.py`: reference weights in, a served version out."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from cmml_tf.interop.load_reference import model_from_reference
+from cmml_tf.interop.reference_weights import read_reference_weights
+from cmml_tf.serving.export import export_model
+from cmml_tf.serving.feed_forward import check_feed_forward
+
+CHECKOUT = Path(__file__).parents[2]
+GOLDEN = sorted((CHECKOUT.parent / "shared" / "golden").glob("scenario_*.npz"))
+needs_golden = pytest.mark.skipif(not GOLDEN, reason="../shared/golden is not beside the checkout")
+THROUGH_THE_COMMAND = ("scenario_film_dot_gru_seed1", "scenario_linear_no_mean_seed0")
+USERS, ITEMS = 100, 200
+
+
+def import_weights(*arguments):
+    return subprocess.run(
+        [sys.executable, str(CHECKOUT / "pipelines" / "import_weights.py"), *map(str, arguments)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def rows(golden, *names):
+    return tf.constant(np.concatenate([golden[f"in/{name}"] for name in names])[None], tf.int64)
+
+
+def support(golden):
+    return {
+        "support_user_id": rows(golden, "support_pos_users", "support_neg_users"),
+        "support_item_id": rows(golden, "support_pos_items", "support_neg_items"),
+        "support_label": tf.constant(np.repeat(np.float32([1, 0]), [64, 128])[None]),
+        "support_length": tf.constant([192]),
+    }
+
+
+def check_against_golden(version, path):
+    """Every signature equals the recorded outputs, negatives in the request or not."""
+    signatures = tf.saved_model.load(str(version)).signatures
+    golden = np.load(path)
+    encoded = signatures["encode_context"](**support(golden))
+    np.testing.assert_allclose(encoded["context"], golden["out/context"], rtol=0, atol=1e-5)
+    assert encoded["support_known"].numpy().tolist() == [192]
+    query = {
+        "query_user_id": rows(golden, "query_users"),
+        "query_item_id": rows(golden, "query_items"),
+    }
+    answer = signatures["serving_default"](**support(golden), **query)
+    np.testing.assert_allclose(answer["score"][0], golden["out/scores"], rtol=0, atol=1e-5)
+    candidates = signatures["score_with_context"](
+        context=encoded["context"],
+        query_user_id=tf.repeat(rows(golden, "serve_user"), 100, axis=1),
+        query_item_id=rows(golden, "serve_items"),
+    )
+    np.testing.assert_allclose(
+        candidates["score"][0], golden["out/serve_scores"], rtol=0, atol=1e-5
+    )
+    padding = signatures["score_with_context"](
+        context=encoded["context"],
+        query_user_id=tf.constant([[USERS, 0, 0]], tf.int64),
+        query_item_id=tf.constant([[0, ITEMS, 0]], tf.int64),
+    )
+    assert padding["query_known"].numpy().tolist() == [[False, False, True]]
+
+
+@needs_golden
+@pytest.mark.parametrize(
+    "path", [path for path in GOLDEN if path.stem not in THROUGH_THE_COMMAND], ids=lambda p: p.stem
+)
+def test_an_imported_model_gives_the_recorded_scores(path, tmp_path):
+    model = model_from_reference(read_reference_weights(path))
+    version = export_model(model, tmp_path, range(USERS), range(ITEMS))
+    check_against_golden(version, path)
+
+
+@needs_golden
+@pytest.mark.parametrize("stem", THROUGH_THE_COMMAND)
+def test_the_command_exports_a_model_that_gives_the_recorded_scores(stem, tmp_path):
+    path = next(path for path in GOLDEN if path.stem == stem)
+    ended = import_weights(path, "--export-dir", tmp_path / "models")
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == f"{tmp_path / 'models' / '1'}\n"
+    check_feed_forward(tmp_path / "models" / "1")
+    check_against_golden(tmp_path / "models" / "1", path)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "There is no weights file"),
+        (b"PK\x03\x04 and then nothing", "is not an .npz file"),
+        ({"in/user_embeddings": np.zeros([3, 2])}, "`in/item_embeddings` is missing"),
+    ],
+    ids=["absent", "damaged", "incomplete"],
+)
+def test_a_file_that_cannot_be_imported_ends_in_one_sentence(content, sentence, tmp_path):
+    path = tmp_path / "weights.npz"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        np.savez(path, **content)
+    ended = import_weights(path, "--export-dir", tmp_path / "models")
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert sentence in line
+    assert not (tmp_path / "models").exists()
+
+
+def test_an_unknown_option_is_refused(tmp_path):
+    ended = import_weights("weights.npz", "--export-dir", tmp_path / "models", "--hybrid", "sum")
+    assert ended.returncode == 2
+    assert "argument --hybrid: invalid choice: 'sum'" in ended.stderr
+    assert not (tmp_path / "models").exists()
