@@ -6,7 +6,8 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 # Read when TensorFlow is loaded, which happens behind this import.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -83,13 +84,53 @@ def _without_encoder_size(base: ScenarioRunConfig) -> dict[str, Any]:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There is no options file {path}. --print-config writes one that --config reads."
+        )
     try:
         content = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
         raise ValueError(f"{path} is not a YAML file: {error}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold options by name, as --print-config writes them.")
+    _check_types(path, ScenarioRunConfig, content)
     return content
+
+
+def _check_types(path: Path, config: type, content: dict[str, Any]) -> None:
+    """A file's values are of their options' types; unknown names are refused later."""
+    hints = get_type_hints(config)
+    for name, value in content.items():
+        kind = hints.get(name, Any)
+        if dataclasses.is_dataclass(kind) and isinstance(value, dict):
+            _check_types(path, kind, value)
+        elif not _is_of_type(value, kind):
+            raise ValueError(
+                f"`{name}` in {path} must be {_spelled(kind)}. Received: {name}={value!r}."
+            )
+
+
+def _spelled(kind: Any) -> str:
+    if dataclasses.is_dataclass(kind):
+        return "options by name"
+    plain = isinstance(kind, type)
+    return f"of type {kind.__name__ if plain else str(kind).removeprefix('typing.')}"
+
+
+def _is_of_type(value: Any, kind: Any) -> bool:
+    if kind is Any:
+        return True
+    if get_origin(kind) is UnionType:
+        return any(_is_of_type(value, option) for option in get_args(kind))
+    if get_origin(kind) is tuple:
+        item = get_args(kind)[0]
+        return isinstance(value, list) and all(_is_of_type(part, item) for part in value)
+    if get_origin(kind) is Literal:
+        return isinstance(value, str)  # which one, the configuration checks
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, (int, float) if kind is float else kind)
 
 
 def _plain(config: Any) -> Any:

@@ -61,9 +61,10 @@ def prepare(config: ScenarioRunConfig) -> ScenarioRun:
     """Reads the data, fits the embeddings and draws the evaluation episodes, or finds them."""
     # The same command gives the same metrics: no operation may depend on thread timing.
     tf.config.experimental.enable_op_determinism()
+    data = open_scenario_data(config.data, config.scenario, config.split, config.seed)
+    # Behind the data: what cannot be read leaves no folder that claims to be its run.
     folder = RunFolder(run_path(config))
     folder.claim(config)
-    data = open_scenario_data(config.data, config.scenario, config.split, config.seed)
     for what, count in data.counts.items():
         print(f"  {what}: {count:,}")
     folder.check_data(data.fingerprint())

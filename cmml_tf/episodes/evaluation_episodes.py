@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,9 @@ import numpy as np
 from cmml_tf.config import EpisodeConfig
 from cmml_tf.datasets.scenario_data import HeldOutScenario
 from cmml_tf.types import Support
+
+# What reading a damaged .npz file raises.
+_DAMAGED = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, TypeError, KeyError)
 
 
 class EvaluationEpisode(NamedTuple):
@@ -151,16 +156,19 @@ class EvaluationEpisodes:
         """Reads what `save` wrote.
 
         Raises:
+          FileNotFoundError: There is no such file.
           ValueError: The file is not one of these; the message names it.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                return cls(**dict(file))
-        except (OSError, EOFError, ValueError, TypeError, KeyError) as error:
-            raise ValueError(
-                f"{path} is not a file of evaluation episodes ({error}). Remove it to draw them "
-                "anew."
-            ) from error
+        # Opened here: numpy leaves a file that it opened itself open when it is no archive.
+        with path.open("rb") as file:
+            try:
+                with np.load(file, allow_pickle=False) as arrays:
+                    return cls(**arrays)
+            except _DAMAGED as error:
+                raise ValueError(
+                    f"{path} is not a file of evaluation episodes ({error}). Remove it to draw "
+                    "them anew."
+                ) from error
 
 
 def _draw_support(
