@@ -1,0 +1,48 @@
+"""Measures speed and prints JSON: CPU seconds of this process, median of interleaved rounds.
+
+python pipelines/benchmark.py encoder          # the GRU for serving against tf_keras.layers.GRU
+python pipelines/benchmark.py training         # training steps against the same with Keras' GRU
+python pipelines/benchmark.py episodes         # the episode pipeline
+python pipelines/benchmark.py evaluation --data movielens-small
+"""
+
+import argparse
+import json
+import platform
+from collections.abc import Sequence
+
+from command_line import run
+
+from cmml_tf.training.run_folder import environment
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the command."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    subcommands = parser.add_subparsers(dest="what", required=True)
+    for name in ("encoder", "training", "episodes"):
+        subparser = subcommands.add_parser(name)
+        subparser.add_argument("--rounds", type=int, default=9)
+    evaluation = subcommands.add_parser("evaluation")
+    evaluation.add_argument("--data", default="movielens-small")
+    arguments = parser.parse_args(argv)
+
+    # Imported when asked for: TensorFlow starts here.
+    if arguments.what == "evaluation":
+        from benchmarks import evaluation
+
+        figures = evaluation.measure(arguments.data)
+    else:
+        from benchmarks import encoder, episodes, training
+
+        module = {"encoder": encoder, "training": training, "episodes": episodes}[arguments.what]
+        figures = module.measure(arguments.rounds)
+    conditions = {"processor": platform.processor() or platform.machine(), **environment()}
+    print(json.dumps({arguments.what: figures, "conditions": conditions}, indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)
