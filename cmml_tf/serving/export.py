@@ -28,8 +28,8 @@ def export_model(
     """Writes the next version of a model base path.
 
     The folder holds a SavedModel that takes raw ids (signatures `serving_default`,
-    `encode_context`, `score_with_context`), warm-up requests and a manifest. It appears complete or
-    not at all, and only if the SavedModel passes `check_feed_forward`.
+    `encode_context`, `score_with_context`, `explain`), warm-up requests and a manifest. It appears
+    complete or not at all, and only if the SavedModel passes `check_feed_forward`.
 
     Args:
       model: A CMML whose weights exist.

@@ -4,6 +4,7 @@ The computation is the model's own, traced without training; only the variables 
 tables are tracked, so that a SavedModel of this module holds neither Keras layers nor gradients.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import tensorflow as tf
@@ -47,9 +48,11 @@ class ServingGraph(tf.Module):
         self.user_rows = lookup_table(folder / "user_ids.txt", users.dtype, self.unknown_user)
         self.item_rows = lookup_table(folder / "item_ids.txt", items.dtype, self.unknown_item)
         self.weights = network_variables(model)
-        # Methods are not tracked: the model's layers stay outside the SavedModel.
-        self._encode = model.encode_context
-        self._score = model.score_with_context
+        # Plain functions are not tracked: the model's layers stay outside the SavedModel. Each
+        # part is traced once and called by all signatures that need it.
+        self._encode = _traced_once(model.encode_context)
+        self._score = _traced_once(model.score_with_context)
+        self._modulation = model.modulation
 
     def serving_default(self, **inputs: tf.Tensor) -> Tensors:
         """Support and query ids -> `score` float32 [B, Q], `query_known` bool [B, Q]."""
@@ -66,6 +69,22 @@ class ServingGraph(tf.Module):
         """`context` and query ids -> `score` float32 [B, Q], `query_known` bool [B, Q]."""
         inputs = checked_query(checked_context(inputs, self.context_dimension), "context")
         return self._score_ids(inputs["context"], inputs)
+
+    def explain(self, **inputs: tf.Tensor) -> Tensors:
+        """Support and query ids -> `score`, `context` and what the context sets in the backbone.
+
+        The last depends on the modulation: `scale_l` and `shift_l`, or `route_l`, for each layer l
+        from 1; or `output_weight` and `output_bias`. All are float32 [B, Q, ...], with 1 for Q
+        where the hybrid context is none.
+        """
+        inputs = checked_query(checked_support(inputs), "support_user_id")
+        context, _ = self._encode_ids(inputs)
+        user, item, _ = self._rows(inputs["query_user_id"], inputs["query_item_id"])
+        return {
+            "score": self._score(context, user, item),
+            "context": context,
+            **self._modulation(context, user, item),
+        }
 
     def _encode_ids(self, inputs: Tensors) -> tuple[tf.Tensor, tf.Tensor]:
         """float32 [B, D], and how many support pairs have both ids known, int32 [B]."""
@@ -86,6 +105,11 @@ class ServingGraph(tf.Module):
         """Table rows of both, int64, and whether both are known, bool; all of the ids' shape."""
         user, item = self.user_rows.lookup(user_id), self.item_rows.lookup(item_id)
         return user, item, (user != self.unknown_user) & (item != self.unknown_item)
+
+
+def _traced_once(method: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
+    traced = tf.function(method, autograph=False)
+    return lambda *arguments: traced(*arguments)
 
 
 def network_variables(model: CMML) -> list[tf.Variable]:

@@ -22,6 +22,7 @@ def serving_signatures(graph: ServingGraph) -> dict[str, Any]:
         "serving_default": _signature(graph.serving_default, {**support, **query}),
         "encode_context": _signature(graph.encode_context, support),
         "score_with_context": _signature(graph.score_with_context, {**context, **query}),
+        "explain": _signature(graph.explain, {**support, **query}),
     }
 
 

@@ -129,6 +129,33 @@ def test_scores_do_not_depend_on_what_a_request_is_batched_with(signatures):
         np.testing.assert_allclose(row[: len(expected)], expected, rtol=0, atol=1e-6)
 
 
+EXPLAINED = {
+    "gru-film": {f"{kind}_{layer}": (2, 4, 8) for kind in ("scale", "shift") for layer in (1, 2)},
+    "max-soft": {"route_1": (2, 4, 2, 2), "route_2": (2, 4, 2, 1)},
+    "positives-linear": {"output_weight": (2, 1, 8), "output_bias": (2, 1, 1)},
+    "no-context": {},
+}
+
+
+@pytest.mark.parametrize(("name", "shapes"), EXPLAINED.items(), ids=EXPLAINED)
+def test_explain_gives_scores_context_and_modulation(served, name, shapes):
+    model, _, signatures = served[name]
+    inputs = request()
+    answer = call(signatures["explain"], inputs)
+    for key, signature in (("score", "serving_default"), ("context", "encode_context")):
+        expected = call(signatures[signature], inputs)[key]
+        np.testing.assert_allclose(answer.pop(key), expected, rtol=0, atol=1e-6)
+    assert {key: value.shape for key, value in answer.items()} == shapes
+    rows = [
+        [[ids.index(value) for value in line] for line in inputs[key].tolist()]
+        for ids, key in ((USER_IDS, "query_user_id"), (ITEM_IDS, "query_item_id"))
+    ]
+    context = call(signatures["encode_context"], inputs)["context"]
+    expected = model.modulation(context, *map(tf.constant, rows)) if shapes else {}
+    for key, value in expected.items():
+        np.testing.assert_allclose(answer[key], value, rtol=0, atol=1e-6)
+
+
 def test_labels_change_the_scores_of_a_model_with_context(served):
     signatures = served[GRU][2]
     inputs = request()
