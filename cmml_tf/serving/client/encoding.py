@@ -59,7 +59,8 @@ def read(proto: tensor_pb2.TensorProto) -> np.ndarray:
     dtype = _NUMPY[proto.dtype]
     if proto.tensor_content:
         return np.frombuffer(proto.tensor_content, dtype).reshape(shape)
-    values = np.array(getattr(proto, _VALUES[proto.dtype]), dtype)
+    field = getattr(proto, _VALUES[proto.dtype])
+    values = np.fromiter(field, dtype, len(field))
     count = int(np.prod(shape, dtype=np.int64))
     if len(values) == count:
         return values.reshape(shape)

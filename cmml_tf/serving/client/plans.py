@@ -222,7 +222,9 @@ class Plans:
         support.fill(request)
         query.fill(request)
         outputs, version = yield from self._predict(request)
+        # What belongs to query pairs is cut to each task's own; the rest belongs to the task.
         score = requests.trim(outputs.pop("score"), query.user.lengths, single)
+        outputs.pop("query_known", None)
         details = {name: requests.per_task(array, single) for name, array in outputs.items()}
         return Explanations(score, details, version)
 

@@ -12,6 +12,8 @@ import numpy as np
 from cmml_tf.serving.client.encoding import STRING, dtype_name, numeric_dtype
 from cmml_tf.serving.client.errors import InputError
 
+_SCALARS = frozenset((str, bytes, int, float, bool))
+
 
 class Rows(NamedTuple):
     """One input of B tasks.
@@ -49,7 +51,9 @@ def read_rows(name: str, values: Any, dtype: int) -> Rows:
         if values.size:
             return _matrix(name, values, dtype)
         values = values.tolist()
-    nested = [_plain(name, row) for row in values if _is_sequence(row)]
+    nested = []
+    if not _SCALARS.issuperset(map(type, values)):
+        nested = [_plain(name, row) for row in values if _is_sequence(row)]
     if nested and len(nested) != len(values):
         raise InputError(f"`{name}` must hold either values or sequences. Received: a mixture.")
     single = not nested

@@ -91,10 +91,7 @@ def _from_values(
             f"tensor parsing error: {name} holds {len(values)} values, its shape needs {count}"
         )
     array = np.empty(count, dtype=dtype)
-    try:
-        array[: len(values)] = values
-    except (OverflowError, ValueError) as error:
-        raise invalid_argument(f"tensor parsing error: {name}: {error}") from error
+    array[: len(values)] = values
     if len(values) < count:
         array[len(values) :] = values[-1] if len(values) else default
     return array

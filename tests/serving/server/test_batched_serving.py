@@ -1,0 +1,91 @@
+"""Merged requests on a real server answer as each request alone, whatever its lengths."""
+
+import threading
+
+import grpc
+import numpy as np
+import pytest
+
+from cmml_tf.serving.client import Client
+
+CLIENTS, TURNS = 8, 30
+
+
+@pytest.fixture(scope="module")
+def base_path(tiny_model, tmp_path_factory):
+    base_path = tmp_path_factory.mktemp("batched")
+    tiny_model(base_path, 1)
+    (base_path / "batching.config").write_text(
+        "max_batch_size { value: 16 } batch_timeout_micros { value: 2000 } "
+        "num_batch_threads { value: 1 } max_enqueued_batches { value: 100 } "
+        "pad_variable_length_inputs: true"
+    )
+    return base_path
+
+
+@pytest.fixture(scope="module")
+def server(start_server, base_path):
+    parameters = f"--batching_parameters_file={base_path / 'batching.config'}"
+    return start_server(base_path, "--enable_batching=true", parameters)
+
+
+def test_scores_do_not_depend_on_what_a_request_is_merged_with(
+    server, contract_server, support_inputs, query_inputs
+):
+    rng = np.random.default_rng(5)
+    wrong, padded = [], []
+
+    def ask(lengths):
+        for B, S, Q, cut in lengths:
+            inputs = support_inputs(B, S, min(S, cut), seed=S) | query_inputs(B, Q, seed=Q)
+            alone = contract_server.predict(inputs, version=1).outputs
+            merged = server.predict(inputs).outputs
+            padded.append(merged["score"].shape[1] > Q)
+            if not np.allclose(merged["score"][:, :Q], alone["score"], rtol=1e-6):
+                wrong.append((B, S, Q))
+            if not np.array_equal(merged["query_known"][:, :Q], alone["query_known"]):
+                wrong.append((B, S, Q))
+
+    threads = [
+        threading.Thread(target=ask, args=(rng.integers(1, 7, (TURNS, 4)).tolist(),))
+        for _ in range(CLIENTS)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert any(padded), "no request was merged with a longer one"
+
+
+def test_the_client_cuts_padding_off(server):
+    lengths, wrong = list(range(1, 9)), []
+
+    def ask(client, length):
+        users = [f"u{position}" for position in range(length)]
+        for _ in range(TURNS):
+            answer = client.score(users, users, [1.0] * length, users, users)
+            if len(answer.score) != length or len(answer.query_known) != length:
+                wrong.append(length)
+
+    with Client(server.address, "cmml", timeout=30) as client:
+        threads = [threading.Thread(target=ask, args=(client, length)) for length in lengths]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
+
+
+def test_more_rows_than_a_batch_are_refused(server, support_inputs, query_inputs):
+    assert server.predict(support_inputs(16) | query_inputs(16)).outputs["score"].shape[0] == 16
+    with pytest.raises(grpc.RpcError) as caught:
+        server.predict(support_inputs(17) | query_inputs(17))
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert "larger than maximum" in caught.value.details()
+
+
+def test_unequal_rows_are_refused(server, support_inputs, query_inputs):
+    with pytest.raises(grpc.RpcError) as caught:
+        server.predict(support_inputs(2) | query_inputs(3))
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
