@@ -147,9 +147,13 @@ class EvaluationEpisodes:
     def save(self, path: Path) -> None:
         """Writes a .npz beside its final place and renames it there."""
         beside = path.with_name(f".{path.name}.{os.getpid()}")
-        with beside.open("wb") as file:
-            np.savez_compressed(file, **vars(self))
-        beside.replace(path)
+        try:
+            with beside.open("wb") as file:
+                np.savez_compressed(file, **vars(self))
+            beside.replace(path)
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
 
     @classmethod
     def load(cls, path: Path) -> "EvaluationEpisodes":
