@@ -1,0 +1,186 @@
+"""Options: where they come from, which wins, and what is said of those that do not fit."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cmml_tf.config import ModelConfig, ScenarioRunConfig
+from cmml_tf.models.presets import MODEL_PRESETS
+from cmml_tf.training.run_folder import plain
+
+PIPELINES = Path(__file__).resolve().parents[2] / "pipelines"
+
+
+@pytest.fixture
+def command_line(monkeypatch):
+    monkeypatch.syspath_prepend(str(PIPELINES))
+    import command_line
+
+    return command_line
+
+
+@pytest.fixture
+def options(command_line):
+    return lambda *arguments: command_line.scenario_config([str(a) for a in arguments], "Trains.")
+
+
+def _file(folder, content):
+    path = folder / "options.yaml"
+    path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
+    return path
+
+
+def test_defaults_are_those_of_the_configuration(options):
+    assert options() == ScenarioRunConfig()
+
+
+def test_contracted_flags(options):
+    config = options(
+        *("--data", "ml-1m", "--preset", "se-mlp", "--seed", 3, "--run-dir", "r"),
+        *("--export-dir", "e", "--max-minutes", "2.5"),
+    )
+    assert config == ScenarioRunConfig(
+        data="ml-1m",
+        preset="se-mlp",
+        seed=3,
+        run_dir="r",
+        export_dir="e",
+        max_minutes=2.5,
+        model=MODEL_PRESETS["se-mlp"],
+    )
+
+
+def test_every_field_of_every_part_is_a_flag(options):
+    config = options(
+        *("--model.backbone-units", 8, 4, "--model.encoder", "max", "--model.positives-only"),
+        *("--episode.support-negatives", 0, "--training.gradient-clip", 5.0),
+        *("--scenario.min-value", 4, "--split.max-support-pairs", 9, "--embedding.dimension", 8),
+    )
+    assert config.model == ModelConfig(encoder="max", backbone_units=(8, 4), positives_only=True)
+    assert config.episode.support_negatives == 0
+    assert config.training.gradient_clip == 5.0
+    assert config.scenario.min_value == 4.0
+    assert config.split.max_support_pairs == 9
+    assert config.embedding.dimension == 8
+
+
+@pytest.mark.parametrize("preset", MODEL_PRESETS)
+def test_every_preset_also_quick(options, preset):
+    assert options("--preset", preset).model == MODEL_PRESETS[preset]
+    quick = options("--preset", preset, "--quick")
+    assert quick.quick
+    assert quick.training.max_epochs < ScenarioRunConfig().training.max_epochs
+    assert quick.model.encoder_units <= MODEL_PRESETS[preset].encoder_units
+    assert quick.model.modulation == MODEL_PRESETS[preset].modulation
+
+
+def test_presets_are_found_in_any_spelling(options):
+    assert options("--preset=CMML_Soft-M") == options("--preset", "cmml-soft-m")
+
+
+def test_flags_win_over_the_file_and_the_file_over_quick_and_preset(options, tmp_path):
+    path = _file(
+        tmp_path,
+        {"preset": "se", "seed": 5, "model": {"encoder_units": 7}, "training": {"max_epochs": 2}},
+    )
+    config = options("--config", path, "--quick", "--seed", 6)
+    assert config.preset == "se"
+    assert config.seed == 6
+    assert config.model.encoder_units == 7
+    assert config.model.hybrid == "none"
+    assert config.training.max_epochs == 2
+    assert config.training.steps_per_epoch == options("--quick").training.steps_per_epoch
+    assert options("--config", path, "--preset", "pe").model.encoder == "mean"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("--quick", "--preset", "soft-m", "--max-minutes", "1"),
+        ("--preset", "no-context", "--quick", "--model.backbone-units", "8", "4"),
+        (
+            "--training.learning-rate",
+            "1e-7",
+            "--run-dir",
+            "some where",
+            "--scenario.min-value",
+            "3",
+        ),
+    ],
+)
+def test_printed_configuration_reads_back_as_the_same(options, tmp_path, capsys, arguments):
+    assert options(*arguments, "--print-config") is None
+    printed = capsys.readouterr().out
+    wanted = options(*arguments)
+    assert options("--config", _file(tmp_path, printed)) == wanted
+    assert yaml.safe_load(printed) == plain(wanted)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("sed: 3", r"`sed` is not an option of ScenarioRunConfig\. Accepted: .*seed"),
+        ("training: {epochs: 3}", r"`epochs` is not an option of TrainingConfig.*max_epochs"),
+        ("training: 3", r"`training` in .*options\.yaml must be options by name.*training=3"),
+        ("seed: three", r"`seed` in .* must be of type int\. Received: seed='three'"),
+        ("seed: 1.5", r"`seed` in .* must be of type int"),
+        ("seed: true", r"`seed` in .* must be of type int"),
+        ("preset: 3", r"`preset` in .* must be of type str"),
+        ("preset: cmml", r"`preset` must be one of cmml-film"),
+        ("max_minutes: soon", r"`max_minutes` in .* must be of type float \| None"),
+        ("model: {backbone_units: [8, x]}", r"`backbone_units` in .*\[8, 'x'\]"),
+        ("model: {encoder: lstm}", r"`encoder` must be one of gru, mean, max, none"),
+        # YAML reads a number in this spelling as text.
+        ("training: {learning_rate: 1e-3}", r"`learning_rate` in .* type float.*'1e-3'"),
+        ("- seed", r"options\.yaml must hold options by name"),
+        ("", r"options\.yaml must hold options by name"),
+        ("seed: [", r"options\.yaml is not a YAML file"),
+    ],
+)
+def test_a_file_that_does_not_fit_is_named(options, tmp_path, content, message):
+    with pytest.raises(ValueError, match=message):
+        options("--config", _file(tmp_path, content))
+
+
+def test_a_missing_file_is_named(options, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no options file .*none\.yaml"):
+        options("--config", tmp_path / "none.yaml")
+
+
+def test_help_lists_presets(options, capsys):
+    with pytest.raises(SystemExit) as end:
+        options("--help")
+    assert end.value.code == 0
+    text = capsys.readouterr().out
+    assert "cmml-soft-m-taobao" in text
+    assert "--training.learning-rate" in text
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("`x`\n  is bad."), OSError("`x` is bad."), ImportError("`x` is bad.")]
+)
+def test_a_stated_reason_is_one_line_and_status_2(command_line, capsys, error):
+    def fails(argv):
+        raise error
+
+    with pytest.raises(SystemExit) as end:
+        command_line.run(fails)
+    assert end.value.code == 2
+    assert capsys.readouterr() == ("", "error: `x` is bad.\n")
+
+
+def test_a_command_gets_its_arguments_and_gives_its_status(command_line, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["command", "--a", "b"])
+    seen = []
+    with pytest.raises(SystemExit) as end:
+        command_line.run(lambda argv: seen.append(argv) or 0)
+    assert end.value.code == 0
+    assert seen == [["--a", "b"]]
+
+
+def test_a_fault_of_the_program_is_not_hidden(command_line):
+    with pytest.raises(ZeroDivisionError):
+        command_line.run(lambda argv: 1 // 0)
