@@ -22,6 +22,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+VERSION_FILE = "version.txt"
 CATALOGUE = 5
 TOP_K = 3
 CONTEXT = 4
@@ -32,13 +33,25 @@ class TinyModel(tf.Module):
 
     A score is the version, plus 0.5 * sigmoid(mean support label), plus a little that depends on
     query item and user, so its integer part is the version and requests cannot be confused. A
-    context of another version scores -1.
+    context of another version scores -1. The version is read from an asset, so that one export
+    becomes another version by changing a line.
     """
 
-    def __init__(self, version, id_dtype):
+    def __init__(self, version_file, id_dtype):
         super().__init__()
-        self.version = tf.Variable(float(version), name="version")
+        self.versions = tf.lookup.StaticHashTable(
+            tf.lookup.TextFileInitializer(
+                tf.saved_model.Asset(str(version_file)).asset_path,
+                *(tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER),
+                *(tf.string, tf.lookup.TextFileIndex.WHOLE_LINE),
+            ),
+            default_value="",
+        )
         self.id_dtype = id_dtype
+
+    @property
+    def version(self):
+        return tf.strings.to_number(self.versions.lookup(tf.constant(0, tf.int64)))
 
     def _number(self, ids, buckets):
         if self.id_dtype == tf.string:
@@ -202,17 +215,19 @@ def tiny_model(tmp_path_factory):
     """`tiny_model(base_path, version, id_dtype=tf.string)` puts a version in place, by renaming."""
     built = {}
     store = tmp_path_factory.mktemp("tiny_models")
+    version_file = store / VERSION_FILE
 
     def place(base_path, version, id_dtype=tf.string):
-        key = (version, id_dtype.name)
-        if key not in built:
-            built[key] = store / f"{id_dtype.name}-{version}"
-            model = TinyModel(version, id_dtype)
-            tf.saved_model.save(model, str(built[key]), signatures=model.signatures())
+        if id_dtype not in built:
+            built[id_dtype] = store / id_dtype.name
+            version_file.write_text("0\n")
+            model = TinyModel(version_file, id_dtype)
+            tf.saved_model.save(model, str(built[id_dtype]), signatures=model.signatures())
         base_path = Path(base_path)
         base_path.mkdir(parents=True, exist_ok=True)
         beside = base_path / f"tmp-{version}"
-        shutil.copytree(built[key], beside)
+        shutil.copytree(built[id_dtype], beside)
+        (beside / "assets" / VERSION_FILE).write_text(f"{version}\n")
         beside.rename(base_path / str(version))
         return base_path / str(version)
 

@@ -88,7 +88,7 @@ def test_hot_swap_under_load_fails_no_request_and_mixes_no_versions(
 def test_a_request_under_way_finishes_on_the_version_it_began_with(server, base_path, tiny_model):
     ready = tiny_model(base_path / "elsewhere", 4)
     answers = []
-    steps = np.array([12 * SLOW["steps"][0]], np.int32)
+    steps = np.array([6 * SLOW["steps"][0]], np.int32)
     slow = threading.Thread(
         target=lambda: answers.append(server.predict({"steps": steps}, "slow", timeout=120))
     )
