@@ -150,6 +150,26 @@ def test_a_missing_file_is_named(options, tmp_path):
         options("--config", tmp_path / "none.yaml")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("--learning-rate", "1"), "--learning-rate"),
+        (("--preset", "pe", "--see", "1"), "--see"),
+        (("--seed", "-1"), "seed=-1"),
+        (("--seed", "one"), "--seed"),
+        (("--training.max-epochs", "0"), "max_epochs=0"),
+        (("--config",), "--config"),
+    ],
+)
+def test_an_option_that_does_not_fit_is_named(options, capsys, arguments, named):
+    with pytest.raises(SystemExit) as end:
+        options(*arguments)
+    assert end.value.code == 2
+    output, errors = capsys.readouterr()
+    assert named in errors
+    assert output == ""
+
+
 def test_help_lists_presets(options, capsys):
     with pytest.raises(SystemExit) as end:
         options("--help")

@@ -1,0 +1,176 @@
+"""The training command: what it writes, that a kill does no harm, and what it refuses."""
+
+import csv
+import json
+import math
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+import yaml
+from cli.conftest import QUICK
+
+CUTOFFS = (1, 3, 5, 10, 20, 50, 100)
+METRICS = {f"{name}@{k}" for name in ("recall", "ndcg") for k in CUTOFFS} | {"mrr"}
+
+
+def _read(run_dir, name="metrics.json"):
+    return json.loads((run_dir / name).read_text())
+
+
+def test_metrics_file_has_the_contracted_form(finished_run):
+    metrics = _read(finished_run.run_dir)
+    assert {"recall@10", "recall@20", "ndcg@10"} <= METRICS
+    systems = [
+        metrics["meta_test"],
+        metrics["baselines"]["item_pop"],
+        metrics["baselines"]["no_context"],
+        metrics["context_gain"]["swapped"],
+    ]
+    for means in systems:
+        assert means.keys() == METRICS
+        assert all(0 < value <= 1 for value in means.values())
+    assert metrics["baselines"].keys() == {"item_pop", "no_context"}
+    assert metrics["context_gain"].keys() == {"recall@10", "interval", "swapped"}
+    gain = metrics["meta_test"]["recall@10"] - metrics["context_gain"]["swapped"]["recall@10"]
+    assert metrics["context_gain"]["recall@10"] == pytest.approx(gain)
+    assert math.isfinite(metrics["context_gain"]["interval"])
+    assert len(metrics["episodes_hash"]) == 64
+    parts = metrics["seconds"]
+    assert {"train", "total"} <= parts.keys()
+    assert parts["total"] == pytest.approx(sum(parts.values()) - parts["total"], abs=0.1)
+    # Even a short training ranks better than chance, popularity too.
+    assert metrics["meta_test"]["recall@20"] > 0.6
+    assert metrics["baselines"]["item_pop"]["recall@20"] > 0.5
+
+
+def test_table_is_printed_with_the_same_numbers(finished_run):
+    metrics = _read(finished_run.run_dir)
+    for label, means in (
+        ("cmml-film ", metrics["meta_test"]),
+        ("no-context MLP ", metrics["baselines"]["no_context"]),
+        ("ItemPop ", metrics["baselines"]["item_pop"]),
+        ("cmml-film, swapped support", metrics["context_gain"]["swapped"]),
+    ):
+        lines = [line for line in finished_run.output.splitlines() if line.startswith(label)]
+        assert f"{means['recall@10']:.4f}" in lines[0]
+    assert metrics["episodes_hash"] in finished_run.output
+    assert "Exported: export/1" in finished_run.output
+
+
+def test_run_folder_says_what_was_done_with_what(finished_run):
+    run_dir = finished_run.run_dir
+    config = yaml.safe_load((run_dir / "config.yaml").read_text())
+    assert config["preset"] == "cmml-film"
+    assert config["model"]["encoder_units"] == 32
+    assert config["training"]["max_epochs"] == 5
+    environment = _read(run_dir, "environment.json")
+    assert environment["versions"]["tensorflow"] == tf.__version__
+    for name in ("model", "no_context"):
+        lines = (run_dir / name / "metrics.jsonl").read_text().splitlines()
+        assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3, 4, 5]
+        assert all("val_recall@20" in json.loads(line) for line in lines)
+        with (run_dir / name / "history.csv").open() as file:
+            assert len(list(csv.DictReader(file))) == 5
+        assert list((run_dir / name / "tensorboard").rglob("events.out.tfevents.*"))
+    table = pd.read_csv(run_dir / "meta_test_scenarios.csv")
+    mean = np.average(table["recall@10"], weights=table["users"])
+    assert mean == pytest.approx(_read(run_dir)["meta_test"]["recall@10"])
+
+
+def test_exported_model_can_be_loaded(finished_run):
+    version = finished_run.export_dir / "1"
+    loaded = tf.saved_model.load(str(version))
+    assert {"serving_default", "encode_context", "score_with_context"} <= {*loaded.signatures}
+    (file,) = version.rglob("cmml_manifest.json")
+    manifest, metrics = json.loads(file.read_text()), _read(finished_run.run_dir)
+    assert manifest["meta_test"] == metrics["meta_test"]
+    assert manifest["episodes_hash"] == metrics["episodes_hash"]
+
+
+def test_killed_training_continues_and_ends_as_if_never_killed(finished_run, commands):
+    run_dir = commands.folder / "run"
+    command = ("train_scenario.py", *QUICK, "--run-dir", "run")
+    process = commands.start(*command)
+    while not (run_dir / "model" / "metrics.jsonl").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    assert not (run_dir / "metrics.json").exists()
+    assert not (commands.folder / "export" / "1").exists()
+
+    done = commands.run(*command)
+    assert done.returncode == 0, done.stderr
+    resumed = [line for line in done.stdout.splitlines() if line.startswith("Resumed")]
+    assert resumed[0] == "Resumed behind epoch 5."
+    assert resumed[1] in [f"Resumed behind epoch {epoch}." for epoch in range(1, 5)]
+    ours, theirs = _read(run_dir), _read(finished_run.run_dir)
+    for part in ("meta_test", "baselines", "context_gain", "episodes_hash"):
+        assert ours[part] == theirs[part], part
+    lines = (run_dir / "model" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3, 4, 5]
+    assert not list(run_dir.glob(".*"))
+
+
+def _write_table(path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "scenario": np.repeat([f"theme {n}" for n in range(8)], 400),
+            "user": [f"u{n}" for n in rng.integers(0, 60, 3200)],
+            "item": rng.integers(0, 40, 3200),
+        }
+    )
+    frame.to_csv(path, index=False)
+
+
+def test_own_table_with_a_time_limit_on_the_training(commands):
+    _write_table(commands.folder / "log.csv")
+    done = commands.run(
+        "train_scenario.py",
+        *("--data", "log.csv", "--preset", "pe", "--scenario.min-interactions", "100"),
+        *("--episode.tasks-per-step", "4", "--training.max-epochs", "100000"),
+        *("--training.early-stopping-patience", "100000", "--max-minutes", "0.01"),
+        *("--run-dir", "run", "--export-dir", "models"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "meta-train scenarios: 5" in done.stdout
+    assert _read(commands.folder / "run")["meta_test"].keys() == METRICS
+    assert (commands.folder / "models" / "1" / "saved_model.pb").exists()
+    ids = (commands.folder / "models" / "1" / "assets" / "user_ids.txt").read_text().split()
+    assert {"u0", "u59"} <= set(ids)
+
+
+def test_what_cannot_be_done_is_one_sentence_and_nothing_is_written(finished_run, commands):
+    folder = commands.folder
+    truncated = folder / "truncated"
+    truncated.mkdir()
+    (truncated / "movies.csv").write_text("movieId,title,genres\n1,A (1990),Drama\n")
+    (truncated / "ratings.csv").write_text("userId,movieId,rating,timestamp\n1,1,4.0,9\n2,1,3")
+    _write_table(folder / "log.csv")
+    (folder / "taken").write_text("a file")
+    before = sorted(path.name for path in folder.iterdir())
+    table = ("--data", "log.csv", "--scenario.min-interactions", "100")
+    cases = {
+        ("--data", "nowhere/ml-1m"): "Received: data='nowhere/ml-1m', which is no name",
+        ("--data", "truncated"): "ratings.csv",
+        (*table, "--scenario.definition", "column:theme"): "theme",
+        (*table, "--split.meta-test-fraction", "0.9"): "Lower min_items or min_interactions",
+        ("--preset", "cmml"): "`preset` must be one of cmml-film,",
+        ("--config", "missing.yaml"): "There is no options file missing.yaml",
+        (*QUICK, "--seed", "1", "--run-dir", str(finished_run.run_dir)): "(different: seed)",
+        (*QUICK, "--run-dir", "taken"): "taken",
+        # Found when training begins: the folder then holds what was made until then.
+        (*table, "--run-dir", "begun"): "`tasks_per_step` must be at most the number of meta-train",
+    }
+    results = commands.run_several("train_scenario.py", *cases)
+    for (arguments, message), (status, errors) in zip(cases.items(), results, strict=True):
+        assert status == 2, arguments
+        assert message in errors, arguments
+        (sentence,) = [line for line in errors.splitlines() if line.startswith("error: ")]
+        assert errors.endswith(f"{sentence}\n")
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*before, "begun"])
+    assert not (folder / "begun" / "metrics.json").exists()
