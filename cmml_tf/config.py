@@ -77,7 +77,7 @@ class EpisodeConfig:
     """Negative support pairs: the user of a positive with another item of the scenario."""
     query_positives: int = 128
     """Positive query pairs of a task; each is compared with one negative of the same user."""
-    tasks_per_step: int = 8
+    tasks_per_step: int = 4
     """Tasks B of one training step (the authors take one)."""
 
     def __post_init__(self) -> None:
@@ -100,8 +100,8 @@ class EpisodeConfig:
 class TrainingConfig:
     """Optimiser, schedule and stopping rule (algorithm 1).
 
-    The defaults take 8 tasks a step at a learning rate of 1e-3; the paper's values are the preset
-    `paper` of `TRAINING_PRESETS`.
+    The defaults take 4 tasks a step at a learning rate of 1e-3 and average the weights; the paper's
+    values are `paper` in `SCHEDULES`.
     """
 
     learning_rate: float = 1e-3
@@ -110,7 +110,9 @@ class TrainingConfig:
     """L2 factor added to the gradient (as PyTorch's Adam does; not AdamW)."""
     gradient_clip: float | None = None
     """Gradient values are clipped to [-c, c]; none: not clipped."""
-    steps_per_epoch: int = 100
+    weight_average: float = 0.998
+    """Momentum of the running average of the weights that is evaluated and kept; 0: none."""
+    steps_per_epoch: int = 200
     """Training steps between two looks at the validation scenarios."""
     max_epochs: int = 20
     """Epochs at the most."""
@@ -133,6 +135,7 @@ class TrainingConfig:
         for name in ("early_stopping_patience", "plateau_patience"):
             _require(getattr(self, name) >= 1, self, name, "a positive integer")
         _require(self.weight_decay >= 0, self, "weight_decay", "zero or more")
+        _require(0 <= self.weight_average < 1, self, "weight_average", "at least 0 and below 1")
         _require(0 < self.plateau_factor < 1, self, "plateau_factor", "between 0 and 1")
         _require(
             self.gradient_clip is None or self.gradient_clip > 0,
@@ -142,11 +145,22 @@ class TrainingConfig:
         )
 
 
-TRAINING_PRESETS: dict[str, TrainingConfig] = {
-    "default": TrainingConfig(),
-    # Section 4 and the authors' scripts: together with EpisodeConfig(tasks_per_step=1).
-    "paper": TrainingConfig(learning_rate=1e-4, steps_per_epoch=500, max_epochs=20),
+@dataclass(frozen=True)
+class Schedule:
+    """How training proceeds: what belongs together of `TrainingConfig` and `EpisodeConfig`."""
+
+    training: TrainingConfig = TrainingConfig()
+    tasks_per_step: int = EpisodeConfig.tasks_per_step
+
+
+SCHEDULES: dict[str, Schedule] = {
+    "default": Schedule(),
+    # Section 4 and the authors' scripts.
+    "paper": Schedule(
+        TrainingConfig(learning_rate=1e-4, weight_average=0.0, steps_per_epoch=500), 1
+    ),
 }
+"""Training schedules by name; `paper` is the paper's."""
 
 
 @dataclass(frozen=True)
@@ -243,6 +257,8 @@ class ScenarioRunConfig:
     """`movielens-small`, a GroupLens name to download (ml-1m, ...), a folder, or a table file."""
     preset: str = "cmml-film"
     """A row of the paper's tables by name: `--help` of the pipeline lists them."""
+    schedule: str = "default"
+    """Training schedule: `default`, or `paper` (one task a step, learning rate 1e-4)."""
     seed: int = 0
     """Fixes data split, sampling and initial weights."""
     run_dir: str | None = None
@@ -261,6 +277,8 @@ class ScenarioRunConfig:
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
     def __post_init__(self) -> None:
+        names = ", ".join(SCHEDULES)
+        _require(self.schedule in SCHEDULES, self, "schedule", f"one of {names}")
         _require(self.seed >= 0, self, "seed", "zero or a positive integer")
         _require(
             self.max_minutes is None or self.max_minutes > 0,

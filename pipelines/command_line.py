@@ -15,7 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import tyro
 import yaml
 
-from cmml_tf.config import ScenarioRunConfig, override
+from cmml_tf.config import SCHEDULES, ScenarioRunConfig, override
 from cmml_tf.models.presets import MODEL_PRESETS, model_preset, preset_key
 
 _QUICK = {
@@ -26,7 +26,7 @@ _QUICK = {
 
 
 def scenario_config(argv: Sequence[str], description: str) -> ScenarioRunConfig | None:
-    """Options in rising order of precedence: defaults, preset, `--quick`, YAML file, flags.
+    """Options, each winning over those before: preset, schedule, `--quick`, YAML file, flags.
 
     Returns:
       The configuration, or None after `--print-config` has printed it.
@@ -38,16 +38,25 @@ def scenario_config(argv: Sequence[str], description: str) -> ScenarioRunConfig 
     early.add_argument("--config")
     early.add_argument("--print-config", action="store_true")
     early.add_argument("--preset")
+    early.add_argument("--schedule")
     early.add_argument("--quick", action="store_true")
     known, rest = early.parse_known_args(argv)
     from_file = {} if known.config is None else _read_yaml(Path(known.config))
 
     preset = known.preset or from_file.get("preset", ScenarioRunConfig.preset)
-    base = ScenarioRunConfig(preset=preset_key(preset), model=model_preset(preset))
+    base = ScenarioRunConfig(
+        preset=preset_key(preset),
+        model=model_preset(preset),
+        schedule=known.schedule or from_file.get("schedule", ScenarioRunConfig.schedule),
+    )
+    schedule = SCHEDULES[base.schedule]
+    episode = dataclasses.replace(base.episode, tasks_per_step=schedule.tasks_per_step)
+    base = dataclasses.replace(base, training=schedule.training, episode=episode)
     quick = known.quick or from_file.get("quick", False)
     if quick:
         base = override(base, {**_without_encoder_size(base), "quick": True})
-    base = override(base, {**from_file, "preset": preset_key(preset), "quick": quick})
+    settled = {"preset": base.preset, "schedule": base.schedule, "quick": quick}
+    base = override(base, {**from_file, **settled})
     help_text = (
         f"{description}\n\nPresets: {', '.join(MODEL_PRESETS)}.\n"
         "--config FILE reads options from a YAML file; flags win over it. --print-config prints "

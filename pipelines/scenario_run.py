@@ -11,6 +11,7 @@ from cmml_tf.datasets.open_data import open_scenario_data
 from cmml_tf.datasets.scenario_data import HeldOutScenario, ScenarioData
 from cmml_tf.embeddings.matrix_factorisation import pretrained_embeddings
 from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes
+from cmml_tf.episodes.sampler import EpisodeSampler
 from cmml_tf.models.build import build_model
 from cmml_tf.models.cmml import CMML
 from cmml_tf.models.presets import model_preset
@@ -62,11 +63,14 @@ def prepare(config: ScenarioRunConfig) -> ScenarioRun:
     # The same command gives the same metrics: no operation may depend on thread timing.
     tf.config.experimental.enable_op_determinism()
     data = open_scenario_data(config.data, config.scenario, config.split, config.seed)
-    # Behind the data: what cannot be read leaves no folder that claims to be its run.
+    # Before the folder is claimed: what cannot be read or sampled leaves no folder behind.
+    sampler = EpisodeSampler(data, config.episode, config.seed)
     folder = RunFolder(run_path(config))
     folder.claim(config)
     for what, count in data.counts.items():
         print(f"  {what}: {count:,}")
+    if sampler.pairs_without_negative:
+        print(f"  pairs whose user took every item, left out: {sampler.pairs_without_negative:,}")
     folder.check_data(data.fingerprint())
     user, item = _embeddings(config, folder.path, data)
     validation = None

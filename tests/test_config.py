@@ -6,7 +6,7 @@ import pytest
 
 from cmml_tf import config
 from cmml_tf.config import (
-    TRAINING_PRESETS,
+    SCHEDULES,
     EmbeddingConfig,
     EpisodeConfig,
     ModelConfig,
@@ -108,8 +108,10 @@ def test_lists_of_units_become_tuples():
     assert ModelConfig(backbone_units=[8, 8]) == ModelConfig(backbone_units=(8, 8))
 
 
-def test_paper_training_preset():
-    paper = TRAINING_PRESETS["paper"]
+def test_paper_schedule():
+    assert SCHEDULES["paper"].tasks_per_step == 1
+    paper = SCHEDULES["paper"].training
+    assert paper.weight_average == 0
     assert (paper.learning_rate, paper.weight_decay) == (1e-4, 1e-5)
     assert (paper.plateau_factor, paper.plateau_patience) == (0.2, 2)
     assert paper.min_learning_rate == 1e-6

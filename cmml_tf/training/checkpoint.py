@@ -2,10 +2,13 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+
+from cmml_tf.training.weight_average import WeightAverage
 
 # What Keras' own callbacks remember between epochs, where they have it.
 _REMEMBERED = ("wait", "best", "best_epoch", "cooldown_counter", "stopped_epoch")
@@ -23,6 +26,7 @@ class TrainingState(tf.keras.callbacks.Callback):
       monitor: The log entry that decides which weights are the best, higher is better; None: the
         last ones are.
       remembered: Callbacks whose memory is saved too (early stopping, reduce on plateau).
+      average: If given, the best weights are the averaged ones.
     """
 
     def __init__(
@@ -31,17 +35,20 @@ class TrainingState(tf.keras.callbacks.Callback):
         folder: Path,
         monitor: str | None,
         remembered: Sequence[tf.keras.callbacks.Callback] = (),
+        average: WeightAverage | None = None,
     ) -> None:
         super().__init__()
         self._monitor = monitor
         self._remembered = list(remembered)
         self._state = tf.Variable("{}", dtype=tf.string, trainable=False)
-        weights = list(model.trainable_variables)
-        self._latest = tf.train.CheckpointManager(
-            tf.train.Checkpoint(weights=weights, optimizer=model.optimizer, state=self._state),
-            str(folder / "latest"),
-            max_to_keep=1,
+        self._average = average
+        checkpoint = tf.train.Checkpoint(
+            weights=list(model.trainable_variables),
+            average=[] if average is None else average.variables,
+            optimizer=model.optimizer,
+            state=self._state,
         )
+        self._latest = tf.train.CheckpointManager(checkpoint, str(folder / "latest"), max_to_keep=1)
         self._best = _best_weights(model, folder)
         self.history: list[dict[str, float]] = []
 
@@ -69,7 +76,8 @@ class TrainingState(tf.keras.callbacks.Callback):
         earlier = [entry[self._monitor] for entry in self.history if self._monitor]
         self.history.append({"epoch": epoch + 1, **row})
         if self._monitor is None or not earlier or row[self._monitor] > max(earlier):
-            self._best.save(checkpoint_number=epoch + 1)
+            with nullcontext() if self._average is None else self._average.applied():
+                self._best.save(checkpoint_number=epoch + 1)
         memory = [
             {name: getattr(callback, name) for name in _REMEMBERED if hasattr(callback, name)}
             for callback in self._remembered

@@ -15,6 +15,7 @@ from cmml_tf.training.history_log import HistoryLog
 from cmml_tf.training.optimizer import AdamL2
 from cmml_tf.training.time_limit import TimeLimit
 from cmml_tf.training.validation import MONITOR, Validation
+from cmml_tf.training.weight_average import WeightAverage
 
 
 class TrainingResult(NamedTuple):
@@ -60,8 +61,12 @@ def fit_scenario_model(
     model.compile(optimizer=AdamL2(training.learning_rate, training.weight_decay))
     callbacks: list[tf.keras.callbacks.Callback] = []
     remembered: list[tf.keras.callbacks.Callback] = []
+    average = None
+    if training.weight_average > 0:
+        average = WeightAverage(model, training.weight_average)
+        callbacks.append(average)
     if validate is not None:
-        callbacks.append(Validation(validate))
+        callbacks.append(Validation(validate, average))
         remembered = [
             tf.keras.callbacks.ReduceLROnPlateau(
                 monitor=MONITOR,
@@ -78,7 +83,7 @@ def fit_scenario_model(
     if max_minutes is not None:
         callbacks.append(TimeLimit(max_minutes))
     monitor = None if validate is None else MONITOR
-    state = TrainingState(model, folder / "checkpoints", monitor, remembered)
+    state = TrainingState(model, folder / "checkpoints", monitor, remembered, average)
     done = state.resume()
     callbacks += [
         *remembered,

@@ -24,8 +24,17 @@ class HistoryLog(tf.keras.callbacks.Callback):
         self._history = history
         self._folder = folder
 
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        # A kill may have come between the last checkpoint and its line here.
+        del logs
+        if self._history():
+            self._write()
+
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         del epoch, logs
+        self._write()
+
+    def _write(self) -> None:
         rows = self._history()
         lines = "".join(json.dumps(row) + "\n" for row in rows)
         (self._folder / "metrics.jsonl").write_text(lines)

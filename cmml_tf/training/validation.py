@@ -1,9 +1,12 @@
 """Validation after each epoch: what early stopping, the learning rate and checkpoints look at."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import tensorflow as tf
+
+from cmml_tf.training.weight_average import WeightAverage
 
 MONITOR = "val_recall@20"
 """Validation Recall@20, higher is better."""
@@ -16,12 +19,18 @@ class Validation(tf.keras.callbacks.Callback):
 
     Args:
       evaluate: Gives the metrics of the model as it is.
+      average: If given, the averaged weights are evaluated.
     """
 
-    def __init__(self, evaluate: Callable[[], dict[str, float]]) -> None:
+    def __init__(
+        self, evaluate: Callable[[], dict[str, float]], average: WeightAverage | None = None
+    ) -> None:
         super().__init__()
         self._evaluate = evaluate
+        self._average = average
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         del epoch
-        logs.update({f"val_{name}": value for name, value in self._evaluate().items()})
+        with nullcontext() if self._average is None else self._average.applied():
+            metrics = self._evaluate()
+        logs.update({f"val_{name}": value for name, value in metrics.items()})
