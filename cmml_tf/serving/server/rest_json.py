@@ -118,12 +118,12 @@ def _rows_to_columns(
 def _to_array(name: str, value: Json, dtype: int) -> np.ndarray:
     if not is_supported(dtype):
         raise invalid_argument(f"Input {name}: {dtype_name(dtype)} cannot be sent as JSON.")
-    if dtype == types_pb2.DT_STRING:
-        value = _encode_strings(name, value)
     try:
+        if dtype == types_pb2.DT_STRING:
+            value = _encode_strings(name, value)
         # Strings become object arrays; asking for objects elsewhere would hide ragged lists.
         array = np.array(value, dtype=_object_array_dtype(dtype))
-    except (ValueError, OverflowError) as error:
+    except (ValueError, OverflowError, RecursionError) as error:
         raise invalid_argument(
             f"Input {name}: lists must be of equal size at each level. {error}"
         ) from error

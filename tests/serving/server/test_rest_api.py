@@ -117,6 +117,8 @@ def test_status_and_metadata(contract_server):
         ("/versions/9:predict", {"inputs": {}}, 404),
         (":predict", b"{not json", 400),
         (":predict", b"[]", 400),
+        (":predict", b'{"inputs": {"query_user_id": ' + b"[" * 900 + b"]" * 900 + b"}}", 400),
+        (":predict", b"[" * 100_000, 400),
         (":predict", {}, 400),
         (":predict", {"instances": []}, 400),
         (":predict", {"instances": [1]}, 400),
