@@ -21,7 +21,10 @@ class CMML(tfrs.Model):
         without context.
       hybrid_context: C and e to C_h (section 3.3).
       recommender: The backbone and what modulates it (section 3.4), called as (e, C_h).
+      label_features: Support labels [B, S] to what is appended to e, [B, S, f]; None: one-hot
+        [positive, negative].
       positives_only: The encoder reads positive support pairs only.
+      stop_support_gradient: The encoder does not train the pair embedding (user setting).
       task: Scores to losses, for training; called as `task(scores)`, float32 [B, Q] -> [B].
       gradient_clip: Gradient values are clipped to [-c, c]; None: not clipped.
 
@@ -35,7 +38,9 @@ class CMML(tfrs.Model):
         context_encoder: tf.keras.layers.Layer | None,
         hybrid_context: HybridContext,
         recommender: Backbone | tf.keras.layers.Layer,
+        label_features: tf.keras.layers.Layer | None = None,
         positives_only: bool = False,
+        stop_support_gradient: bool = False,
         task: tf.keras.layers.Layer | None = None,
         gradient_clip: float | None = None,
         **kwargs: Any,
@@ -45,7 +50,9 @@ class CMML(tfrs.Model):
         self.context_encoder = context_encoder
         self.hybrid_context = hybrid_context
         self.recommender = recommender
+        self.label_features = label_features
         self.positives_only = positives_only
+        self.stop_support_gradient = stop_support_gradient
         self.task = task
         self.gradient_clip = gradient_clip
         self._loss_mean = tf.keras.metrics.Mean(name="loss")
@@ -63,7 +70,10 @@ class CMML(tfrs.Model):
         # What lies behind the length may hold anything, NaN too.
         label = tf.where(valid, support.label, 0.0)
         pairs = self.pair_embedding(support.user, support.item)  # [B, S, d]
-        pairs = tf.concat([pairs, binary_label_features(label)], axis=-1)
+        if self.stop_support_gradient:
+            pairs = tf.stop_gradient(pairs)
+        label_features = self.label_features or binary_label_features
+        pairs = tf.concat([pairs, label_features(label)], axis=-1)
         mask = valid & (label > 0.5) if self.positives_only else valid
         return self.context_encoder(pairs, mask=mask, training=training)
 
