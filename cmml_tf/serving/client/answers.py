@@ -57,7 +57,8 @@ class Explanations(NamedTuple):
 
     Attributes:
       score: float32 [Q] for each task.
-      details: The other outputs by name, such as `context` and `scale_0`: an array for each task.
+      details: The other outputs by name, an array for each task: float32 [D] for `context`, [Q, H]
+        for `scale_l` and `shift_l` of layer l.
       version: Version of the model that answered.
     """
 

@@ -52,11 +52,21 @@ class Contract:
         shape = self._signatures["score_with_context"].inputs["context"].tensor_shape
         return shape.dim[1].size
 
+    def per_pair(self, signature: str) -> set[str]:
+        """Outputs of rank 3 and more whose second axis is open: one entry a query pair."""
+        outputs = self._signatures[signature].outputs
+        return {
+            name
+            for name, info in outputs.items()
+            if len(info.tensor_shape.dim) > 2 and info.tensor_shape.dim[1].size == -1
+        }
+
     def _check(self, signature: str) -> dict[str, int]:
         if signature not in self._signatures:
+            present = sorted(name for name in self._signatures if not name.startswith("__"))
             raise InputError(
                 f"Model `{self._model}` must have the signature `{signature}`. "
-                f"It has: {', '.join(sorted(self._signatures))}."
+                f"It has: {', '.join(present)}."
             )
         served = self._signatures[signature].inputs
         wanted = INPUTS[signature]

@@ -223,9 +223,16 @@ class Plans:
         query.fill(request)
         outputs, version = yield from self._predict(request)
         # What belongs to query pairs is cut to each task's own; the rest belongs to the task.
-        score = requests.trim(outputs.pop("score"), query.user.lengths, single)
+        lengths = query.user.lengths
+        score = requests.trim(outputs.pop("score"), lengths, single)
         outputs.pop("query_known", None)
-        details = {name: requests.per_task(array, single) for name, array in outputs.items()}
+        pairs = contract.per_pair("explain")
+        details = {
+            name: requests.trim(array, lengths, single)
+            if name in pairs
+            else requests.per_task(array, single)
+            for name, array in outputs.items()
+        }
         return Explanations(score, details, version)
 
     def status(self) -> Call:

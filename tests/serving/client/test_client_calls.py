@@ -107,7 +107,11 @@ def test_explain_tells_what_modulated_the_scores(client):
     answer = client.explain(*TASK)
     np.testing.assert_array_equal(answer.score, client.score(*TASK).score)
     assert set(answer.details) == {"context", "scale_0", "shift_0"}
-    assert answer.details["scale_0"].shape == (4,)
+    assert answer.details["context"].shape == (4,)
+    assert answer.details["scale_0"].shape == (2, 4)
+    ragged = client.explain(*([values, values[:1]] for values in TASK))
+    assert [len(scale) for scale in ragged.details["scale_0"]] == [2, 1]
+    assert [len(context) for context in ragged.details["context"]] == [4, 4]
 
 
 def test_a_version_or_label_can_be_fixed(contract_server):
