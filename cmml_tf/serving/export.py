@@ -8,10 +8,11 @@ import numpy as np
 import tensorflow as tf
 
 from cmml_tf.models.cmml import CMML
+from cmml_tf.serving.catalogue import RecommendSizes
 from cmml_tf.serving.feed_forward import check_feed_forward
 from cmml_tf.serving.graph import ServingGraph, network_variables
 from cmml_tf.serving.manifest import plain_facts, write_manifest
-from cmml_tf.serving.signatures import serving_signatures
+from cmml_tf.serving.signatures import name_methods, serving_signatures
 from cmml_tf.serving.version_folder import publish_version
 from cmml_tf.serving.vocabulary import vocabulary
 from cmml_tf.serving.warmup import write_warmup_requests
@@ -24,12 +25,15 @@ def export_model(
     item_ids: Sequence[int] | Sequence[str] | np.ndarray,
     *,
     manifest: Mapping[str, Any] | None = None,
+    top_k: int = 20,
+    retrieval_candidates: int = 400,
 ) -> Path:
     """Writes the next version of a model base path.
 
     The folder holds a SavedModel that takes raw ids (signatures `serving_default`,
-    `encode_context`, `score_with_context`, `explain`), warm-up requests and a manifest. It appears
-    complete or not at all, and only if the SavedModel passes `check_feed_forward`.
+    `encode_context`, `score_with_context`, `recommend`, `explain` and, for the Regress API,
+    `serving_tf_example`), warm-up requests and a manifest. It appears complete or not at all, and
+    only if the SavedModel passes `check_feed_forward`.
 
     Args:
       model: A CMML whose weights exist.
@@ -38,24 +42,30 @@ def export_model(
         all strings.
       item_ids: The same of the item table.
       manifest: Facts to keep with the model, such as `config`, `data_fingerprint`, `metrics`.
+      top_k: Items that `recommend` answers with; the whole catalogue where it is smaller.
+      retrieval_candidates: Items that `recommend` scores of a catalogue of more than 20,000: those
+        that user and item factors alone rank first.
 
     Returns:
       The version folder `export_dir/N`.
 
     Raises:
-      ValueError: Ids that do not fit the tables, weights that are not finite, or a model that is
-        not feed-forward.
+      ValueError: Ids that do not fit the tables, weights that are not finite, a size that
+        is not positive, or a model that is not feed-forward.
       OSError: The folder could not be written, for example on a full disk; nothing is left of it.
     """
     users = vocabulary("user_ids", user_ids, model.pair_embedding.users)
     items = vocabulary("item_ids", item_ids, model.pair_embedding.items)
     facts = plain_facts(manifest)
+    sizes = RecommendSizes(top_k, retrieval_candidates)
+    sizes.check()
     _check_weights(model)
 
     def write(content: Path, scratch: Path) -> None:
-        graph = ServingGraph(model, users, items, scratch)
+        graph = ServingGraph(model, users, items, scratch, sizes)
         signatures = serving_signatures(graph)
         tf.saved_model.save(graph, str(content), signatures=signatures)
+        name_methods(content)
         check_feed_forward(content)
         write_warmup_requests(content, graph, users, items, signatures)
         write_manifest(content, facts, model, graph, signatures)

@@ -10,11 +10,14 @@ from pathlib import Path
 import tensorflow as tf
 
 from cmml_tf.models.cmml import CMML
+from cmml_tf.serving.catalogue import Catalogue, RecommendSizes
+from cmml_tf.serving.examples import read_examples
 from cmml_tf.serving.request_checks import (
     Tensors,
     checked_context,
     checked_query,
     checked_support,
+    checked_user,
 )
 from cmml_tf.serving.vocabulary import Vocabulary, lookup_table
 from cmml_tf.types import Support
@@ -34,9 +37,17 @@ class ServingGraph(tf.Module):
       model: A CMML whose weights exist; its variables are shared, not copied.
       users, items: Ids of the rows of the embedding tables.
       folder: Where the vocabulary files are written; they must stay until the module is saved.
+      sizes: How many items `recommend` answers with.
     """
 
-    def __init__(self, model: CMML, users: Vocabulary, items: Vocabulary, folder: Path) -> None:
+    def __init__(
+        self,
+        model: CMML,
+        users: Vocabulary,
+        items: Vocabulary,
+        folder: Path,
+        sizes: RecommendSizes = RecommendSizes(),  # noqa: B008 - immutable
+    ) -> None:
         super().__init__()
         self.context_dimension = model.context_dimension
         self.user_id_dtype = users.dtype
@@ -53,6 +64,7 @@ class ServingGraph(tf.Module):
         self._encode = _traced_once(model.encode_context)
         self._score = _traced_once(model.score_with_context)
         self._modulation = model.modulation
+        self.catalogue = Catalogue(self._score, model.pair_embedding, items, sizes)
 
     def serving_default(self, **inputs: tf.Tensor) -> Tensors:
         """Support and query ids -> `score` float32 [B, Q], `query_known` bool [B, Q]."""
@@ -85,6 +97,45 @@ class ServingGraph(tf.Module):
             "context": context,
             **self._modulation(context, user, item),
         }
+
+    def recommend(self, **inputs: tf.Tensor) -> Tensors:
+        """Support ids and `user_id` [B] -> `item_id` [B, K], `score` float32 [B, K], best first.
+
+        Items are those of the catalogue without the user's own support positives (label above 0).
+        See `Catalogue.best` for a user who has taken nearly all.
+        """
+        inputs = checked_user(checked_support(inputs), "support_user_id")
+        context, _ = self._encode_ids(inputs)
+        user_id, support_user_id = inputs["user_id"], inputs["support_user_id"]
+        valid = tf.sequence_mask(inputs["support_length"], tf.shape(support_user_id)[1])
+        # By id, not by row: users who are unknown to the model have taken things too.
+        own = valid & (inputs["support_label"] > 0) & (support_user_id == user_id[:, None])
+        taken = self.item_rows.lookup(inputs["support_item_id"])
+        taken = tf.where(own, taken, tf.constant(self.unknown_item, tf.int64))
+        item_id, score = self.catalogue.best(context, self.user_rows.lookup(user_id), taken)
+        return {"item_id": item_id, "score": score}
+
+    def serving_tf_example(self, inputs: tf.Tensor) -> Tensors:
+        """Serialized Examples [N] -> `outputs` float32 [N], the score of each one's query pair.
+
+        See `examples` for their features. A support that several share is encoded once.
+        """
+        request = checked_support(read_examples(inputs, self.user_id_dtype, self.item_id_dtype))
+        context = self._encode_each_once(request)
+        return {"outputs": tf.squeeze(self._score_ids(context, request)["score"], axis=1)}
+
+    def _encode_each_once(self, inputs: Tensors) -> tf.Tensor:
+        """Contexts of the support inputs, float32 [N, D]; equal ones are computed once."""
+        user, item, _ = self._rows(inputs["support_user_id"], inputs["support_item_id"])
+        label = tf.cast(tf.bitcast(inputs["support_label"], tf.int32), tf.int64)
+        length = tf.cast(inputs["support_length"], tf.int64)[:, None]
+        support = tf.concat([user, item, label, length], axis=1)  # [N, 3 S + 1]
+        different, which = tf.raw_ops.UniqueV2(x=support, axis=[0])
+        S = tf.shape(user)[1]
+        user, item, label, length = tf.split(different, tf.stack([S, S, S, 1]), axis=1, num=4)
+        label = tf.bitcast(tf.cast(label, tf.int32), tf.float32)
+        length = tf.cast(tf.squeeze(length, axis=1), tf.int32)
+        return tf.gather(self._encode(Support(user, item, label, length)), which)
 
     def _encode_ids(self, inputs: Tensors) -> tuple[tf.Tensor, tf.Tensor]:
         """float32 [B, D], and how many support pairs have both ids known, int32 [B]."""

@@ -65,6 +65,44 @@ def checked_query(inputs: Tensors, reference: str) -> Tensors:
     )
 
 
+def checked_user(inputs: Tensors, reference: str) -> Tensors:
+    """The same tensors, readable only after the check of `user_id` [B]; `reference` gives B."""
+    return _after([_same_rows(inputs, "user_id", reference)], inputs)
+
+
+def checked_examples(inputs: Tensors) -> Tensors:
+    """The same tensors, readable only after the check that `inputs` [N] holds an Example."""
+    some = tf.size(inputs["inputs"]) > 0
+    return _after([_Rule(some, lambda: _sentence("`inputs` must hold an Example"))], inputs)
+
+
+def checked_lists(inputs: Tensors, lengths: Tensors, reference: str) -> Tensors:
+    """The same tensors, readable only after the check that lists of an Example are equally long.
+
+    Args:
+      inputs: Any.
+      lengths: Values that each list has in each Example, [N] by name; N at least 1.
+      reference: The list that the others are compared with.
+    """
+    expected = lengths[reference]
+    return _after(
+        [_same_length(name, lengths[name], reference, expected) for name in lengths], inputs
+    )
+
+
+def _same_length(name: str, received: tf.Tensor, reference: str, expected: tf.Tensor) -> _Rule:
+    same = received == expected
+    return _Rule(
+        tf.reduce_all(same),
+        lambda: _sentence(
+            f"`{name}` must hold as many values as `{reference}` in each Example. Received: ",
+            _first(received, same),
+            " for ",
+            _first(expected, same),
+        ),
+    )
+
+
 def checked_context(inputs: Tensors, dimension: int) -> Tensors:
     """The same tensors, readable only after the checks of `context`, finite [B, D]."""
     context = inputs["context"]

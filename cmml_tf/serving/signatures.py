@@ -4,11 +4,15 @@ B is the only axis a server splits or merges; every input has it. No input is op
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
 from cmml_tf.serving.graph import ServingGraph
+
+EXAMPLE_SIGNATURE = "serving_tf_example"
+REGRESS_METHOD = "tensorflow/serving/regress"
 
 Specs = dict[str, tf.TensorSpec]
 
@@ -16,14 +20,30 @@ Specs = dict[str, tf.TensorSpec]
 def serving_signatures(graph: ServingGraph) -> dict[str, Any]:
     """The concrete functions of a graph's signatures, by name, for `tf.saved_model.save`."""
     support, query = _support(graph), _query(graph)
+    user = tf.TensorSpec([None], graph.user_id_dtype)
     # The width is left open: the graph itself then says which width it needs.
     context = {"context": tf.TensorSpec([None, None], tf.float32)}
     return {
         "serving_default": _signature(graph.serving_default, {**support, **query}),
         "encode_context": _signature(graph.encode_context, support),
         "score_with_context": _signature(graph.score_with_context, {**context, **query}),
+        "recommend": _signature(graph.recommend, {**support, "user_id": user}),
         "explain": _signature(graph.explain, {**support, **query}),
+        EXAMPLE_SIGNATURE: _signature(
+            graph.serving_tf_example, {"inputs": tf.TensorSpec([None], tf.string)}
+        ),
     }
+
+
+def name_methods(folder: Path) -> None:
+    """Tells servers which signature is one of the Regress API; TensorFlow 2 says `predict` of all.
+
+    Args:
+      folder: A saved model with these signatures; changed in place.
+    """
+    updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(str(folder))
+    updater.replace_method_name(EXAMPLE_SIGNATURE, REGRESS_METHOD, tags="serve")
+    updater.save()
 
 
 def _support(graph: ServingGraph) -> Specs:

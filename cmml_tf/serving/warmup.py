@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+from tensorflow_serving.apis import prediction_log_pb2, regression_pb2
 
 from cmml_tf.serving.graph import ServingGraph
+from cmml_tf.serving.signatures import EXAMPLE_SIGNATURE
 from cmml_tf.serving.vocabulary import Vocabulary
 
 WARMUP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
@@ -31,16 +32,13 @@ def write_warmup_requests(
     path = folder / WARMUP_FILE
     path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for request in _requests(graph, users, items, signatures):
-            log = prediction_log_pb2.PredictionLog(
-                predict_log=prediction_log_pb2.PredictLog(request=request)
-            )
+        for log in _logs(graph, users, items, signatures):
             writer.write(log.SerializeToString())
 
 
-def _requests(
+def _logs(
     graph: ServingGraph, users: Vocabulary, items: Vocabulary, signatures: Mapping[str, Any]
-) -> Iterator[predict_pb2.PredictRequest]:
+) -> Iterator[prediction_log_pb2.PredictionLog]:
     for B, S, Q in _USUAL_SHAPES:
         values = {
             "support_user_id": _ids(users, (B, S)),
@@ -49,14 +47,42 @@ def _requests(
             "support_length": np.full([B], S, np.int32),
             "query_user_id": _ids(users, (B, Q)),
             "query_item_id": _ids(items, (B, Q)),
+            "user_id": _ids(users, (B, 1))[:, 0],
             "context": np.zeros([B, graph.context_dimension], np.float32),
         }
         for name, function in signatures.items():
-            request = predict_pb2.PredictRequest()
-            request.model_spec.signature_name = name
-            for key in function.structured_input_signature[1]:
-                request.inputs[key].CopyFrom(tf.make_tensor_proto(values[key]))
-            yield request
+            log = prediction_log_pb2.PredictionLog()
+            if name == EXAMPLE_SIGNATURE:
+                log.regress_log.request.CopyFrom(_regression(values))
+            else:
+                request = log.predict_log.request
+                request.model_spec.signature_name = name
+                for key in function.structured_input_signature[1]:
+                    request.inputs[key].CopyFrom(tf.make_tensor_proto(values[key]))
+            yield log
+
+
+def _regression(values: Mapping[str, np.ndarray]) -> regression_pb2.RegressionRequest:
+    """The first task's support as context, and an Example for each of its query items."""
+    request = regression_pb2.RegressionRequest()
+    request.model_spec.signature_name = EXAMPLE_SIGNATURE
+    listed = request.input.example_list_with_context
+    for name in ("support_user_id", "support_item_id", "support_label"):
+        listed.context.features.feature[name].CopyFrom(_feature(values[name][0]))
+    listed.context.features.feature["query_user_id"].CopyFrom(_feature(values["user_id"][:1]))
+    for item in values["query_item_id"][0]:
+        features = listed.examples.add().features
+        features.feature["query_item_id"].CopyFrom(_feature(np.array([item])))
+    return request
+
+
+def _feature(values: np.ndarray) -> tf.train.Feature:
+    if values.dtype == np.float32:
+        return tf.train.Feature(float_list=tf.train.FloatList(value=values))
+    if values.dtype == np.int64:
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+    texts = [text.encode() for text in values]
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=texts))
 
 
 def _ids(vocabulary: Vocabulary, shape: tuple[int, int]) -> np.ndarray:

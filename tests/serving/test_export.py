@@ -27,6 +27,7 @@ import cmml_tf
 from cmml_tf.models.presets import MODEL_PRESETS
 from cmml_tf.serving.export import export_model
 from cmml_tf.serving.feed_forward import check_feed_forward
+from cmml_tf.serving.server.classify_regress import read_examples
 from cmml_tf.serving.version_folder import versions
 from cmml_tf.types import Episode, Support
 
@@ -125,7 +126,7 @@ def test_the_saved_model_holds_variables_and_tables_and_no_keras_object(exported
     }
     assert objects == {"_generic_user_object", "trackable_list_wrapper", "signature_map"}
     functions = meta_graph.graph_def.library.function
-    assert len(functions) < 45
+    assert len(functions) < 75
     sizes = [
         node.attr["value"].tensor.ByteSize()
         for nodes in (meta_graph.graph_def.node, *(function.node_def for function in functions))
@@ -183,8 +184,13 @@ def test_warm_up_requests_ask_every_signature_and_are_answered(exported):
     ).as_numpy_iterator()
     asked = set()
     for record in records:
-        request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
-        inputs = {name: tf.make_ndarray(proto) for name, proto in request.inputs.items()}
+        log = prediction_log_pb2.PredictionLog.FromString(record)
+        if log.HasField("regress_log"):
+            request = log.regress_log.request
+            inputs = {"inputs": read_examples(request.input)}
+        else:
+            request = log.predict_log.request
+            inputs = {name: tf.make_ndarray(proto) for name, proto in request.inputs.items()}
         answer = call(signatures[request.model_spec.signature_name], inputs)
         assert all(np.isfinite(v).all() for v in answer.values() if v.dtype == np.float32)
         assert answer.get("query_known", np.True_).all()

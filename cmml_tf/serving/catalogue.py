@@ -1,0 +1,136 @@
+"""The best items of the whole catalogue for a user, inside the served graph."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+import tensorflow_recommenders as tfrs
+
+from cmml_tf.layers.embedding import PairEmbedding
+from cmml_tf.serving.vocabulary import Vocabulary
+
+Score = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+"""context [B, D], user rows [B, Q], item rows [B, Q] -> float32 [B, Q]."""
+
+LARGEST_SCORED_CATALOGUE = 20_000
+_CHUNK = 1024
+_LEFT_OUT = tf.float32.min
+
+
+class RecommendSizes(NamedTuple):
+    """How many items `recommend` answers with, and how many it scores of a large catalogue."""
+
+    top_k: int = 20
+    candidates: int = 400
+
+    def check(self) -> None:
+        """Raises ValueError where a size is not a positive integer."""
+        for name, value in (("top_k", self.top_k), ("retrieval_candidates", self.candidates)):
+            if value < 1:
+                raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value}.")
+
+
+class Catalogue(tf.Module):
+    """Ranks the I items of the item table.
+
+    Up to 20,000 items all are scored, 1,024 at a time, so that memory grows with scores and not
+    with pair embeddings. Of more, a `tfrs` retrieval layer first picks those whose factors have the
+    largest product with the user's (unknown users: with the mean of all users'). Where user and
+    item factors differ in width there is no such product, and all items are scored.
+
+    Args:
+      score: Scores pairs by row.
+      embedding: The factors of users and items.
+      items: The item ids, row by row.
+      sizes: K, clipped to I, and the number of candidates, at least K.
+    """
+
+    def __init__(
+        self, score: Score, embedding: PairEmbedding, items: Vocabulary, sizes: RecommendSizes
+    ) -> None:
+        super().__init__()
+        self.items = len(items.lines)
+        self.top_k = min(sizes.top_k, self.items)
+        self._score = score
+        ids = items.lines if items.dtype == tf.string else [int(line) for line in items.lines]
+        self.item_ids = tf.Variable(tf.constant(ids, items.dtype), trainable=False)
+        self._retrieve = None
+        tables = embedding.user_table, embedding.item_table
+        if self.items > LARGEST_SCORED_CATALOGUE and tables[0].shape[1] == tables[1].shape[1]:
+            self._candidates = min(max(sizes.candidates, self.top_k), self.items)
+            layer = tfrs.layers.factorized_top_k.BruteForce(k=self._candidates)
+            layer.index(tables[1][:-1])
+            # The layer is kept out of sight of `tf.Module`, which would save it as a Keras object.
+            self._retrieve = lambda factors, k: layer(factors, k=k)[1]
+            self.retrieval_weights = list(layer.variables)
+            self.mean_user = tf.Variable(tf.reduce_mean(tables[0][:-1], axis=0), trainable=False)
+            self._users = tables[0]
+
+    def best(
+        self, context: tf.Tensor, user: tf.Tensor, taken: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The K best items that the user has not taken, best first.
+
+        Args:
+          context: float32 [B, D].
+          user: int64 [B] user rows.
+          taken: int64 [B, S] item rows to leave out; I where there is none.
+
+        Returns:
+          item_id [B, K] and score float32 [B, K]. Where fewer than K items are left, the id behind
+          them is empty (strings) or -1, and the score the lowest float32.
+        """
+        is_taken = self._is_taken(taken)  # [B, I + 1]
+        if self._retrieve is None:
+            score = tf.where(is_taken[:, : self.items], _LEFT_OUT, self._score_all(context, user))
+            score, row = tf.math.top_k(score, self.top_k)  # [B, K]
+        else:
+            candidate = self._narrowed(user, is_taken, tf.shape(taken)[1])  # [B, N]
+            users = tf.repeat(user[:, None], self._candidates, axis=1)
+            score = self._score(context, users, tf.cast(candidate, user.dtype))
+            score = tf.where(tf.gather(is_taken, candidate, batch_dims=1), _LEFT_OUT, score)
+            score, place = tf.math.top_k(score, self.top_k)
+            row = tf.gather(candidate, place, batch_dims=1)
+        nothing = tf.constant("" if self.item_ids.dtype == tf.string else -1, self.item_ids.dtype)
+        return tf.where(score > _LEFT_OUT, tf.gather(self.item_ids, row), nothing), score
+
+    def _is_taken(self, taken: tf.Tensor) -> tf.Tensor:
+        """bool [B, I + 1]."""
+        B, S = tf.unstack(tf.shape(taken, tf.int64))
+        task = tf.repeat(tf.range(B)[:, None], S, axis=1)
+        index = tf.stack([task, taken], axis=-1)  # [B, S, 2]
+        count = tf.scatter_nd(index, tf.ones_like(taken, tf.int32), [B, self.items + 1])
+        return count > 0
+
+    def _score_all(self, context: tf.Tensor, user: tf.Tensor) -> tf.Tensor:
+        """float32 [B, I]."""
+        B, width = tf.shape(user)[0], min(_CHUNK, self.items)
+        chunks = -(-self.items // width)
+        # What fills the last chunk is the zero row.
+        row = tf.minimum(tf.range(chunks * width, dtype=tf.int64), self.items)
+        users = tf.repeat(user[:, None], width, axis=1)
+
+        def score(items: tf.Tensor) -> tf.Tensor:
+            return self._score(context, users, tf.repeat(items[None], B, axis=0))
+
+        scores = tf.map_fn(
+            score,
+            tf.reshape(row, [chunks, width]),
+            fn_output_signature=tf.TensorSpec([None, width], tf.float32),
+            parallel_iterations=1,
+        )  # [chunks, B, width]
+        scores = tf.reshape(tf.transpose(scores, [1, 0, 2]), [B, chunks * width])
+        return scores[:, : self.items]
+
+    def _narrowed(self, user: tf.Tensor, is_taken: tf.Tensor, S: tf.Tensor) -> tf.Tensor:
+        """int32 [B, N] item rows, those not taken first."""
+        factors = tf.gather(self._users, user)
+        unknown = tf.equal(user, self._users.shape[0] - 1)
+        factors = tf.where(unknown[:, None], self.mean_user, factors)
+        # S more than needed: so many may have been taken. What is left of them in order does not
+        # depend on S, which is larger for a request that is batched with a longer one.
+        found = self._retrieve(factors, tf.minimum(self._candidates + S, self.items))
+        order = tf.argsort(
+            tf.cast(tf.gather(is_taken, found, batch_dims=1), tf.int32), axis=1, stable=True
+        )
+        return tf.gather(found, order[:, : self._candidates], batch_dims=1)
