@@ -13,6 +13,7 @@ from cmml_tf.serving.server.status import (
     ServingError,
     code_of_number,
     failed_precondition,
+    invalid_argument,
     not_found,
 )
 
@@ -74,6 +75,11 @@ class Servable:
             return {name: tensor.numpy() for name, tensor in outputs.items()}
         except tf.errors.OpError as error:
             raise ServingError(code_of_number(error.error_code), _reason(error.message)) from error
+        except UnicodeDecodeError as error:
+            # TensorFlow quotes bytes of the request in its message, and Python cannot read it.
+            raise invalid_argument(
+                f"Signature `{key}` refused the request, which holds bytes that are not text."
+            ) from error
 
 
 def _read_meta_graph(path: str, tags: Sequence[str]) -> meta_graph_pb2.MetaGraphDef:
