@@ -4,12 +4,17 @@ Shape letters, everywhere the same: B tasks, S support pairs, Q query pairs, d p
 D context, H hidden units, M modules of a layer, L layers.
 """
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 Array = Any
 """A NumPy array or a TensorFlow tensor; the fields below say dtype and shape."""
+
+
+FEATURE_KINDS = ("id", "categorical", "multi-hot", "numeric")
+"""Kinds of a `Feature`."""
 
 
 class Support(NamedTuple):
@@ -45,6 +50,68 @@ class Episode(NamedTuple):
     query_user: Array
     query_item: Array
     query_label: Array
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One declared feature of users or items: all that preprocessing, model and serving need.
+
+    Attributes:
+      name: As signatures and documents call it.
+      kind: `id` (the entity itself), `categorical` (one value), `multi-hot` (any number of values)
+        or `numeric`.
+      vocabulary: The known values; the row behind them stands for all others. Not for `numeric`.
+      mean, deviation: `numeric`: what values are standardised with.
+
+    Raises:
+      ValueError: The kind is none of these, or the vocabulary is empty or repeats.
+    """
+
+    name: str
+    kind: str
+    vocabulary: tuple[str, ...] = ()
+    mean: float = 0.0
+    deviation: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in FEATURE_KINDS:
+            raise ValueError(
+                f"`kind` must be one of {', '.join(FEATURE_KINDS)}. "
+                f"Received: kind={self.kind!r} of the feature {self.name!r}."
+            )
+        has_vocabulary = len(self.vocabulary) > 0
+        if has_vocabulary == (self.kind == "numeric"):
+            raise ValueError(
+                "`vocabulary` must be empty for a numeric feature and hold a value for any other. "
+                f"Received: {len(self.vocabulary)} values of {self.name!r}, kind={self.kind!r}."
+            )
+        if len(set(self.vocabulary)) < len(self.vocabulary):
+            raise ValueError(f"`vocabulary` of {self.name!r} must not repeat a value.")
+        if not self.deviation > 0:
+            raise ValueError(
+                f"`deviation` must be a positive number. Received: deviation={self.deviation}."
+            )
+
+
+class FeatureColumn(NamedTuple):
+    """A feature of N known users or items, and of one more row that stands for an unknown one.
+
+    Attributes:
+      feature: What it is.
+      values: `id`, `categorical`: int32 [N + 1], vocabulary rows. `multi-hot`: int32, the members
+        of all rows one behind the other. `numeric`: float32 [N + 1], standardised.
+      starts: `multi-hot`: int64 [N + 2], members of row r are values[starts[r]:starts[r + 1]];
+        None for the others.
+    """
+
+    feature: Feature
+    values: np.ndarray
+    starts: np.ndarray | None = None
+
+    @property
+    def rows(self) -> int:
+        """N, the known users or items."""
+        return len(self.values if self.starts is None else self.starts[1:]) - 1
 
 
 def lengths_mask(length: np.ndarray, size: int) -> np.ndarray:

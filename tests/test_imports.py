@@ -9,28 +9,29 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "cmml_tf"
 MOST_LINES = 400
 
-DATA = {"config", "types", "datasets"}
-NETWORK = {"config", "types", "layers", "models", "tasks"}
+DATA = {"config", "user_config", "types", "datasets"}
+NETWORK = {"config", "user_config", "types", "layers", "models", "tasks"}
 BELOW_TRAINING = {*DATA, *NETWORK, "embeddings", "episodes", "baselines", "metrics"}
 
 # What each part may import beside itself; imports point one way.
 MAY_IMPORT = {
     "config": set(),
+    "user_config": {"config"},
     "types": set(),
     "keras_generation": set(),
-    "datasets": {"config", "types"},
+    "datasets": {"config", "user_config", "types"},
     "embeddings": DATA,
     "episodes": DATA,
     "metrics": {"config", "types"},
     "layers": {"types"},
-    "models": {"config", "types", "layers"},
+    "models": {"config", "user_config", "types", "layers"},
     "tasks": {"config", "types", "layers", "models"},
     "baselines": BELOW_TRAINING - {"baselines"},
     "training": BELOW_TRAINING,
     "evaluation": {*BELOW_TRAINING, "training"},
-    "interop": {"config", "types", "layers", "models"},
+    "interop": {"config", "user_config", "types", "layers", "models"},
     "interpretation": {"config", "types", "layers", "models"},
-    "serving": {"config", "types", "layers", "models", "interop"},
+    "serving": {"config", "user_config", "types", "layers", "models", "interop"},
 }
 CLIENT = "cmml_tf.serving.client"
 

@@ -5,8 +5,6 @@ The file holds the state dict as `state/<name>` and the embedding tables as `in/
 inputs and results) may stand beside them and are not weights. No TensorFlow.
 """
 
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -14,6 +12,7 @@ from typing import get_args
 import numpy as np
 
 from cmml_tf.config import Hybrid, ModelConfig
+from cmml_tf.interop.npz_arrays import read_float_arrays
 from cmml_tf.interop.reference_layout import (
     GRU_ARRAYS,
     dense_layers,
@@ -25,9 +24,6 @@ _TABLES = ("in/user_embeddings", "in/item_embeddings")
 _HYPER_INPUT = "out/hypernet_input"
 _RECORDED = ("in/", "out/", "meta/", "grad/", "gradnorm/", "gradsparse/", "after_adam/")
 _USER_SETTING = ("user_item_embed.", "context_encoder.score_mlp.")
-_ACCEPTED = "Accepted: an .npz file of plain float arrays, as numpy.savez writes it."
-# RuntimeError: zipfile on an encrypted member or an unknown compression.
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, MemoryError, RuntimeError)
 
 
 @dataclass(frozen=True)
@@ -78,7 +74,11 @@ def read_reference_weights(path: str | Path, hybrid: Hybrid | None = None) -> Re
         raise ValueError(
             f"`hybrid` must be one of {', '.join(get_args(Hybrid))}. Received: hybrid={hybrid!r}."
         )
-    arrays = _read_arrays(path)
+    arrays = read_float_arrays(
+        path,
+        lambda name: name.startswith("state/") or name in (*_TABLES, _HYPER_INPUT),
+        _check_names,
+    )
     user_embeddings, item_embeddings = (_table(arrays, name) for name in _TABLES)
     d = user_embeddings.shape[1] + item_embeddings.shape[1]
     state = {
@@ -93,44 +93,6 @@ def read_reference_weights(path: str | Path, hybrid: Hybrid | None = None) -> Re
     return ReferenceWeights(
         config, user_embeddings, item_embeddings, _convert(state, config, d), note
     )
-
-
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays that matter, by name; a pickled one is never loaded."""
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no weights file {str(path)!r}.")
-    # Opened here: numpy leaves a file that it opened itself open when it is no archive.
-    with path.open("rb") as file:
-        try:
-            archive = np.load(file, allow_pickle=False)
-        except (ValueError, *_DAMAGED) as error:
-            raise ValueError(f"{path.name!r} is not an .npz file. {_ACCEPTED}") from error
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise ValueError(f"{path.name!r} holds one array, not an .npz archive. {_ACCEPTED}")
-        _check_names(archive.files)
-        return {
-            name: _read_array(archive, name)
-            for name in archive.files
-            if name.startswith("state/") or name in (*_TABLES, _HYPER_INPUT)
-        }
-
-
-def _read_array(archive: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
-    """One finite float32 array."""
-    try:
-        array = archive[name]
-    except (ValueError, *_DAMAGED) as error:
-        raise ValueError(
-            f"`{name}` is pickled or damaged and was not loaded. {_ACCEPTED}"
-        ) from error
-    if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
-        kind = array.dtype if isinstance(array, np.ndarray) else "no array"
-        raise ValueError(f"`{name}` must hold floats. Received: {kind}.")
-    with np.errstate(over="ignore"):
-        array = array.astype(np.float32)
-    if not np.isfinite(array).all():
-        raise ValueError(f"`{name}` must be finite in float32. Received: NaN or infinite values.")
-    return array
 
 
 def _check_names(names: list[str]) -> None:

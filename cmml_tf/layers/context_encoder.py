@@ -30,11 +30,12 @@ class PoolingContextEncoder(tf.keras.layers.Layer):
 
     Args:
       context_dimension: D.
-      units: Hidden units of the two hidden layers of the MLP.
+      units: Hidden units of the hidden layers of the MLP.
       pooling: `mean` or `max`.
+      hidden_layers: Hidden layers of the MLP: two, in the user setting one.
 
     Raises:
-      ValueError: `pooling` is neither of the two.
+      ValueError: `pooling` is neither of the two, or `hidden_layers` is not positive.
 
     Example:
 
@@ -45,16 +46,27 @@ class PoolingContextEncoder(tf.keras.layers.Layer):
     """
 
     def __init__(
-        self, context_dimension: int, units: int = 128, pooling: str = "mean", **kwargs: Any
+        self,
+        context_dimension: int,
+        units: int = 128,
+        pooling: str = "mean",
+        hidden_layers: int = 2,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if hidden_layers < 1:
+            raise ValueError(
+                "`hidden_layers` must be a positive integer. "
+                f"Received: hidden_layers={hidden_layers}."
+            )
         if pooling not in ("mean", "max"):
             raise ValueError(f"`pooling` must be mean or max. Received: pooling={pooling!r}.")
         self.context_dimension = context_dimension
         self.units = units
         self.pooling = pooling
         self.supports_masking = True
-        self.mlp = MLP([units, units, context_dimension])
+        self.hidden_layers = hidden_layers
+        self.mlp = MLP([units] * hidden_layers + [context_dimension])
 
     def build(self, input_shape: Any) -> None:
         self.mlp.build(input_shape)
@@ -86,6 +98,7 @@ class PoolingContextEncoder(tf.keras.layers.Layer):
             "context_dimension": self.context_dimension,
             "units": self.units,
             "pooling": self.pooling,
+            "hidden_layers": self.hidden_layers,
         }
 
 

@@ -1,0 +1,183 @@
+"""Embedding of users and items by what is known of them (paper section 3.1, user setting)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from cmml_tf.types import FeatureColumn
+
+NO_MEMBER = -1
+"""In padded member lists: a place that holds nothing."""
+_DEVIATION = 0.1
+
+
+class FieldEmbedding(tf.keras.layers.Layer):
+    """One feature: its embedding table and its values for every known row of a catalogue.
+
+    A categorical value or id has its table row, an unknown one the last row; several values have
+    the mean of their rows and no value gives zeros; a number scales one learned vector.
+
+    Args:
+      column: The feature and its values, kept with the layer as constants that are not trained.
+      dimension: Size of the embedding.
+    """
+
+    def __init__(self, column: FeatureColumn, dimension: int, **kwargs: Any) -> None:
+        super().__init__(name=f"field_{column.feature.name}", **kwargs)
+        if dimension < 1:
+            raise ValueError(
+                f"`dimension` must be a positive integer. Received: dimension={dimension}."
+            )
+        self.feature = column.feature
+        self.dimension = dimension
+        self._column = column
+
+    def build(self, input_shape: Any) -> None:
+        del input_shape
+        column = self._column
+        numeric = self.feature.kind == "numeric"
+        self.values = self._constant("values", column.values, tf.float32 if numeric else tf.int32)
+        self.starts = None
+        if column.starts is not None:
+            self.starts = self._constant("starts", column.starts, tf.int64)
+        self.table = self.add_weight(
+            name="table",
+            shape=[1 if numeric else len(self.feature.vocabulary) + 1, self.dimension],
+            initializer=_knowing_nothing_of_others(numeric),
+        )
+        super().build(None)
+
+    def _constant(self, name: str, values: np.ndarray, dtype: tf.DType) -> tf.Variable:
+        return self.add_weight(
+            name=name,
+            shape=values.shape,
+            dtype=dtype,
+            initializer=lambda *args, **kwargs: tf.constant(values, dtype),
+            trainable=False,
+        )
+
+    def call(self, rows: tf.Tensor) -> tf.Tensor:
+        """int [n] catalogue rows -> float32 [n, dimension]."""
+        if self.feature.kind == "numeric":
+            return tf.gather(self.values, rows)[:, None] * self.table
+        if self.starts is None:
+            return tf.gather(self.table, tf.gather(self.values, rows))
+        first = tf.gather(self.starts, rows)
+        count = tf.gather(self.starts, tf.cast(rows, tf.int64) + 1) - first  # [n]
+        of_row = tf.repeat(tf.range(tf.shape(rows)[0]), count)  # [members]
+        # Where each member stands: its row's first place, and how many of the row came before.
+        before = tf.cumsum(count, exclusive=True)
+        places = tf.range(tf.reduce_sum(count)) + tf.gather(first - before, of_row)
+        members = tf.gather(self.table, tf.gather(self.values, places))
+        total = tf.math.unsorted_segment_sum(members, of_row, tf.shape(rows)[0])
+        return tf.math.divide_no_nan(total, tf.cast(count, tf.float32)[:, None])
+
+    def embed(self, values: tf.Tensor) -> tf.Tensor:
+        """Given values instead of a catalogue row's.
+
+        Args:
+          values: Numeric: float32 [..., 1], standardised; else int [..., M] vocabulary rows, places
+            without a value `NO_MEMBER`.
+
+        Returns:
+          float32 [..., dimension].
+        """
+        if self.feature.kind == "numeric":
+            return values * self.table
+        present = tf.cast(values != NO_MEMBER, tf.float32)[..., None]
+        members = tf.gather(self.table, tf.maximum(values, 0)) * present  # [..., M, dimension]
+        return tf.math.divide_no_nan(
+            tf.reduce_sum(members, axis=-2), tf.reduce_sum(present, axis=-2)
+        )
+
+
+class FeaturePairEmbedding(tf.keras.layers.Layer):
+    """The pair embedding e = concat(item features, user features), in this order.
+
+    Every feature has a table of its own, learned end to end. Rows `users` and `items` of the
+    catalogues stand for unknown ones: no multi-hot value, and the unknown row of the other tables.
+
+    Args:
+      item_columns: The item's features, in order; all of the same catalogue.
+      user_columns: The user's features; may be none, where nothing is known of users.
+      dimension: Size of each feature's embedding.
+      users: Known users; needed where there is no user column to tell.
+      id_dimension: Size of the embedding of features of the kind `id`; None: `dimension`.
+
+    Raises:
+      ValueError: There is no item feature, or columns belong to catalogues of different sizes.
+    """
+
+    def __init__(
+        self,
+        item_columns: Sequence[FeatureColumn],
+        user_columns: Sequence[FeatureColumn],
+        dimension: int = 32,
+        users: int = 1,
+        id_dimension: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if not item_columns:
+            raise ValueError("`item_columns` must have at least one feature. Received: none.")
+        for name, columns in (("item_columns", item_columns), ("user_columns", user_columns)):
+            sizes = {column.rows for column in columns}
+            if len(sizes) > 1:
+                raise ValueError(
+                    f"`{name}` must belong to one catalogue. Received: {sorted(sizes)} rows."
+                )
+
+        def field(column: FeatureColumn) -> FieldEmbedding:
+            is_id = column.feature.kind == "id" and id_dimension is not None
+            return FieldEmbedding(column, id_dimension if is_id else dimension)
+
+        self.items = item_columns[0].rows
+        self.users = user_columns[0].rows if user_columns else users
+        self.item_fields = [field(column) for column in item_columns]
+        self.user_fields = [field(column) for column in user_columns]
+        self.item_dimension = sum(layer.dimension for layer in self.item_fields)
+        self.dimension = self.item_dimension + sum(layer.dimension for layer in self.user_fields)
+
+    def build(self, input_shape: Any) -> None:
+        del input_shape
+        for layer in (*self.item_fields, *self.user_fields):
+            layer.build(None)
+        super().build(None)
+
+    def call(self, user: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
+        """int [B, N] user and item rows -> float32 [B, N, d]."""
+        shape = tf.shape(item)
+        flat = [layer(tf.reshape(item, [-1])) for layer in self.item_fields]
+        flat += [layer(tf.reshape(user, [-1])) for layer in self.user_fields]
+        pairs = tf.concat(flat, axis=-1)
+        return tf.reshape(pairs, [shape[0], shape[1], self.dimension])
+
+    def embed(self, values: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Pairs given by their features.
+
+        Args:
+          values: By feature `item_<name>` and `user_<name>`: what `FieldEmbedding.embed` takes,
+            [B, N, M] or [B, N, 1].
+
+        Returns:
+          float32 [B, N, d].
+        """
+        parts = [layer.embed(values[f"item_{layer.feature.name}"]) for layer in self.item_fields]
+        parts += [layer.embed(values[f"user_{layer.feature.name}"]) for layer in self.user_fields]
+        return tf.concat(parts, axis=-1)
+
+
+def _knowing_nothing_of_others(numeric: bool) -> Any:
+    """Small random rows; the row for unknown values, which may never be trained, is zero."""
+    normal = tf.keras.initializers.RandomNormal(stddev=_DEVIATION)
+
+    def initial(shape: Any, dtype: Any = None, **kwargs: Any) -> tf.Tensor:
+        del kwargs
+        rows, dimension = int(shape[0]), int(shape[1])
+        if numeric:
+            return normal([rows, dimension], dtype)
+        return tf.concat([normal([rows - 1, dimension], dtype), tf.zeros([1, dimension])], axis=0)
+
+    return initial

@@ -1,0 +1,190 @@
+"""The CMML model of the user setting: from a `RatingModelConfig` to weights, and its presets."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import tensorflow as tf
+
+from cmml_tf.config import ModelConfig
+from cmml_tf.layers.backbone import Backbone
+from cmml_tf.layers.context_encoder import PoolingContextEncoder, SequentialContextEncoder
+from cmml_tf.layers.feature_embedding import FeaturePairEmbedding
+from cmml_tf.layers.hybrid_context import HybridContext
+from cmml_tf.layers.label_features import RatingFeatures, rating_itself
+from cmml_tf.layers.modulation import FilmBackbone, LinearBackbone, SigmoidBackbone
+from cmml_tf.layers.rating_ridge import RidgeBasis, RidgeContextEncoder, RidgeRecommender
+from cmml_tf.layers.soft_modules import SoftModularBackbone
+from cmml_tf.models.build import named_weights
+from cmml_tf.models.cmml import CMML
+from cmml_tf.types import FeatureColumn
+from cmml_tf.user_config import RatingModelConfig
+
+_FILM = RatingModelConfig()
+
+
+def _network(**changes: object) -> RatingModelConfig:
+    return replace(_FILM, network=replace(_FILM.network, **changes))
+
+
+RATING_PRESETS: dict[str, RatingModelConfig] = {
+    # Section 4.2; Soft-M, linear and sigmoid as in the authors' classes.
+    "cmml-film": _FILM,
+    "cmml-soft-m": _network(modulation="soft", hyper_units=128, backbone_units=(32, 32)),
+    "cmml-linear": _network(modulation="linear", hyper_units=64),
+    "cmml-sigmoid": _network(modulation="sigmoid"),
+    "cmml-film-max": _network(encoder="max"),
+    "cmml-film-gru": _network(encoder="gru", encoder_units=64),
+    # The backbone alone: what a context has to beat.
+    "no-context": _network(encoder="none", hybrid="none", modulation="none"),
+    # Not in the paper: adapts by a ridge regression in closed form, reads item ids.
+    "ridge": RatingModelConfig(ridge=True),
+}
+"""Models of the user setting by name."""
+
+
+def rating_preset(name: str) -> RatingModelConfig:
+    """The configuration of a named model; case and underscores do not matter.
+
+    Raises:
+      ValueError: No preset has this name; the message lists them.
+    """
+    key = name.lower().replace("_", "-")
+    if key not in RATING_PRESETS:
+        raise ValueError(
+            f"`preset` must be one of {', '.join(RATING_PRESETS)}. Received: preset={name!r}."
+        )
+    return RATING_PRESETS[key]
+
+
+def build_rating_model(
+    config: RatingModelConfig,
+    item_columns: Sequence[FeatureColumn],
+    user_columns: Sequence[FeatureColumn],
+    users: int = 1,
+    task: tf.keras.layers.Layer | None = None,
+    gradient_clip: float | None = None,
+) -> CMML:
+    """Composes the layers of `config` and creates every weight.
+
+    The encoder does not train the embeddings (their gradient is stopped on the support side), as in
+    the paper's user setting; with `ridge` it does.
+
+    Args:
+      config: Which network, and its sizes.
+      item_columns, user_columns: Declared features with their values for every known item and user.
+        `ridge` needs an item feature of the kind `id`, and it first.
+      users: Known users, where there is no user column to tell.
+      task: Loss of the model's scores; needed to train.
+      gradient_clip: Clip gradient values to [-c, c].
+
+    Raises:
+      ValueError: `ridge` without item ids.
+    """
+    if config.ridge:
+        return _build_ridge(config, item_columns, user_columns, users, task, gradient_clip)
+    embedding = FeaturePairEmbedding(item_columns, user_columns, config.feature_dimension, users)
+    embedding.build(None)
+    d, network = embedding.dimension, config.network
+    encoder, labels = _encoder(network, d), None
+    if encoder is not None:
+        labels = RatingFeatures(config.label_units)
+        labels.build(None)
+        encoder.build([None, None, d + config.label_units])
+    hybrid = HybridContext(network.hybrid)
+    recommender = _recommender(network)
+    if network.modulation == "none":
+        recommender.build([None, None, d])
+    else:
+        recommender.build([None, None, d], [None, None, hybrid.output_width(d, d)])
+    return CMML(
+        embedding,
+        encoder,
+        hybrid,
+        recommender,
+        label_features=labels,
+        positives_only=False,
+        stop_support_gradient=True,
+        task=task,
+        gradient_clip=gradient_clip,
+    )
+
+
+def _build_ridge(
+    config: RatingModelConfig,
+    item_columns: Sequence[FeatureColumn],
+    user_columns: Sequence[FeatureColumn],
+    users: int,
+    task: tf.keras.layers.Layer | None,
+    gradient_clip: float | None,
+) -> CMML:
+    if not item_columns or item_columns[0].feature.kind != "id":
+        raise ValueError(
+            "`ridge` must have an item feature of the kind id, in the first place. "
+            f"Received: {', '.join(column.feature.name for column in item_columns) or 'none'}."
+        )
+    # An id's embedding holds the item's offset, then its factors.
+    embedding = FeaturePairEmbedding(
+        item_columns,
+        user_columns,
+        config.feature_dimension,
+        users,
+        id_dimension=config.ridge_features + 1,
+    )
+    embedding.build(None)
+    basis = RidgeBasis(embedding.item_dimension, config.ridge_features)
+    encoder = RidgeContextEncoder(basis, config.bias_penalty, config.ridge_penalty)
+    encoder.build([None, None, embedding.dimension + 1])
+    recommender = RidgeRecommender(basis)
+    recommender.build([None, None, embedding.dimension])
+    return CMML(
+        embedding,
+        encoder,
+        HybridContext("none"),
+        recommender,
+        label_features=tf.keras.layers.Lambda(rating_itself, name="rating"),
+        task=task,
+        gradient_clip=gradient_clip,
+    )
+
+
+def _encoder(network: ModelConfig, d: int) -> tf.keras.layers.Layer | None:
+    if network.encoder == "none":
+        return None
+    if network.encoder == "gru":
+        return SequentialContextEncoder(d, network.encoder_units)
+    return PoolingContextEncoder(d, network.encoder_units, network.encoder, hidden_layers=1)
+
+
+def _recommender(network: ModelConfig) -> tf.keras.layers.Layer:
+    units, hyper_units, bias = (
+        network.backbone_units,
+        network.hyper_units,
+        network.bias_initial_value,
+    )
+    if network.modulation == "film":
+        return FilmBackbone(units, hyper_units, bias)
+    if network.modulation == "sigmoid":
+        return SigmoidBackbone(units, hyper_units, bias)
+    if network.modulation == "linear":
+        return LinearBackbone(units, hyper_units, hyper_layers=1)
+    if network.modulation == "soft":
+        return SoftModularBackbone(units, network.modules, hyper_units)
+    return Backbone(units, bias)
+
+
+def named_rating_weights(model: CMML) -> dict[str, tf.Variable]:
+    """Every variable of a network by a name that says its place; not for `ridge`.
+
+    Names of `named_weights`, and `label_features/<l>/kernel`, `label_features/<l>/bias`,
+    `item_features/<name>` and `user_features/<name>`: tables [values + 1, dimension], the last row
+    for unknown values.
+    """
+    weights = named_weights(model)
+    if model.label_features is not None:
+        for index, layer in enumerate(model.label_features.mlp.dense_layers):
+            weights[f"label_features/{index}/kernel"] = layer.kernel
+            weights[f"label_features/{index}/bias"] = layer.bias
+    for side in ("item", "user"):
+        for field in getattr(model.pair_embedding, f"{side}_fields"):
+            weights[f"{side}_features/{field.feature.name}"] = field.table
+    return weights

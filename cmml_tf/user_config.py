@@ -1,0 +1,148 @@
+"""Settings of the user setting: rating prediction for new users. No TensorFlow."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from cmml_tf.config import ModelConfig, TrainingConfig
+
+Split = Literal["warm-warm", "cold-warm"]
+Loss = Literal["squared", "absolute"]
+
+_PAPER_NETWORK = ModelConfig(
+    encoder="mean",
+    encoder_units=64,
+    hybrid="dot",
+    modulation="film",
+    hyper_units=256,
+    backbone_units=(64, 64),
+    bias_initial_value=0.0,
+)
+
+
+def _require(condition: bool, config: Any, name: str, accepted: str) -> None:
+    if not condition:
+        value = getattr(config, name)
+        raise ValueError(f"`{name}` must be {accepted}. Received: {name}={value!r}.")
+
+
+@dataclass(frozen=True)
+class RatingModelConfig:
+    """What the network is (paper sections 3 and 4.2). The defaults are the paper's CMML-FiLM."""
+
+    network: ModelConfig = _PAPER_NETWORK
+    """Encoder, hybrid context, modulation and backbone; not read with `ridge`."""
+    ridge: bool = False
+    """Adapt in closed form: a ridge regression on each task's support replaces the network."""
+    ridge_features: int = 16
+    """Features k of an item that the ridge regression weighs for each user."""
+    ridge_penalty: float = 10.0
+    """First value of the penalty on each feature's weight; it is learned."""
+    bias_penalty: float = 3.0
+    """First value of the penalty on a user's offset; it is learned."""
+    feature_dimension: int = 32
+    """Size of the embedding of each feature."""
+    label_units: int = 64
+    """Hidden and output units of the MLP that reads a support rating."""
+    factor_penalty: float = 10.0
+    """`ridge`: L2 factor of the matrix factorisation that item ids start from."""
+    factor_iterations: int = 4
+    """`ridge`: sweeps of that matrix factorisation."""
+
+    def __post_init__(self) -> None:
+        for name in ("ridge_features", "feature_dimension", "label_units", "factor_iterations"):
+            _require(getattr(self, name) >= 1, self, name, "a positive integer")
+        for name in ("ridge_penalty", "bias_penalty", "factor_penalty"):
+            _require(getattr(self, name) > 0, self, name, "a positive number")
+
+
+@dataclass(frozen=True)
+class RatingDataConfig:
+    """Which users are learned from, which are asked, and what a task is (section 4.2)."""
+
+    split: Split = "warm-warm"
+    """`warm-warm`: random users are asked; `cold-warm`: trained on the earliest user ids."""
+    meta_test_fraction: float = 0.2
+    """Share of the users who are asked, where no list or task file names them."""
+    cold_fraction: float = 0.5
+    """`cold-warm`: share of the users, by id from the first, that counts as cold."""
+    meta_test_users: str | None = None
+    """A text file with the id of one meta-test user a line."""
+    tasks: str | None = None
+    """A .csv of given tasks: columns user, part, movie, rating, role."""
+    validation_fraction: float = 0.1
+    """Share of the meta-training users kept for early stopping."""
+    query: int = 10
+    """Query ratings of a task; all others are its support."""
+    min_ratings: int = 13
+    """Users with fewer ratings are left out."""
+    max_ratings: int = 100
+    """Of more ratings this many are drawn at random."""
+
+    def __post_init__(self) -> None:
+        accepted = "warm-warm or cold-warm"
+        _require(self.split in ("warm-warm", "cold-warm"), self, "split", accepted)
+        for name in ("meta_test_fraction", "cold_fraction"):
+            _require(0 < getattr(self, name) < 1, self, name, "between 0 and 1")
+        fraction = self.validation_fraction
+        _require(0 <= fraction < 1, self, "validation_fraction", "at least 0 and below 1")
+        _require(self.query >= 1, self, "query", "a positive integer")
+        accepted = "larger than query: a task needs a support rating"
+        _require(self.min_ratings > self.query, self, "min_ratings", accepted)
+        _require(self.max_ratings >= self.min_ratings, self, "max_ratings", "at least min_ratings")
+        if self.tasks is not None and self.meta_test_users is not None:
+            raise ValueError(
+                "`tasks` and `meta_test_users` must not be given together: a task file says itself "
+                "who is asked. "
+                f"Received: tasks={self.tasks!r}, meta_test_users={self.meta_test_users!r}."
+            )
+
+
+@dataclass(frozen=True)
+class RatingEpisodeConfig:
+    """How training tasks are drawn."""
+
+    tasks_per_step: int = 32
+    """Tasks B of one training step."""
+    short_supports: float = 0.25
+    """Share of the training tasks whose support is cut to a random length, zero included."""
+    loss: Loss = "squared"
+    """`squared` (the paper's mean squared error) or `absolute`."""
+
+    def __post_init__(self) -> None:
+        _require(self.tasks_per_step >= 1, self, "tasks_per_step", "a positive integer")
+        _require(0 <= self.short_supports <= 1, self, "short_supports", "between 0 and 1")
+        _require(self.loss in ("squared", "absolute"), self, "loss", "squared or absolute")
+
+
+_PAPER_TRAINING = TrainingConfig(
+    learning_rate=3e-4, gradient_clip=10.0, steps_per_epoch=100, max_epochs=30
+)
+
+
+@dataclass(frozen=True)
+class UserRunConfig:
+    """One run of `pipelines/train_user.py`, from raw ratings to an exported model."""
+
+    data: str = "movielens-small"
+    """`movielens-small`, a GroupLens name to download (ml-1m, ...), or a folder."""
+    preset: str = "cmml-film"
+    """A model by name: `--help` of the pipeline lists them."""
+    seed: int = 0
+    """Fixes data split, sampling and initial weights."""
+    run_dir: str | None = None
+    """Folder of this run; none: runs/user-<preset>-<data>-<seed>. An unfinished run is resumed."""
+    export_dir: str = "export-user"
+    """Model base path: a new version folder appears in it."""
+    max_minutes: float | None = None
+    """Training stops after this many minutes; evaluation and export still happen."""
+    quick: bool = False
+    """A smoke run: few steps."""
+    tasks: RatingDataConfig = field(default_factory=RatingDataConfig)
+    model: RatingModelConfig = field(default_factory=RatingModelConfig)
+    episode: RatingEpisodeConfig = field(default_factory=RatingEpisodeConfig)
+    training: TrainingConfig = _PAPER_TRAINING
+
+    def __post_init__(self) -> None:
+        _require(self.seed >= 0, self, "seed", "zero or a positive integer")
+        limit = self.max_minutes
+        _require(limit is None or limit > 0, self, "max_minutes", "a positive number or none")
