@@ -1,9 +1,10 @@
-"""Measures speed and prints JSON: CPU seconds of this process, median of interleaved rounds.
+"""Measures speed and prints JSON: medians of interleaved rounds, CPU seconds except for `serve`.
 
 python pipelines/benchmark.py encoder          # the GRU for serving against tf_keras.layers.GRU
 python pipelines/benchmark.py training         # training steps against the same with Keras' GRU
 python pipelines/benchmark.py episodes         # the episode pipeline
 python pipelines/benchmark.py evaluation --data movielens-small
+python pipelines/benchmark.py serve            # requests a second, client overhead, start
 """
 
 import argparse
@@ -27,6 +28,9 @@ def main(argv: Sequence[str]) -> int:
         subparser.add_argument("--rounds", type=int, default=9)
     evaluation = subcommands.add_parser("evaluation")
     evaluation.add_argument("--data", default="movielens-small")
+    serving = subcommands.add_parser("serve")
+    serving.add_argument("--rounds", type=int, default=5)
+    serving.add_argument("--seconds", type=float, default=2.0, help="of each measurement a round")
     arguments = parser.parse_args(argv)
 
     # Imported when asked for: TensorFlow starts here.
@@ -34,6 +38,10 @@ def main(argv: Sequence[str]) -> int:
         from benchmarks import evaluation
 
         figures = evaluation.measure(arguments.data)
+    elif arguments.what == "serve":
+        from benchmarks import serve
+
+        figures = serve.measure(arguments.rounds, arguments.seconds)
     else:
         from benchmarks import encoder, episodes, training
 

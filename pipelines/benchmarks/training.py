@@ -4,6 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from benchmarks.keras_gru import KerasGruEncoder
 from benchmarks.timing import cpu_seconds
 from cmml_tf.config import ModelConfig
 from cmml_tf.layers.context_encoder import SequentialContextEncoder
@@ -16,27 +17,13 @@ from cmml_tf.types import Episode, Support
 SUPPORT, QUERY, DIMENSION, USERS, ITEMS = 192, 256, 128, 3000, 3000
 
 
-class _KerasGruEncoder(SequentialContextEncoder):
-    """The encoder as one writes it with Keras' own GRU."""
-
-    def build(self, input_shape: Any) -> None:
-        self.gru = tf.keras.layers.GRU(self.units)
-        self.gru.build(tuple(input_shape))
-        self.mlp.build([None, self.units])
-        self.built = True
-
-    def call(self, pairs: tf.Tensor, mask: Any = None, training: Any = None) -> tf.Tensor:
-        # All support pairs are valid here; a mask would make Keras slower still.
-        return self.mlp(self.gru(pairs))
-
-
 def measure(rounds: int) -> dict[str, Any]:
     """Episodes per CPU second of a whole training step at B = 1, 8, 32, and the ratio."""
     results = {}
     for tasks, calls in ((1, 10), (8, 4), (32, 2)):
         episode = _episode(tasks)
         steps = {}
-        for name, encoder in (("ours", None), ("keras", _KerasGruEncoder)):
+        for name, encoder in (("ours", None), ("keras", KerasGruEncoder)):
             model = _model(encoder)
             step = tf.function(model.train_step)
             steps[name] = lambda step=step, episode=episode: step(episode)

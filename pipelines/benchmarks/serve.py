@@ -1,0 +1,200 @@
+"""A server of its own process under closed-loop load from this one, over gRPC on 127.0.0.1."""
+
+import statistics
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import tensorflow as tf
+from served_model import served_model
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+from benchmarks.served_exports import QUERY, SUPPORT, request_values, write_exports
+from cmml_tf.serving.client import Client
+
+CLIENTS = (1, 8)
+_BATCHING = Path(__file__).resolve().parents[2] / "export" / "batching.config"
+_PREDICT = "/tensorflow.serving.PredictionService/Predict"
+_OVERHEAD_CALLS = 100
+# Name of a measurement, and the model, signature and inputs it asks.
+_CASES = {
+    "trivial": ("trivial", ""),
+    "full": ("cmml", "serving_default"),
+    "full_keras_gru": ("keras_gru", "serving_default"),
+    "with_context": ("cmml", "score_with_context"),
+}
+
+
+def measure(rounds: int, seconds: float) -> dict[str, Any]:
+    """Requests a second by server, case and clients; ratios; client overhead; start.
+
+    Ratios are medians of the ratios of each round, whose measurements follow one another.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        config = f"--model_config_file={write_exports(folder)}"
+        start = _start_seconds(folder)
+        batching = ("--enable_batching=true", f"--batching_parameters_file={_BATCHING}")
+        threads = "--grpc_max_threads=32"
+        with (
+            served_model(config, threads, engine="python") as plain,
+            served_model(config, threads, *batching, engine="python") as batched,
+        ):
+            servers = {"plain": plain.address, "batching": batched.address}
+            rates = _rates(servers, rounds, seconds)
+            overhead = _client_overhead(plain.address, rounds)
+    return {
+        "request": {"S": SUPPORT, "Q": QUERY, "ids": "int64"},
+        "requests_per_second": {
+            f"{server}, {case}, {clients} clients": statistics.median(values)
+            for (server, case, clients), values in rates.items()
+        },
+        "ratios": _ratios(rates),
+        "client_overhead_cpu_ms": overhead,
+        "start_to_first_answer_seconds": start,
+    }
+
+
+def _ratios(rates: dict[tuple[str, str, int], list[float]]) -> dict[str, float]:
+    compared = {}
+    for clients in CLIENTS:
+        for server in ("plain", "batching"):
+            full, keras, context = (
+                (server, case, clients) for case in ("full", "full_keras_gru", "with_context")
+            )
+            compared[f"full / full with Keras' GRU, {server}, {clients} clients"] = full, keras
+            compared[f"with_context / full, {server}, {clients} clients"] = context, full
+        on, off = ("batching", "full", clients), ("plain", "full", clients)
+        compared[f"batching on / off, {clients} clients"] = on, off
+    return {
+        name: statistics.median(a / b for a, b in zip(rates[above], rates[below], strict=True))
+        for name, (above, below) in compared.items()
+    }
+
+
+def _rates(
+    servers: dict[str, str], rounds: int, seconds: float
+) -> dict[tuple[str, str, int], list[float]]:
+    requests = _requests(servers["plain"])
+    measured: dict[tuple[str, str, int], list[float]] = {}
+    for number in range(rounds + 1):
+        for clients in CLIENTS:
+            for case, request in requests.items():
+                for server, address in servers.items():
+                    rate = _closed_loop(address, request, clients, seconds if number else 0.3)
+                    if number:  # the first round warms up
+                        measured.setdefault((server, case, clients), []).append(rate)
+    return measured
+
+
+def _requests(address: str) -> dict[str, bytes]:
+    values = request_values()
+    with Client(address, "cmml", timeout=60) as client:
+        names = ("support_user_id", "support_item_id", "support_label")
+        context = client.encode_context(*(values[name] for name in names)).context
+    query = {name: value for name, value in values.items() if name.startswith("query")}
+    inputs = {
+        "trivial": {"value": np.ones([1], np.float32)},
+        "full": values,
+        "full_keras_gru": values,
+        "with_context": {"context": context, **query},
+    }
+    return {
+        case: _predict_request(*spec, inputs[case]).SerializeToString()
+        for case, spec in _CASES.items()
+    }
+
+
+def _predict_request(
+    model: str, signature: str, inputs: dict[str, np.ndarray]
+) -> predict_pb2.PredictRequest:
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name, request.model_spec.signature_name = model, signature
+    for name, value in inputs.items():
+        request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+    return request
+
+
+def _closed_loop(address: str, request: bytes, clients: int, seconds: float) -> float:
+    """Answers a second to clients that each ask again as soon as they are answered.
+
+    Requests are serialized before, answers are not parsed: this process takes little from the
+    server's cores.
+
+    Raises:
+      grpc.RpcError: A request failed.
+    """
+    answered, failures = [0] * clients, []
+    begin = threading.Barrier(clients + 1)
+
+    def ask(number: int) -> None:
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        with grpc.insecure_channel(address, options) as channel:
+            call = channel.unary_unary(_PREDICT)
+            try:
+                call(request, timeout=60)
+                begin.wait()
+                end = time.monotonic() + seconds
+                while time.monotonic() < end:
+                    call(request, timeout=60)
+                    answered[number] += 1
+            except grpc.RpcError as error:
+                begin.abort()
+                failures.append(error)
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(clients)]
+    for thread in threads:
+        thread.start()
+    try:
+        begin.wait()
+        started = time.monotonic()
+    except threading.BrokenBarrierError:
+        started = time.monotonic()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+    return sum(answered) / (time.monotonic() - started)
+
+
+def _client_overhead(address: str, rounds: int) -> dict[str, float]:
+    """CPU milliseconds of this process for a call of the client and of the bare stub."""
+    values = request_values()
+    request = _predict_request("cmml", "serving_default", values)
+    arguments = [values[name][0] for name in values if name != "support_length"]
+    measured: dict[str, list[float]] = {"client.score": [], "stub": []}
+    with Client(address, "cmml", timeout=60) as client, grpc.insecure_channel(address) as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        calls = {
+            "client.score": lambda: client.score(*arguments),
+            "stub": lambda: stub.Predict(request, timeout=60),
+        }
+        for number in range(rounds + 1):
+            for name, call in calls.items():
+                start = time.process_time()
+                for _ in range(_OVERHEAD_CALLS):
+                    call()
+                if number:
+                    spent = (time.process_time() - start) / _OVERHEAD_CALLS
+                    measured[name].append(1e3 * spent)
+    medians = {name: statistics.median(values) for name, values in measured.items()}
+    differences = (a - b for a, b in zip(measured["client.score"], measured["stub"], strict=True))
+    return {**medians, "difference": statistics.median(differences)}
+
+
+def _start_seconds(folder: Path) -> float:
+    """From starting the process of a server of CMML alone to its first score."""
+    values = request_values()
+    arguments = [values[name][0] for name in values if name != "support_length"]
+    start = time.monotonic()
+    flags = (f"--model_base_path={folder / 'cmml'}", "--model_name=cmml")
+    with (
+        served_model(*flags, engine="python") as served,
+        Client(served.address, "cmml", timeout=60) as client,
+    ):
+        client.score(*arguments)
+        return time.monotonic() - start

@@ -1,0 +1,67 @@
+"""What `serve` serves: CMML-FiLM, the same with `tf_keras.layers.GRU`, and next to nothing."""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from benchmarks.keras_gru import KerasGruEncoder
+from cmml_tf.config import ModelConfig
+from cmml_tf.models.build import build_model
+from cmml_tf.serving.export import export_model
+from cmml_tf.serving.graph import ServingGraph
+from cmml_tf.serving.signatures import serving_signatures
+from cmml_tf.serving.vocabulary import vocabulary
+
+USERS, ITEMS, DIMENSION, SUPPORT, QUERY = 3000, 3000, 64, 192, 100
+MODELS = ("cmml", "keras_gru", "trivial")
+
+
+class _Trivial(tf.Module):
+    """One multiplication: what remains is the server."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="value")])
+    def double(self, value: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"double": 2.0 * value}
+
+
+def write_exports(folder: Path) -> Path:
+    """Writes the models and the server's configuration for them, which is returned."""
+    ids = np.arange(USERS), np.arange(ITEMS)
+    tf.keras.utils.set_random_seed(0)
+    model = build_model(ModelConfig(), USERS, ITEMS, DIMENSION, DIMENSION)
+    rng = np.random.default_rng(0)
+    tables = (rng.normal(0, 0.25, (rows, DIMENSION)) for rows in (USERS, ITEMS))
+    model.pair_embedding.set_tables(*tables)
+    export_model(model, folder / "cmml", *ids)
+
+    model.context_encoder = KerasGruEncoder(2 * DIMENSION, model.context_encoder.units)
+    model.context_encoder.build([None, None, 2 * DIMENSION + 2])
+    # Not by `export_model`: such a graph holds gradient functions and does not pass its check.
+    users, items = vocabulary("user_ids", ids[0], USERS), vocabulary("item_ids", ids[1], ITEMS)
+    graph = ServingGraph(model, users, items, folder)
+    signatures = {"serving_default": serving_signatures(graph)["serving_default"]}
+    tf.saved_model.save(graph, str(folder / "keras_gru" / "1"), signatures=signatures)
+
+    trivial = _Trivial()
+    tf.saved_model.save(trivial, str(folder / "trivial" / "1"), signatures=trivial.double)
+    configured = "".join(
+        f'config {{ name: "{name}" base_path: "{folder / name}" model_platform: "tensorflow" }} '
+        for name in MODELS
+    )
+    config = folder / "models.config"
+    config.write_text(f"model_config_list {{ {configured}}}")
+    return config
+
+
+def request_values(B: int = 1) -> dict[str, np.ndarray]:
+    """A full request of S = 192 support pairs and one user's 100 candidates, by id."""
+    rng = np.random.default_rng(1)
+    return {
+        "support_user_id": rng.integers(0, USERS, (B, SUPPORT)),
+        "support_item_id": rng.integers(0, ITEMS, (B, SUPPORT)),
+        "support_label": np.resize(np.float32([1, 0, 0]), (B, SUPPORT)),
+        "support_length": np.full([B], SUPPORT, np.int32),
+        "query_user_id": np.repeat(rng.integers(0, USERS, (B, 1)), QUERY, axis=1),
+        "query_item_id": rng.integers(0, ITEMS, (B, QUERY)),
+    }

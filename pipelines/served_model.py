@@ -1,0 +1,70 @@
+"""A model server of its own process for the time of a command."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from cmml_tf.serving.client import Client
+
+
+class ServedModel(NamedTuple):
+    """Where a model answers."""
+
+    address: str
+    model_name: str
+    pid: int
+
+
+@contextlib.contextmanager
+def served_model(
+    *flags: str, model_name: str = "cmml", engine: str = "auto"
+) -> Iterator[ServedModel]:
+    """Starts a server on a free port, waits until a model answers, ends it at the end.
+
+    Args:
+      flags: Of the server, `--model_base_path` or `--model_config_file` among them.
+      model_name: Name of a model that it serves.
+      engine: `auto` prefers tensorflow_model_server where it is installed; or `python`.
+
+    Raises:
+      OSError: The server ended or no version answered; says what it logged last.
+    """
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    command = [
+        *(sys.executable, "-m", "cmml_tf.serving.server", f"--engine={engine}"),
+        *(f"--port={port}", "--max_num_load_retries=0", *flags),
+    ]
+    # The package may lie beside this folder without being installed.
+    root = str(Path(__file__).resolve().parents[1])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, *_python_path()])}
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+        try:
+            address = f"127.0.0.1:{port}"
+            try:
+                with Client(address, model_name) as client:
+                    client.wait_until_ready(120)
+            except TimeoutError as error:
+                log.seek(0)
+                last = log.read().decode(errors="replace").strip().splitlines()[-3:]
+                raise OSError(f"The model server does not answer: {' '.join(last)}") from error
+            yield ServedModel(address, model_name, process.pid)
+        finally:
+            process.terminate()
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _python_path() -> list[str]:
+    return [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
