@@ -160,7 +160,6 @@ class LinearBackbone(_HyperBackbone):
       units: Widths of the hidden layers; the context writes `units[-1]` weights and a bias.
       hyper_units: Hidden units h of the hyper-network.
       bias_initial_value: First value of the backbone's biases.
-      hyper_layers: Hidden layers of the hyper-network: two, in the user setting one.
 
     Example:
 
@@ -168,25 +167,11 @@ class LinearBackbone(_HyperBackbone):
     [2, 5]
     """
 
-    def __init__(
-        self,
-        units: Sequence[int] = (64, 64, 64),
-        hyper_units: int = 64,
-        bias_initial_value: float = 0.0,
-        hyper_layers: int = 2,
-        **kwargs: Any,
-    ) -> None:
-        self.hyper_layers = hyper_layers
-        super().__init__(units, hyper_units, bias_initial_value, **kwargs)
-
     def _make_output_layer(self) -> None:
         return None
 
     def _make_hyper_network(self) -> MLP:
-        return MLP([self.hyper_units] * self.hyper_layers + [self.units[-1] + 1])
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "hyper_layers": self.hyper_layers}
+        return MLP([self.hyper_units, self.hyper_units, self.units[-1] + 1])
 
     def call(self, pairs: tf.Tensor, hybrid_context: tf.Tensor) -> tf.Tensor:
         """float32 [B, Q, d], [B, Q or 1, D] -> score float32 [B, Q]."""

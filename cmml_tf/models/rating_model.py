@@ -11,7 +11,8 @@ from cmml_tf.layers.context_encoder import PoolingContextEncoder, SequentialCont
 from cmml_tf.layers.feature_embedding import FeaturePairEmbedding
 from cmml_tf.layers.hybrid_context import HybridContext
 from cmml_tf.layers.label_features import RatingFeatures, rating_itself
-from cmml_tf.layers.modulation import FilmBackbone, LinearBackbone, SigmoidBackbone
+from cmml_tf.layers.modulation import FilmBackbone, SigmoidBackbone
+from cmml_tf.layers.rating_linear import RatingLinearBackbone
 from cmml_tf.layers.rating_ridge import RidgeBasis, RidgeContextEncoder, RidgeRecommender
 from cmml_tf.layers.soft_modules import SoftModularBackbone
 from cmml_tf.models.build import named_weights
@@ -166,7 +167,7 @@ def _recommender(network: ModelConfig) -> tf.keras.layers.Layer:
     if network.modulation == "sigmoid":
         return SigmoidBackbone(units, hyper_units, bias)
     if network.modulation == "linear":
-        return LinearBackbone(units, hyper_units, hyper_layers=1)
+        return RatingLinearBackbone(units, hyper_units)
     if network.modulation == "soft":
         return SoftModularBackbone(units, network.modules, hyper_units)
     return Backbone(units, bias)
