@@ -71,6 +71,10 @@ class RatingDataConfig:
     """A .csv of given tasks: columns user, part, movie, rating, role."""
     validation_fraction: float = 0.1
     """Share of the meta-training users kept for early stopping."""
+    lowest: float = 0.5
+    """Lowest rating of the scale; one below it is refused."""
+    highest: float = 5.0
+    """Highest rating of the scale; one above it is refused."""
     query: int = 10
     """Query ratings of a task; all others are its support."""
     min_ratings: int = 13
@@ -85,6 +89,7 @@ class RatingDataConfig:
             _require(0 < getattr(self, name) < 1, self, name, "between 0 and 1")
         fraction = self.validation_fraction
         _require(0 <= fraction < 1, self, "validation_fraction", "at least 0 and below 1")
+        _require(0 <= self.lowest < self.highest, self, "lowest", "zero or more, below highest")
         _require(self.query >= 1, self, "query", "a positive integer")
         accepted = "larger than query: a task needs a support rating"
         _require(self.min_ratings > self.query, self, "min_ratings", accepted)

@@ -69,6 +69,32 @@ def read_bytes(path: Path) -> bytes:
     return content
 
 
+def read_records(path: Path, separator: str, least: int) -> list[tuple[int, list[str]]]:
+    """(line number, fields) of a small text file in UTF-8 or, as GroupLens' old ones, Latin-1.
+
+    Raises:
+      FileNotFoundError: There is no such file.
+      ValueError: It is empty, or a line has fewer than `least` fields.
+    """
+    content = read_bytes(path)
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")
+    records = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        fields = line.rstrip("\r").split(separator)
+        if len(fields) < least:
+            raise ValueError(
+                f"Line {number} of {path} must hold {least} fields with {separator!r} between. "
+                f"Received: {line[:80]!r}. The file is truncated or damaged; get it again."
+            )
+        records.append((number, fields))
+    return records
+
+
 def _first_fault(
     path: Path, separator: str, header: bool, columns: dict[str, str], reason: str
 ) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cmml_tf.datasets.delimited import read_bytes, read_numbers
+from cmml_tf.datasets.delimited import read_numbers, read_records
 from cmml_tf.datasets.interactions import Interactions
 
 EMBEDDED_NAME = "movielens-small"
@@ -98,11 +98,11 @@ def _layout(folder: Path) -> Callable[[Path], tuple[pd.DataFrame, pd.DataFrame]]
 def _read_100k(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     table = read_numbers(folder / "u.data", "\t", False, _RATING)
     names = {}
-    for _, (name, number) in _records(folder / "u.genre", "|", 2):
+    for _, (name, number) in read_records(folder / "u.genre", "|", 2):
         if number.strip().isdigit():
             names[int(number)] = name
     rows = []
-    for line, fields in _records(folder / "u.item", "|", 5 + len(names)):
+    for line, fields in read_records(folder / "u.item", "|", 5 + len(names)):
         flags = fields[5:]
         genres = "|".join(names[place] for place in range(len(names)) if flags[place] == "1")
         rows.append((_integer(folder / "u.item", line, fields[0]), fields[1], genres))
@@ -114,7 +114,7 @@ def _read_dat(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     path = folder / "movies.dat"
     rows = [
         (_integer(path, line, fields[0]), fields[1], fields[2])
-        for line, fields in _records(path, "::", 3)
+        for line, fields in read_records(path, "::", 3)
     ]
     return table, _catalogue(rows)
 
@@ -158,27 +158,6 @@ def _genres(text: object) -> tuple[str, ...]:
     if not isinstance(text, str):
         return ()
     return tuple(genre for genre in text.strip().split("|") if genre not in _NO_GENRE)
-
-
-def _records(path: Path, separator: str, least: int) -> list[tuple[int, list[str]]]:
-    """(line number, fields) of a small text file in UTF-8 or, as GroupLens' old ones, Latin-1."""
-    content = read_bytes(path)
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError:
-        text = content.decode("latin-1")
-    records = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        fields = line.rstrip("\r").split(separator)
-        if len(fields) < least:
-            raise ValueError(
-                f"Line {number} of {path} must hold {least} fields with {separator!r} between. "
-                f"Received: {line[:80]!r}. The file is truncated or damaged; get it again."
-            )
-        records.append((number, fields))
-    return records
 
 
 def _integer(path: Path, line: int, text: str) -> int:

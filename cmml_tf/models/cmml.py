@@ -25,7 +25,8 @@ class CMML(tfrs.Model):
         [positive, negative].
       positives_only: The encoder reads positive support pairs only.
       stop_support_gradient: The encoder does not train the pair embedding (user setting).
-      task: Scores to losses, for training; called as `task(scores)`, float32 [B, Q] -> [B].
+      task: Scores to losses, for training; called as `task(scores, query_label)`, float32
+        [B, Q] each -> [B].
       gradient_clip: Gradient values are clipped to [-c, c]; None: not clipped.
 
     `compile` and `fit` work as for any Keras model, on a `tf.data.Dataset` of `Episode`s. The
@@ -108,7 +109,8 @@ class CMML(tfrs.Model):
         """
         if self.task is None:
             raise ValueError("The model has no `task`: give one to train or evaluate its loss.")
-        return tf.reduce_mean(self.task(self(episode, training=training)))
+        scores = self(episode, training=training)
+        return tf.reduce_mean(self.task(scores, episode.query_label))
 
     def train_step(self, episode: Episode) -> dict[str, tf.Tensor]:
         """One optimiser step on B tasks (algorithm 1)."""

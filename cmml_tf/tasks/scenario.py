@@ -25,8 +25,9 @@ class HingeTask(tf.keras.layers.Layer, tfrs.tasks.Task):
         super().__init__(**kwargs)
         self.margin = margin
 
-    def call(self, scores: tf.Tensor) -> tf.Tensor:
-        """float32 [B, Q] with Q even -> loss of each task, float32 [B]."""
+    def call(self, scores: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
+        """float32 [B, Q] with Q even -> loss of each task, float32 [B]; the order is the label."""
+        del label
         positive, negative = tf.split(scores, 2, axis=1)
         return tf.reduce_mean(tf.nn.relu(self.margin - positive + negative), axis=1)
 

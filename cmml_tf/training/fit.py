@@ -57,6 +57,41 @@ def fit_scenario_model(
       max_minutes: Stops after this wall-clock time.
       verbose: Keras' progress: 0 silent, 1 a bar, 2 a line an epoch.
     """
+    return fit_model(
+        model,
+        lambda step: training_episodes(data, episode, seed, step),
+        validate,
+        MONITOR,
+        training,
+        folder,
+        max_minutes,
+        verbose,
+    )
+
+
+def fit_model(
+    model: CMML,
+    episodes: Callable[[int], tf.data.Dataset],
+    validate: Callable[[], dict[str, float]] | None,
+    watched: str,
+    training: TrainingConfig,
+    folder: Path,
+    max_minutes: float | None = None,
+    verbose: int = 1,
+) -> TrainingResult:
+    """Trains `model` on any endless dataset of tasks and leaves it with its best epoch's weights.
+
+    Args:
+      model: Built with a task; compiled here.
+      episodes: The tasks from a step on, one training step an element.
+      validate: Gives the metrics of `model`, as it is, on the validation tasks; None: all epochs
+        run and the last weights stay.
+      watched: `val_` and the metric that decides, higher is better.
+      training: Optimiser, schedule, stopping rule.
+      folder: Checkpoints, logs and TensorBoard events; an unfinished training in it is resumed.
+      max_minutes: Stops after this wall-clock time.
+      verbose: Keras' progress: 0 silent, 1 a bar, 2 a line an epoch.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     model.compile(optimizer=AdamL2(training.learning_rate, training.weight_decay))
     callbacks: list[tf.keras.callbacks.Callback] = []
@@ -69,7 +104,7 @@ def fit_scenario_model(
         callbacks.append(Validation(validate, average))
         remembered = [
             tf.keras.callbacks.ReduceLROnPlateau(
-                monitor=MONITOR,
+                monitor=watched,
                 mode="max",
                 factor=training.plateau_factor,
                 patience=training.plateau_patience,
@@ -77,12 +112,12 @@ def fit_scenario_model(
                 min_lr=training.min_learning_rate,
             ),
             tf.keras.callbacks.EarlyStopping(
-                monitor=MONITOR, mode="max", patience=training.early_stopping_patience
+                monitor=watched, mode="max", patience=training.early_stopping_patience
             ),
         ]
     if max_minutes is not None:
         callbacks.append(TimeLimit(max_minutes))
-    monitor = None if validate is None else MONITOR
+    monitor = None if validate is None else watched
     state = TrainingState(model, folder / "checkpoints", monitor, remembered, average)
     done = state.resume()
     callbacks += [
@@ -93,7 +128,7 @@ def fit_scenario_model(
     ]
     if done < training.max_epochs and not _stopped_early(remembered):
         model.fit(
-            training_episodes(data, episode, seed, done * training.steps_per_epoch),
+            episodes(done * training.steps_per_epoch),
             steps_per_epoch=training.steps_per_epoch,
             initial_epoch=done,
             epochs=training.max_epochs,

@@ -1,0 +1,133 @@
+"""From a name or folder to the tasks and features of the user setting."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cmml_tf.datasets.download import GROUPLENS_ARCHIVES, download_movielens
+from cmml_tf.datasets.features import RawFeature, build_columns
+from cmml_tf.datasets.interactions import Interactions
+from cmml_tf.datasets.movielens import (
+    EMBEDDED_NAME,
+    is_movielens,
+    load_embedded_movielens,
+    load_movielens,
+)
+from cmml_tf.datasets.movielens_features import movielens_item_features, movielens_user_features
+from cmml_tf.datasets.rating_task_file import read_task_file
+from cmml_tf.datasets.rating_tasks import (
+    RatingData,
+    RatingTasks,
+    check_ratings,
+    choose_meta_test,
+    draw_tasks,
+)
+from cmml_tf.datasets.table_features import is_feature_folder, load_feature_folder
+from cmml_tf.user_config import RatingDataConfig
+
+
+def open_rating_data(
+    data: str, config: RatingDataConfig, seed: int, cache_dir: str | Path | None = None
+) -> RatingData:
+    """Opens a data set and makes every user a task.
+
+    Where a user rated an item several times, the last line of the file counts.
+
+    Args:
+      data: `movielens-small`, a GroupLens name, a folder as GroupLens publishes it (with MeLU's
+        `movies_extrainfos.dat` or without), or a folder with `features.yaml`.
+      config: Split and sizes.
+      seed: Fixes the split, which ratings are kept and which of them are the query.
+      cache_dir: Where downloads are kept; none: the user's cache folder.
+
+    Raises:
+      ValueError: Nothing accepted has this name, a rating is outside the scale, a file is damaged,
+        or there are too few users.
+      FileNotFoundError: A file of the data set is missing.
+      ConnectionError: A download is needed and the network does not answer.
+    """
+    interactions, item_features, user_features = _read(data, cache_dir)
+    table = interactions.table.drop_duplicates(["user", "item"], keep="last")
+    check_ratings(interactions.name, table, config)
+    user_ids = _catalogue_ids(table["user"], user_features)
+    item_ids = _catalogue_ids(table["item"], item_features)
+    rng = np.random.default_rng(seed)
+    if config.tasks is not None:
+        meta_train, meta_test = read_task_file(Path(config.tasks), user_ids, item_ids, config)
+    else:
+        tasks = draw_tasks(
+            pd.Index(user_ids).get_indexer(table["user"]),
+            pd.Index(item_ids).get_indexer(table["item"]),
+            table["value"].to_numpy(np.float64),
+            config,
+            rng,
+        )
+        learned, asked = choose_meta_test(tasks, user_ids, config, rng)
+        meta_train, meta_test = tasks.take(learned), tasks.take(asked)
+    meta_train, validation = _validation(meta_train, config, rng)
+    trained = [str(item) for item in item_ids[np.unique(meta_train.item)]]
+    data_counts = {
+        "items": len(item_ids),
+        "meta-training users": len(meta_train),
+        "meta-training ratings": len(meta_train.item),
+        "validation users": len(validation),
+        "meta-test users": len(meta_test),
+    }
+    return RatingData(
+        name=interactions.name,
+        user_ids=user_ids,
+        item_ids=item_ids,
+        user_columns=build_columns(user_features, user_ids.tolist(), []),
+        item_columns=build_columns(item_features, item_ids.tolist(), trained),
+        query=config.query,
+        meta_train=meta_train,
+        validation=validation,
+        meta_test=meta_test,
+        counts=data_counts,
+    )
+
+
+def _read(
+    data: str, cache_dir: str | Path | None
+) -> tuple[Interactions, list[RawFeature], list[RawFeature]]:
+    """Ratings, item features and user features."""
+    path = Path(data).expanduser()
+    if path.is_dir() and is_feature_folder(path):
+        return load_feature_folder(path)
+    if path.is_dir() and is_movielens(path):
+        folder = path
+    elif not path.exists() and data in GROUPLENS_ARCHIVES:
+        folder = download_movielens(data, cache_dir)
+    elif not path.exists() and data == EMBEDDED_NAME:
+        interactions = load_embedded_movielens()
+        return interactions, movielens_item_features(None, interactions.catalogue), []
+    else:
+        raise ValueError(
+            f"`data` must be {EMBEDDED_NAME}, a GroupLens name ({', '.join(GROUPLENS_ARCHIVES)}), "
+            "a folder as GroupLens publishes it, or a folder with features.yaml. "
+            f"Received: data={data!r}."
+        )
+    interactions = load_movielens(folder)
+    items = movielens_item_features(folder, interactions.catalogue)
+    return interactions, items, movielens_user_features(folder)
+
+
+def _catalogue_ids(rated: pd.Series, features: list[RawFeature]) -> np.ndarray:
+    """All ids that there are, sorted: those with a rating and those with a feature."""
+    known = {one for feature in features for one in feature.values}
+    return np.array(sorted(known | set(rated.tolist())))
+
+
+def _validation(
+    tasks: RatingTasks, config: RatingDataConfig, rng: np.random.Generator
+) -> tuple[RatingTasks, RatingTasks]:
+    """Meta-training users without, and those of, the validation share."""
+    shuffled = rng.permutation(len(tasks))
+    number = round(config.validation_fraction * len(tasks))
+    if number == len(tasks):
+        raise ValueError(
+            f"There must be a user left to learn from. Received: {len(tasks)} meta-training users "
+            f"and validation_fraction={config.validation_fraction}."
+        )
+    return tasks.take(np.sort(shuffled[number:])), tasks.take(np.sort(shuffled[:number]))

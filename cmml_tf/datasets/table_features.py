@@ -1,0 +1,101 @@
+"""A folder of one's own: ratings, users and items as tables, features declared in a YAML file.
+
+features.yaml                       ratings.csv       user,item,value
+    items:                          items.csv         item,genre,price
+      genre: multi-hot              users.csv         user,country
+      price: numeric
+    users:
+      country: categorical
+"""
+
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from cmml_tf.datasets.features import RawFeature
+from cmml_tf.datasets.interactions import Interactions, without_catalogue
+from cmml_tf.datasets.table import load_table
+
+DECLARATION = "features.yaml"
+_KINDS = ("categorical", "multi-hot", "numeric")
+_SEPARATOR = "|"
+
+
+def is_feature_folder(folder: Path) -> bool:
+    """Whether a folder declares features."""
+    return (folder / DECLARATION).is_file()
+
+
+def load_feature_folder(folder: Path) -> tuple[Interactions, list[RawFeature], list[RawFeature]]:
+    """Reads ratings.csv, items.csv and users.csv; multi-hot values stand with | between them.
+
+    Returns:
+      Ratings, item features (the id first) and user features.
+
+    Raises:
+      FileNotFoundError: A table is missing that a declared feature needs.
+      ValueError: The declaration or a table is damaged; the message says where.
+    """
+    try:
+        declared = yaml.safe_load((folder / DECLARATION).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{folder / DECLARATION} is not a YAML file: {error}") from error
+    if not isinstance(declared, dict) or not declared.keys() <= {"items", "users"}:
+        raise ValueError(
+            f"{folder / DECLARATION} must have the groups items and users, each with feature names "
+            f"and their kinds ({', '.join(_KINDS)})."
+        )
+    interactions = load_table(folder / "ratings.csv")
+    with (folder / "ratings.csv").open(encoding="utf-8", errors="replace") as file:
+        header = file.readline().strip()
+    if "value" not in header.split(","):
+        raise ValueError(
+            f"{folder / 'ratings.csv'} must have a column 'value' with the ratings. "
+            f"Received: {header[:80]}."
+        )
+    interactions = Interactions(folder.resolve().name, interactions.table, without_catalogue())
+    ids = interactions.table["item"].unique().tolist()
+    items = _features(folder, "item", declared.get("items"))
+    known = {one for feature in items for one in feature.values} | set(ids)
+    items.insert(0, RawFeature("id", "id", {one: str(one) for one in known}))
+    return interactions, items, _features(folder, "user", declared.get("users"))
+
+
+def _features(folder: Path, side: str, declared: object) -> list[RawFeature]:
+    if declared is None:
+        return []
+    path = folder / f"{side}s.csv"
+    if not isinstance(declared, dict):
+        raise ValueError(f"`{side}s` of {folder / DECLARATION} must name features and their kinds.")
+    if not path.is_file():
+        raise FileNotFoundError(f"The file {path} is missing, whose columns {DECLARATION} names.")
+    table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    for column in (side, *declared):
+        if column not in table:
+            raise ValueError(
+                f"{path} must have a column {column!r}. Received: {', '.join(table.columns)}."
+            )
+    ids = pd.to_numeric(table[side], errors="coerce")
+    keys = table[side].tolist() if ids.isna().any() else ids.astype("int64").tolist()
+    features = []
+    for name, kind in declared.items():
+        if kind not in _KINDS:
+            raise ValueError(
+                f"The kind of {name!r} in {folder / DECLARATION} must be one of "
+                f"{', '.join(_KINDS)}. Received: {kind!r}."
+            )
+        values = table[name].tolist()
+        if kind == "multi-hot":
+            values = [tuple(filter(None, value.split(_SEPARATOR))) for value in values]
+        if kind == "numeric":
+            numbers = pd.to_numeric(table[name].replace("", None), errors="coerce")
+            wrong = numbers.isna() & (table[name] != "")
+            if wrong.any():
+                raise ValueError(
+                    f"Column {name!r} of {path} must hold numbers. "
+                    f"Received: {table[name][wrong].iloc[0]!r}."
+                )
+            values = numbers.tolist()
+        features.append(RawFeature(name, kind, dict(zip(keys, values, strict=True))))
+    return features
