@@ -7,9 +7,9 @@ imports no TensorFlow.
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
-Encoder = Literal["gru", "mean", "max", "none"]
+Encoder = Literal["gru", "mean", "max", "ridge", "none"]
 Hybrid = Literal["dot", "mlp", "none"]
-Modulation = Literal["film", "sigmoid", "linear", "soft", "none"]
+Modulation = Literal["film", "sigmoid", "linear", "soft", "ridge", "none"]
 
 
 def _require(condition: bool, config: Any, name: str, accepted: str) -> None:
@@ -28,7 +28,8 @@ class ModelConfig:
     """What the network is (paper section 3). The defaults are CMML-FiLM for MovieLens-20M."""
 
     encoder: Encoder = "gru"
-    """Context encoder: `gru` (SE, equation 7), `mean` or `max` (PE, equation 6), or `none`."""
+    """Context encoder: `gru` (SE, equation 7), `mean` or `max` (PE, equation 6), `ridge` (a
+    closed-form regression of the support labels, not in the paper), or `none`."""
     encoder_units: int = 256
     """Hidden units of the encoder: the GRU's state, or the width of the pooling MLP."""
     positives_only: bool = False
@@ -36,13 +37,18 @@ class ModelConfig:
     hybrid: Hybrid = "dot"
     """How the task context meets a query pair (equation 8): `dot`, `mlp` or `none`."""
     modulation: Modulation = "film"
-    """`film` (equation 11), `sigmoid` (10), `linear` (9), `soft` modules (12, 13) or `none`."""
+    """`film` (equation 11), `sigmoid` (10), `linear` (9), `soft` modules (12, 13), `ridge` (with
+    the encoder of that name) or `none`."""
     hyper_units: int = 64
     """Hidden units h of the hyper-network or route network."""
     backbone_units: tuple[int, ...] = (64, 64, 64)
     """Hidden units of the backbone, layer by layer (with `soft`: of each module)."""
     modules: int = 4
     """Modules m of a soft-modularised layer."""
+    ridge_features: int = 64
+    """Features of an item that the closed-form regression weighs (`ridge` only)."""
+    dropout: float = 0.0
+    """Share of the backbone's inputs left out in training (`ridge` only)."""
     bias_initial_value: float = 0.1
     """First value of the biases of backbone and hyper-network (`film` and `sigmoid` only)."""
 
@@ -50,7 +56,7 @@ class ModelConfig:
         _require_choice(self, "encoder", Encoder)
         _require_choice(self, "hybrid", Hybrid)
         _require_choice(self, "modulation", Modulation)
-        for name in ("encoder_units", "hyper_units", "modules"):
+        for name in ("encoder_units", "hyper_units", "modules", "ridge_features"):
             _require(getattr(self, name) >= 1, self, name, "a positive integer")
         object.__setattr__(self, "backbone_units", tuple(self.backbone_units))
         _require(
@@ -59,10 +65,13 @@ class ModelConfig:
             "backbone_units",
             "one or more positive integers",
         )
-        if (self.encoder == "none") != (self.modulation == "none"):
+        _require(0 <= self.dropout < 1, self, "dropout", "at least 0 and below 1")
+        for part in ("none", "ridge"):
+            if (self.encoder == part) == (self.modulation == part):
+                continue
             raise ValueError(
-                "`encoder` and `modulation` must be none together: one without the other computes "
-                "nothing. "
+                f"`encoder` and `modulation` must be {part} together: one without the other "
+                "computes nothing. "
                 f"Received: encoder={self.encoder!r}, modulation={self.modulation!r}."
             )
 
@@ -155,6 +164,8 @@ class Schedule:
 
 SCHEDULES: dict[str, Schedule] = {
     "default": Schedule(),
+    # For the closed-form head, whose steps are cheap and whose backbone overfits sooner.
+    "adaptive": Schedule(TrainingConfig(weight_decay=1e-4, plateau_patience=3), 8),
     # Section 4 and the authors' scripts.
     "paper": Schedule(
         TrainingConfig(learning_rate=1e-4, weight_average=0.0, steps_per_epoch=500), 1
@@ -258,7 +269,7 @@ class ScenarioRunConfig:
     preset: str = "cmml-film"
     """A row of the paper's tables by name: `--help` of the pipeline lists them."""
     schedule: str = "default"
-    """Training schedule: `default`, or `paper` (one task a step, learning rate 1e-4)."""
+    """Training schedule: `default`, `adaptive` (for `cmml-ridge`), or `paper` (1 task, 1e-4)."""
     seed: int = 0
     """Fixes data split, sampling and initial weights."""
     run_dir: str | None = None

@@ -24,9 +24,9 @@ CLASSES = [
 ]
 
 REFUSED = [
-    (ModelConfig, "encoder", "lstm", "one of gru, mean, max, none"),
+    (ModelConfig, "encoder", "lstm", "one of gru, mean, max, ridge, none"),
     (ModelConfig, "hybrid", "sum", "one of dot, mlp, none"),
-    (ModelConfig, "modulation", "hyper", "one of film, sigmoid, linear, soft, none"),
+    (ModelConfig, "modulation", "hyper", "one of film, sigmoid, linear, soft, ridge, none"),
     (ModelConfig, "encoder_units", 0, "a positive integer"),
     (ModelConfig, "hyper_units", -1, "a positive integer"),
     (ModelConfig, "modules", 0, "a positive integer"),

@@ -8,6 +8,11 @@ from cmml_tf.layers.context_encoder import PoolingContextEncoder, SequentialCont
 from cmml_tf.layers.embedding import PairEmbedding
 from cmml_tf.layers.hybrid_context import HybridContext
 from cmml_tf.layers.modulation import FilmBackbone, LinearBackbone, SigmoidBackbone
+from cmml_tf.layers.scenario_ridge import (
+    ScenarioBasis,
+    ScenarioRidgeEncoder,
+    ScenarioRidgeRecommender,
+)
 from cmml_tf.layers.soft_modules import SoftModularBackbone
 from cmml_tf.models.cmml import CMML
 
@@ -45,16 +50,20 @@ def build_model(
     d = user_dimension + item_dimension
     embedding = PairEmbedding(users, items, user_dimension, item_dimension, trainable_tables)
     embedding.build(None)
-    encoder = None
+    if config.encoder == "ridge":
+        basis = ScenarioBasis(config.backbone_units, config.ridge_features, config.dropout)
+        encoder = ScenarioRidgeEncoder(basis)
+        recommender = ScenarioRidgeRecommender(basis)
+    else:
+        encoder, recommender = None, _recommender(config)
     if config.encoder == "gru":
         encoder = SequentialContextEncoder(d, config.encoder_units)
-    elif config.encoder != "none":
+    elif config.encoder in ("mean", "max"):
         encoder = PoolingContextEncoder(d, config.encoder_units, config.encoder)
     if encoder is not None:
         encoder.build([None, None, d + _LABEL_FEATURES])
     hybrid = HybridContext(config.hybrid)
-    recommender = _recommender(config)
-    if config.modulation == "none":
+    if config.modulation in ("none", "ridge"):
         recommender.build([None, None, d])
     else:
         recommender.build([None, None, d], [None, None, hybrid.output_width(d, d)])
@@ -104,6 +113,8 @@ def named_weights(model: CMML) -> dict[str, tf.Variable]:
         weights["context_encoder/gru/kernel"] = encoder.kernel
         weights["context_encoder/gru/recurrent_kernel"] = encoder.recurrent_kernel
         weights["context_encoder/gru/bias"] = encoder.bias
+    if isinstance(recommender, ScenarioRidgeRecommender):
+        return weights | _ridge_weights(encoder, recommender)
     if encoder is not None:
         for index, layer in enumerate(encoder.mlp.dense_layers):
             add_dense(f"context_encoder/mlp/{index}", layer)
@@ -127,4 +138,26 @@ def named_weights(model: CMML) -> dict[str, tf.Variable]:
         for index, (layer, head) in enumerate(zip(hyper.chain, hyper.heads, strict=True)):
             add_dense(f"modulation/hyper/{index}", layer)
             add_dense(f"modulation/head/{index}", head)
+    return weights
+
+
+def _ridge_weights(
+    encoder: ScenarioRidgeEncoder, recommender: ScenarioRidgeRecommender
+) -> dict[str, tf.Variable]:
+    basis = recommender.basis
+    weights = {
+        "basis/affinity": basis.affinity,
+        "basis/base_feature": basis.base_feature,
+        "basis/projection": basis.projection,
+        "context_encoder/negative_target": encoder.negative_target,
+        "context_encoder/negative_log_weight": encoder.negative_log_weight,
+        "context_encoder/base_share": encoder.base_share,
+        "context_encoder/log_penalty": encoder.log_penalty,
+        "recommender/gate": recommender.gate,
+    }
+    layers = [*basis.backbone.hidden_layers, basis.backbone.output_layer]
+    names = [f"hidden/{index}" for index in range(len(layers) - 1)] + ["output"]
+    for name, layer in zip(names, layers, strict=True):
+        weights[f"basis/backbone/{name}/kernel"] = layer.kernel
+        weights[f"basis/backbone/{name}/bias"] = layer.bias
     return weights

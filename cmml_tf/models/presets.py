@@ -42,6 +42,8 @@ MODEL_PRESETS: dict[str, ModelConfig] = {
     "se": _SEQUENTIAL,
     "se-mlp": replace(_SEQUENTIAL, hybrid="mlp"),
     "se-dot": _LINEAR,
+    # Not in the paper: adapts in closed form; see cmml_tf/layers/scenario_ridge.py.
+    "cmml-ridge": ModelConfig(encoder="ridge", hybrid="none", modulation="ridge", dropout=0.2),
     # The backbone alone: what a context has to beat.
     "no-context": replace(_FILM, encoder="none", hybrid="none", modulation="none"),
 }

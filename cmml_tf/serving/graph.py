@@ -166,4 +166,6 @@ def _traced_once(method: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
 def network_variables(model: CMML) -> list[tf.Variable]:
     """The variables that scores depend on: no optimiser, no metric."""
     layers = (model.pair_embedding, model.context_encoder, model.recommender)
-    return [variable for layer in layers if layer is not None for variable in layer.variables]
+    variables = [variable for layer in layers if layer is not None for variable in layer.variables]
+    # Encoder and recommender may share a layer.
+    return list({id(variable): variable for variable in variables}.values())

@@ -17,7 +17,9 @@ def random_model(config, seed=0, **options):
     for variable in named_weights(model).values():
         # Scaled by the inputs of a layer, so that scores are about 1 at any width.
         fan_in = variable.shape[-2] if len(variable.shape) > 1 else 4
-        variable.assign(rng.normal(0, fan_in**-0.5, variable.shape).astype(np.float32))
+        # Single numbers of the closed-form head count tenfold, and two stand in an exponent.
+        spread = fan_in**-0.5 if len(variable.shape) else 0.05
+        variable.assign(rng.normal(0, spread, variable.shape).astype(np.float32))
     model.pair_embedding.set_tables(rng.normal(size=(USERS, HALF)), rng.normal(size=(ITEMS, HALF)))
     return model
 
@@ -65,6 +67,11 @@ def reference_scores(model, config, episode):
         if config.encoder == "none":
             hidden = numpy_reference.plain_backbone(query, weights)
             scores.append(numpy_reference.dense(hidden, weights, "backbone/output")[:, 0])
+            continue
+        if config.encoder == "ridge":
+            pairs = numpy_reference.pair_embedding(*tables, support.user[row], support.item[row])
+            context = numpy_reference.ridge_context(pairs, support.label[row], valid[row], weights)
+            scores.append(numpy_reference.ridge_scores(query, context, weights))
             continue
         context = numpy_reference.scenario_context(
             numpy_reference.pair_embedding(*tables, support.user[row], support.item[row]),

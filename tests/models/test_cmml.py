@@ -21,8 +21,10 @@ from cmml_tf.models.build import named_weights
 from cmml_tf.models.presets import MODEL_PRESETS
 from cmml_tf.tasks.scenario import HingeTask
 
+# Each network once, whatever names it has; dropout would make a training pass another function.
+PRESETS = {config: name for name, config in reversed(MODEL_PRESETS.items())}
 CONFIGS = {
-    **MODEL_PRESETS,
+    **{name: replace(config, dropout=0.0) for config, name in PRESETS.items()},
     "max": ModelConfig(encoder="max", encoder_units=8),
     "film-mlp-mean": ModelConfig(encoder="mean", encoder_units=8, hybrid="mlp"),
     "soft-none-mean": ModelConfig(

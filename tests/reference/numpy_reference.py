@@ -12,6 +12,8 @@ Shapes: S support pairs, Q query pairs, d pair embedding, D context, H hidden, M
 
 import numpy as np
 
+RIDGE_NUMBERS = ("negative_target", "negative_log_weight", "base_share", "log_penalty")
+
 
 def relu(x):
     return np.maximum(x, 0.0)
@@ -208,6 +210,35 @@ def query_scores(query_embedding, context, weights, modulation, hybrid):
 
 
 # Losses and optimiser (equation 4, algorithm 1)
+
+
+def ridge_basis(embedding, weights):
+    """[N, d] -> base [N] and the features [N, k + 2] of the closed-form head (not in the paper)."""
+    user, item = np.split(embedding, 2, axis=-1)
+    chain = {name.removeprefix("basis/"): value for name, value in weights.items()}
+    hidden = plain_backbone(np.concatenate([user, item, 4 * user * item], axis=-1), chain)
+    base = dense(hidden, chain, "backbone/output")[..., 0]
+    base = base + 10 * weights["basis/affinity"] * (user * item).sum(axis=-1)
+    own = 10 * weights["basis/base_feature"] * base
+    ones = np.ones_like(base)
+    return base, np.column_stack([ones, own, item @ weights["basis/projection"]])
+
+
+def ridge_context(embedding, label, valid, weights):
+    """w of min sum c (t - <x, w>)^2 + p |w|^2, as the least squares of stacked rows."""
+    base, x = ridge_basis(embedding[valid], weights)
+    positive = label[valid] == 1
+    number = {name: 10 * weights[f"context_encoder/{name}"] for name in RIDGE_NUMBERS}
+    target = np.where(positive, 1, -number["negative_target"]) - number["base_share"] * base
+    root = np.sqrt(np.where(positive, 1, np.exp(number["negative_log_weight"])))
+    penalty = np.exp(number["log_penalty"]) + 0.1
+    rows = np.concatenate([root[:, None] * x, np.sqrt(penalty) * np.eye(x.shape[1])])
+    return np.linalg.lstsq(rows, np.concatenate([root * target, np.zeros(x.shape[1])]))[0]
+
+
+def ridge_scores(embedding, context, weights):
+    base, x = ridge_basis(embedding, weights)
+    return base + 10 * weights["recommender/gate"] * (x @ context)
 
 
 def hinge_loss(scores):
