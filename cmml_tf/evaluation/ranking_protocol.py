@@ -38,6 +38,14 @@ class RankingEvaluation:
         """Each metric's mean over all (scenario, user), as the paper reports it."""
         return {name: float(np.nanmean(values)) for name, values in self.rows.items()}
 
+    def half_widths(self) -> dict[str, float]:
+        """Half of each mean's 95% interval, over scenarios: rows of one are not independent."""
+        zeros = np.zeros(len(self.scenario))
+        return {
+            name: paired_difference(values, zeros, self.scenario).half_width
+            for name, values in self.rows.items()
+        }
+
     def scenario_table(self) -> pd.DataFrame:
         """One line a scenario: its name, number of users, and its mean of each metric."""
         frame = pd.DataFrame({"scenario": self.scenario, **self.rows})

@@ -13,6 +13,7 @@ from cmml_tf.models.cmml import CMML
 
 _COLUMNS = ("recall@5", "recall@10", "recall@20", "recall@50", "ndcg@10", "mrr")
 _GAIN = "recall@10"
+_INTERVAL = "± (95%, over scenarios)"
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class ScenarioReport:
     def metrics(self) -> dict[str, Any]:
         """The content of `metrics.json` that evaluation knows.
 
+        `meta_test_interval` is half of each mean's 95% interval over scenarios.
         `context_gain` is Recall@10 with the own support set minus that with another's;
         `interval` is half of its 95% interval over scenarios.
         """
@@ -47,6 +49,9 @@ class ScenarioReport:
             }
         return {
             "meta_test": self.model.means(),
+            "meta_test_interval": {
+                name: _finite(value) for name, value in self.model.half_widths().items()
+            },
             "baselines": {
                 "item_pop": self.item_pop.means(),
                 "no_context": self.no_context.means(),
@@ -60,12 +65,12 @@ class ScenarioReport:
         systems.append(("ItemPop", self.item_pop))
         if self.swapped is not None:
             systems.append((f"{name}, swapped support", self.swapped))
-        width = max(len(label) for label, _ in systems)
+        width = max(len(_INTERVAL), *(len(label) for label, _ in systems))
         lines = [" " * width + "".join(f"{column:>11}" for column in _COLUMNS)]
         for label, evaluation in systems:
-            means = evaluation.means()
-            cells = "".join(f"{means[column]:>11.4f}" for column in _COLUMNS)
-            lines.append(f"{label:<{width}}{cells}")
+            lines.append(f"{label:<{width}}{_cells(evaluation.means())}")
+            if evaluation is self.model:
+                lines.append(f"{_INTERVAL:<{width}}{_cells(self.model.half_widths())}")
         for label, other in (
             ("no-context MLP", self.no_context),
             ("ItemPop", self.item_pop),
@@ -96,3 +101,7 @@ def report_scenarios(model: CMML, no_context: CMML, episodes: EvaluationEpisodes
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
+
+
+def _cells(values: dict[str, float]) -> str:
+    return "".join(f"{values[column]:>11.4f}" for column in _COLUMNS)

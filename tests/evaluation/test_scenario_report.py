@@ -84,8 +84,10 @@ def test_table_shows_all_systems_and_differences(report):
         ("ItemPop", report.item_pop),
         ("my-model, swapped support", report.swapped),
     ):
-        (line,) = [line for line in lines[1:5] if line.startswith(label)]
+        (line,) = [line for line in lines[1:6] if line.startswith(label)]
         assert f"{evaluation.means()['recall@10']:.4f}" in line
+    assert lines[2].startswith("± (95%, over scenarios)")
+    assert f"{report.metrics()['meta_test_interval']['recall@10']:.4f}" in lines[2]
     gain = report.metrics()["context_gain"]
     assert f"(context gain), recall@10: {gain['recall@10']:+.4f} ± {gain['interval']:.4f}" in table
     assert lines[-1] == "3 unseen scenarios, 60 (scenario, user) rankings"
@@ -96,6 +98,7 @@ def test_a_single_scenario_has_no_swap_and_no_interval():
     assert report.swapped is None
     gain = report.metrics()["context_gain"]
     assert gain == {"recall@10": None, "interval": None, "swapped": None}
+    assert report.metrics()["meta_test_interval"]["recall@10"] is None
     assert "swapped" not in report.table("my-model")
 
 
