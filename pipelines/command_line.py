@@ -41,7 +41,7 @@ def scenario_config(argv: Sequence[str], description: str) -> ScenarioRunConfig 
     early.add_argument("--schedule")
     early.add_argument("--quick", action="store_true")
     known, rest = early.parse_known_args(argv)
-    from_file = {} if known.config is None else _read_yaml(Path(known.config))
+    from_file = {} if known.config is None else read_options(Path(known.config), ScenarioRunConfig)
 
     preset = known.preset or from_file.get("preset", ScenarioRunConfig.preset)
     base = ScenarioRunConfig(
@@ -70,7 +70,7 @@ def scenario_config(argv: Sequence[str], description: str) -> ScenarioRunConfig 
         description=help_text,
     )
     if known.print_config:
-        print(yaml.safe_dump(_plain(config), sort_keys=False), end="")
+        print(yaml.safe_dump(plain_options(config), sort_keys=False), end="")
         return None
     return config
 
@@ -92,7 +92,13 @@ def _without_encoder_size(base: ScenarioRunConfig) -> dict[str, Any]:
     return changes
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_options(path: Path, kind: type) -> dict[str, Any]:
+    """The options of a YAML file, as far as it has any of the configuration `kind`.
+
+    Raises:
+      FileNotFoundError: There is no such file.
+      ValueError: It is no YAML file of options, or a value is of another type than its option.
+    """
     if not path.is_file():
         raise FileNotFoundError(
             f"There is no options file {path}. --print-config writes one that --config reads."
@@ -103,7 +109,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is not a YAML file: {error}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold options by name, as --print-config writes them.")
-    _check_types(path, ScenarioRunConfig, content)
+    _check_types(path, kind, content)
     return content
 
 
@@ -142,7 +148,8 @@ def _is_of_type(value: Any, kind: Any) -> bool:
     return isinstance(value, (int, float) if kind is float else kind)
 
 
-def _plain(config: Any) -> Any:
+def plain_options(config: Any) -> Any:
+    """A configuration as YAML holds it."""
     if dataclasses.is_dataclass(config):
-        return {f.name: _plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
+        return {f.name: plain_options(getattr(config, f.name)) for f in dataclasses.fields(config)}
     return list(config) if isinstance(config, tuple) else config

@@ -1,16 +1,12 @@
 """Embedding of users and items by what is known of them (paper section 3.1, user setting)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from cmml_tf.types import FeatureColumn
-
-NO_MEMBER = -1
-"""In padded member lists: a place that holds nothing."""
-_DEVIATION = 0.1
 
 
 class FieldEmbedding(tf.keras.layers.Layer):
@@ -45,7 +41,7 @@ class FieldEmbedding(tf.keras.layers.Layer):
         self.table = self.add_weight(
             name="table",
             shape=[1 if numeric else len(self.feature.vocabulary) + 1, self.dimension],
-            initializer=_knowing_nothing_of_others(numeric),
+            initializer=_first_table(self.feature.kind),
         )
         super().build(None)
 
@@ -60,37 +56,36 @@ class FieldEmbedding(tf.keras.layers.Layer):
 
     def call(self, rows: tf.Tensor) -> tf.Tensor:
         """int [n] catalogue rows -> float32 [n, dimension]."""
-        if self.feature.kind == "numeric":
-            return tf.gather(self.values, rows)[:, None] * self.table
         if self.starts is None:
-            return tf.gather(self.table, tf.gather(self.values, rows))
+            return self.embed(tf.gather(self.values, rows))
         first = tf.gather(self.starts, rows)
         count = tf.gather(self.starts, tf.cast(rows, tf.int64) + 1) - first  # [n]
         of_row = tf.repeat(tf.range(tf.shape(rows)[0]), count)  # [members]
         # Where each member stands: its row's first place, and how many of the row came before.
         before = tf.cumsum(count, exclusive=True)
         places = tf.range(tf.reduce_sum(count)) + tf.gather(first - before, of_row)
-        members = tf.gather(self.table, tf.gather(self.values, places))
-        total = tf.math.unsorted_segment_sum(members, of_row, tf.shape(rows)[0])
-        return tf.math.divide_no_nan(total, tf.cast(count, tf.float32)[:, None])
+        return self._mean(tf.gather(self.values, places), of_row, count)
 
-    def embed(self, values: tf.Tensor) -> tf.Tensor:
+    def embed(self, values: tf.Tensor | tf.RaggedTensor) -> tf.Tensor:
         """Given values instead of a catalogue row's.
 
         Args:
-          values: Numeric: float32 [..., 1], standardised; else int [..., M] vocabulary rows, places
-            without a value `NO_MEMBER`.
+          values: Numeric: float32 [n], standardised; categorical and id: int [n], table rows;
+            multi-hot: ragged int [n, None].
 
         Returns:
-          float32 [..., dimension].
+          float32 [n, dimension].
         """
         if self.feature.kind == "numeric":
-            return values * self.table
-        present = tf.cast(values != NO_MEMBER, tf.float32)[..., None]
-        members = tf.gather(self.table, tf.maximum(values, 0)) * present  # [..., M, dimension]
-        return tf.math.divide_no_nan(
-            tf.reduce_sum(members, axis=-2), tf.reduce_sum(present, axis=-2)
-        )
+            return values[:, None] * self.table
+        if self.feature.kind == "multi-hot":
+            return self._mean(values.values, values.value_rowids(), values.row_lengths())
+        return tf.gather(self.table, values)
+
+    def _mean(self, members: tf.Tensor, of_row: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+        rows = tf.gather(self.table, members)  # [members, dimension]
+        total = tf.math.unsorted_segment_sum(rows, of_row, tf.shape(count)[0])
+        return tf.math.divide_no_nan(total, tf.cast(count, tf.float32)[:, None])
 
 
 class FeaturePairEmbedding(tf.keras.layers.Layer):
@@ -154,30 +149,28 @@ class FeaturePairEmbedding(tf.keras.layers.Layer):
         pairs = tf.concat(flat, axis=-1)
         return tf.reshape(pairs, [shape[0], shape[1], self.dimension])
 
-    def embed(self, values: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """Pairs given by their features.
 
-        Args:
-          values: By feature `item_<name>` and `user_<name>`: what `FieldEmbedding.embed` takes,
-            [B, N, M] or [B, N, 1].
+def _first_table(kind: str) -> Any:
+    """Random rows; the row for unknown values, which may never be trained, is zero.
 
-        Returns:
-          float32 [B, N, d].
-        """
-        parts = [layer.embed(values[f"item_{layer.feature.name}"]) for layer in self.item_fields]
-        parts += [layer.embed(values[f"user_{layer.feature.name}"]) for layer in self.user_fields]
-        return tf.concat(parts, axis=-1)
-
-
-def _knowing_nothing_of_others(numeric: bool) -> Any:
-    """Small random rows; the row for unknown values, which may never be trained, is zero."""
-    normal = tf.keras.initializers.RandomNormal(stddev=_DEVIATION)
+    One value has a row of deviation 1; those of many values begin near zero, uniform in
+    +-1/sqrt(values), so that a rare name says nothing before it has been learned.
+    """
 
     def initial(shape: Any, dtype: Any = None, **kwargs: Any) -> tf.Tensor:
         del kwargs
         rows, dimension = int(shape[0]), int(shape[1])
-        if numeric:
-            return normal([rows, dimension], dtype)
-        return tf.concat([normal([rows - 1, dimension], dtype), tf.zeros([1, dimension])], axis=0)
+        if kind == "numeric":
+            return _near_zero(1)([rows, dimension], dtype)
+        drawn = _near_zero(rows - 1) if kind == "multi-hot" else _unit_normal()
+        return tf.concat([drawn([rows - 1, dimension], dtype), tf.zeros([1, dimension])], axis=0)
 
     return initial
+
+
+def _near_zero(values: int) -> tf.keras.initializers.Initializer:
+    return tf.keras.initializers.RandomUniform(-(values**-0.5), values**-0.5)
+
+
+def _unit_normal() -> tf.keras.initializers.Initializer:
+    return tf.keras.initializers.RandomNormal(stddev=1.0)

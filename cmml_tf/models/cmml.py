@@ -65,12 +65,18 @@ class CMML(tfrs.Model):
 
     def encode_context(self, support: Support, training: bool = False) -> tf.Tensor:
         """The task context C of each task: float32 [B, D]."""
-        if self.context_encoder is None:
-            return tf.zeros([tf.shape(support.length)[0], 1])
-        valid = tf.sequence_mask(support.length, tf.shape(support.user)[1])  # [B, S]
-        # What lies behind the length may hold anything, NaN too.
-        label = tf.where(valid, support.label, 0.0)
         pairs = self.pair_embedding(support.user, support.item)  # [B, S, d]
+        return self.encode_pairs(pairs, support.label, support.length, training)
+
+    def encode_pairs(
+        self, pairs: tf.Tensor, label: tf.Tensor, length: tf.Tensor, training: bool = False
+    ) -> tf.Tensor:
+        """The task context of support pairs [B, S, d] that are embedded already."""
+        if self.context_encoder is None:
+            return tf.zeros([tf.shape(length)[0], 1])
+        valid = tf.sequence_mask(length, tf.shape(pairs)[1])  # [B, S]
+        # What lies behind the length may hold anything, NaN too.
+        label = tf.where(valid, label, 0.0)
         if self.stop_support_gradient:
             pairs = tf.stop_gradient(pairs)
         label_features = self.label_features or binary_label_features
@@ -82,7 +88,10 @@ class CMML(tfrs.Model):
         self, context: tf.Tensor, query_user: tf.Tensor, query_item: tf.Tensor
     ) -> tf.Tensor:
         """float32 [B, D], int [B, Q] rows -> score float32 [B, Q]."""
-        pairs = self.pair_embedding(query_user, query_item)  # [B, Q, d]
+        return self.score_pairs(context, self.pair_embedding(query_user, query_item))
+
+    def score_pairs(self, context: tf.Tensor, pairs: tf.Tensor) -> tf.Tensor:
+        """float32 [B, D], pairs [B, Q, d] that are embedded already -> score float32 [B, Q]."""
         return self.recommender(pairs, self.hybrid(context, pairs))
 
     def hybrid(self, context: tf.Tensor, pairs: tf.Tensor) -> tf.Tensor | None:

@@ -1,7 +1,6 @@
-"""The CMML model of the user setting: from a `RatingModelConfig` to weights, and its presets."""
+"""The CMML model of the user setting: from a `RatingModelConfig` to its weights."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import tensorflow as tf
 
@@ -19,42 +18,6 @@ from cmml_tf.models.build import named_weights
 from cmml_tf.models.cmml import CMML
 from cmml_tf.types import FeatureColumn
 from cmml_tf.user_config import RatingModelConfig
-
-_FILM = RatingModelConfig()
-
-
-def _network(**changes: object) -> RatingModelConfig:
-    return replace(_FILM, network=replace(_FILM.network, **changes))
-
-
-RATING_PRESETS: dict[str, RatingModelConfig] = {
-    # Section 4.2; Soft-M, linear and sigmoid as in the authors' classes.
-    "cmml-film": _FILM,
-    "cmml-soft-m": _network(modulation="soft", hyper_units=128, backbone_units=(32, 32)),
-    "cmml-linear": _network(modulation="linear", hyper_units=64),
-    "cmml-sigmoid": _network(modulation="sigmoid"),
-    "cmml-film-max": _network(encoder="max"),
-    "cmml-film-gru": _network(encoder="gru", encoder_units=64),
-    # The backbone alone: what a context has to beat.
-    "no-context": _network(encoder="none", hybrid="none", modulation="none"),
-    # Not in the paper: adapts by a ridge regression in closed form, reads item ids.
-    "ridge": RatingModelConfig(ridge=True),
-}
-"""Models of the user setting by name."""
-
-
-def rating_preset(name: str) -> RatingModelConfig:
-    """The configuration of a named model; case and underscores do not matter.
-
-    Raises:
-      ValueError: No preset has this name; the message lists them.
-    """
-    key = name.lower().replace("_", "-")
-    if key not in RATING_PRESETS:
-        raise ValueError(
-            f"`preset` must be one of {', '.join(RATING_PRESETS)}. Received: preset={name!r}."
-        )
-    return RATING_PRESETS[key]
 
 
 def build_rating_model(

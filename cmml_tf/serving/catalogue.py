@@ -36,7 +36,8 @@ class Catalogue(tf.Module):
     Up to 20,000 items all are scored, 1,024 at a time, so that memory grows with scores and not
     with pair embeddings. Of more, a `tfrs` retrieval layer first picks those whose factors have the
     largest product with the user's (unknown users: with the mean of all users'). Where user and
-    item factors differ in width there is no such product, and all items are scored.
+    item factors differ in width, or are made of features, there is no such product, and all items
+    are scored.
 
     Args:
       score: Scores pairs by row.
@@ -55,8 +56,10 @@ class Catalogue(tf.Module):
         ids = items.lines if items.dtype == tf.string else [int(line) for line in items.lines]
         self.item_ids = tf.Variable(tf.constant(ids, items.dtype), trainable=False)
         self._retrieve = None
+        if self.items <= LARGEST_SCORED_CATALOGUE or not isinstance(embedding, PairEmbedding):
+            return
         tables = embedding.user_table, embedding.item_table
-        if self.items > LARGEST_SCORED_CATALOGUE and tables[0].shape[1] == tables[1].shape[1]:
+        if tables[0].shape[1] == tables[1].shape[1]:
             self._candidates = min(max(sizes.candidates, self.top_k), self.items)
             layer = tfrs.layers.factorized_top_k.BruteForce(k=self._candidates)
             layer.index(tables[1][:-1])

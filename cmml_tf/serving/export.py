@@ -1,6 +1,6 @@
 """From a trained CMML to a version folder that TensorFlow Serving loads."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,15 @@ def export_model(
         write_warmup_requests(content, graph, users, items, signatures)
         write_manifest(content, facts, model, graph, signatures)
 
+    return publish(export_dir, write)
+
+
+def publish(export_dir: str | Path, write: Callable[[Path, Path], None]) -> Path:
+    """`publish_version`, with a sentence for the user where the disk refuses.
+
+    Raises:
+      OSError: The folder could not be written; nothing is left of it.
+    """
     try:
         return publish_version(export_dir, write)
     except (OSError, tf.errors.OpError) as error:
@@ -86,12 +95,21 @@ def _reason(error: OSError | tf.errors.OpError) -> str:
     return error.message.rsplit("; ", 1)[-1].split(" [Op:", 1)[0]
 
 
-def _check_weights(model: CMML) -> None:
-    for variable in network_variables(model):
+def check_finite(variables: Iterable[tf.Variable]) -> None:
+    """Refuses weights that are not numbers.
+
+    Raises:
+      ValueError: The message names the first such variable.
+    """
+    for variable in variables:
         if not np.isfinite(variable.numpy()).all():
             raise ValueError(
                 f"`model` must have finite weights. Received: NaN or infinity in {variable.name}."
             )
+
+
+def _check_weights(model: CMML) -> None:
+    check_finite(network_variables(model))
     for table in (model.pair_embedding.user_table, model.pair_embedding.item_table):
         if table.numpy()[-1].any():
             raise ValueError(

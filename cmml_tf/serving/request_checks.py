@@ -36,15 +36,7 @@ def checked_support(inputs: Tensors) -> Tensors:
     finite = tf.math.is_finite(label) | ~read
     return _after(
         [
-            _Rule(
-                tf.reduce_all(in_range),
-                lambda: _sentence(
-                    "`support_length` must lie between 0 and the number of support pairs (S=",
-                    S,
-                    "). Received: ",
-                    _first(length, in_range),
-                ),
-            ),
+            _length_in_range(length, in_range, S),
             _finite("support_label", label, finite, " within `support_length`"),
         ],
         inputs,
@@ -103,6 +95,48 @@ def _same_length(name: str, received: tf.Tensor, reference: str, expected: tf.Te
     )
 
 
+def checked_ratings(
+    label: tf.Tensor, length: tf.Tensor, lowest: float, highest: float
+) -> tf.Tensor:
+    """`support_label` [B, S], readable only after a check that the ratings are on the scale.
+
+    Args:
+      label: Ratings; behind `length` there may be anything.
+      length: int32 [B].
+      lowest, highest: Ends of the scale.
+    """
+    read = tf.sequence_mask(length, tf.shape(label)[1])
+    on_scale = ((label >= lowest) & (label <= highest)) | ~read
+    rule = _Rule(
+        tf.reduce_all(on_scale),
+        lambda: _sentence(
+            f"`support_label` must lie between {lowest:g} and {highest:g}. Received: ",
+            _first(label, on_scale),
+        ),
+    )
+    return _after([rule], {"support_label": label})["support_label"]
+
+
+def checked_features(
+    inputs: Tensors, support: list[str], query: list[str], user: list[str]
+) -> Tensors:
+    """The same tensors, readable only after the checks of a request by features.
+
+    Args:
+      inputs: `support_label` [B, S], `support_length` [B] and the named ones.
+      support: Names of the support items' features [B, S].
+      query: Names of the query items' features [B, Q].
+      user: Names of the user's features [B].
+    """
+    rules = [_same_shape(inputs, name, support[0]) for name in (*support[1:], "support_label")]
+    rules += [_same_shape(inputs, name, query[0]) for name in query[1:]]
+    rules += [_same_rows(inputs, name, support[0]) for name in (query[0], "support_length", *user)]
+    inputs = _after(rules, inputs)
+    length, S = inputs["support_length"], tf.shape(inputs[support[0]])[1]
+    in_range = (length >= 0) & (length <= S)
+    return _after([_length_in_range(length, in_range, S)], inputs)
+
+
 def checked_context(inputs: Tensors, dimension: int) -> Tensors:
     """The same tensors, readable only after the checks of `context`, finite [B, D]."""
     context = inputs["context"]
@@ -123,6 +157,18 @@ def checked_context(inputs: Tensors, dimension: int) -> Tensors:
         inputs,
     )
     return {**inputs, "context": tf.ensure_shape(inputs["context"], [None, dimension])}
+
+
+def _length_in_range(length: tf.Tensor, in_range: tf.Tensor, S: tf.Tensor) -> _Rule:
+    return _Rule(
+        tf.reduce_all(in_range),
+        lambda: _sentence(
+            "`support_length` must lie between 0 and the number of support pairs (S=",
+            S,
+            "). Received: ",
+            _first(length, in_range),
+        ),
+    )
 
 
 def _after(rules: list[_Rule], inputs: Tensors) -> Tensors:

@@ -4,7 +4,7 @@ TensorFlow Serving reads them from `assets.extra/tf_serving_warmup_requests`, a 
 `PredictionLog`, at most 1,000.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,23 +27,31 @@ def write_warmup_requests(
     users: Vocabulary,
     items: Vocabulary,
     signatures: Mapping[str, Any],
+    labels: Sequence[float] = (1, 0, 0),
 ) -> None:
-    """Writes a request of every usual shape for every signature, with ids of the vocabulary."""
+    """Writes a request of every usual shape for every signature, with ids of the vocabulary.
+
+    Support labels are `labels`, again and again.
+    """
     path = folder / WARMUP_FILE
     path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for log in _logs(graph, users, items, signatures):
+        for log in _logs(graph, users, items, signatures, labels):
             writer.write(log.SerializeToString())
 
 
 def _logs(
-    graph: ServingGraph, users: Vocabulary, items: Vocabulary, signatures: Mapping[str, Any]
+    graph: ServingGraph,
+    users: Vocabulary,
+    items: Vocabulary,
+    signatures: Mapping[str, Any],
+    labels: Sequence[float],
 ) -> Iterator[prediction_log_pb2.PredictionLog]:
     for B, S, Q in _USUAL_SHAPES:
         values = {
             "support_user_id": _ids(users, (B, S)),
             "support_item_id": _ids(items, (B, S)),
-            "support_label": np.resize(np.float32([1, 0, 0]), (B, S)),
+            "support_label": np.resize(np.float32(labels), (B, S)),
             "support_length": np.full([B], S, np.int32),
             "query_user_id": _ids(users, (B, Q)),
             "query_item_id": _ids(items, (B, Q)),

@@ -1,0 +1,91 @@
+"""Raw feature values of a request, turned into what the feature tables take, inside the graph.
+
+A categorical value or id is a string, "" for unknown; several values are one string with | between
+them; a number is a float, NaN for unknown. One string a pair keeps a server's padding of batched
+requests, which would repeat a list's first member, out of the values.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import tensorflow as tf
+
+from cmml_tf.layers.feature_embedding import FeaturePairEmbedding, FieldEmbedding
+from cmml_tf.serving.request_checks import Tensors
+from cmml_tf.serving.vocabulary import lookup_table, vocabulary
+
+SEPARATOR = "|"
+
+
+class FeatureInputs(tf.Module):
+    """The features of one side, users or items, as a request names them.
+
+    Args:
+      side: `item` or `user`; inputs are `<prefix>_<side>_<feature>`.
+      fields: The side's features.
+      folder: Where the vocabulary files are written; they must stay until the module is saved.
+    """
+
+    def __init__(self, side: str, fields: Sequence[FieldEmbedding], folder: Path) -> None:
+        super().__init__()
+        self._side = side
+        # Plain functions: layers and features are not tracked.
+        self._fields = tuple((field.feature, field.embed) for field in fields)
+        self.tables = {}
+        for field in fields:
+            if field.feature.kind != "numeric":
+                name = f"{side}_{field.feature.name}"
+                words = vocabulary(name, field.feature.vocabulary, len(field.feature.vocabulary))
+                words.write(folder / f"{name}.txt")
+                self.tables[field.feature.name] = lookup_table(
+                    folder / f"{name}.txt", tf.string, len(words.lines)
+                )
+
+    def specs(self, prefix: str, rank: int) -> dict[str, tf.TensorSpec]:
+        """Names, types and shapes of the inputs."""
+        shape = [None] * rank
+        return {
+            self.input_name(prefix, feature.name): tf.TensorSpec(
+                shape, tf.float32 if feature.kind == "numeric" else tf.string
+            )
+            for feature, _ in self._fields
+        }
+
+    def input_name(self, prefix: str, feature: str) -> str:
+        """`support_item_genre`, `query_item_genre`, `user_age`."""
+        return f"{prefix}_{self._side}_{feature}" if prefix else f"{self._side}_{feature}"
+
+    def embed(self, inputs: Tensors, prefix: str) -> list[tf.Tensor]:
+        """Each feature's embedding of flat inputs [n]: float32 [n, dimension]."""
+        embedded = []
+        for feature, embed in self._fields:
+            values = tf.reshape(inputs[self.input_name(prefix, feature.name)], [-1])
+            if feature.kind == "numeric":
+                standardised = (values - feature.mean) / feature.deviation
+                embedded.append(embed(tf.where(tf.math.is_nan(values), 0.0, standardised)))
+            elif feature.kind == "multi-hot":
+                parts = tf.strings.split(values, SEPARATOR)
+                parts = tf.ragged.boolean_mask(parts, tf.not_equal(parts, ""))
+                rows = self.tables[feature.name].lookup(parts.values)
+                embedded.append(embed(parts.with_values(rows)))
+            else:
+                embedded.append(embed(self.tables[feature.name].lookup(values)))
+        return embedded
+
+
+def embed_pairs(
+    items: FeatureInputs,
+    users: FeatureInputs,
+    embedding: FeaturePairEmbedding,
+    inputs: Tensors,
+    prefix: str,
+) -> tf.Tensor:
+    """Pair embeddings float32 [B, N, d] of item features [B, N] with the user's own [B]."""
+    shape = tf.shape(next(inputs[name] for name in items.specs(prefix, 2)))  # [B, N]
+    flat = tf.concat(items.embed(inputs, prefix), axis=-1)
+    pairs = tf.reshape(flat, [shape[0], shape[1], embedding.item_dimension])
+    own = users.embed(inputs, "")
+    if not own:
+        return pairs
+    profile = tf.repeat(tf.concat(own, axis=-1)[:, None, :], shape[1], axis=1)
+    return tf.concat([pairs, profile], axis=-1)

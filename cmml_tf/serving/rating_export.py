@@ -1,0 +1,88 @@
+"""From a trained model of the user setting to a version folder that TensorFlow Serving loads."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from cmml_tf.models.cmml import CMML
+from cmml_tf.serving.export import check_finite, publish
+from cmml_tf.serving.feature_inputs import SEPARATOR
+from cmml_tf.serving.feed_forward import check_feed_forward
+from cmml_tf.serving.manifest import plain_facts, write_manifest
+from cmml_tf.serving.rating_graph import (
+    FEATURE_SIGNATURE,
+    RatingServingGraph,
+    rating_signatures,
+)
+from cmml_tf.serving.signatures import name_methods
+from cmml_tf.serving.vocabulary import vocabulary
+from cmml_tf.serving.warmup import write_warmup_requests
+
+
+def export_rating_model(
+    model: CMML,
+    export_dir: str | Path,
+    user_ids: Sequence[int] | Sequence[str] | np.ndarray,
+    item_ids: Sequence[int] | Sequence[str] | np.ndarray,
+    *,
+    scale: tuple[float, float] = (0.5, 5.0),
+    manifest: Mapping[str, Any] | None = None,
+) -> Path:
+    """Writes the next version of a model base path.
+
+    The signatures are those of the scenario setting, with ratings as labels and features looked up
+    by id, and `score_features`, which takes features instead of ids. The manifest lists every
+    feature with its kind and input names under `features`.
+
+    Args:
+      model: A CMML from `build_rating_model`, its weights as they are.
+      export_dir: The model base path, created where it does not exist.
+      user_ids, item_ids: The ids of the catalogues' rows: all integers or all strings.
+      scale: Lowest and highest rating; a support rating outside is refused.
+      manifest: Facts to keep with the model.
+
+    Returns:
+      The version folder `export_dir/N`.
+
+    Raises:
+      ValueError: Ids that do not fit the catalogues, weights that are not finite, or a model that
+        is not feed-forward.
+      OSError: The folder could not be written; nothing is left of it.
+    """
+    users = vocabulary("user_ids", user_ids, model.pair_embedding.users)
+    items = vocabulary("item_ids", item_ids, model.pair_embedding.items)
+    facts = plain_facts({**(manifest or {}), "features": _declared(model), "scale": scale})
+    check_finite(model.trainable_variables)
+
+    def write(content: Path, scratch: Path) -> None:
+        graph = RatingServingGraph(model, users, items, scratch, scale)
+        signatures = rating_signatures(graph)
+        tf.saved_model.save(graph, str(content), signatures=signatures)
+        name_methods(content)
+        check_feed_forward(content)
+        by_id = {name: f for name, f in signatures.items() if name != FEATURE_SIGNATURE}
+        write_warmup_requests(content, graph, users, items, by_id, labels=scale)
+        write_manifest(content, facts, model, graph, signatures)
+
+    return publish(export_dir, write)
+
+
+def _declared(model: CMML) -> dict[str, list[dict[str, Any]]]:
+    """The features of items and users as people and clients read them."""
+    declared = {}
+    for side in ("item", "user"):
+        declared[side] = []
+        for field in getattr(model.pair_embedding, f"{side}_fields"):
+            feature = field.feature
+            entry: dict[str, Any] = {"name": feature.name, "kind": feature.kind}
+            if feature.kind == "numeric":
+                entry |= {"mean": feature.mean, "deviation": feature.deviation}
+            else:
+                entry["values"] = len(feature.vocabulary)
+            if feature.kind == "multi-hot":
+                entry["separator"] = SEPARATOR
+            declared[side].append(entry)
+    return declared

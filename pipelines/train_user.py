@@ -1,0 +1,137 @@
+"""Trains CMML for new users (rating prediction), evaluates it beside means, and exports it.
+
+python pipelines/train_user.py                                  # CMML-FiLM on movielens-small
+python pipelines/train_user.py --data ml-1m --preset ridge --seed 1
+python pipelines/train_user.py --data FOLDER --tasks.tasks FOLDER/user_tasks.csv
+"""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from command_line import run
+from user_command_line import user_config
+
+from cmml_tf.datasets.open_rating_data import open_rating_data
+from cmml_tf.datasets.rating_tasks import RatingData
+from cmml_tf.episodes.rating_episodes import evaluation_batches, rating_episodes
+from cmml_tf.evaluation.rating_protocol import RatingPredictor, evaluate_ratings
+from cmml_tf.evaluation.rating_report import report_ratings
+from cmml_tf.models.cmml import CMML
+from cmml_tf.models.rating_model import build_rating_model
+from cmml_tf.serving.rating_export import export_rating_model
+from cmml_tf.tasks.rating import RatingTask
+from cmml_tf.training.fit import fit_model
+from cmml_tf.training.rating_start import set_first_weights
+from cmml_tf.training.run_folder import RunFolder, environment, plain, write_whole
+from cmml_tf.user_config import UserRunConfig
+
+_WATCHED = "val_negative_mae"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the command."""
+    config = user_config(argv, __doc__)
+    if config is None:
+        return 0
+    # The same command gives the same metrics: no operation may depend on thread timing.
+    tf.config.experimental.enable_op_determinism()
+    start = time.monotonic()
+    print(f"Data: {config.data}")
+    data = open_rating_data(config.data, config.tasks, config.seed)
+    folder = RunFolder(_run_path(config))
+    folder.claim(config)
+    folder.check_data(data.fingerprint())
+    for what, count in data.counts.items():
+        print(f"  {what}: {count:,}")
+    _save_meta_test(folder.path / "meta_test_tasks.csv", data)
+    print(f"Run folder: {folder.path}")
+
+    model = _train(config, data, folder.path / "model")
+    trained = time.monotonic()
+    report = report_ratings(model, data)
+    metrics = report.metrics()
+    version = export_rating_model(
+        model,
+        Path(config.export_dir),
+        data.user_ids,
+        data.item_ids,
+        scale=(config.tasks.lowest, config.tasks.highest),
+        manifest={
+            "config": plain(config),
+            "data_fingerprint": data.fingerprint(),
+            "environment": environment(),
+            **metrics,
+        },
+    )
+    seconds = {"train": round(trained - start, 3), "total": round(time.monotonic() - start, 3)}
+    metrics |= {"export": str(version), "seconds": seconds}
+    file = folder.path / "metrics.json"
+    write_whole(file, json.dumps(metrics, indent=2))
+    print(f"\n{report.table(config.preset)}\n\nMetrics: {file}\nExported: {version}")
+    return 0
+
+
+def _train(config: UserRunConfig, data: RatingData, folder: Path) -> CMML:
+    tf.keras.utils.set_random_seed(config.seed)
+    is_read = [column.feature.kind != "id" or config.model.ridge for column in data.item_columns]
+    columns = [column for column, read in zip(data.item_columns, is_read, strict=True) if read]
+    model = build_rating_model(
+        config.model,
+        columns,
+        data.user_columns,
+        users=len(data.user_ids),
+        task=RatingTask(config.episode.loss),
+        gradient_clip=config.training.gradient_clip,
+    )
+    set_first_weights(model, data, config.model, config.seed)
+    validate = None
+    if len(data.validation):
+        predictor = RatingPredictor(model)
+        asked = evaluation_batches(data.validation, data.query)
+
+        def validate() -> dict[str, float]:
+            means = evaluate_ratings(predictor, asked).means()
+            return {**means, "negative_mae": -means["mae"]}
+
+    result = fit_model(
+        model,
+        lambda step: rating_episodes(
+            data.meta_train, data.query, config.episode, config.seed, step
+        ),
+        validate,
+        _WATCHED,
+        config.training,
+        folder,
+        config.max_minutes,
+        verbose=1 if sys.stdout.isatty() else 2,
+    )
+    if result.resumed_from:
+        print(f"Resumed behind epoch {result.resumed_from}.")
+    return model
+
+
+def _save_meta_test(file: Path, data: RatingData) -> None:
+    """The meta-test tasks as raw ids; the last lines of each user are its query."""
+    tasks = data.meta_test
+    user = np.repeat(data.user_ids[tasks.user], tasks.lengths)
+    left = np.repeat(tasks.starts[1:], tasks.lengths) - np.arange(len(tasks.item))
+    role = np.where(left <= data.query, "query", "support")
+    columns = zip(user, data.item_ids[tasks.item], tasks.rating, role, strict=True)
+    lines = [f"{u},meta_test,{i},{r:g},{part}\n" for u, i, r, part in columns]
+    write_whole(file, "user,part,movie,rating,role\n" + "".join(lines))
+
+
+def _run_path(config: UserRunConfig) -> Path:
+    if config.run_dir is not None:
+        return Path(config.run_dir)
+    quick = "-quick" if config.quick else ""
+    return Path("runs") / f"user-{config.preset}-{Path(config.data).name}-{config.seed}{quick}"
+
+
+if __name__ == "__main__":
+    run(main)
