@@ -1,0 +1,203 @@
+"""Users as tasks: features of MovieLens, splits, task files, and what is refused."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cmml_tf.datasets.open_rating_data import open_rating_data
+from cmml_tf.user_config import RatingDataConfig
+
+SMALL = RatingDataConfig(query=2, min_ratings=4, max_ratings=6, validation_fraction=0.2)
+USERS, MOVIES = 20, 9
+
+
+def write_ml1m(folder, ratings=None, extra=True, users=True):
+    if ratings is None:
+        ratings = [
+            (u, 1 + (u * 3 + k) % MOVIES, 1 + (u + k) % 5)
+            for u in range(1, USERS + 1)
+            for k in range(4 + u % 4)
+        ]
+    lines = "".join(f"{u}::{m}::{r}::0\n" for u, m, r in ratings)
+    (folder / "ratings.dat").write_text(lines)
+    movies = [f"{m}::Café {m} (19{80 + m})::Drama|Comedy\n" for m in range(1, MOVIES + 1)]
+    (folder / "movies.dat").write_bytes("".join(movies).encode("latin-1"))
+    if extra:
+        lines = [
+            f"{m}::Café::1990::R::x::Drama, War::Ann É, Bob::w::{'A, B' if m > 1 else ''}::p::q\n"
+            for m in range(1, MOVIES + 1)
+        ]
+        (folder / "movies_extrainfos.dat").write_bytes("".join(lines).encode("latin-1"))
+    if users:
+        lines = [f"{u}::{'FM'[u % 2]}::{u % 3}::1::{u:05}\n" for u in range(1, USERS + 1)]
+        (folder / "users.dat").write_text("".join(lines))
+    return str(folder)
+
+
+def names(columns):
+    return [column.feature.name for column in columns]
+
+
+def test_movielens_1m_has_the_features_of_melu_where_its_file_is(tmp_path):
+    data = open_rating_data(write_ml1m(tmp_path), SMALL, 0)
+    assert names(data.item_columns) == ["id", "rate", "genre", "director", "actor"]
+    assert names(data.user_columns) == ["gender", "age", "occupation", "zip"]
+    director, actor = data.item_columns[3:]
+    assert director.feature.vocabulary == ("Ann É", "Bob")  # Latin-1 read as such
+    assert np.diff(actor.starts).tolist() == [0, *[2] * (MOVIES - 1), 0]
+
+
+def test_without_that_file_there_are_genre_and_decade(tmp_path):
+    data = open_rating_data(write_ml1m(tmp_path, extra=False, users=False), SMALL, 0)
+    assert names(data.item_columns) == ["id", "genre", "decade"]
+    assert data.item_columns[1].feature.vocabulary == ("Comedy", "Drama")
+    assert data.user_columns == ()
+
+
+def test_parts_have_different_users_and_tasks_their_sizes(tmp_path):
+    folder = write_ml1m(tmp_path)
+    data = open_rating_data(folder, SMALL, 0)
+    parts = [set(part.user.tolist()) for part in (data.meta_train, data.validation, data.meta_test)]
+    assert sum(map(len, parts)) == len(set.union(*parts)) == USERS
+    for part in (data.meta_train, data.validation, data.meta_test):
+        assert part.lengths.min() >= 4
+        assert part.lengths.max() <= 6
+    assert open_rating_data(folder, SMALL, 0).fingerprint() == data.fingerprint()
+    assert open_rating_data(folder, SMALL, 1).fingerprint() != data.fingerprint()
+
+
+def test_cold_users_are_the_first_by_id(tmp_path):
+    config = replace(SMALL, split="cold-warm", validation_fraction=0.0)
+    data = open_rating_data(write_ml1m(tmp_path), config, 0)
+    assert data.user_ids[data.meta_train.user].tolist() == list(range(1, 11))
+    assert data.user_ids[data.meta_test.user].min() > 10
+    assert len(data.meta_test) == 4
+
+
+def test_listed_users_are_asked(tmp_path):
+    folder = write_ml1m(tmp_path)
+    (tmp_path / "asked.txt").write_text("3\n17\n")
+    config = replace(SMALL, meta_test_users=str(tmp_path / "asked.txt"))
+    data = open_rating_data(folder, config, 0)
+    assert data.user_ids[data.meta_test.user].tolist() == [3, 17]
+
+
+HEADER = "user,part,movie,rating,role\n"
+TRAINED = "".join(f"{u},meta_train,{m},3,pool\n" for u in range(1, 11) for m in range(1, 5))
+ASKED = "12,meta_test,5,1,support\n12,meta_test,1,2,query\n12,meta_test,9,4,query\n"
+
+
+def with_tasks(folder, text):
+    write_ml1m(folder)
+    (folder / "tasks.csv").write_text(text)
+    return open_rating_data(str(folder), replace(SMALL, tasks=str(folder / "tasks.csv")), 0)
+
+
+def test_given_tasks_are_kept_with_the_query_last(tmp_path):
+    shuffled = ASKED.splitlines(keepends=True)
+    data = with_tasks(tmp_path, HEADER + shuffled[1] + TRAINED + shuffled[0] + shuffled[2])
+    assert data.item_ids[data.meta_test.item].tolist() == [5, 1, 9]
+    assert data.meta_test.rating.tolist() == [1, 2, 4]
+    assert len(data.meta_train) + len(data.validation) == 10
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("12,meta_test,1,2,query", "12,meta_test,1,9,query"), "must lie between 0.5 and 5"),
+        (("12,meta_test,1,2,query\n", ""), "must have at least 3 ratings.*Received: 2 of user 12"),
+        (("9,4,query", "9,4,support"), "2 lines of role query.*Received: 1 of user 12"),
+        (("9,4,query", "1,4,query"), "must rate an item once.*user 12"),
+        (("12,meta_test,5", "12,meta_train,5"), "`role` of part meta_train must be pool"),
+        (("12,meta_test,5", "12,test,5"), "`part` must be meta_train or meta_test.*'test'"),
+        (("12,meta_test,5", "12,meta_test,55"), "item 55 of .* is not in the data set"),
+        (("1,meta_train,1,3,pool", "12,meta_train,2,3,pool"), "in one part .*only.*12 in both"),
+        (("movie", "film"), "must have a column 'movie'"),
+        (("5,1,support", "5,one,support"), "Line .* must hold"),
+    ],
+)
+def test_faulty_task_files_are_named(tmp_path, change, message):
+    with pytest.raises(ValueError, match=message):
+        with_tasks(tmp_path, (HEADER + TRAINED + ASKED).replace(*change))
+
+
+def test_ratings_outside_the_scale_are_refused(tmp_path):
+    folder = write_ml1m(tmp_path, ratings=[(1, 2, 3), (1, 3, 6)])
+    with pytest.raises(ValueError, match=r"between 0\.5 and 5 .*Received: 6 of user 1.* item 3"):
+        open_rating_data(folder, SMALL, 0)
+
+
+def test_too_few_ratings_are_refused(tmp_path):
+    folder = write_ml1m(tmp_path, ratings=[(1, m, 3) for m in (1, 2, 3)])
+    with pytest.raises(ValueError, match=r"No user has 4 ratings.*The most any user has: 3"):
+        open_rating_data(folder, SMALL, 0)
+    folder = write_ml1m(tmp_path, ratings=[(1, m, 3) for m in (1, 2, 3, 4)])
+    with pytest.raises(ValueError, match=r"users to learn from and others to ask.*0 and 1"):
+        open_rating_data(folder, SMALL, 0)
+
+
+def test_a_user_who_rated_twice_is_taken_at_the_last_word(tmp_path):
+    ratings = [(u, m, 3) for u in range(1, 7) for m in range(1, 5)] + [(2, 1, 5)]
+    data = open_rating_data(write_ml1m(tmp_path, ratings=ratings), SMALL, 0)
+    parts = (data.meta_train, data.validation, data.meta_test)
+    assert sum(len(part.item) for part in parts) == 24
+    assert sum((part.rating == 5).sum() for part in parts) == 1
+
+
+@pytest.mark.parametrize("name", ["movies.dat", "users.dat", "movies_extrainfos.dat"])
+def test_damaged_lines_are_numbered(tmp_path, name):
+    folder = write_ml1m(tmp_path)
+    lines = (tmp_path / name).read_bytes().splitlines(keepends=True)
+    (tmp_path / name).write_bytes(b"".join([lines[0], b"2::half\n", *lines[2:]]))
+    with pytest.raises(ValueError, match=rf"Line 2 of .*{name} must hold \d+ fields"):
+        open_rating_data(folder, SMALL, 0)
+
+
+def test_missing_files_and_names_are_refused(tmp_path):
+    folder = write_ml1m(tmp_path)
+    for option in ("tasks", "meta_test_users"):
+        config = replace(SMALL, **{option: str(tmp_path / "absent")})
+        with pytest.raises(FileNotFoundError, match="absent"):
+            open_rating_data(folder, config, 0)
+    with pytest.raises(
+        ValueError, match=r"`data` must be movielens-small.*Received: data='no-such'"
+    ):
+        open_rating_data("no-such", SMALL, 0)
+    (tmp_path / "movies.dat").unlink()
+    with pytest.raises(FileNotFoundError, match=r"movies\.dat is missing"):
+        open_rating_data(folder, SMALL, 0)
+
+
+def test_a_folder_may_declare_its_own_features(tmp_path):
+    rows = [(f"u{u}", f"i{(u + k) % 8}", 1 + k) for u in range(10) for k in range(5)]
+    ratings = "".join(f"{u},{i},{r}\n" for u, i, r in rows)
+    (tmp_path / "ratings.csv").write_text("user,item,value\n" + ratings)
+    items = "".join(f"i{k},a|b,{k}.5\n" for k in range(8))
+    (tmp_path / "items.csv").write_text("item,colour,price\n" + items)
+    (tmp_path / "users.csv").write_text("user,country\nu1,DE\nu2,FR\n")
+    declared = tmp_path / "features.yaml"
+    declared.write_text(
+        "items: {colour: multi-hot, price: numeric}\nusers: {country: categorical}\n"
+    )
+    data = open_rating_data(str(tmp_path), SMALL, 0)
+    assert names(data.item_columns) == ["id", "colour", "price"]
+    assert data.item_columns[1].feature.vocabulary == ("a", "b")
+    assert data.user_columns[0].values.tolist() == [2, 0, 1, *[2] * 8]
+
+    for text, message in (
+        ("items: {colour: list}", "kind of 'colour' .*Received: 'list'"),
+        ("items: {size: numeric}", "must have a column 'size'"),
+        ("items: {colour: numeric}", r"Column 'colour' .* must hold numbers.*'a\|b'"),
+        ("things: {}", "must have the groups items and users"),
+    ):
+        declared.write_text(text)
+        with pytest.raises(ValueError, match=message):
+            open_rating_data(str(tmp_path), SMALL, 0)
+
+
+def test_the_embedded_data_set_needs_nothing_else():
+    data = open_rating_data("movielens-small", RatingDataConfig(), 0)
+    assert names(data.item_columns) == ["id", "genre", "decade"]
+    assert data.user_columns == ()
+    assert len(data.meta_test) > 100
