@@ -24,7 +24,8 @@ class CMML(tfrs.Model):
       label_features: Support labels [B, S] to what is appended to e, [B, S, f]; None: one-hot
         [positive, negative].
       positives_only: The encoder reads positive support pairs only.
-      stop_support_gradient: The encoder does not train the pair embedding (user setting).
+      stop_support_gradient: In training the encoder does not train the pair embedding (user
+        setting).
       task: Scores to losses, for training; called as `task(scores, query_label)`, float32
         [B, Q] each -> [B].
       gradient_clip: Gradient values are clipped to [-c, c]; None: not clipped.
@@ -77,7 +78,8 @@ class CMML(tfrs.Model):
         valid = tf.sequence_mask(length, tf.shape(pairs)[1])  # [B, S]
         # What lies behind the length may hold anything, NaN too.
         label = tf.where(valid, label, 0.0)
-        if self.stop_support_gradient:
+        # An exported graph must not hold an operation that only training knows.
+        if self.stop_support_gradient and training:
             pairs = tf.stop_gradient(pairs)
         label_features = self.label_features or binary_label_features
         pairs = tf.concat([pairs, label_features(label)], axis=-1)

@@ -75,7 +75,8 @@ def test_the_support_side_does_not_train_the_tables(path):
     support = Support(rows, rows, golden["in/support_y"].T, tf.constant([40]))
     field = model.pair_embedding.item_fields[0].table
     with tf.GradientTape() as tape:
-        scores = model.score_with_context(model.encode_context(support), query, query)[0]
+        context = model.encode_context(support, training=True)
+        scores = model.score_with_context(context, query, query)[0]
         loss = squared_error(golden, scores)
     gradient = tf.convert_to_tensor(tape.gradient(loss, field))[:-1]
     recorded = golden["grad/user_item_embed.item_emb.embedding_rate.weight"]

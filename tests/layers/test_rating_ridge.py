@@ -1,0 +1,51 @@
+"""The closed-form head: the solution of the regression it promises, for any support."""
+
+import numpy as np
+import tensorflow as tf
+
+from cmml_tf.layers.rating_ridge import RidgeBasis, RidgeContextEncoder, RidgeRecommender
+
+B, S, D_ITEM, D, K = 3, 7, 5, 6, 2
+
+
+def parts():
+    rng = np.random.default_rng(0)
+    basis = RidgeBasis(D_ITEM, K)
+    encoder = RidgeContextEncoder(basis, bias_penalty=2.0, feature_penalty=5.0)
+    encoder.build([None, None, D + 1])
+    for variable in basis.trainable_variables:
+        variable.assign(rng.normal(size=variable.shape))
+    pairs = rng.normal(size=[B, S, D]).astype("f")
+    rating = rng.integers(1, 6, [B, S, 1]).astype("f")
+    return basis, encoder, pairs, rating
+
+
+def test_the_context_is_the_ridge_solution_and_the_score_its_prediction():
+    basis, encoder, pairs, rating = parts()
+    lengths = [S, 3, 0]
+    mask = np.arange(S) < np.array(lengths)[:, None]
+    spoiled = np.where(mask[..., None], np.concatenate([pairs, rating], -1), np.nan)
+    context = encoder(tf.constant(spoiled, tf.float32), mask=tf.constant(mask))
+    read = basis(tf.constant(pairs)).numpy()
+    for b, n in enumerate(lengths):
+        x, y = read[b, :n, 1:], rating[b, :n, 0] - read[b, :n, 0]
+        penalty = np.diag([2.0, 5.0, 5.0]) + 1e-3 * np.eye(3)
+        w = np.linalg.solve(x.T @ x + penalty, x.T @ y)
+        np.testing.assert_allclose(context[b], w, atol=1e-5)
+        score = RidgeRecommender(basis)(pairs[b : b + 1], context[b : b + 1, None])
+        np.testing.assert_allclose(score[0], read[b, :, 0] + read[b, :, 1:] @ w, atol=1e-5)
+    assert not context[2].numpy().any()  # nobody's ratings: what is expected of anyone
+
+
+def test_training_goes_through_the_solution():
+    basis, encoder, pairs, rating = parts()
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(encoder(tf.concat([pairs, rating], -1)))
+    gradients = tape.gradient(total, [basis.projection, basis.weight, encoder.log_penalty])
+    assert all(np.abs(gradient.numpy()).max() > 0 for gradient in gradients)
+
+
+def test_the_first_item_values_are_offset_and_factors():
+    basis = RidgeBasis(D_ITEM, K)
+    pairs = tf.range(1.0, D + 1.0)[None, None]
+    np.testing.assert_allclose(basis(pairs)[0, 0], [1, 1, 2, 3])

@@ -1,0 +1,142 @@
+"""The exported user model: by id as by features, unknown ones, refused requests."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from cmml_tf.models.rating_model import build_rating_model
+from cmml_tf.serving.rating_export import export_rating_model
+from cmml_tf.types import Feature, FeatureColumn, Support
+from cmml_tf.user_config import RatingModelConfig
+
+ITEM_ID = FeatureColumn(Feature("id", "id", ("10", "11")), np.int32([0, 1, 2, 2]))
+GENRE = FeatureColumn(
+    Feature("genre", "multi-hot", ("Drama", "War")), np.int32([1, 0, 1]), np.int64([0, 2, 2, 3, 3])
+)
+PRICE = FeatureColumn(Feature("price", "numeric", (), 10.0, 4.0), np.float32([1, -1, 0, 0]))
+AGE = FeatureColumn(Feature("age", "categorical", ("18", "25")), np.int32([1, 0, 2]))
+USERS, ITEMS = [7, 8], [10, 11, 12]
+S = 3
+LABEL = np.float32([[5, 1, 3], [2, 4, 4]])
+# By features: item 12's id was never trained, so it has the unknown row.
+WORDS = {"id": ["10", "11", "12"], "genre": ["War|Drama", "", "War"], "price": [14.0, 6.0, 10.0]}
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["ridge", "film"])
+def exported(request, tmp_path_factory):
+    tf.keras.utils.set_random_seed(0)
+    config = RatingModelConfig(ridge=request.param, ridge_features=3, feature_dimension=4)
+    model = build_rating_model(config, [ITEM_ID, GENRE, PRICE], [AGE])
+    for variable in model.trainable_variables:
+        variable.assign_add(tf.random.normal(variable.shape, stddev=0.1))
+    folder = export_rating_model(model, tmp_path_factory.mktemp("export"), USERS, ITEMS)
+    return model, folder, tf.saved_model.load(str(folder)).signatures
+
+
+def by_id(length, items=(10, 11, 12), users=(7, 8)):
+    B, Q = len(users), len(items)
+    users = np.array(users, np.int64)[:, None]
+    return {
+        "support_user_id": tf.constant(np.repeat(users, S, 1)),
+        "support_item_id": tf.constant(np.tile(np.int64(ITEMS), (B, 1))),
+        "support_label": tf.constant(LABEL[:B]),
+        "support_length": tf.constant(length, tf.int32),
+        "query_user_id": tf.constant(np.repeat(users, Q, 1)),
+        "query_item_id": tf.constant(np.tile(np.int64(items), (B, 1))),
+    }
+
+
+def by_features(length, ages=("25", "18")):
+    B = len(ages)
+    inputs = {"user_age": tf.constant(ages), "support_length": tf.constant(length, tf.int32)}
+    inputs["support_label"] = tf.constant(LABEL[:B])
+    for name, values in WORDS.items():
+        array = np.tile(np.array(values, np.float32 if name == "price" else object), (B, 1))
+        inputs[f"support_item_{name}"] = inputs[f"query_item_{name}"] = tf.constant(array)
+    return inputs
+
+
+@pytest.mark.parametrize("length", [[3, 3], [1, 2], [0, 0]])
+def test_by_id_and_by_features_the_model_s_own_scores(exported, length):
+    model, _, signatures = exported
+    rows = tf.constant([[0, 1, 2]] * 2)
+    user = tf.constant([[0] * 3, [1] * 3])
+    context = model.encode_context(Support(user, rows, LABEL, tf.constant(length)))
+    expected = model.score_with_context(context, user, rows)
+    assert np.isfinite(expected).all()
+    answer = signatures["serving_default"](**by_id(length))
+    np.testing.assert_allclose(answer["score"], expected, atol=1e-5)
+    assert answer["query_known"].numpy().all()
+    answer = signatures["score_features"](**by_features(length))
+    np.testing.assert_allclose(answer["score"], expected, atol=1e-5)
+    np.testing.assert_allclose(answer["context"], context, atol=1e-5)
+
+
+def test_unknown_ids_and_values_are_the_unknown_row(exported):
+    _, _, signatures = exported
+    answer = signatures["serving_default"](**by_id([2], items=(10, 99), users=(999,)))
+    assert answer["query_known"].numpy().tolist() == [[False, False]]
+    assert np.isfinite(answer["score"]).all()
+    # Someone the export never saw, a genre it never saw: as unknown as an empty value.
+    strange, empty = by_features([2], ["77"]), by_features([2], [""])
+    for inputs, genre, number in ((strange, "Anime", np.nan), (empty, "??", 10.0)):
+        inputs["query_item_genre"] = tf.constant([[genre] * 3])
+        inputs["query_item_price"] = tf.constant([[number] * 3], tf.float32)
+    scores = [signatures["score_features"](**inputs)["score"] for inputs in (strange, empty)]
+    np.testing.assert_allclose(*scores, atol=1e-6)
+
+
+def test_what_lies_behind_the_length_is_never_read(exported):
+    _, _, signatures = exported
+    for name, inputs in (
+        ("serving_default", by_id([1, 2])),
+        ("score_features", by_features([1, 2])),
+    ):
+        expected = signatures[name](**inputs)["score"]
+        label = LABEL.copy()
+        label[0, 1:], label[1, 2:] = np.nan, 77.0
+        inputs["support_label"] = tf.constant(label)
+        np.testing.assert_array_equal(signatures[name](**inputs)["score"], expected)
+
+
+@pytest.mark.parametrize("signature", ["serving_default", "encode_context", "score_features"])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"support_label": tf.constant(LABEL + 3)}, "`support_label` must lie between 0.5 and 5"),
+        ({"support_label": tf.constant(LABEL * np.nan)}, "`support_label` must"),
+        ({"support_length": tf.constant([4, 1])}, "`support_length` must lie between 0 and"),
+        ({"support_length": tf.constant([1])}, "`support_length` must have as many rows"),
+        ({"support_label": tf.constant(LABEL[:, :2])}, "`support_label` must have the shape"),
+    ],
+)
+def test_wrong_requests_are_refused(exported, signature, change, message):
+    _, _, signatures = exported
+    inputs = by_features([3, 3]) if signature == "score_features" else by_id([3, 3])
+    if signature == "encode_context":
+        inputs = {name: value for name, value in inputs.items() if name.startswith("support")}
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message.replace(".", r"\.")):
+        signatures[signature](**{**inputs, **change})
+
+
+def test_recommend_leaves_out_what_the_user_rated(exported):
+    _, _, signatures = exported
+    inputs = {name: value for name, value in by_id([2, 0]).items() if name.startswith("support")}
+    answer = signatures["recommend"](**inputs, user_id=tf.constant([7, 8], tf.int64))
+    assert answer["item_id"].numpy()[0, 0] == 12
+    assert sorted(answer["item_id"].numpy()[1]) == ITEMS
+
+
+def test_the_manifest_declares_the_features(exported):
+    _, folder, _ = exported
+    manifest = json.loads((folder / "assets.extra" / "cmml_manifest.json").read_text())
+    assert [(f["name"], f["kind"]) for f in manifest["features"]["item"]] == [
+        ("id", "id"),
+        ("genre", "multi-hot"),
+        ("price", "numeric"),
+    ]
+    inputs = manifest["signatures"]["score_features"]["inputs"]
+    assert inputs["query_item_genre"] == {"dtype": "string", "shape": [-1, -1]}
+    assert inputs["user_age"] == {"dtype": "string", "shape": [-1]}
