@@ -69,7 +69,7 @@ class RatingDataConfig:
     """A text file with the id of one meta-test user a line."""
     tasks: str | None = None
     """A .csv of given tasks: columns user, part, movie, rating, role."""
-    validation_fraction: float = 0.1
+    validation_fraction: float = 0.05
     """Share of the meta-training users kept for early stopping."""
     lowest: float = 0.5
     """Lowest rating of the scale; one below it is refused."""
@@ -108,7 +108,7 @@ class RatingEpisodeConfig:
 
     tasks_per_step: int = 32
     """Tasks B of one training step."""
-    short_supports: float = 0.25
+    short_supports: float = 0.05
     """Share of the training tasks whose support is cut to a random length, zero included."""
     loss: Loss = "squared"
     """`squared` (the paper's mean squared error) or `absolute`."""
@@ -119,8 +119,14 @@ class RatingEpisodeConfig:
         _require(self.loss in ("squared", "absolute"), self, "loss", "squared or absolute")
 
 
-_PAPER_TRAINING = TrainingConfig(
-    learning_rate=3e-4, gradient_clip=10.0, steps_per_epoch=100, max_epochs=30
+# The paper's learning rate is 1e-4 to 3e-4 and its weight decay 1e-5, without an average.
+_TRAINING = TrainingConfig(
+    learning_rate=1e-3,
+    weight_decay=1e-4,
+    gradient_clip=10.0,
+    weight_average=0.9995,
+    steps_per_epoch=108,
+    max_epochs=16,
 )
 
 
@@ -145,7 +151,7 @@ class UserRunConfig:
     tasks: RatingDataConfig = field(default_factory=RatingDataConfig)
     model: RatingModelConfig = field(default_factory=RatingModelConfig)
     episode: RatingEpisodeConfig = field(default_factory=RatingEpisodeConfig)
-    training: TrainingConfig = _PAPER_TRAINING
+    training: TrainingConfig = _TRAINING
 
     def __post_init__(self) -> None:
         _require(self.seed >= 0, self, "seed", "zero or a positive integer")

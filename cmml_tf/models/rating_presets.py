@@ -34,8 +34,8 @@ RATING_PRESETS: dict[str, RatingPreset] = {
     # Not in the paper: a ridge regression in closed form on learned features of items, ids too.
     "ridge": RatingPreset(
         RatingModelConfig(ridge=True),
-        RatingEpisodeConfig(loss="absolute"),
-        replace(UserRunConfig().training, learning_rate=1e-3, weight_decay=1e-4),
+        RatingEpisodeConfig(loss="absolute", short_supports=0.25),
+        replace(UserRunConfig().training, weight_average=0.998),
     ),
 }
 """Models of the user setting by name."""
