@@ -19,6 +19,8 @@ setup(
         "numpy>=1.26,<3",
         "pandas>=2.2,<4",
         "pyarrow>=17",
+        # TensorFlow no longer brings it; the training log needs it.
+        "tensorboard>=2.21,<2.22",
         "pyyaml>=6,<7",
         "tyro>=1.0,<2",
     ],

@@ -188,8 +188,8 @@ def test_seed_and_step_fix_an_episode():
 
 def test_more_tasks_than_scenarios_are_refused():
     data = scenario_data(random_scenarios(6), users=30)
-    with pytest.raises(ValueError, match=r"scenarios \(6\)\. Received: tasks_per_step=8"):
-        _sampler(data)
+    with pytest.raises(ValueError, match=r"scenarios \(6\)\. Received: tasks_per_step=7"):
+        _sampler(data, tasks_per_step=7)
 
 
 def test_support_without_negatives():

@@ -74,7 +74,7 @@ def test_nothing_that_evaluation_asks_for_reaches_training(movielens):
             seen_users.append(users.ravel())
             seen.append(_codes(data, users, items))
     seen_users, seen = np.concatenate(seen_users), np.concatenate(seen)
-    assert len(seen) == steps * 8 * (192 + 256)
+    assert len(seen) == steps * 4 * (192 + 256)
     assert not np.isin(seen_users, asked_users).any()
     assert not np.isin(seen, asked).any()
     # Not even what a held-out scenario adapts to is shown, as positive or negative.
