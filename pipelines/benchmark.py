@@ -3,6 +3,7 @@
 python pipelines/benchmark.py encoder          # the GRU for serving against tf_keras.layers.GRU
 python pipelines/benchmark.py training         # training steps against the same with Keras' GRU
 python pipelines/benchmark.py episodes         # the episode pipeline
+python pipelines/benchmark.py user             # a new user's request in the user setting
 python pipelines/benchmark.py evaluation --data movielens-small
 python pipelines/benchmark.py serve            # requests a second, client overhead, start
 """
@@ -23,7 +24,7 @@ def main(argv: Sequence[str]) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     subcommands = parser.add_subparsers(dest="what", required=True)
-    for name in ("encoder", "training", "episodes"):
+    for name in ("encoder", "training", "episodes", "user"):
         subparser = subcommands.add_parser(name)
         subparser.add_argument("--rounds", type=int, default=9)
     evaluation = subcommands.add_parser("evaluation")
@@ -43,9 +44,10 @@ def main(argv: Sequence[str]) -> int:
 
         figures = serve.measure(arguments.rounds, arguments.seconds)
     else:
-        from benchmarks import encoder, episodes, training
+        from benchmarks import encoder, episodes, training, user
 
-        module = {"encoder": encoder, "training": training, "episodes": episodes}[arguments.what]
+        modules = {"encoder": encoder, "training": training, "episodes": episodes, "user": user}
+        module = modules[arguments.what]
         figures = module.measure(arguments.rounds)
     conditions = {"processor": platform.processor() or platform.machine(), **environment()}
     print(json.dumps({arguments.what: figures, "conditions": conditions}, indent=2))

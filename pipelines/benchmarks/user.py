@@ -1,0 +1,60 @@
+"""A new user's request: adaptation to 90 ratings and scores of 10 or 100 items, by features."""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from benchmarks.timing import cpu_seconds
+from cmml_tf.datasets.features import RawFeature, build_columns
+from cmml_tf.models.rating_model import build_rating_model
+from cmml_tf.models.rating_presets import RATING_PRESETS
+from cmml_tf.types import Support
+
+_RATINGS, _ITEMS, _USERS = 90, 4000, 100
+_PRESETS = ("cmml-film", "cmml-soft-m", "cmml-linear", "ridge")
+# Values of each feature in MovieLens-1M, and how many an item has.
+_ITEM = {"rate": (6, 1), "genre": (25, 3), "director": (2186, 1), "actor": (8030, 4)}
+_USER = {"gender": (2, 1), "age": (7, 1), "occupation": (21, 1), "zip": (3402, 1)}
+
+
+def measure(rounds: int) -> dict[str, Any]:
+    """Milliseconds of CPU of one request, by preset and number of items."""
+    rng = np.random.default_rng(0)
+    items = _columns(_ITEM, _ITEMS, rng, with_id=True)
+    users = _columns(_USER, _USERS, rng)
+    calls = {}
+    for name in _PRESETS:
+        config = RATING_PRESETS[name].model
+        model = build_rating_model(config, items if config.ridge else items[1:], users)
+        for asked in (10, 100):
+            calls[f"{name}, {asked} items"] = _request(model, asked, rng)
+    measured = cpu_seconds(calls, rounds, 50)
+    return {name: round(1000 * seconds, 3) for name, seconds in measured.items()}
+
+
+def _columns(
+    sizes: dict[str, tuple[int, int]], rows: int, rng: np.random.Generator, with_id: bool = False
+) -> tuple:
+    ids = list(range(rows))
+    raw = [RawFeature("id", "id", {row: str(row) for row in ids})] if with_id else []
+    for name, (values, members) in sizes.items():
+        drawn = rng.integers(0, values, [rows, members]).astype(str)
+        if name in ("genre", "director", "actor"):
+            raw.append(RawFeature(name, "multi-hot", {row: tuple(drawn[row]) for row in ids}))
+        else:
+            raw.append(RawFeature(name, "categorical", {row: drawn[row, 0] for row in ids}))
+    return build_columns(raw, ids, list(map(str, ids)))
+
+
+def _request(model: Any, asked: int, rng: np.random.Generator) -> Any:
+    item = tf.constant(rng.integers(0, _ITEMS, [1, _RATINGS]), tf.int32)
+    rating = tf.constant(rng.integers(1, 6, [1, _RATINGS]), tf.float32)
+    support = Support(tf.zeros_like(item), item, rating, tf.constant([_RATINGS]))
+    query = tf.constant(rng.integers(0, _ITEMS, [1, asked]), tf.int32)
+    score = tf.function(
+        lambda support, query: model.score_with_context(
+            model.encode_context(support), tf.zeros_like(query), query
+        )
+    ).get_concrete_function(support, query)
+    return lambda: score(*support, query).numpy()
