@@ -53,11 +53,11 @@ def gru_last_state(
 
         def advance(state: tf.Tensor, steps: _Chunk) -> tf.Tensor:
             for gate, candidate in zip(*map(tf.unstack, steps), strict=True):
-                state = step(state, gate, candidate)
+                state, _ = step(state, gate, candidate)
             return state
 
         (state,) = _loop(chunks, lambda _, steps, h: (advance(h, steps),), (initial,))
-        (state,) = _loop(remainder, lambda _, steps, h: (step(h, *steps),), (state,))
+        (state,) = _loop(remainder, lambda _, steps, h: step(h, *steps)[:1], (state,))
         return state
 
     # A single task is the usual request; its product of a vector is faster outside of the fusion.
@@ -76,24 +76,18 @@ def trainable_gru_last_state(
 ) -> tuple[tf.Tensor, Callable]:
     """`gru_last_state` with a gradient of its own.
 
-    The forward pass keeps the states only; the backward pass recomputes all gates in one matrix
-    product, walks back over the state's gradient alone, and forms the gradients of the weights in
-    one product each. Never export this function: it leaves a gradient registration in the graph.
+    The forward pass keeps the states and gates; the backward pass walks back over the state's
+    gradient alone, and forms the gradients of the weights in one matrix product each. Never export
+    this function: it leaves a gradient registration in the graph.
     """
     gates, candidates = _project(inputs, mask, kernel, bias)
-    states, last = _all_states(gates, candidates, inputs, recurrent_kernel, bias)
+    kept, last = _all_states(gates, candidates, inputs, recurrent_kernel, bias)
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
         units = recurrent_kernel.shape[0]
+        states, u, r, n, product_n = tf.split(kept, 5, axis=-1)
         previous = tf.concat([tf.zeros_like(last)[None], states[:-1]], axis=0)  # [S, B, H]
         flat_previous = tf.reshape(previous, [-1, units])
-        signs = _signs(units)
-        product = tf.matmul(flat_previous, recurrent_kernel * signs)
-        product = tf.reshape(product, tf.concat([tf.shape(previous)[:2], [3 * units]], 0))
-        product_ur, product_n = tf.split(product, [2 * units, units], axis=-1)
-        u, r = tf.split(tf.sigmoid(gates + product_ur), 2, axis=-1)
-        product_n += bias[1, 2 * units :]
-        n = tf.tanh(candidates + r * product_n)
 
         # d loss / d pre-activation is the state's gradient times these, for z, r and h U_n.
         slope_n = u * (1.0 - n * n)
@@ -154,7 +148,8 @@ def _signs(units: int) -> tf.Tensor:
 
 def _step(
     recurrent_kernel: tf.Tensor, bias: tf.Tensor, fused: bool = True
-) -> Callable[..., tf.Tensor]:
+) -> Callable[..., tuple[tf.Tensor, _Chunk]]:
+    """One step: the new state, and what its gradient needs (u, r, n and the product h U_n)."""
     units = recurrent_kernel.shape[0]
     signed_kernel = recurrent_kernel * _signs(units)
     bias_n = bias[1, 2 * units :]
@@ -170,7 +165,7 @@ def _step(
             product_n += bias_n
         u, r = tf.split(tf.sigmoid(gate + product_ur), 2, axis=-1)
         n = tf.tanh(candidate + r * product_n)
-        return state + u * (n - state)
+        return state + u * (n - state), (u, r, n, product_n)
 
     return step
 
@@ -182,31 +177,33 @@ def _all_states(
     recurrent_kernel: tf.Tensor,
     bias: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """All states [S, B, H] and the last one [B, H]."""
+    """State, u, r, n and h U_n of all steps [S, B, 5H], and the last state [B, H]."""
     step = _step(recurrent_kernel, bias)
     initial = _zero_state(inputs, recurrent_kernel)
 
     def chunk(
         i: tf.Tensor, steps: _Chunk, state: tf.Tensor, kept: tf.TensorArray
     ) -> tuple[tf.Tensor, tf.TensorArray]:
-        states = []
+        rows = []
         for gate, candidate in zip(*map(tf.unstack, steps), strict=True):
-            state = step(state, gate, candidate)
-            states.append(state)
-        return state, kept.write(i, tf.stack(states))
+            state, parts = step(state, gate, candidate)
+            rows.append((state, *parts))
+        columns = [tf.stack(column) for column in zip(*rows, strict=True)]
+        return state, kept.write(i, tf.concat(columns, axis=-1))
 
     def single(
         i: tf.Tensor, steps: _Chunk, state: tf.Tensor, kept: tf.TensorArray
     ) -> tuple[tf.Tensor, tf.TensorArray]:
-        state = step(state, *steps)
-        return state, kept.write(i, state)
+        state, parts = step(state, *steps)
+        return state, kept.write(i, tf.concat([state, *parts], axis=-1))
 
     chunks, remainder = _chunked((gates, candidates))
     state, many = _loop(chunks, chunk, (initial, _keep(chunks)))
     state, few = _loop(remainder, single, (state, _keep(remainder)))
     units = recurrent_kernel.shape[0]
-    states = tf.concat([_rows(many, initial), _rows(few, initial)], 0)
-    return tf.ensure_shape(states, [None, None, units]), state
+    row = tf.tile(initial, [1, 5])
+    kept = tf.concat([_rows(many, row), _rows(few, row)], 0)
+    return tf.ensure_shape(kept, [None, None, 5 * units]), state
 
 
 def _walk_back(
