@@ -32,6 +32,7 @@ setup(
         "test": [
             *DEMO,
             "pytest>=8.2,<10",
+            "pytest-xdist>=3.6,<4",
             "hypothesis>=6.100,<7",
             "ruff>=0.12",
         ],
