@@ -8,6 +8,7 @@ requests, which would repeat a list's first member, out of the values.
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from cmml_tf.layers.feature_embedding import FeaturePairEmbedding, FieldEmbedding
@@ -15,6 +16,8 @@ from cmml_tf.serving.request_checks import Tensors
 from cmml_tf.serving.vocabulary import lookup_table, vocabulary
 
 SEPARATOR = "|"
+# Values of a feature that example requests are made of.
+_EXAMPLES = 100
 
 
 class FeatureInputs(tf.Module):
@@ -32,11 +35,13 @@ class FeatureInputs(tf.Module):
         # Plain functions: layers and features are not tracked.
         self._fields = tuple((field.feature, field.embed) for field in fields)
         self.tables = {}
+        self._words = {}
         for field in fields:
             if field.feature.kind != "numeric":
                 name = f"{side}_{field.feature.name}"
                 words = vocabulary(name, field.feature.vocabulary, len(field.feature.vocabulary))
                 words.write(folder / f"{name}.txt")
+                self._words[field.feature.name] = words.lines[:_EXAMPLES]
                 self.tables[field.feature.name] = lookup_table(
                     folder / f"{name}.txt", tf.string, len(words.lines)
                 )
@@ -50,6 +55,17 @@ class FeatureInputs(tf.Module):
             )
             for feature, _ in self._fields
         }
+
+    def examples(self, prefix: str, shape: Sequence[int]) -> dict[str, np.ndarray]:
+        """Known values for every input, for a request to try the model with."""
+        values = {}
+        for feature, _ in self._fields:
+            if feature.kind == "numeric":
+                array = np.full(shape, feature.mean, np.float32)
+            else:
+                array = np.resize(np.array(self._words[feature.name], object), shape)
+            values[self.input_name(prefix, feature.name)] = array
+        return values
 
     def input_name(self, prefix: str, feature: str) -> str:
         """`support_item_genre`, `query_item_genre`, `user_age`."""

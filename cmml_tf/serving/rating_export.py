@@ -63,8 +63,8 @@ def export_rating_model(
         tf.saved_model.save(graph, str(content), signatures=signatures)
         name_methods(content)
         check_feed_forward(content)
-        by_id = {name: f for name, f in signatures.items() if name != FEATURE_SIGNATURE}
-        write_warmup_requests(content, graph, users, items, by_id, labels=scale)
+        features = {FEATURE_SIGNATURE: graph.example_features}
+        write_warmup_requests(content, graph, users, items, signatures, scale, features)
         write_manifest(content, facts, model, graph, signatures)
 
     return publish(export_dir, write)

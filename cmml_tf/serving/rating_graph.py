@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from cmml_tf.models.cmml import CMML
@@ -68,6 +69,14 @@ class RatingServingGraph(ServingGraph):
         return {
             "score": self._score_pairs(context, self._embed(inputs, "query")),
             "context": context,
+        }
+
+    def example_features(self, B: int, S: int, Q: int) -> dict[str, np.ndarray]:
+        """Inputs of `score_features` with known values, beside `support_label` and its length."""
+        return {
+            **self.item_inputs.examples("support", [B, S]),
+            **self.item_inputs.examples("query", [B, Q]),
+            **self.user_inputs.examples("", [B]),
         }
 
 

@@ -4,8 +4,9 @@ TensorFlow Serving reads them from `assets.extra/tf_serving_warmup_requests`, a 
 `PredictionLog`, at most 1,000.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from cmml_tf.serving.vocabulary import Vocabulary
 WARMUP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 # (B, S, Q): one user's 100 candidates after the usual support set, a single pair, and a batch.
 _USUAL_SHAPES = ((1, 192, 100), (1, 1, 1), (8, 192, 100))
+Features = Callable[[int, int, int], Mapping[str, np.ndarray]]
+"""(B, S, Q) to values by input name."""
 
 
 def write_warmup_requests(
@@ -28,15 +31,17 @@ def write_warmup_requests(
     items: Vocabulary,
     signatures: Mapping[str, Any],
     labels: Sequence[float] = (1, 0, 0),
+    features: Mapping[str, Features] = MappingProxyType({}),
 ) -> None:
     """Writes a request of every usual shape for every signature, with ids of the vocabulary.
 
-    Support labels are `labels`, again and again.
+    Support labels are `labels`, again and again; `features[name](B, S, Q)` gives what inputs
+    of the signature of this name are not ids, labels or a context.
     """
     path = folder / WARMUP_FILE
     path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for log in _logs(graph, users, items, signatures, labels):
+        for log in _logs(graph, users, items, signatures, labels, features):
             writer.write(log.SerializeToString())
 
 
@@ -46,6 +51,7 @@ def _logs(
     items: Vocabulary,
     signatures: Mapping[str, Any],
     labels: Sequence[float],
+    features: Mapping[str, Features],
 ) -> Iterator[prediction_log_pb2.PredictionLog]:
     for B, S, Q in _USUAL_SHAPES:
         values = {
@@ -65,8 +71,10 @@ def _logs(
             else:
                 request = log.predict_log.request
                 request.model_spec.signature_name = name
+                own = features[name](B, S, Q) if name in features else {}
                 for key in function.structured_input_signature[1]:
-                    request.inputs[key].CopyFrom(tf.make_tensor_proto(values[key]))
+                    value = own[key] if key in own else values[key]
+                    request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
             yield log
 
 

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
 
 from cmml_tf.models.rating_model import build_rating_model
 from cmml_tf.serving.rating_export import export_rating_model
@@ -140,3 +141,28 @@ def test_the_manifest_declares_the_features(exported):
     inputs = manifest["signatures"]["score_features"]["inputs"]
     assert inputs["query_item_genre"] == {"dtype": "string", "shape": [-1, -1]}
     assert inputs["user_age"] == {"dtype": "string", "shape": [-1]}
+
+
+def test_warm_up_requests_ask_every_signature_with_known_values(exported):
+    _, folder, signatures = exported
+    file = folder / "assets.extra" / "tf_serving_warmup_requests"
+    asked = {}
+    for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():
+        log = prediction_log_pb2.PredictionLog.FromString(record)
+        if log.HasField("regress_log"):
+            asked["serving_tf_example"] = None
+            continue
+        request = log.predict_log.request
+        inputs = {name: tf.make_ndarray(proto) for name, proto in request.inputs.items()}
+        tensors = {
+            name: tf.constant(array, tf.string if array.dtype == object else array.dtype)
+            for name, array in inputs.items()
+        }
+        answer = signatures[request.model_spec.signature_name](**tensors)
+        assert all(np.isfinite(v).all() for v in answer.values() if v.dtype == tf.float32)
+        asked.setdefault(request.model_spec.signature_name, inputs)
+    assert asked.keys() == set(signatures)
+    features = asked["score_features"]
+    assert features["query_item_genre"].shape == (1, 100)
+    assert features["query_item_genre"][0, :2].tolist() == [b"Drama", b"War"]
+    assert features["query_item_price"][0, 0] == 10.0
