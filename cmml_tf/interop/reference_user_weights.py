@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from cmml_tf.config import ModelConfig
-from cmml_tf.interop.npz_arrays import read_float_arrays
+from cmml_tf.interop.npz_arrays import array_names, read_float_arrays
 from cmml_tf.user_config import RatingModelConfig
 
 ITEM_FEATURES = ("rate", "genre", "director", "actor")
@@ -43,6 +43,16 @@ class ReferenceUserWeights:
     def vocabulary_size(self, side: str, feature: str) -> int:
         """Known values of a feature; `side` is item or user."""
         return len(self.weights[f"{side}_features/{feature}"]) - 1
+
+
+def holds_user_model(path: str | Path) -> bool:
+    """Whether an .npz file holds a model of the user setting, which alone reads ratings.
+
+    Raises:
+      FileNotFoundError: There is no such file.
+      ValueError: It is not an .npz file.
+    """
+    return "state/context_encoder.score_mlp.0.weight" in array_names(Path(path))
 
 
 def read_reference_user_weights(

@@ -15,7 +15,8 @@ from cmml_tf.serving.export import export_model
 from cmml_tf.serving.feed_forward import check_feed_forward
 
 CHECKOUT = Path(__file__).parents[2]
-GOLDEN = sorted((CHECKOUT.parent / "shared" / "golden").glob("scenario_*.npz"))
+GOLDEN_FOLDER = CHECKOUT.parent / "shared" / "golden"
+GOLDEN = sorted(GOLDEN_FOLDER.glob("scenario_*.npz"))
 needs_golden = pytest.mark.skipif(not GOLDEN, reason="../shared/golden is not beside the checkout")
 THROUGH_THE_COMMAND = ("scenario_film_dot_gru_seed1", "scenario_linear_no_mean_seed0")
 USERS, ITEMS = 100, 200
@@ -93,6 +94,84 @@ def test_the_command_exports_a_model_that_gives_the_recorded_scores(stem, tmp_pa
     assert ended.stdout == f"{tmp_path / 'models' / '1'}\n"
     check_feed_forward(tmp_path / "models" / "1")
     check_against_golden(tmp_path / "models" / "1", path)
+
+
+USER_MODEL = GOLDEN_FOLDER / "user_film_dot_mean_seed1.npz"
+TABLES = GOLDEN_FOLDER / "user_embedding_tables_seed1.npz"
+needs_user_model = pytest.mark.skipif(
+    not USER_MODEL.exists(), reason="../shared/golden is not beside the checkout"
+)
+FEATURES = {
+    "movie_id": ("rate", "genre", "director", "actor"),
+    "user_id": ("gender", "age", "occupation", "zip"),
+}
+
+
+def recorded_catalogue(golden):
+    """The recorded 40 support and 10 query rows as 50 movies and 50 users."""
+    arrays = {}
+    for ids, names in FEATURES.items():
+        arrays[ids] = np.arange(1, 51)
+        for name in names:
+            parts = [golden[f"in/{part}_{name}"] for part in ("support", "query")]
+            arrays[name] = np.concatenate(parts)
+    return arrays
+
+
+@needs_user_model
+def test_the_command_exports_a_user_model_that_gives_the_recorded_scores(tmp_path):
+    golden = np.load(USER_MODEL)
+    np.savez(tmp_path / "features.npz", **recorded_catalogue(golden))
+    arguments = ("--catalogue", tmp_path / "features.npz", "--tables", TABLES)
+    ended = import_weights(USER_MODEL, *arguments, "--export-dir", tmp_path / "models")
+    assert ended.returncode == 0, ended.stderr
+    version = tmp_path / "models" / "1"
+    assert ended.stdout == f"{version}\n"
+    signatures = tf.saved_model.load(str(version)).signatures
+    known, asked = (np.arange(*ends)[None] for ends in ((1, 41), (41, 51)))
+    answer = signatures["serving_default"](
+        support_user_id=tf.constant(known, tf.int64),
+        support_item_id=tf.constant(known, tf.int64),
+        support_label=tf.constant(golden["in/support_y"].T, tf.float32),
+        support_length=tf.constant([40]),
+        query_user_id=tf.constant(asked, tf.int64),
+        query_item_id=tf.constant(asked, tf.int64),
+    )
+    np.testing.assert_allclose(answer["score"][0], golden["out/scores"].ravel(), rtol=0, atol=1e-5)
+
+
+@needs_user_model
+def test_a_user_model_without_what_it_needs_is_one_sentence(tmp_path, capsys, monkeypatch):
+    monkeypatch.syspath_prepend(str(CHECKOUT / "pipelines"))
+    monkeypatch.chdir(tmp_path)
+    import import_weights as command
+
+    catalogue = recorded_catalogue(np.load(USER_MODEL))
+    files = {"whole": catalogue, "alone": {"movie_id": catalogue["movie_id"]}}
+    files["beyond"] = {**catalogue, "zip": catalogue["zip"] + 5000}
+    files["short"] = {**catalogue, "age": catalogue["age"][:3]}
+    files["text"] = {**catalogue, "genre": catalogue["genre"].astype(float)}
+    files["twice"] = {**catalogue, "user_id": np.ones(50, int)}
+    for name, arrays in files.items():
+        np.savez(tmp_path / f"{name}.npz", **arrays)
+    base = [str(USER_MODEL), "--export-dir", str(tmp_path / "models"), "--tables", str(TABLES)]
+    cases = {
+        (): "give `--catalogue`",
+        ("--catalogue", "absent"): "absent.npz'",
+        ("--catalogue", "alone"): "`user_id` is missing in 'alone.npz'",
+        ("--catalogue", "beyond"): "`zip` of 'beyond.npz' must hold rows of a table of 3402",
+        ("--catalogue", "short"): "`age` of 'short.npz' must have the shape [50]",
+        ("--catalogue", "text"): "`genre` must hold integers",
+        ("--catalogue", "twice"): "`user_id` of 'twice.npz' must be a list of different ids",
+        ("--hybrid=mlp", "--catalogue", "whole"): "`--hybrid` belongs to the scenario setting",
+    }
+    for case, sentence in cases.items():
+        given = [part if part.startswith("--") else f"{part}.npz" for part in case]
+        assert command.main([*base, *given]) == 2
+        errors = capsys.readouterr().err
+        assert sentence in errors
+        assert (errors.startswith("error: "), errors.count("\n")) == (True, 1)
+    assert not (tmp_path / "models").exists()
 
 
 @pytest.mark.parametrize(
