@@ -11,12 +11,21 @@ MOST_LINES = 400
 
 DATA = {"config", "user_config", "types", "datasets"}
 NETWORK = {"config", "user_config", "types", "layers", "models", "tasks"}
-BELOW_TRAINING = {*DATA, *NETWORK, "embeddings", "episodes", "baselines", "metrics"}
+BELOW_TRAINING = {
+    *DATA,
+    *NETWORK,
+    "baseline_config",
+    "embeddings",
+    "episodes",
+    "baselines",
+    "metrics",
+}
 
 # What each part may import beside itself; imports point one way.
 MAY_IMPORT = {
     "config": set(),
     "user_config": {"config"},
+    "baseline_config": {"config"},
     "types": set(),
     "keras_generation": set(),
     "datasets": {"config", "user_config", "types"},

@@ -96,13 +96,25 @@ class ContextScorer:
     def __call__(self, episode: EvaluationEpisode) -> np.ndarray:
         """float32 [U, I]."""
         context = self._encode(Support(*map(tf.constant, episode.support)))
-        candidates = len(episode.candidates)
-        users_per_call = math.ceil(_PAIRS_PER_CALL / candidates)
-        scores = []
-        for first in range(0, len(episode.users), users_per_call):
-            users = episode.users[first : first + users_per_call]
-            query_user = np.repeat(users, candidates)[None]
-            query_item = np.tile(episode.candidates, len(users))[None]
-            flat = self._score(context, tf.constant(query_user), tf.constant(query_item))
-            scores.append(flat.numpy().reshape(len(users), candidates))
-        return np.concatenate(scores)
+        return score_candidates(lambda *pairs: self._score(context, *pairs), episode)
+
+
+def score_candidates(
+    score: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], episode: EvaluationEpisode
+) -> np.ndarray:
+    """Scores every candidate for every user in few calls: float32 [U, I].
+
+    Args:
+      score: int32 [1, N] users and items to float32 [1, N].
+      episode: Users and candidates.
+    """
+    candidates = len(episode.candidates)
+    users_per_call = math.ceil(_PAIRS_PER_CALL / candidates)
+    scores = []
+    for first in range(0, len(episode.users), users_per_call):
+        users = episode.users[first : first + users_per_call]
+        query_user = np.repeat(users, candidates)[None]
+        query_item = np.tile(episode.candidates, len(users))[None]
+        flat = score(tf.constant(query_user), tf.constant(query_item))
+        scores.append(flat.numpy().reshape(len(users), candidates))
+    return np.concatenate(scores)

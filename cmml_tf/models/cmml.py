@@ -3,16 +3,16 @@
 from typing import Any
 
 import tensorflow as tf
-import tensorflow_recommenders as tfrs
 
 from cmml_tf.layers.backbone import Backbone
 from cmml_tf.layers.context_encoder import binary_label_features
 from cmml_tf.layers.embedding import PairEmbedding
 from cmml_tf.layers.hybrid_context import HybridContext
+from cmml_tf.models.episode_model import EpisodeModel
 from cmml_tf.types import Episode, Support
 
 
-class CMML(tfrs.Model):
+class CMML(EpisodeModel):
     """Scores query pairs of a task after reading its support set, in one forward pass (section 3).
 
     Args:
@@ -26,12 +26,7 @@ class CMML(tfrs.Model):
       positives_only: The encoder reads positive support pairs only.
       stop_support_gradient: In training the encoder does not train the pair embedding (user
         setting).
-      task: Scores to losses, for training; called as `task(scores, query_label)`, float32
-        [B, Q] each -> [B].
-      gradient_clip: Gradient values are clipped to [-c, c]; None: not clipped.
-
-    `compile` and `fit` work as for any Keras model, on a `tf.data.Dataset` of `Episode`s. The
-    reported loss is the mean over all tasks seen, not the last batch's.
+      task, gradient_clip: As of `EpisodeModel`.
     """
 
     def __init__(
@@ -47,7 +42,7 @@ class CMML(tfrs.Model):
         gradient_clip: float | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(task, gradient_clip, **kwargs)
         self.pair_embedding = pair_embedding
         self.context_encoder = context_encoder
         self.hybrid_context = hybrid_context
@@ -55,9 +50,6 @@ class CMML(tfrs.Model):
         self.label_features = label_features
         self.positives_only = positives_only
         self.stop_support_gradient = stop_support_gradient
-        self.task = task
-        self.gradient_clip = gradient_clip
-        self._loss_mean = tf.keras.metrics.Mean(name="loss")
 
     @property
     def context_dimension(self) -> int:
@@ -111,43 +103,3 @@ class CMML(tfrs.Model):
         """Scores of the query pairs, float32 [B, Q]."""
         context = self.encode_context(episode.support, training)
         return self.score_with_context(context, episode.query_user, episode.query_item)
-
-    def compute_loss(self, episode: Episode, training: bool = False) -> tf.Tensor:
-        """The mean loss over the tasks of a batch (equations 4 and 5).
-
-        Raises:
-          ValueError: The model was built without a task.
-        """
-        if self.task is None:
-            raise ValueError("The model has no `task`: give one to train or evaluate its loss.")
-        scores = self(episode, training=training)
-        return tf.reduce_mean(self.task(scores, episode.query_label))
-
-    def train_step(self, episode: Episode) -> dict[str, tf.Tensor]:
-        """One optimiser step on B tasks (algorithm 1)."""
-        with tf.GradientTape() as tape:
-            loss = self.compute_loss(episode, training=True)
-        variables = self.trainable_variables
-        gradients = tape.gradient(loss, variables)
-        if self.gradient_clip is not None:
-            clip = self.gradient_clip
-            # As dense tensors: a table's gradient comes in pieces, and only their sum is clipped.
-            gradients = [
-                tf.clip_by_value(tf.convert_to_tensor(gradient), -clip, clip)
-                for gradient in gradients
-            ]
-        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        return self._report(loss, episode)
-
-    def test_step(self, episode: Episode) -> dict[str, tf.Tensor]:
-        """The loss of B tasks, without training."""
-        return self._report(self.compute_loss(episode, training=False), episode)
-
-    def _report(self, loss: tf.Tensor, episode: Episode) -> dict[str, tf.Tensor]:
-        self._loss_mean.update_state(loss, sample_weight=tf.shape(episode.query_user)[0])
-        return {"loss": self._loss_mean.result()}
-
-    @property
-    def metrics(self) -> list[tf.keras.metrics.Metric]:
-        """What Keras resets at each epoch."""
-        return [self._loss_mean]

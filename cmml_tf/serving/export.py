@@ -8,14 +8,16 @@ import numpy as np
 import tensorflow as tf
 
 from cmml_tf.models.cmml import CMML
+from cmml_tf.models.episode_model import EpisodeModel
 from cmml_tf.serving.catalogue import RecommendSizes
-from cmml_tf.serving.feed_forward import check_feed_forward
+from cmml_tf.serving.feed_forward import check_feed_forward, check_feed_forward_function
 from cmml_tf.serving.graph import ServingGraph, network_variables
 from cmml_tf.serving.manifest import plain_facts, write_manifest
 from cmml_tf.serving.signatures import name_methods, serving_signatures
 from cmml_tf.serving.version_folder import publish_version
 from cmml_tf.serving.vocabulary import vocabulary
 from cmml_tf.serving.warmup import write_warmup_requests
+from cmml_tf.types import Episode, Support
 
 
 def export_model(
@@ -51,9 +53,12 @@ def export_model(
 
     Raises:
       ValueError: Ids that do not fit the tables, weights that are not finite, a size that
-        is not positive, or a model that is not feed-forward.
+        is not positive, or a model that is not feed-forward; the message names its first
+        gradient operation.
+      TypeError: A feed-forward model that is no CMML.
       OSError: The folder could not be written, for example on a full disk; nothing is left of it.
     """
+    check_model(model)
     users = vocabulary("user_ids", user_ids, model.pair_embedding.users)
     items = vocabulary("item_ids", item_ids, model.pair_embedding.items)
     facts = plain_facts(manifest)
@@ -71,6 +76,22 @@ def export_model(
         write_manifest(content, facts, model, graph, signatures)
 
     return publish(export_dir, write)
+
+
+def check_model(model: EpisodeModel) -> None:
+    """Refuses a model that adapts by gradients, naming the first gradient operation found.
+
+    Raises:
+      ValueError: Its scores are not a forward pass.
+      TypeError: They are, but it is no CMML.
+    """
+    if isinstance(model, CMML):  # its graph is checked as it was saved
+        return
+    ids = tf.TensorSpec([None, None], tf.int32)
+    support = Support(ids, ids, tf.TensorSpec([None, None]), tf.TensorSpec([None], tf.int32))
+    episode = Episode(support, ids, ids, tf.TensorSpec([None, None]))
+    check_feed_forward_function(tf.function(model.__call__).get_concrete_function(episode))
+    raise TypeError(f"`model` must be a CMML. Received: {type(model).__name__}.")
 
 
 def publish(export_dir: str | Path, write: Callable[[Path, Path], None]) -> Path:

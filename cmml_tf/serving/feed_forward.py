@@ -58,18 +58,40 @@ def check_feed_forward(saved_model_dir: str | Path) -> None:
         _check_meta_graph(meta_graph)
 
 
+def check_feed_forward_function(function: tf.types.experimental.ConcreteFunction) -> None:
+    """Refuses a traced function in the same way, before anything is saved.
+
+    Raises:
+      ValueError: It holds what `check_feed_forward` refuses; the message names the first.
+    """
+    graph = function.graph.as_graph_def()
+    for node in graph.node:
+        _check_node(node, "the graph", may_write=False)
+    for inner in graph.library.function:
+        _check_function(inner, may_write=False)
+    _check_registered_gradients(graph)
+
+
 def _check_meta_graph(meta_graph: meta_graph_pb2.MetaGraphDef) -> None:
     graph = meta_graph.graph_def
     loading_nodes, loading_functions = _loading_only(meta_graph)
     for node in graph.node:
         _check_node(node, "the graph", may_write=node.name in loading_nodes)
     for function in graph.library.function:
-        name = function.signature.name
-        if _GRADIENT_FUNCTION.search(name):
-            _refuse(f"function `{name}`", "belongs to a gradient")
-        _check_attributes(function.attr, f"function `{name}`")
-        for node in function.node_def:
-            _check_node(node, f"function `{name}`", may_write=name in loading_functions)
+        _check_function(function, may_write=function.signature.name in loading_functions)
+    _check_registered_gradients(graph)
+
+
+def _check_function(function: function_pb2.FunctionDef, may_write: bool) -> None:
+    place = f"function `{function.signature.name}`"
+    if _GRADIENT_FUNCTION.search(function.signature.name):
+        _refuse(place, "belongs to a gradient")
+    _check_attributes(function.attr, place)
+    for node in function.node_def:
+        _check_node(node, place, may_write)
+
+
+def _check_registered_gradients(graph: graph_pb2.GraphDef) -> None:
     for gradient in graph.library.gradient:
         _refuse(f"function `{gradient.function_name}`", "has a registered gradient")
 

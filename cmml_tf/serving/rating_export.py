@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from cmml_tf.models.cmml import CMML
-from cmml_tf.serving.export import check_finite, publish
+from cmml_tf.serving.export import check_finite, check_model, publish
 from cmml_tf.serving.feature_inputs import SEPARATOR
 from cmml_tf.serving.feed_forward import check_feed_forward
 from cmml_tf.serving.manifest import plain_facts, write_manifest
@@ -49,9 +49,11 @@ def export_rating_model(
 
     Raises:
       ValueError: Ids that do not fit the catalogues, weights that are not finite, or a model that
-        is not feed-forward.
+        is not feed-forward; the message names its first gradient operation.
+      TypeError: A feed-forward model that is no CMML.
       OSError: The folder could not be written; nothing is left of it.
     """
+    check_model(model)
     users = vocabulary("user_ids", user_ids, model.pair_embedding.users)
     items = vocabulary("item_ids", item_ids, model.pair_embedding.items)
     facts = plain_facts({**(manifest or {}), "features": _declared(model), "scale": scale})

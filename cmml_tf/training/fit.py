@@ -10,6 +10,7 @@ from cmml_tf.config import EpisodeConfig, TrainingConfig
 from cmml_tf.datasets.scenario_data import ScenarioData
 from cmml_tf.episodes.training_episodes import training_episodes
 from cmml_tf.models.cmml import CMML
+from cmml_tf.models.episode_model import EpisodeModel
 from cmml_tf.training.checkpoint import TrainingState, restore_best_weights
 from cmml_tf.training.history_log import HistoryLog
 from cmml_tf.training.optimizer import AdamL2
@@ -70,7 +71,7 @@ def fit_scenario_model(
 
 
 def fit_model(
-    model: CMML,
+    model: EpisodeModel,
     episodes: Callable[[int], tf.data.Dataset],
     validate: Callable[[], dict[str, float]] | None,
     watched: str,

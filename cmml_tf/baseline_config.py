@@ -1,0 +1,83 @@
+"""Settings of the systems that CMML is compared with, and the paper's values. No TensorFlow."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+Optimizer = Literal["adam", "sgd"]
+
+
+def _require(condition: bool, config: Any, name: str, accepted: str) -> None:
+    if not condition:
+        value = getattr(config, name)
+        raise ValueError(f"`{name}` must be {accepted}. Received: {name}={value!r}.")
+
+
+def _require_units(config: Any, name: str) -> None:
+    object.__setattr__(config, name, tuple(getattr(config, name)))
+    units = getattr(config, name)
+    positive = len(units) > 0 and all(width >= 1 for width in units)
+    _require(positive, config, name, "one or more positive integers")
+
+
+@dataclass(frozen=True)
+class DcnConfig:
+    """DCN: a cross network beside a deep one, without adaptation (appendix 7.2.1)."""
+
+    cross_layers: int = 3
+    """Layers of the cross network."""
+    deep_units: tuple[int, ...] = (64, 64)
+    """Hidden units of the deep network, layer by layer."""
+
+    def __post_init__(self) -> None:
+        _require(self.cross_layers >= 1, self, "cross_layers", "a positive integer")
+        _require_units(self, "deep_units")
+
+
+@dataclass(frozen=True)
+class FineTuningConfig:
+    """DCN-F: the trained DCN fine-tuned on each task's support set (appendix 7.2.1)."""
+
+    network: DcnConfig = DcnConfig()
+    """The DCN that is fine-tuned."""
+    steps: int = 10
+    """Gradient steps on a task's support set (MovieLens and hybrid 10, Taobao 5)."""
+    learning_rate: float = 1e-3
+    """Step size on the support set."""
+    optimizer: Optimizer = "adam"
+    """`adam` or `sgd`; the paper does not say. 10 plain steps of 0.001 change next to nothing."""
+
+    def __post_init__(self) -> None:
+        _require(self.steps >= 1, self, "steps", "a positive integer")
+        _require(self.learning_rate > 0, self, "learning_rate", "a positive number")
+        choices = get_args(Optimizer)
+        _require(self.optimizer in choices, self, "optimizer", f"one of {', '.join(choices)}")
+
+
+BASELINES: dict[str, DcnConfig | FineTuningConfig] = {
+    "dcn": DcnConfig(),
+    "dcn-f": FineTuningConfig(),
+    "dcn-f-taobao": replace(FineTuningConfig(), steps=5),
+}
+"""Baselines of the scenario setting by name: MovieLens-20M, and by suffix the other data sets."""
+
+
+def baseline_preset(name: str) -> DcnConfig | FineTuningConfig:
+    """The configuration of a baseline.
+
+    Args:
+      name: For example `dcn-f`; case and underscores do not matter.
+
+    Raises:
+      ValueError: No baseline has this name; the message lists them.
+
+    Example:
+
+    >>> baseline_preset("DCN-F").steps
+    10
+    """
+    key = name.lower().replace("_", "-")
+    if key not in BASELINES:
+        raise ValueError(
+            f"`baseline` must be one of {', '.join(BASELINES)}. Received: baseline={name!r}."
+        )
+    return BASELINES[key]

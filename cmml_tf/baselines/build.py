@@ -1,0 +1,46 @@
+"""From a baseline's configuration to a model with its weights created."""
+
+import tensorflow as tf
+
+from cmml_tf.baseline_config import DcnConfig, FineTuningConfig
+from cmml_tf.baselines.dcn import DCN, DeepCrossNetwork
+from cmml_tf.baselines.fine_tuning import FineTunedDCN
+from cmml_tf.layers.embedding import PairEmbedding
+from cmml_tf.models.adapting_model import AdaptingModel
+
+
+def build_baseline(
+    config: DcnConfig | FineTuningConfig,
+    users: int,
+    items: int,
+    user_dimension: int = 64,
+    item_dimension: int = 64,
+    trainable_tables: bool = False,
+    task: tf.keras.layers.Layer | None = None,
+    gradient_clip: float | None = None,
+) -> AdaptingModel:
+    """Creates every weight of a baseline of the scenario setting; the embedding tables are zeros.
+
+    Initial values come from Keras' global seed (`tf.keras.utils.set_random_seed`). Training a
+    `FineTunedDCN` is training its `dcn`.
+
+    Args:
+      config: Which baseline, and its sizes.
+      users, items: Known ids; each table has one more row, of zeros, for unknown ids.
+      user_dimension, item_dimension: d_u and d_i.
+      trainable_tables: Train the embedding tables too.
+      task: Loss of the model's scores; needed to train.
+      gradient_clip: Clip gradient values to [-c, c].
+
+    Example:
+
+    >>> len(build_baseline(DcnConfig(), users=3, items=5).network.weights)
+    12
+    """
+    embedding = PairEmbedding(users, items, user_dimension, item_dimension, trainable_tables)
+    embedding.build(None)
+    sizes = config.network if isinstance(config, FineTuningConfig) else config
+    network = DeepCrossNetwork(sizes.cross_layers, sizes.deep_units)
+    network.build([None, None, embedding.dimension])
+    dcn = DCN(embedding, network, task=task, gradient_clip=gradient_clip)
+    return FineTunedDCN(dcn, config) if isinstance(config, FineTuningConfig) else dcn

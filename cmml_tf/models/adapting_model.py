@@ -1,0 +1,35 @@
+"""A model that adapts to each task first and scores with the result, however it adapts."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from cmml_tf.models.episode_model import EpisodeModel
+from cmml_tf.types import Episode, Support
+
+
+class AdaptingModel(EpisodeModel):
+    """An `EpisodeModel` in two halves, so that a task that is asked often is adapted to once.
+
+    A subclass gives `score_adapted` and, unless it is the same for all tasks, `adapt`.
+    """
+
+    def adapt(self, support: Support, training: bool = False) -> Any:
+        """What the model becomes for each task.
+
+        Returns:
+          Nested tensors with a leading axis B; `()` for a model that does not adapt.
+        """
+        del support, training
+        return ()
+
+    def score_adapted(
+        self, adapted: Any, query_user: tf.Tensor, query_item: tf.Tensor
+    ) -> tf.Tensor:
+        """What `adapt` gave and int [B, Q] rows -> score float32 [B, Q]."""
+        raise NotImplementedError
+
+    def call(self, episode: Episode, training: bool = False) -> tf.Tensor:
+        """Scores of the query pairs, float32 [B, Q]."""
+        adapted = self.adapt(episode.support, training)
+        return self.score_adapted(adapted, episode.query_user, episode.query_item)

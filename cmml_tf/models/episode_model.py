@@ -1,0 +1,72 @@
+"""What every model that learns from episodes has in common: loss, training step, reported loss."""
+
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_recommenders as tfrs
+
+from cmml_tf.types import Episode
+
+
+class EpisodeModel(tfrs.Model):
+    """Scores the query pairs of tasks; a subclass says how, in `call(episode, training)`.
+
+    `compile` and `fit` work as for any Keras model, on a `tf.data.Dataset` of `Episode`s. The
+    reported loss is the mean over all tasks seen, not the last batch's.
+
+    Args:
+      task: Scores to losses, for training; called as `task(scores, query_label)`, float32
+        [B, Q] each -> [B].
+      gradient_clip: Gradient values are clipped to [-c, c]; None: not clipped.
+    """
+
+    def __init__(
+        self,
+        task: tf.keras.layers.Layer | None = None,
+        gradient_clip: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.task = task
+        self.gradient_clip = gradient_clip
+        self._loss_mean = tf.keras.metrics.Mean(name="loss")
+
+    def compute_loss(self, episode: Episode, training: bool = False) -> tf.Tensor:
+        """The mean loss over the tasks of a batch (equations 4 and 5).
+
+        Raises:
+          ValueError: The model was built without a task.
+        """
+        if self.task is None:
+            raise ValueError("The model has no `task`: give one to train or evaluate its loss.")
+        scores = self(episode, training=training)
+        return tf.reduce_mean(self.task(scores, episode.query_label))
+
+    def train_step(self, episode: Episode) -> dict[str, tf.Tensor]:
+        """One optimiser step on B tasks (algorithm 1)."""
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(episode, training=True)
+        variables = self.trainable_variables
+        gradients = tape.gradient(loss, variables)
+        if self.gradient_clip is not None:
+            clip = self.gradient_clip
+            # As dense tensors: a table's gradient comes in pieces, and only their sum is clipped.
+            gradients = [
+                tf.clip_by_value(tf.convert_to_tensor(gradient), -clip, clip)
+                for gradient in gradients
+            ]
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return self._report(loss, episode)
+
+    def test_step(self, episode: Episode) -> dict[str, tf.Tensor]:
+        """The loss of B tasks, without training."""
+        return self._report(self.compute_loss(episode, training=False), episode)
+
+    def _report(self, loss: tf.Tensor, episode: Episode) -> dict[str, tf.Tensor]:
+        self._loss_mean.update_state(loss, sample_weight=tf.shape(episode.query_user)[0])
+        return {"loss": self._loss_mean.result()}
+
+    @property
+    def metrics(self) -> list[tf.keras.metrics.Metric]:
+        """What Keras resets at each epoch."""
+        return [self._loss_mean]

@@ -1,0 +1,30 @@
+"""Scores of users and candidates are those of the model's own forward pass."""
+
+import numpy as np
+import pytest
+
+from cmml_tf.baseline_config import DcnConfig, FineTuningConfig
+from cmml_tf.baselines.build import build_baseline
+from cmml_tf.episodes import EvaluationEpisode
+from cmml_tf.evaluation.adapted_scorer import AdaptedScorer
+from cmml_tf.types import Episode, Support
+
+
+@pytest.mark.parametrize("config", [DcnConfig(1, (3,)), FineTuningConfig(DcnConfig(1, (3,)), 2)])
+def test_scores_are_the_models(config):
+    rng = np.random.default_rng(0)
+    model = build_baseline(config, 9, 8, 2, 2)
+    model.pair_embedding.set_tables(rng.normal(size=(9, 2)), rng.normal(size=(8, 2)))
+    support = Support(
+        np.array([[1, 2, 1, 2]], np.int32),
+        np.array([[3, 4, 5, 6]], np.int32),
+        np.array([[1, 1, 0, 0]], np.float32),
+        np.array([4], np.int32),
+    )
+    users, candidates = np.array([4, 7, 8], np.int32), np.array([3, 5], np.int32)
+    episode = EvaluationEpisode("s", support, users, candidates, np.ones((3, 2), bool))
+    scores = AdaptedScorer(model)(episode)
+    query = np.repeat(users, 2)[None], np.tile(candidates, 3)[None]
+    expected = model(Episode(support, *query, np.zeros((1, 6), np.float32)))
+    assert scores.dtype == np.float32
+    np.testing.assert_allclose(scores, np.reshape(expected, [3, 2]), rtol=1e-4, atol=1e-6)
