@@ -265,7 +265,8 @@ class ScenarioRunConfig:
     """One run of `pipelines/train_scenario.py`, from raw data to an exported model."""
 
     data: str = "movielens-small"
-    """`movielens-small`, a GroupLens name to download (ml-1m, ...), a folder, or a table file."""
+    """`movielens-small`, a GroupLens name to download (ml-1m, ...), a folder, a table file, or
+    `planted[:OPTION=VALUE,...]`: synthetic scenarios (options of `planted_scenarios`)."""
     preset: str = "cmml-film"
     """A row of the paper's tables by name: `--help` of the pipeline lists them."""
     schedule: str = "default"

@@ -12,6 +12,7 @@ from cmml_tf.datasets.movielens import (
     load_embedded_movielens,
     load_movielens,
 )
+from cmml_tf.datasets.planted_source import PLANTED_NAME, is_planted, open_planted
 from cmml_tf.datasets.scenario_data import ScenarioData
 from cmml_tf.datasets.scenario_meta import is_scenario_meta, load_scenario_meta
 from cmml_tf.datasets.scenarios import find_scenarios
@@ -21,7 +22,7 @@ from cmml_tf.datasets.table import TABLE_SUFFIXES, load_table
 _ACCEPTED = (
     f"`data` must be {EMBEDDED_NAME}, a GroupLens name ({', '.join(GROUPLENS_ARCHIVES)}), a folder "
     "as GroupLens or ScenarioMeta publish it, a .csv or .parquet table with columns user and item, "
-    "or a folder with one such table."
+    f"a folder with one such table, or {PLANTED_NAME}[:OPTION=VALUE,...]."
 )
 
 
@@ -53,6 +54,8 @@ def open_scenario_data(
     path = Path(data).expanduser()
     if path.is_dir() and is_scenario_meta(path):
         return load_scenario_meta(path, split, seed)
+    if is_planted(data) and not path.exists():
+        return open_planted(data, split, seed)
     interactions = _read(data, path, cache_dir)
     by_column = scenario.definition.startswith("column:")
     if not by_column and not len(interactions.catalogue) and "scenario" in interactions.table:

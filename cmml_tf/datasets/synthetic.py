@@ -4,7 +4,7 @@ A model that ignores its context cannot tell the scenarios apart, and the best p
 known, so these show whether adaptation works at all.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -67,6 +67,7 @@ def planted_scenarios(
     subspace: int = 1,
     std: float = 0.25,
     strength: float = 2.0,
+    label_noise: float = 0.0,
     max_support_pairs: int = 512,
     seed: int = 0,
 ) -> PlantedScenarios:
@@ -91,6 +92,8 @@ def planted_scenarios(
       subspace: Dimensions of the subspace that the hidden directions lie in.
       std: Standard deviation of the embeddings' elements.
       strength: Weight of the hidden direction in the choice of items.
+      label_noise: Share of the meta-training and support pairs whose item is replaced by any item
+        of the scenario that the user has not taken; evaluation pairs stay true.
       max_support_pairs: Support pairs a held-out scenario has at the most.
       seed: Fixes everything.
 
@@ -108,6 +111,10 @@ def planted_scenarios(
     _check_at_least("max_support_pairs", max_support_pairs, 1)
     if not std > 0:
         raise ValueError(f"`std` must be a positive number. Received: std={std}.")
+    if not 0 <= label_noise < 1:
+        raise ValueError(
+            f"`label_noise` must be at least 0 and below 1. Received: label_noise={label_noise}."
+        )
 
     rng = np.random.default_rng(seed)
     total = meta_train + validation + meta_test
@@ -130,11 +137,14 @@ def planted_scenarios(
         )
         pair_users, pair_items = _take_items(takers, candidates, logits, rng)
         if number < meta_train:
+            pair_items = _misled(pair_users, pair_items, candidates, label_noise, rng)
             train.append(Scenario(name, pair_users, pair_items, candidates))
         else:
-            held_out.append(
-                halve_users(name, pair_users, pair_items, candidates, max_support_pairs, rng)
+            halved = halve_users(name, pair_users, pair_items, candidates, max_support_pairs, rng)
+            support = _misled(
+                halved.support_users, halved.support_items, candidates, label_noise, rng
             )
+            held_out.append(replace(halved, support_items=support))
     none = np.zeros(0, np.int32)
     data = ScenarioData(
         name="planted",
@@ -181,6 +191,24 @@ def _take_items(
     wanted = rng.integers(_FEWEST_ITEMS_OF_A_USER, _MOST_ITEMS_OF_A_USER + 1, len(takers))
     user_index, rank = np.nonzero(np.arange(_MOST_ITEMS_OF_A_USER)[None, :] < wanted[:, None])
     return takers[user_index], candidates[ranked[user_index, rank]]
+
+
+def _misled(
+    users: np.ndarray,
+    items: np.ndarray,
+    candidates: np.ndarray,
+    share: float,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """The items with a share of them replaced by candidates that the pair's user has not taken."""
+    if share == 0:
+        return items
+    items = items.copy()
+    for place in np.flatnonzero(rng.random(len(items)) < share):
+        untaken = np.setdiff1d(candidates, items[users == users[place]], assume_unique=True)
+        if len(untaken):
+            items[place] = rng.choice(untaken)
+    return items
 
 
 def _check_at_least(name: str, value: int, least: int) -> None:

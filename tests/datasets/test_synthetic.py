@@ -82,9 +82,37 @@ def test_seed_fixes_everything():
     assert first != planted_scenarios(**sizes, seed=2).data.fingerprint()
 
 
+def test_label_noise_misleads_training_and_support_but_not_evaluation():
+    sizes = {"meta_train": 3, "validation": 1, "meta_test": 1, "users": 400}
+    clean = planted_scenarios(**sizes, label_noise=0.0, seed=4)
+    noisy = planted_scenarios(**sizes, label_noise=0.3, seed=4)
+    # The first scenario is drawn before any label changes: only its items can differ.
+    before, after = clean.data.meta_train[0], noisy.data.meta_train[0]
+    np.testing.assert_array_equal(before.users, after.users)
+    assert 0.25 < np.mean(before.items != after.items) < 0.35
+    assert len(set(zip(after.users, after.items, strict=True))) == len(after.users)
+
+    def mean_log_probability(users, items, scenario):
+        scores = noisy.oracle_scores(scenario.name, users)
+        place = np.searchsorted(scenario.candidates, items)
+        return np.mean(scores[np.arange(len(users)), place])
+
+    test = noisy.data.meta_test[0]
+    support = mean_log_probability(test.support_users, test.support_items, test)
+    evaluation = mean_log_probability(test.evaluation_users, test.evaluation_items, test)
+    assert support < evaluation - 0.4
+
+
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("meta_train", 1), ("items_per_scenario", 4), ("users", 10), ("dimension", 0), ("std", 0.0)],
+    [
+        ("meta_train", 1),
+        ("label_noise", 1.0),
+        ("items_per_scenario", 4),
+        ("users", 10),
+        ("dimension", 0),
+        ("std", 0.0),
+    ],
 )
 def test_impossible_size_is_named(option, value):
     with pytest.raises(ValueError, match=f"`{option}`.*Received: {option}={value}"):
