@@ -30,17 +30,17 @@ def fine_tuned_alone(model, episode, optimizer, steps):
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_a_batch_is_fine_tuned_as_keras_tunes_each_task(optimizer):
-    model = built(FineTuningConfig(SMALL, steps=4, learning_rate=0.01, optimizer=optimizer))
+    model = built(FineTuningConfig(SMALL, steps=4, learning_rate=0.02, optimizer=optimizer))
     episode = tasks(lengths=[18, 18, 13])
     scores = tf.function(model)(episode)
     kinds = {"adam": tf.keras.optimizers.legacy.Adam, "sgd": tf.keras.optimizers.legacy.SGD}
     for row in range(3):
         task = one_task(episode, row)
-        expected = fine_tuned_alone(model, task, kinds[optimizer](0.01), 4)
-        # Up to a constant: of the last bias the loss says nothing, Adam makes steps of rounding.
-        ours = scores[row : row + 1] - scores[row, 0]
-        np.testing.assert_allclose(ours, expected - expected[0, 0], rtol=1e-3, atol=1e-4)
-        assert np.abs(expected - model.dcn(task)).max() > 1e-3
+        expected = fine_tuned_alone(model, task, kinds[optimizer](0.02), 4)
+        # Adam makes whole steps of the rounding of a gradient that is zero: those of biases that
+        # cancel out between a positive and its negative.
+        np.testing.assert_allclose(scores[row : row + 1], expected, atol=5e-3)
+        assert np.abs(expected - model.dcn(task)).max() > 0.1
 
 
 def test_the_trained_weights_stay_as_they_are():
