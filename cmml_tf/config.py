@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 Encoder = Literal["gru", "mean", "max", "ridge", "none"]
 Hybrid = Literal["dot", "mlp", "none"]
 Modulation = Literal["film", "sigmoid", "linear", "soft", "ridge", "none"]
+Alignment = Literal["pad", "project"]
 
 
 def _require(condition: bool, config: Any, name: str, accepted: str) -> None:
@@ -175,6 +176,25 @@ SCHEDULES: dict[str, Schedule] = {
 
 
 @dataclass(frozen=True)
+class ReadConfig:
+    """How large logs are read."""
+
+    block_mb: float = 32.0
+    """Megabytes of text in memory at a time; their columns take about as much again."""
+    max_malformed: int = 0
+    """Lines that do not parse are left out and counted, up to this number; then it is an error."""
+
+    def __post_init__(self) -> None:
+        _require(self.block_mb > 0, self, "block_mb", "a positive number")
+        _require(self.max_malformed >= 0, self, "max_malformed", "zero or more")
+
+    @property
+    def block_bytes(self) -> int:
+        """Bytes of a block, 1 at the least."""
+        return max(1, int(self.block_mb * 2**20))
+
+
+@dataclass(frozen=True)
 class ScenarioConfig:
     """What a scenario is, and which ones are large enough to learn from."""
 
@@ -281,6 +301,7 @@ class ScenarioRunConfig:
     """Training stops after this many minutes; evaluation and export still happen."""
     quick: bool = False
     """A smoke run of about a minute: few steps, small encoder."""
+    read: ReadConfig = field(default_factory=ReadConfig)
     scenario: ScenarioConfig = field(default_factory=ScenarioConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     embedding: EmbeddingConfig = field(default_factory=EmbeddingConfig)

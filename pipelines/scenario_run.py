@@ -62,7 +62,9 @@ def prepare(config: ScenarioRunConfig) -> ScenarioRun:
     """Reads the data, fits the embeddings and draws the evaluation episodes, or finds them."""
     # The same command gives the same metrics: no operation may depend on thread timing.
     tf.config.experimental.enable_op_determinism()
-    data = open_scenario_data(config.data, config.scenario, config.split, config.seed)
+    data = open_scenario_data(
+        config.data, config.scenario, config.split, config.seed, read=config.read
+    )
     # Before the folder is claimed: what cannot be read or sampled leaves no folder behind.
     sampler = EpisodeSampler(data, config.episode, config.seed)
     folder = RunFolder(run_path(config))

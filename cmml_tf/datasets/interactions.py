@@ -1,9 +1,22 @@
 """What a source of raw logs is read into: who took what, and what is known of the items."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+
+
+class EmbeddingTable(NamedTuple):
+    """Embeddings that a source ships, by raw id.
+
+    Attributes:
+      ids: int64 or str [N], sorted, each once.
+      matrix: float32 [N, d].
+    """
+
+    ids: np.ndarray
+    matrix: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -17,6 +30,11 @@ class Interactions:
         scenarios.
       catalogue: Column `item`, one row each, and what is known of it: `title`, `year` (NaN where
         unknown), `genres` and `tags` (tuples of str), any other. May be without rows.
+      user_embeddings, item_embeddings: Where the source ships them, both. Their ids are then all
+        users and items there are: an interaction of another id is left out.
+      pool: Columns `scenario` and `item`: further items of the scenarios of the table's column
+        `scenario`, which are candidates though nobody took them.
+      counts: What reading left out.
 
     Raises:
       ValueError: A column is missing, an id or value is, or there is nothing; the message names
@@ -26,6 +44,10 @@ class Interactions:
     name: str
     table: pd.DataFrame
     catalogue: pd.DataFrame
+    user_embeddings: EmbeddingTable | None = None
+    item_embeddings: EmbeddingTable | None = None
+    pool: pd.DataFrame | None = None
+    counts: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         missing = [

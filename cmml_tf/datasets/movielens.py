@@ -9,18 +9,26 @@ movielens-small                          100,004 ratings, in the Python package 
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from cmml_tf.config import ReadConfig
 from cmml_tf.datasets.delimited import read_numbers, read_records
 from cmml_tf.datasets.interactions import Interactions
+from cmml_tf.datasets.log_file import Column, LogFile, MalformedLines, open_log, read_log
 
 EMBEDDED_NAME = "movielens-small"
 _NO_GENRE = {"(no genres listed)", "unknown", ""}
 # The year closes the title: "Toy Story (1995)", for series "Planet Earth (2006-2007)".
 _YEAR = re.compile(r"\((\d{4})(?:[-\u2013]\d{0,4})?\)\s*$")
-_RATING = {"user": "int", "item": "int", "value": "float", "timestamp": "int"}
+_RATING = (
+    Column("user", "int", ("userId", "user_id")),
+    Column("item", "int", ("movieId", "movie_id", "itemId", "item_id")),
+    Column("value", "float", ("rating",)),
+    Column("timestamp", "int", ("time",)),
+)
 
 
 def load_embedded_movielens() -> Interactions:
@@ -62,12 +70,33 @@ def is_movielens(folder: str | Path) -> bool:
     return _layout(Path(folder)) is not None
 
 
-def load_movielens(folder: str | Path) -> Interactions:
+def load_movielens(folder: str | Path, read: ReadConfig | None = None) -> Interactions:
     """Reads a folder as GroupLens publishes it; the layout is recognised by the files.
+
+    Args:
+      folder: What GroupLens' archive unpacks to.
+      read: Block size, and how many malformed lines of the ratings are left out; by default none.
 
     Raises:
       FileNotFoundError: The file of ratings or of movies is missing.
       ValueError: A file is truncated or damaged; the message has the line number.
+    """
+    read = ReadConfig() if read is None else read
+    log, catalogue = movielens_log(folder), movielens_catalogue(folder)
+    malformed = MalformedLines(read)
+    blocks = list(read_log(log, read, malformed))
+    names = [column.name for column in _RATING]
+    table = pd.DataFrame({name: _drain(blocks, name) for name in names}, copy=False)
+    counts = {"malformed lines, left out": malformed.count} if malformed.count else {}
+    return Interactions(Path(folder).resolve().name, table, catalogue, counts=counts)
+
+
+def movielens_log(folder: str | Path) -> LogFile:
+    """The file of ratings: columns user, item, value, timestamp.
+
+    Raises:
+      FileNotFoundError: There is none.
+      ValueError: It is empty or lacks a column.
     """
     folder = Path(folder)
     layout = _layout(folder)
@@ -76,27 +105,51 @@ def load_movielens(folder: str | Path) -> Interactions:
             f"{folder} has no file of ratings: u.data, ratings.dat or ratings.csv. Give the folder "
             "that GroupLens' archive unpacks to."
         )
-    table, catalogue = layout(folder)
-    return Interactions(folder.resolve().name, table, catalogue)
+    return open_log(folder / layout.ratings, layout.separator, _RATING, layout.header)
 
 
-def _layout(folder: Path) -> Callable[[Path], tuple[pd.DataFrame, pd.DataFrame]] | None:
+def movielens_catalogue(folder: str | Path) -> pd.DataFrame:
+    """What is known of the movies: columns item, title, year, genres and, of some sets, tags.
+
+    Raises:
+      FileNotFoundError: The file of movies, or of ratings, is missing.
+      ValueError: A file is truncated or damaged; the message has the line number.
+    """
+    folder = Path(folder)
+    layout = _layout(folder)
+    if layout is None:
+        raise FileNotFoundError(f"{folder} has no file of ratings, so it is no MovieLens folder.")
+    return layout.catalogue(folder)
+
+
+class _Layout(NamedTuple):
+    ratings: str
+    separator: str
+    header: bool
+    catalogue: Callable[[Path], pd.DataFrame]
+
+
+def _layout(folder: Path) -> _Layout | None:
     if (folder / "u.data").is_file():
-        return _read_100k
+        return _Layout("u.data", "\t", False, _catalogue_100k)
     if (folder / "ratings.dat").is_file():
-        return _read_dat
+        return _Layout("ratings.dat", "::", False, _catalogue_dat)
     ratings = folder / "ratings.csv"
     if ratings.is_file():
         # By the name alone it may be a table of someone's own.
         with ratings.open("rb") as file:
             header = file.readline(100)
         if (folder / "movies.csv").is_file() or header.startswith(b"userId,movieId"):
-            return _read_csv
+            return _Layout("ratings.csv", ",", True, _catalogue_csv)
     return None
 
 
-def _read_100k(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    table = read_numbers(folder / "u.data", "\t", False, _RATING)
+def _drain(blocks: list[dict[str, np.ndarray]], name: str) -> np.ndarray:
+    """One column of all blocks, which lose it: no column is in memory twice."""
+    return np.concatenate([block.pop(name) for block in blocks])
+
+
+def _catalogue_100k(folder: Path) -> pd.DataFrame:
     names = {}
     for _, (name, number) in read_records(folder / "u.genre", "|", 2):
         if number.strip().isdigit():
@@ -106,30 +159,26 @@ def _read_100k(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         flags = fields[5:]
         genres = "|".join(names[place] for place in range(len(names)) if flags[place] == "1")
         rows.append((_integer(folder / "u.item", line, fields[0]), fields[1], genres))
-    return table, _catalogue(rows)
+    return _catalogue(rows)
 
 
-def _read_dat(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    table = read_numbers(folder / "ratings.dat", "::", False, _RATING)
+def _catalogue_dat(folder: Path) -> pd.DataFrame:
     path = folder / "movies.dat"
     rows = [
         (_integer(path, line, fields[0]), fields[1], fields[2])
         for line, fields in read_records(path, "::", 3)
     ]
-    return table, _catalogue(rows)
+    return _catalogue(rows)
 
 
-def _read_csv(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    columns = {"userId": "int", "movieId": "int", "rating": "float", "timestamp": "int"}
-    table = read_numbers(folder / "ratings.csv", ",", True, columns)
-    table.columns = list(_RATING)
+def _catalogue_csv(folder: Path) -> pd.DataFrame:
     movies = read_numbers(
         folder / "movies.csv", ",", True, {"movieId": "int", "title": "str", "genres": "str"}
     )
     catalogue = _catalogue(zip(movies["movieId"], movies["title"], movies["genres"], strict=True))
     if (folder / "tags.csv").is_file():
         catalogue["tags"] = _tags(folder / "tags.csv", catalogue["item"])
-    return table, catalogue
+    return catalogue
 
 
 def _tags(path: Path, items: pd.Series) -> list[tuple[str, ...]]:

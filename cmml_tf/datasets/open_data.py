@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from cmml_tf.config import ScenarioConfig, SplitConfig
+from cmml_tf.config import ReadConfig, ScenarioConfig, SplitConfig
 from cmml_tf.datasets.download import GROUPLENS_ARCHIVES, download_movielens
 from cmml_tf.datasets.interactions import Interactions
 from cmml_tf.datasets.movielens import (
@@ -18,11 +18,12 @@ from cmml_tf.datasets.scenario_meta import is_scenario_meta, load_scenario_meta
 from cmml_tf.datasets.scenarios import find_scenarios
 from cmml_tf.datasets.splits import split_scenarios
 from cmml_tf.datasets.table import TABLE_SUFFIXES, load_table
+from cmml_tf.datasets.taobao import is_taobao, load_taobao
 
 _ACCEPTED = (
     f"`data` must be {EMBEDDED_NAME}, a GroupLens name ({', '.join(GROUPLENS_ARCHIVES)}), a folder "
-    "as GroupLens or ScenarioMeta publish it, a .csv or .parquet table with columns user and item, "
-    f"a folder with one such table, or {PLANTED_NAME}[:OPTION=VALUE,...]."
+    "as GroupLens, Taobao's theme clicks or ScenarioMeta come, a .csv or .parquet table with "
+    f"columns user and item, a folder with one such table, or {PLANTED_NAME}[:OPTION=VALUE,...]."
 )
 
 
@@ -32,6 +33,7 @@ def open_scenario_data(
     split: SplitConfig,
     seed: int,
     cache_dir: str | Path | None = None,
+    read: ReadConfig | None = None,
 ) -> ScenarioData:
     """Opens a data set by name or path and makes it ready for meta-learning.
 
@@ -45,6 +47,7 @@ def open_scenario_data(
       split: How scenarios and users are split.
       seed: Fixes the split.
       cache_dir: Where downloads are kept; none: the user's cache folder.
+      read: How large logs are read, and how many malformed lines are left out.
 
     Raises:
       ValueError: Nothing accepted has this name, or the data is damaged or too small.
@@ -56,17 +59,19 @@ def open_scenario_data(
         return load_scenario_meta(path, split, seed)
     if is_planted(data) and not path.exists():
         return open_planted(data, split, seed)
-    interactions = _read(data, path, cache_dir)
+    interactions = _read(data, path, cache_dir, ReadConfig() if read is None else read)
     by_column = scenario.definition.startswith("column:")
     if not by_column and not len(interactions.catalogue) and "scenario" in interactions.table:
         scenario = replace(scenario, definition="column:scenario")
     return split_scenarios(find_scenarios(interactions, scenario), split, seed)
 
 
-def _read(data: str, path: Path, cache_dir: str | Path | None) -> Interactions:
+def _read(data: str, path: Path, cache_dir: str | Path | None, read: ReadConfig) -> Interactions:
     if path.is_dir():
         if is_movielens(path):
-            return load_movielens(path)
+            return load_movielens(path, read)
+        if is_taobao(path):
+            return load_taobao(path, read)
         tables = sorted(file for file in path.iterdir() if file.suffix in TABLE_SUFFIXES)
         if len(tables) != 1:
             found = ", ".join(table.name for table in tables) or "none"
@@ -80,5 +85,5 @@ def _read(data: str, path: Path, cache_dir: str | Path | None) -> Interactions:
     if data == EMBEDDED_NAME:
         return load_embedded_movielens()
     if data in GROUPLENS_ARCHIVES:
-        return load_movielens(download_movielens(data, cache_dir))
+        return load_movielens(download_movielens(data, cache_dir), read)
     raise ValueError(f"{_ACCEPTED} Received: data={data!r}, which is no name or existing path.")

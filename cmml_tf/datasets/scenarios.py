@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from cmml_tf.config import ScenarioConfig
-from cmml_tf.datasets.interactions import Interactions
+from cmml_tf.datasets.interactions import EmbeddingTable, Interactions
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,9 @@ class ScenarioPairs:
       scenario: int32 [K], a scenario, by its place in `scenario_names`; sorted.
       pair: int32 [K], a pair that is in it, by its place in `users`.
       counts: What was read and left out.
+      pool_scenario, pool_item: int32 [C], items that are candidates of a scenario though no pair of
+        it has them; sorted.
+      user_embeddings, item_embeddings: float32 [U, d_u], [I, d_i] where the source ships them.
     """
 
     name: str
@@ -35,6 +38,10 @@ class ScenarioPairs:
     scenario: np.ndarray
     pair: np.ndarray
     counts: dict[str, int]
+    pool_scenario: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
+    pool_item: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
+    user_embeddings: np.ndarray | None = None
+    item_embeddings: np.ndarray | None = None
 
 
 def find_scenarios(interactions: Interactions, config: ScenarioConfig) -> ScenarioPairs:
@@ -52,7 +59,7 @@ def find_scenarios(interactions: Interactions, config: ScenarioConfig) -> Scenar
         `min_value`, or no scenario passes the filters.
     """
     table = interactions.table
-    counts = {"interactions read": len(table)}
+    counts = {"interactions read": len(table), **interactions.counts}
     if config.min_value is not None:
         table = table[table["value"].to_numpy() >= config.min_value]
         counts[f"below min_value={config.min_value:g}, left out"] = counts[
@@ -63,8 +70,21 @@ def find_scenarios(interactions: Interactions, config: ScenarioConfig) -> Scenar
                 f"`min_value` must leave interactions. Received: min_value={config.min_value}, and "
                 f"the largest value of {interactions.name} is {interactions.table['value'].max()}."
             )
-    user_ids, row_users = _vocabulary(table["user"])
-    item_ids, row_items = _vocabulary(table["item"])
+    pool = interactions.pool if config.definition == "column:scenario" else None
+    user_ids, row_users = _vocabulary(table["user"], interactions.user_embeddings)
+    item_ids, row_items = _vocabulary(
+        table["item"], interactions.item_embeddings, None if pool is None else pool["item"]
+    )
+    known = (row_users >= 0) & (row_items >= 0)
+    if not known.all():
+        counts["interactions of an id without embedding, left out"] = int((~known).sum())
+        table, row_users, row_items = table[known], row_users[known], row_items[known]
+        if not len(table):
+            raise ValueError(
+                f"No interaction of {interactions.name} has a user and an item with an embedding. "
+                f"The ids of the embeddings begin with {user_ids[:3]} and {item_ids[:3]}; give "
+                "the embeddings of this data set."
+            )
     keys, pair_of_row = np.unique(
         row_users.astype(np.int64) * len(item_ids) + row_items, return_inverse=True
     )
@@ -94,7 +114,16 @@ def find_scenarios(interactions: Interactions, config: ScenarioConfig) -> Scenar
         order = np.argsort(scenario, kind="stable")
         scenario, pair = scenario[order], pair[order]
     counts["scenarios found"] = len(names)
-    kept = _filter(scenario, items[pair], len(names), len(item_ids), config, counts)
+    pool_scenario, pool_item = _pool(pool, names, item_ids)
+    kept = _filter(
+        scenario,
+        np.concatenate([scenario, pool_scenario]).astype(np.int64) * len(item_ids)
+        + np.concatenate([items[pair], pool_item]),
+        len(names),
+        len(item_ids),
+        config,
+        counts,
+    )
     if not kept.any():
         raise ValueError(
             f"No scenario of {interactions.name} is left of the {len(names)} that "
@@ -105,7 +134,7 @@ def find_scenarios(interactions: Interactions, config: ScenarioConfig) -> Scenar
             f"{counts['scenarios with fewer than min_interactions']} fewer than "
             f"min_interactions={config.min_interactions} interactions. Change these."
         )
-    inside = kept[scenario]
+    inside, pool_inside = kept[scenario], kept[pool_scenario]
     renumbered = np.cumsum(kept, dtype=np.int32) - 1
     return ScenarioPairs(
         name=interactions.name,
@@ -117,19 +146,23 @@ def find_scenarios(interactions: Interactions, config: ScenarioConfig) -> Scenar
         scenario=renumbered[scenario[inside]].astype(np.int32),
         pair=pair[inside].astype(np.int32),
         counts=counts,
+        pool_scenario=renumbered[pool_scenario[pool_inside]].astype(np.int32),
+        pool_item=pool_item[pool_inside],
+        user_embeddings=_matrix(interactions.user_embeddings),
+        item_embeddings=_matrix(interactions.item_embeddings),
     )
 
 
 def _filter(
     scenario: np.ndarray,
-    items: np.ndarray,
+    item_keys: np.ndarray,
     scenarios: int,
     item_count: int,
     config: ScenarioConfig,
     counts: dict[str, int],
 ) -> np.ndarray:
     """bool [scenarios]: which pass; a scenario that fails is counted under its first reason."""
-    distinct = np.unique(scenario.astype(np.int64) * item_count + items)
+    distinct = np.unique(item_keys)
     item_counts = np.bincount(distinct // item_count, minlength=scenarios)
     pair_counts = np.bincount(scenario, minlength=scenarios)
     kept = np.ones(scenarios, bool)
@@ -198,9 +231,34 @@ def back_off(genres: Sequence[object], min_items: int) -> list[str | None]:
     return [name_of.get(combination) for combination in combinations]
 
 
-def _vocabulary(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Sorted raw ids (int64 or str) and int32 row of each value."""
-    codes, ids = pd.factorize(column, sort=True)
+def _vocabulary(
+    column: pd.Series, embeddings: EmbeddingTable | None, more: pd.Series | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sorted raw ids (int64 or str), and int32 row of each value, -1 where it has no embedding."""
+    if embeddings is not None:
+        wanted = column.astype(str) if embeddings.ids.dtype.kind == "U" else column
+        return embeddings.ids, pd.Index(embeddings.ids).get_indexer(wanted).astype(np.int32)
+    together = column if more is None else pd.concat([column, more])
+    codes, ids = pd.factorize(together, sort=True)
     ids = np.asarray(ids)
     ids = ids.astype(np.int64) if ids.dtype.kind in "iu" else np.array([str(raw) for raw in ids])
-    return ids, codes.astype(np.int32)
+    return ids, codes[: len(column)].astype(np.int32)
+
+
+def _pool(
+    pool: pd.DataFrame | None, names: Sequence[str], item_ids: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(scenario, item row) of the pool, int32 [C] each, sorted; unknown ones are left out."""
+    if pool is None:
+        return np.zeros(0, np.int32), np.zeros(0, np.int32)
+    items = pool["item"].astype(str) if item_ids.dtype.kind == "U" else pool["item"]
+    scenario = pd.Index(list(names), dtype=object).get_indexer(pool["scenario"].astype(str))
+    item = pd.Index(item_ids).get_indexer(items)
+    known = (scenario >= 0) & (item >= 0)
+    keys = np.unique(scenario[known].astype(np.int64) * len(item_ids) + item[known])
+    first, second = np.divmod(keys, len(item_ids))
+    return first.astype(np.int32), second.astype(np.int32)
+
+
+def _matrix(embeddings: EmbeddingTable | None) -> np.ndarray | None:
+    return None if embeddings is None else embeddings.matrix

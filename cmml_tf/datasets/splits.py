@@ -82,8 +82,8 @@ def split_scenarios(pairs: ScenarioPairs, split: SplitConfig, seed: int) -> Scen
         background_items=pairs.items[background],
         history_users=pairs.users[known],
         history_items=pairs.items[known],
-        user_embeddings=None,
-        item_embeddings=None,
+        user_embeddings=pairs.user_embeddings,
+        item_embeddings=pairs.item_embeddings,
         counts=counts,
     )
 
@@ -139,6 +139,7 @@ class _Parts:
         self._rng = rng
         numbers = np.arange(len(pairs.scenario_names) + 1)
         self._bounds = np.searchsorted(pairs.scenario, numbers)
+        self._pool_bounds = np.searchsorted(pairs.pool_scenario, numbers)
         self._claimed = np.zeros(len(pairs.users), bool)
         self._unused = np.zeros(len(pairs.users), bool)
         self.dropped = 0
@@ -204,7 +205,8 @@ class _Parts:
     def _foreground(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """Pairs of the scenario's users that are not background there, and all its items."""
         pair = self._pairs.pair[self._bounds[number] : self._bounds[number + 1]]
-        candidates = np.unique(self._pairs.items[pair])
+        pool = self._pairs.pool_item[self._pool_bounds[number] : self._pool_bounds[number + 1]]
+        candidates = np.union1d(self._pairs.items[pair], pool)
         users = self._pairs.users[pair]
         distinct = self._rng.permutation(np.unique(users))
         aside = distinct[: round(len(distinct) * self._split.background_fraction)]
