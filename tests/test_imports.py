@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "cmml_tf"
 MOST_LINES = 400
 
-DATA = {"config", "user_config", "types", "datasets"}
+DATA = {"config", "user_config", "data_config", "types", "datasets"}
 NETWORK = {"config", "user_config", "types", "layers", "models", "tasks"}
 BELOW_TRAINING = {
     *DATA,
@@ -25,10 +25,11 @@ BELOW_TRAINING = {
 MAY_IMPORT = {
     "config": set(),
     "user_config": {"config"},
+    "data_config": set(),
     "baseline_config": {"config"},
     "types": set(),
     "keras_generation": set(),
-    "datasets": {"config", "user_config", "types"},
+    "datasets": {"config", "user_config", "data_config", "types"},
     "embeddings": DATA,
     "episodes": DATA,
     "metrics": {"config", "types"},
