@@ -22,6 +22,7 @@ setup(
         # TensorFlow no longer brings it; the training log needs it.
         "tensorboard>=2.21,<2.22",
         "pyyaml>=6,<7",
+        "scipy>=1.13,<2",
         "tyro>=1.0,<2",
     ],
     extras_require={

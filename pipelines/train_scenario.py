@@ -14,15 +14,13 @@ from command_line import run, scenario_config
 from scenario_run import ScenarioRun, prepare
 
 from cmml_tf.config import ModelConfig
-from cmml_tf.evaluation.ranking_protocol import ContextScorer, evaluate_ranking
 from cmml_tf.evaluation.scenario_report import report_scenarios
+from cmml_tf.evaluation.scenario_systems import fit_scenario_system
 from cmml_tf.models.cmml import CMML
 from cmml_tf.serving.export import export_model
-from cmml_tf.training.fit import fit_scenario_model
 from cmml_tf.training.run_folder import environment, plain, write_whole
 
 _NO_CONTEXT_SHARE = 0.2
-_VALIDATION_METRICS = ("recall@10", "recall@20", "ndcg@10")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -85,18 +83,9 @@ def _train(
     config = scenario_run.config
     print(f"\nTraining {folder.name}")
     model = scenario_run.model(model_config)
-    validate = None
-    if scenario_run.validation is not None:
-        scorer = ContextScorer(model)
-
-        def validate() -> dict[str, float]:
-            means = evaluate_ranking(scorer, scenario_run.validation).means()
-            return {name: means[name] for name in _VALIDATION_METRICS}
-
-    result = fit_scenario_model(
+    result = fit_scenario_system(
         model,
-        scenario_run.data,
-        validate,
+        scenario_run,
         config.episode,
         config.training,
         config.seed,

@@ -18,19 +18,12 @@ from user_command_line import user_config
 
 from cmml_tf.datasets.open_rating_data import open_rating_data
 from cmml_tf.datasets.rating_tasks import RatingData
-from cmml_tf.episodes.rating_episodes import evaluation_batches, rating_episodes
-from cmml_tf.evaluation.rating_protocol import RatingPredictor, evaluate_ratings
 from cmml_tf.evaluation.rating_report import report_ratings
+from cmml_tf.evaluation.rating_systems import build_rating_cmml, fit_rating_system
 from cmml_tf.models.cmml import CMML
-from cmml_tf.models.rating_model import build_rating_model
 from cmml_tf.serving.rating_export import export_rating_model
-from cmml_tf.tasks.rating import RatingTask
-from cmml_tf.training.fit import fit_model
-from cmml_tf.training.rating_start import set_first_weights
 from cmml_tf.training.run_folder import RunFolder, environment, plain, write_whole
 from cmml_tf.user_config import UserRunConfig
-
-_WATCHED = "val_negative_mae"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -77,35 +70,13 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _train(config: UserRunConfig, data: RatingData, folder: Path) -> CMML:
-    tf.keras.utils.set_random_seed(config.seed)
-    is_read = [column.feature.kind != "id" or config.model.ridge for column in data.item_columns]
-    columns = [column for column, read in zip(data.item_columns, is_read, strict=True) if read]
-    model = build_rating_model(
-        config.model,
-        columns,
-        data.user_columns,
-        users=len(data.user_ids),
-        task=RatingTask(config.episode.loss),
-        gradient_clip=config.training.gradient_clip,
-    )
-    set_first_weights(model, data, config.model, config.seed)
-    validate = None
-    if len(data.validation):
-        predictor = RatingPredictor(model)
-        asked = evaluation_batches(data.validation, data.query)
-
-        def validate() -> dict[str, float]:
-            means = evaluate_ratings(predictor, asked).means()
-            return {**means, "negative_mae": -means["mae"]}
-
-    result = fit_model(
+    model = build_rating_cmml(config.model, data, config.episode, config.training, config.seed)
+    result = fit_rating_system(
         model,
-        lambda step: rating_episodes(
-            data.meta_train, data.query, config.episode, config.seed, step
-        ),
-        validate,
-        _WATCHED,
+        data,
+        config.episode,
         config.training,
+        config.seed,
         folder,
         config.max_minutes,
         verbose=1 if sys.stdout.isatty() else 2,

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -79,42 +80,56 @@ def evaluate_ranking(scorer: Scorer, episodes: Iterable[EvaluationEpisode]) -> R
     return RankingEvaluation(tuple(names), np.concatenate(scenario), rows)
 
 
-class ContextScorer:
-    """Scores with a CMML model: one context a scenario, then all pairs in few graph calls.
+class AdaptingScorer:
+    """Scores with a model that adapts once a scenario, then all pairs in few graph calls.
+
+    Args:
+      adapt: `Support` of one task to what the model has adapted to, any nest of tensors, `()`
+        from a model that does not adapt. Reads the model's weights anew at each call.
+      score: (that, query users int32 [1, Q], query items [1, Q]) to scores float32 [1, Q].
+    """
+
+    def __init__(
+        self,
+        adapt: Callable[[Support], Any],
+        score: Callable[[Any, tf.Tensor, tf.Tensor], tf.Tensor],
+    ) -> None:
+        ids = tf.TensorSpec([1, None], tf.int32)
+        support = Support(ids, ids, tf.TensorSpec([1, None]), tf.TensorSpec([1], tf.int32))
+        self._adapt = tf.function(adapt, input_signature=[support])
+        adapted = self._adapt.get_concrete_function().structured_outputs
+        spec = tf.nest.map_structure(lambda one: tf.TensorSpec(one.shape, one.dtype), adapted)
+        self._score = tf.function(score, input_signature=[spec, ids, ids])
+
+    def adapt(self, support: Support) -> Any:
+        """What the model has adapted to after reading a support set ([1, S], as arrays)."""
+        return self._adapt(Support(*map(tf.constant, support)))
+
+    def score(self, adapted: Any, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """float32 [N], scores of the N pairs (users[n], items[n])."""
+        return self._score(adapted, tf.constant(users[None]), tf.constant(items[None])).numpy()[0]
+
+    def __call__(self, episode: EvaluationEpisode) -> np.ndarray:
+        """float32 [U, I]."""
+        adapted = self.adapt(episode.support)
+        candidates = len(episode.candidates)
+        users_per_call = math.ceil(_PAIRS_PER_CALL / candidates)
+        scores = []
+        for first in range(0, len(episode.users), users_per_call):
+            users = episode.users[first : first + users_per_call]
+            flat = self.score(
+                adapted, np.repeat(users, candidates), np.tile(episode.candidates, len(users))
+            )
+            scores.append(flat.reshape(len(users), candidates))
+        return np.concatenate(scores)
+
+
+class ContextScorer(AdaptingScorer):
+    """Scores with a CMML model: one context a scenario.
 
     Args:
       model: The model; its current weights are read at each call.
     """
 
     def __init__(self, model: CMML) -> None:
-        ids = tf.TensorSpec([1, None], tf.int32)
-        support = Support(ids, ids, tf.TensorSpec([1, None]), tf.TensorSpec([1], tf.int32))
-        self._encode = tf.function(model.encode_context, input_signature=[support])
-        context = tf.TensorSpec([1, model.context_dimension])
-        self._score = tf.function(model.score_with_context, input_signature=[context, ids, ids])
-
-    def __call__(self, episode: EvaluationEpisode) -> np.ndarray:
-        """float32 [U, I]."""
-        context = self._encode(Support(*map(tf.constant, episode.support)))
-        return score_candidates(lambda *pairs: self._score(context, *pairs), episode)
-
-
-def score_candidates(
-    score: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], episode: EvaluationEpisode
-) -> np.ndarray:
-    """Scores every candidate for every user in few calls: float32 [U, I].
-
-    Args:
-      score: int32 [1, N] users and items to float32 [1, N].
-      episode: Users and candidates.
-    """
-    candidates = len(episode.candidates)
-    users_per_call = math.ceil(_PAIRS_PER_CALL / candidates)
-    scores = []
-    for first in range(0, len(episode.users), users_per_call):
-        users = episode.users[first : first + users_per_call]
-        query_user = np.repeat(users, candidates)[None]
-        query_item = np.tile(episode.candidates, len(users))[None]
-        flat = score(tf.constant(query_user), tf.constant(query_item))
-        scores.append(flat.numpy().reshape(len(users), candidates))
-    return np.concatenate(scores)
+        super().__init__(model.encode_context, model.score_with_context)

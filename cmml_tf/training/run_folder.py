@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from cmml_tf.config import ScenarioRunConfig, override
 
 _PACKAGES = ("cmml_tf", "tensorflow", "tf_keras", "tensorflow-recommenders", "numpy", "pandas")
 # Where results go and how long a process may train do not change what is computed.
-_FREE_TO_CHANGE = ("run_dir", "export_dir", "max_minutes")
+FREE_TO_CHANGE = ("run_dir", "export_dir", "max_minutes")
 
 
 class RunFolder:
@@ -29,8 +30,12 @@ class RunFolder:
         self.path = path
         path.mkdir(parents=True, exist_ok=True)
 
-    def claim(self, config: ScenarioRunConfig) -> None:
+    def claim(self, config: Any, free_to_change: Sequence[str] = FREE_TO_CHANGE) -> None:
         """Writes the resolved configuration, or checks that the unfinished run here has the same.
+
+        Args:
+          config: A dataclass.
+          free_to_change: Its fields that may differ from the earlier ones.
 
         Raises:
           ValueError: Another configuration has been run in this folder.
@@ -42,7 +47,7 @@ class RunFolder:
             different = sorted(
                 name
                 for name in wanted.keys() | earlier.keys()
-                if name not in _FREE_TO_CHANGE and wanted.get(name) != earlier.get(name)
+                if name not in free_to_change and wanted.get(name) != earlier.get(name)
             )
             if different:
                 raise ValueError(

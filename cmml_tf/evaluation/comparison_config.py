@@ -1,0 +1,43 @@
+"""What a comparison is: systems, data, seeds, budget. No TensorFlow."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from cmml_tf.config import EmbeddingConfig, ScenarioConfig, SplitConfig
+from cmml_tf.user_config import RatingDataConfig
+
+Setting = Literal["scenario", "user"]
+
+
+@dataclass(frozen=True)
+class ComparisonConfig:
+    """One comparison: every system on the same saved episodes of each seed."""
+
+    systems: str = "item-pop,no-context,cmml-film,cmml-ridge"
+    """Names with commas between them; the help lists them all."""
+    data: str = "movielens-small"
+    """A name, folder or table, as the training commands take it."""
+    setting: Setting = "scenario"
+    """`scenario`: ranking in unseen scenarios; `user`: ratings of unseen users."""
+    seeds: int = 5
+    """Seeds 0, 1, ... of data split, episodes and initial weights."""
+    steps: int | None = None
+    """Training steps of a system at the most; none: its whole schedule."""
+    tasks_per_step: int | None = None
+    """Tasks of a training step; none: as each system's schedule says."""
+    out: str | None = None
+    """Folder of the comparison; none: runs/compare-<setting>-<data>. What is in it is continued."""
+    scenario: ScenarioConfig = field(default_factory=ScenarioConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    embedding: EmbeddingConfig = field(default_factory=EmbeddingConfig)
+    tasks: RatingDataConfig = field(default_factory=RatingDataConfig)
+
+    def __post_init__(self) -> None:
+        if self.setting not in ("scenario", "user"):
+            raise ValueError(
+                f"`setting` must be scenario or user. Received: setting={self.setting!r}."
+            )
+        for name in ("seeds", "steps", "tasks_per_step"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value}.")

@@ -1,0 +1,125 @@
+"""The systems that can be compared, by name: label, training schedule. No TensorFlow."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from cmml_tf.config import SCHEDULES, TrainingConfig
+from cmml_tf.models.presets import MODEL_PRESETS
+from cmml_tf.models.rating_presets import RATING_PRESETS
+
+
+@dataclass(frozen=True)
+class System:
+    """One row of a comparison.
+
+    Attributes:
+      label: How tables spell it.
+      training: Its schedule; None: nothing is trained.
+      tasks_per_step: Tasks B of one of its training steps.
+      trained_as: The system whose trained weights it uses; None: its own.
+    """
+
+    label: str
+    training: TrainingConfig | None = None
+    tasks_per_step: int = 1
+    trained_as: str | None = None
+
+
+def _preset(label: str, schedule: str = "default") -> System:
+    return System(label, SCHEDULES[schedule].training, SCHEDULES[schedule].tasks_per_step)
+
+
+_PRESET_LABELS = {
+    "cmml-film": "CMML-FiLM",
+    "cmml-soft-m": "CMML-Soft-M",
+    "cmml-linear": "CMML-Linear",
+    "cmml-sigmoid": "CMML-Sigmoid",
+    "non-negative": "Non-negative",
+    "pe": "PE",
+    "se": "SE",
+    "se-mlp": "SE-MLP",
+    "cmml-ridge": "CMML-ridge",
+    "no-context": "MLP without context",
+}
+
+SCENARIO_SYSTEMS: dict[str, System] = {
+    "item-pop": System("ItemPop"),
+    **{
+        name: _preset(
+            _PRESET_LABELS.get(name, name), "adaptive" if name == "cmml-ridge" else "default"
+        )
+        for name in MODEL_PRESETS
+    },
+    "dcn": _preset("DCN"),
+    "dcn-f": replace(_preset("DCN-F"), trained_as="dcn"),
+}
+"""Systems of the scenario setting."""
+
+RATING_SYSTEMS: dict[str, System] = {
+    "global-mean": System("global mean"),
+    "user-mean": System("user mean"),
+    "item-mean": System("item mean + user bias"),
+    **{
+        name: System(
+            {"ridge": "ridge", **_PRESET_LABELS}.get(name, name),
+            preset.training,
+            preset.episode.tasks_per_step,
+        )
+        for name, preset in RATING_PRESETS.items()
+    },
+}
+"""Systems of the user setting."""
+
+
+def systems_of(setting: str) -> Mapping[str, System]:
+    """The systems of `scenario` or `user`."""
+    return SCENARIO_SYSTEMS if setting == "scenario" else RATING_SYSTEMS
+
+
+def system_names(setting: str, names: str) -> tuple[str, ...]:
+    """The systems of a list such as `item-pop,CMML_FiLM`, each once, in order.
+
+    Presets that are one model under several names of the paper (`linear` and `se-dot` are
+    `cmml-linear`) become the first of these names, so that nothing is trained twice.
+
+    Raises:
+      ValueError: No system has such a name; the message lists them.
+
+    Example:
+
+    >>> system_names("scenario", "ItemPop, se-dot, linear")
+    ('item-pop', 'cmml-linear')
+    """
+    systems = systems_of(setting)
+    spelled = {name.replace("-", ""): name for name in systems}
+    found = []
+    for part in names.split(","):
+        key = spelled.get(part.strip().lower().replace("_", "").replace("-", ""))
+        if key is None:
+            raise ValueError(
+                f"`systems` must be names out of {', '.join(systems)}. "
+                f"Received: {part.strip()!r}, setting={setting}."
+            )
+        found.append(_first_name(key) if setting == "scenario" else key)
+    return tuple(dict.fromkeys(found))
+
+
+def _first_name(name: str) -> str:
+    if name not in MODEL_PRESETS:
+        return name
+    return next(key for key, model in MODEL_PRESETS.items() if model == MODEL_PRESETS[name])
+
+
+def within_steps(training: TrainingConfig, steps: int | None) -> TrainingConfig:
+    """The schedule cut to at most `steps` training steps, in epochs of equal length.
+
+    Example:
+
+    >>> short = within_steps(TrainingConfig(), 500)
+    >>> short.max_epochs, short.steps_per_epoch
+    (3, 166)
+    """
+    if steps is None or steps >= training.max_epochs * training.steps_per_epoch:
+        return training
+    epochs = -(-steps // training.steps_per_epoch)
+    return replace(training, max_epochs=epochs, steps_per_epoch=steps // epochs)

@@ -1,0 +1,97 @@
+"""Compares systems on the same saved episodes of each seed; writes tables with significance.
+
+python pipelines/compare.py --systems item-pop,no-context,cmml-film,cmml-ridge --seeds 5
+python pipelines/compare.py --setting user --systems item-mean,cmml-film,ridge --data ml-1m
+python pipelines/compare.py --systems pe,se,se-dot --data FOLDER --steps 1000 --out runs/encoders
+
+Killed and started again, it goes on: what a system reached with a seed is a file written whole.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import tyro
+from command_line import run
+
+from cmml_tf.evaluation.comparison import Comparison
+from cmml_tf.evaluation.comparison_cell import Cell
+from cmml_tf.evaluation.comparison_config import ComparisonConfig
+from cmml_tf.evaluation.systems import RATING_SYSTEMS, SCENARIO_SYSTEMS, system_names
+from cmml_tf.training.run_folder import RunFolder
+
+_MAY_GROW = ("systems", "seeds", "out")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the command."""
+    config = tyro.cli(
+        ComparisonConfig,
+        args=list(argv),
+        prog=Path(sys.argv[0]).name,
+        description=(
+            f"{__doc__}\n\nSystems of the scenario setting: {', '.join(SCENARIO_SYSTEMS)}.\n"
+            f"Systems of the user setting: {', '.join(RATING_SYSTEMS)}."
+        ),
+    )
+    out = comparison_folder(config)
+    comparison = compare(config, out)
+    print(f"\n{comparison.markdown()}\nTable: {out / 'table.md'}")
+    return 0
+
+
+def comparison_folder(config: ComparisonConfig) -> Path:
+    """As configured, or named after setting and data."""
+    if config.out is not None:
+        return Path(config.out)
+    return Path("runs") / f"compare-{config.setting}-{Path(config.data).name}"
+
+
+def compare(config: ComparisonConfig, out: Path) -> Comparison:
+    """Finishes every cell that is not finished yet, and compares.
+
+    Raises:
+      ValueError: A system is unknown, or another comparison has been run in this folder.
+      OSError: A cell's process failed; says what it wrote last.
+    """
+    names = system_names(config.setting, config.systems)
+    RunFolder(out).claim(config, _MAY_GROW)
+    cells = [Cell(name, seed) for seed in range(config.seeds) for name in names]
+    for number, cell in enumerate(cells, start=1):
+        if not cell.is_finished(out):
+            print(f"[{number}/{len(cells)}] {cell.system}, seed {cell.seed}", flush=True)
+            _run_in_own_process(out, cell)
+    comparison = Comparison.of(config.setting, out, cells)
+    comparison.save(out)
+    return comparison
+
+
+def _run_in_own_process(out: Path, cell: Cell) -> None:
+    """One process a cell: peak memory is its own. It ends when its standard input does."""
+    worker = Path(__file__).resolve().with_name("compare_cell.py")
+    root = str(worker.parents[1])
+    path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+    folder = cell.folder(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / "log.txt"
+    with log.open("a") as file:
+        process = subprocess.Popen(
+            [sys.executable, str(worker), str(out), cell.system, str(cell.seed)],
+            stdin=subprocess.PIPE,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+        status = process.wait()
+    if status != 0 or not cell.is_finished(out):
+        last = log.read_text().strip().splitlines()[-1:]
+        raise OSError(
+            f"{cell.system} with seed {cell.seed} ended with status {status}: {' '.join(last)} "
+            f"(all of it: {log})"
+        )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,75 @@
+"""One system with one seed of a comparison; compare.py starts it in a process of its own.
+
+python pipelines/compare_cell.py COMPARISON_FOLDER SYSTEM SEED
+"""
+
+import argparse
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+from command_line import run
+
+from cmml_tf.config import override
+from cmml_tf.evaluation.comparison_cell import Cell, CellResult
+from cmml_tf.evaluation.comparison_config import ComparisonConfig
+from cmml_tf.training.run_folder import RunFolder, environment
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the command."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("system")
+    parser.add_argument("seed", type=int)
+    arguments = parser.parse_args(argv)
+    # When compare.py is gone its pipe ends: nothing goes on training unseen.
+    threading.Thread(target=_end_with_input, daemon=True).start()
+    text = (arguments.out / "config.yaml").read_text()
+    config = override(ComparisonConfig(), yaml.safe_load(text))
+    cell = Cell(arguments.system, arguments.seed)
+    shared = RunFolder(arguments.out / f"seed-{cell.seed}")
+    result, fingerprint = _run(cell, config, shared)
+    cell.save(
+        arguments.out, result, {"data_fingerprint": fingerprint, "environment": environment()}
+    )
+    return 0
+
+
+def _run(cell: Cell, config: ComparisonConfig, shared: RunFolder) -> tuple[CellResult, str]:
+    # Imported here: TensorFlow starts with them.
+    import tensorflow as tf
+
+    from cmml_tf.config import EpisodeConfig
+    from cmml_tf.datasets.open_data import open_scenario_data
+    from cmml_tf.datasets.open_rating_data import open_rating_data
+    from cmml_tf.evaluation.rating_systems import run_rating_system
+    from cmml_tf.evaluation.scenario_parts import scenario_parts
+    from cmml_tf.evaluation.scenario_systems import run_scenario_system
+
+    # The same command gives the same metrics: no operation may depend on thread timing.
+    tf.config.experimental.enable_op_determinism()
+    trainings = shared.path / "trainings"
+    if config.setting == "user":
+        data = open_rating_data(config.data, config.tasks, cell.seed)
+        shared.check_data(data.fingerprint())
+        result = run_rating_system(cell.system, data, config, cell.seed, trainings)
+    else:
+        data = open_scenario_data(config.data, config.scenario, config.split, cell.seed)
+        shared.check_data(data.fingerprint())
+        episode = EpisodeConfig()
+        parts = scenario_parts(data, shared.path, config.embedding, episode, cell.seed)
+        result = run_scenario_system(cell.system, parts, config, cell.seed, trainings)
+    return result, data.fingerprint()
+
+
+def _end_with_input() -> None:
+    while os.read(0, 1):
+        pass
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    run(main)
