@@ -89,11 +89,20 @@ class EpisodeConfig:
     """Positive query pairs of a task; each is compared with one negative of the same user."""
     tasks_per_step: int = 4
     """Tasks B of one training step (the authors take one)."""
+    short_supports: float = 0.0
+    """Share of the training tasks whose support is cut to a random size, zero included."""
+    empty_supports: float = 0.0
+    """Share of the training tasks without any support (context dropout)."""
+    sub_scenarios: int = 0
+    """Random parts of each meta-training scenario, half of its items, that are learned from too."""
 
     def __post_init__(self) -> None:
         for name in ("support_positives", "query_positives", "tasks_per_step"):
             _require(getattr(self, name) >= 1, self, name, "a positive integer")
-        _require(self.support_negatives >= 0, self, "support_negatives", "zero or more")
+        for name in ("support_negatives", "sub_scenarios"):
+            _require(getattr(self, name) >= 0, self, name, "zero or more")
+        for name in ("short_supports", "empty_supports"):
+            _require(0 <= getattr(self, name) <= 1, self, name, "between 0 and 1")
 
     @property
     def support_size(self) -> int:

@@ -12,7 +12,7 @@ from cmml_tf.datasets.movielens import (
     load_embedded_movielens,
     load_movielens,
 )
-from cmml_tf.datasets.planted_source import PLANTED_NAME, is_planted, open_planted
+from cmml_tf.datasets.planted_source import PLANTED_NAME, generate_planted, is_planted
 from cmml_tf.datasets.scenario_data import ScenarioData
 from cmml_tf.datasets.scenario_meta import is_scenario_meta, load_scenario_meta
 from cmml_tf.datasets.scenarios import find_scenarios
@@ -58,7 +58,7 @@ def open_scenario_data(
     if path.is_dir() and is_scenario_meta(path):
         return load_scenario_meta(path, split, seed)
     if is_planted(data) and not path.exists():
-        return open_planted(data, split, seed)
+        return generate_planted(data, split, seed).data
     interactions = _read(data, path, cache_dir, ReadConfig() if read is None else read)
     by_column = scenario.definition.startswith("column:")
     if not by_column and not len(interactions.catalogue) and "scenario" in interactions.table:

@@ -4,8 +4,7 @@ import inspect
 
 from cmml_tf.config import SplitConfig
 from cmml_tf.datasets.held_out import validation_size
-from cmml_tf.datasets.scenario_data import ScenarioData
-from cmml_tf.datasets.synthetic import planted_scenarios
+from cmml_tf.datasets.synthetic import PlantedScenarios, planted_scenarios
 
 PLANTED_NAME = "planted"
 """What a name of planted scenarios begins with."""
@@ -24,7 +23,7 @@ def is_planted(data: str) -> bool:
     return data.partition(":")[0] == PLANTED_NAME
 
 
-def open_planted(data: str, split: SplitConfig, seed: int) -> ScenarioData:
+def generate_planted(data: str, split: SplitConfig, seed: int) -> PlantedScenarios:
     """Generates the planted scenarios that a name describes.
 
     Args:
@@ -39,7 +38,7 @@ def open_planted(data: str, split: SplitConfig, seed: int) -> ScenarioData:
     Example:
 
     >>> name = "planted:meta_train=4,meta_test=2,users=50,users_per_scenario=20"
-    >>> len(open_planted(name, SplitConfig(validation_fraction=0.25), seed=0).meta_train)
+    >>> len(generate_planted(name, SplitConfig(validation_fraction=0.25), seed=0).data.meta_train)
     3
     """
     options = {"seed": seed, **_options(data)}
@@ -50,7 +49,7 @@ def open_planted(data: str, split: SplitConfig, seed: int) -> ScenarioData:
         meta_train=meta_train - validation,
         validation=validation,
         max_support_pairs=split.max_support_pairs,
-    ).data
+    )
 
 
 def _options(data: str) -> dict[str, int | float]:

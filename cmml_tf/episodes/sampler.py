@@ -6,6 +6,7 @@ from cmml_tf.config import EpisodeConfig
 from cmml_tf.datasets.scenario_data import ScenarioData
 from cmml_tf.episodes.permutation import ROUNDS, permute
 from cmml_tf.episodes.scenario_index import index_scenarios
+from cmml_tf.episodes.sub_scenarios import with_sub_scenarios
 from cmml_tf.types import Episode, Support
 
 # Streams of random numbers within a step: a new use takes a new number.
@@ -19,7 +20,8 @@ class EpisodeSampler:
     repetition; a scenario with too few pairs is divided in proportion and its pairs repeat. A
     support negative is the user of a support positive with another item of the scenario; a query
     negative is the user of a query positive with an item of the scenario that the user has not
-    taken. Every scenario comes once before any comes again.
+    taken. Every scenario comes once before any comes again. By configuration, some support sets are
+    cut short or emptied, and random parts of the scenarios are sampled beside them.
 
     Args:
       data: Its meta-training scenarios are sampled.
@@ -31,13 +33,14 @@ class EpisodeSampler:
     """
 
     def __init__(self, data: ScenarioData, config: EpisodeConfig, seed: int) -> None:
-        scenarios = len(data.meta_train)
+        meta_train = with_sub_scenarios(data.meta_train, config.sub_scenarios, seed)
+        scenarios = len(meta_train)
         if config.tasks_per_step > scenarios:
             raise ValueError(
                 "`tasks_per_step` must be at most the number of meta-training scenarios "
                 f"({scenarios}). Received: tasks_per_step={config.tasks_per_step}."
             )
-        index = index_scenarios(data.meta_train, data.history_users, data.history_items)
+        index = index_scenarios(meta_train, data.history_users, data.history_items)
         self.pairs_without_negative = index.pairs_without_negative
         self._config = config
         self._seed = seed
@@ -81,17 +84,39 @@ class EpisodeSampler:
         )
         query_user = tf.gather(self._pair_user, query)
         tasks = config.tasks_per_step
+        support = Support(
+            user=tf.gather(self._pair_user, support_of),
+            item=self._items(scenario, support_position),
+            label=_labels(tasks, positives, config.support_negatives),
+            length=tf.fill([tasks], config.support_size),
+        )
         return Episode(
-            Support(
-                user=tf.gather(self._pair_user, support_of),
-                item=self._items(scenario, support_position),
-                label=_labels(tasks, positives, config.support_negatives),
-                length=tf.fill([tasks], config.support_size),
-            ),
+            self._cut(support, step),
             query_user=tf.concat([query_user, query_user], axis=1),
             query_item=self._items(scenario, query_position),
             query_label=_labels(tasks, config.query_positives, config.query_positives),
         )
+
+    def _cut(self, support: Support, step: tf.Tensor) -> Support:
+        """Some of the support sets smaller or empty; positives and negatives keep their ratio."""
+        config = self._config
+        if config.short_supports == 0 and config.empty_supports == 0:
+            return support
+        tasks, size = config.tasks_per_step, config.support_size
+        # Training steps count from 0, so the negative counters of a stream are free.
+        drawn = tf.random.stateless_uniform([3, tasks], self._stream(_PAIRS, -1 - step))
+        # Small sizes are as likely as large ones on a logarithmic scale.
+        share = tf.exp(drawn[0] * tf.math.log(config.support_positives + 1.0)) - 1.0
+        share /= config.support_positives
+        share = tf.where(drawn[1] < config.short_supports, share, 1.0)
+        share = tf.where(drawn[2] < config.empty_supports, 0.0, share)
+        positives = tf.cast(share * config.support_positives, tf.int32)[:, None]
+        negatives = tf.cast(share * config.support_negatives, tf.int32)[:, None]
+        place = tf.range(size)[None]
+        place += tf.where(place < positives, 0, config.support_positives - positives)
+        place = tf.minimum(place, size - 1)  # what lies behind the length is not read
+        user, item, label = (tf.gather(part, place, batch_dims=1) for part in support[:3])
+        return Support(user, item, label, tf.squeeze(positives + negatives, axis=1))
 
     def _choose_scenarios(self, step: tf.Tensor) -> tf.Tensor:
         """int64 [B]: the next places in a sequence of shuffled rounds over all scenarios."""

@@ -197,3 +197,44 @@ def test_support_without_negatives():
     (episode,) = _sample(_sampler(data, tasks_per_step=3, support_negatives=0), [0])
     assert episode.support.user.shape == (3, 8)
     assert episode.support.length.tolist() == [8, 8, 8]
+
+
+def test_short_supports_keep_their_pairs_and_the_ratio_of_labels():
+    data = scenario_data(random_scenarios(5))
+    whole = _sample(_sampler(data, tasks_per_step=3), range(60))
+    cut = _sample(_sampler(data, tasks_per_step=3, short_supports=0.5), range(60))
+    lengths = []
+    for full, short in zip(whole, cut, strict=True):
+        np.testing.assert_array_equal(full.query_item, short.query_item)
+        for row, length in enumerate(short.support.length):
+            lengths.append(length)
+            positives = int(short.support.label[row, :length].sum())
+            negatives = length - positives
+            assert abs(negatives / CONFIG.support_negatives - positives / 8) < 1 / 8
+            kept = np.r_[:positives, 8 : 8 + negatives]
+            for long_part, short_part in zip(full.support[:3], short.support[:3], strict=True):
+                np.testing.assert_array_equal(short_part[row, :length], long_part[row, kept])
+    whole_share = np.mean(np.array(lengths) == CONFIG.support_size)
+    assert 0.4 < whole_share < 0.6
+    assert len(set(lengths)) > 6
+    assert min(lengths) == 0
+
+
+def test_empty_supports_have_the_share_asked_for():
+    sampler = _sampler(scenario_data(random_scenarios(5)), tasks_per_step=3, empty_supports=0.3)
+    lengths = np.concatenate([e.support.length for e in _sample(sampler, range(100))])
+    assert set(lengths) == {0, CONFIG.support_size}
+    assert 0.2 < np.mean(lengths == 0) < 0.4
+
+
+def test_sub_scenarios_are_sampled_beside_their_scenarios():
+    data = scenario_data(random_scenarios(5))
+    count = len(data.meta_train)
+    sampler = _sampler(data, sub_scenarios=2, tasks_per_step=3 * count)
+    (lap,) = _sample(sampler, [0])
+    sizes = [len(set(items)) for items in lap.query_item]
+    whole = max(len(s.candidates) for s in data.meta_train)
+    assert sum(size > (whole + 1) // 2 for size in sizes) <= count
+    for row in range(3 * count):
+        items = set(lap.query_item[row]) | set(lap.support.item[row])
+        assert any(items <= set(s.candidates) for s in data.meta_train)
