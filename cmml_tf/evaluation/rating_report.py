@@ -22,6 +22,8 @@ from cmml_tf.evaluation.rating_protocol import (
 from cmml_tf.models.cmml import CMML
 
 _COLUMNS = ("mae", "ndcg@3", "ndcg@1")
+# What another user's support costs: better is lower, or higher.
+_GAINS = {"mae": -1.0, "ndcg@3": 1.0}
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class RatingReport:
         """
         gain: dict[str, Any] = {}
         if self.swapped is not None:
-            for name, sign in (("mae", -1.0), ("ndcg@3", 1.0)):
+            for name, sign in _GAINS.items():
                 difference = self.model.difference(self.swapped, name)
                 gain[name] = {
                     "gain": sign * difference.mean,
@@ -73,10 +75,12 @@ class RatingReport:
             means = evaluation.means()
             lines.append(f"{label:<{width}}" + "".join(f"{means[c]:>9.4f}" for c in _COLUMNS))
         if self.swapped is not None:
-            difference = self.model.difference(self.swapped, "mae")
-            lines.append(
-                f"context gain, MAE: {-difference.mean:+.4f} ± {difference.half_width:.4f}"
-            )
+            for metric, sign in _GAINS.items():
+                difference = self.model.difference(self.swapped, metric)
+                lines.append(
+                    f"context gain, {metric}: {sign * difference.mean:+.4f} "
+                    f"± {difference.half_width:.4f} (95% interval over users)"
+                )
         curve = ", ".join(f"{length}: {means['mae']:.4f}" for length, means in self.curve.items())
         lines.append(f"MAE by support length: {curve}")
         lines.append(f"{len(self.model.rows['mae'])} unseen users")

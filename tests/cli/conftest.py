@@ -81,6 +81,12 @@ def commands(tmp_path):
 
 
 @pytest.fixture(scope="session")
+def commands_in():
+    """Commands of a folder that outlives a test."""
+    return Commands
+
+
+@pytest.fixture(scope="session")
 def finished_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
     done = Commands(folder).run("train_scenario.py", *QUICK, "--run-dir", "run")

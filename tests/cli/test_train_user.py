@@ -1,33 +1,74 @@
 """The user setting's command: from data to metrics and an exported model, and what it refuses."""
 
 import json
+import time
 
 import pytest
 import tensorflow as tf
 
+RIDGE = ("--quick", "--preset", "ridge", "--training.max-epochs", "4", "--run-dir", "run")
 
-@pytest.mark.parametrize("preset", ["cmml-film", "ridge"])
-def test_one_command_trains_evaluates_and_exports(commands, preset):
-    arguments = ("--quick", "--preset", preset, "--run-dir", "run")
-    done = commands.run("train_user.py", *arguments)
+
+def read(folder):
+    return json.loads((folder / "run" / "metrics.json").read_text())
+
+
+def mae_by_length(metrics):
+    return [means["mae"] for means in metrics["support_length"].values()]
+
+
+@pytest.fixture(scope="module")
+def ridge(tmp_path_factory, commands_in):
+    """A quick run that nothing has interrupted: its commands and what it printed."""
+    commands = commands_in(tmp_path_factory.mktemp("ridge"))
+    done = commands.run("train_user.py", *RIDGE)
     assert done.returncode == 0, done.stderr
-    metrics = json.loads((commands.folder / "run" / "metrics.json").read_text())
+    return commands, done.stdout
+
+
+def test_one_command_trains_evaluates_and_exports(ridge):
+    commands, output = ridge
+    metrics = read(commands.folder)
     assert metrics["baselines"].keys() == {"global mean", "user mean", "item mean + user bias"}
     assert metrics["meta_test"]["mae"] < metrics["baselines"]["global mean"]["mae"]
-    assert [*metrics["support_length"]] == ["0", "1", "2", "5", "10", "20", "40"]
+    for name in ("mae", "ndcg@3"):
+        gain = metrics["context_gain"][name]
+        assert f"{gain['gain']:+.4f} ± {gain['interval']:.4f}" in output
+    gain = metrics["context_gain"]["mae"]
+    assert gain["gain"] > gain["interval"]
     loaded = tf.saved_model.load(str(commands.folder / metrics["export"]))
     assert "score_features" in loaded.signatures
-    if preset == "ridge":
-        gain = metrics["context_gain"]["mae"]
-        assert gain["gain"] > gain["interval"]
-        curve = [means["mae"] for means in metrics["support_length"].values()]
+
+
+def test_the_more_ratings_are_known_the_better_and_none_is_sensible(ridge, commands):
+    networks = ("--quick", "--training.max-epochs", "8", "--run-dir", "run")
+    done = commands.run("train_user.py", *networks)
+    assert done.returncode == 0, done.stderr
+    for metrics in (read(ridge[0].folder), read(commands.folder)):
+        assert [*metrics["support_length"]] == ["0", "1", "2", "5", "10", "20", "40"]
+        curve = mae_by_length(metrics)
         assert curve == sorted(curve, reverse=True)
-        # Finished: the same command trains nothing and finds the same figures, also from the
-        # tasks that it has saved.
-        again = commands.run("train_user.py", *arguments)
-        assert "Resumed behind epoch 2" in again.stdout
-        repeated = json.loads((commands.folder / "run" / "metrics.json").read_text())
-        assert repeated["meta_test"] == metrics["meta_test"]
+        assert curve[0] < metrics["baselines"]["global mean"]["mae"]
+
+
+def test_a_killed_training_continues_and_ends_as_if_never_killed(ridge, commands):
+    process = commands.start("train_user.py", *RIDGE)
+    history = commands.folder / "run" / "model" / "metrics.jsonl"
+    while not history.exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    assert not (commands.folder / "run" / "metrics.json").exists()
+    assert not (commands.folder / "export-user").exists()
+
+    done = commands.run("train_user.py", *RIDGE)
+    assert done.returncode == 0, done.stderr
+    assert any(f"Resumed behind epoch {epoch}." in done.stdout for epoch in (1, 2, 3))
+    ours, theirs = read(commands.folder), read(ridge[0].folder)
+    for part in ("meta_test", "baselines", "context_gain", "support_length"):
+        assert ours[part] == theirs[part], part
+    assert [json.loads(line)["epoch"] for line in history.read_text().splitlines()] == [1, 2, 3, 4]
 
 
 def test_wrong_options_are_one_sentence(commands):
