@@ -69,16 +69,19 @@ def read_bytes(path: Path) -> bytes:
     return content
 
 
-def read_records(path: Path, separator: str, least: int) -> list[tuple[int, list[str]]]:
+def read_records(
+    path: Path, separator: str, least: int, exact: bool = False
+) -> list[tuple[int, list[str]]]:
     """(line number, fields) of a small text file in UTF-8 or, as GroupLens' old ones, Latin-1.
 
     Raises:
       FileNotFoundError: There is no such file.
-      ValueError: It is empty, or a line has fewer than `least` fields.
+      ValueError: It is empty, or a line has fewer than `least` fields or, if `exact`, more: a
+        separator inside a field would move all those behind it.
     """
     content = read_bytes(path)
     try:
-        text = content.decode("utf-8")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = content.decode("latin-1")
     records = []
@@ -86,7 +89,7 @@ def read_records(path: Path, separator: str, least: int) -> list[tuple[int, list
         if not line.strip():
             continue
         fields = line.rstrip("\r").split(separator)
-        if len(fields) < least:
+        if len(fields) < least or (exact and len(fields) > least):
             raise ValueError(
                 f"Line {number} of {path} must hold {least} fields with {separator!r} between. "
                 f"Received: {line[:80]!r}. The file is truncated or damaged; get it again."

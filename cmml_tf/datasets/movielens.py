@@ -166,7 +166,7 @@ def _catalogue_dat(folder: Path) -> pd.DataFrame:
     path = folder / "movies.dat"
     rows = [
         (_integer(path, line, fields[0]), fields[1], fields[2])
-        for line, fields in read_records(path, "::", 3)
+        for line, fields in read_records(path, "::", 3, exact=True)
     ]
     return _catalogue(rows)
 

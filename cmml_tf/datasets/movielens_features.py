@@ -76,8 +76,8 @@ def _value(kind: str, text: str) -> str | tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def _numbered(path: Path, least: int) -> list[tuple[int, list[str]]]:
-    records = read_records(path, "::", least)
+def _numbered(path: Path, number: int) -> list[tuple[int, list[str]]]:
+    records = read_records(path, "::", number, exact=True)
     for line, fields in records:
         if not fields[0].isdecimal():
             raise ValueError(

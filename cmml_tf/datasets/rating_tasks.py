@@ -152,11 +152,18 @@ def choose_meta_test(
 
     Raises:
       FileNotFoundError: The file of meta-test users is missing.
-      ValueError: It names no user that has enough ratings, or leaves none to learn from.
+      ValueError: It names a user whom nobody knows, none that has enough ratings, or leaves none to
+        learn from.
     """
     ids = user_ids[tasks.user]
     if config.meta_test_users is not None:
-        asked = np.isin(ids.astype(str), _listed_users(Path(config.meta_test_users)))
+        listed = _listed_users(Path(config.meta_test_users))
+        strangers = np.setdiff1d(listed, user_ids.astype(str))
+        if len(strangers):
+            raise ValueError(
+                f"The user {strangers[0]} of {config.meta_test_users} is not in the data set."
+            )
+        asked = np.isin(ids.astype(str), listed)
         return _both_parts(np.flatnonzero(~asked), np.flatnonzero(asked))
     number = max(1, round(config.meta_test_fraction * len(tasks)))
     if config.split == "warm-warm":
@@ -180,7 +187,10 @@ def _both_parts(learned: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.
 def _listed_users(path: Path) -> list[str]:
     if not path.is_file():
         raise FileNotFoundError(f"There is no file of meta-test users {path}.")
-    users = path.read_text(encoding="utf-8").split()
+    try:
+        users = path.read_text(encoding="utf-8-sig").split()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"The file of meta-test users {path} must be UTF-8 text.") from error
     if not users:
         raise ValueError(f"The file of meta-test users {path} is empty.")
     return users

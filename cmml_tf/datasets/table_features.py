@@ -56,13 +56,15 @@ def load_feature_folder(folder: Path) -> tuple[Interactions, list[RawFeature], l
         )
     interactions = Interactions(folder.resolve().name, interactions.table, without_catalogue())
     ids = interactions.table["item"].unique().tolist()
-    items = _features(folder, "item", declared.get("items"))
+    kinds = {side: interactions.table[side].dtype.kind for side in ("user", "item")}
+    items = _features(folder, "item", declared.get("items"), kinds["item"])
     known = {one for feature in items for one in feature.values} | set(ids)
     items.insert(0, RawFeature("id", "id", {one: str(one) for one in known}))
-    return interactions, items, _features(folder, "user", declared.get("users"))
+    users = _features(folder, "user", declared.get("users"), kinds["user"])
+    return interactions, items, users
 
 
-def _features(folder: Path, side: str, declared: object) -> list[RawFeature]:
+def _features(folder: Path, side: str, declared: object, id_kind: str) -> list[RawFeature]:
     if declared is None:
         return []
     path = folder / f"{side}s.csv"
@@ -70,14 +72,16 @@ def _features(folder: Path, side: str, declared: object) -> list[RawFeature]:
         raise ValueError(f"`{side}s` of {folder / DECLARATION} must name features and their kinds.")
     if not path.is_file():
         raise FileNotFoundError(f"The file {path} is missing, whose columns {DECLARATION} names.")
-    table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise ValueError(f"{path} must be a table in UTF-8, commas between ({error}).") from error
     for column in (side, *declared):
         if column not in table:
             raise ValueError(
                 f"{path} must have a column {column!r}. Received: {', '.join(table.columns)}."
             )
-    ids = pd.to_numeric(table[side], errors="coerce")
-    keys = table[side].tolist() if ids.isna().any() else ids.astype("int64").tolist()
+    keys = _ids(path, side, table[side], id_kind)
     features = []
     for name, kind in declared.items():
         if kind not in _KINDS:
@@ -99,3 +103,21 @@ def _features(folder: Path, side: str, declared: object) -> list[RawFeature]:
             values = numbers.tolist()
         features.append(RawFeature(name, kind, dict(zip(keys, values, strict=True))))
     return features
+
+
+def _ids(path: Path, side: str, column: pd.Series, kind: str) -> list[int] | list[str]:
+    """Ids of the type that ratings.csv has them in; each once."""
+    if column.duplicated().any():
+        raise ValueError(
+            f"{path} must have each {side} once. "
+            f"Received: several lines of {column[column.duplicated()].iloc[0]!r}."
+        )
+    if kind not in "iu":
+        return column.tolist()
+    wrong = ~column.str.fullmatch(r"-?\d+")
+    if wrong.any():
+        raise ValueError(
+            f"Column {side!r} of {path} must hold integers, as that of ratings.csv does. "
+            f"Received: {column[wrong].iloc[0]!r}."
+        )
+    return column.astype("int64").tolist()

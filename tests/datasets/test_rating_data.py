@@ -154,6 +154,62 @@ def test_damaged_lines_are_numbered(tmp_path, name):
         open_rating_data(folder, SMALL, 0)
 
 
+@pytest.mark.parametrize(
+    ("name", "separator", "message"),
+    [
+        ("ratings.dat", ",", r"Line 1 of .*ratings\.dat must hold user, item.* with '::' between"),
+        ("ratings.dat", ":", r"Line 1 of .*ratings\.dat must hold user, item.* with '::' between"),
+        ("movies.dat", "|", r"Line 1 of .*movies\.dat must hold 3 fields with '::' between"),
+        ("users.dat", ",", r"Line 1 of .*users\.dat must hold 5 fields with '::' between"),
+    ],
+)
+def test_another_separator_is_refused(tmp_path, name, separator, message):
+    folder = write_ml1m(tmp_path)
+    path = tmp_path / name
+    path.write_bytes(path.read_bytes().replace(b"::", separator.encode()))
+    with pytest.raises(ValueError, match=message):
+        open_rating_data(folder, SMALL, 0)
+
+
+@pytest.mark.parametrize(("name", "fields"), [("movies.dat", 3), ("movies_extrainfos.dat", 11)])
+def test_a_separator_inside_a_title_is_refused(tmp_path, name, fields):
+    """It would move all fields behind it: the plot taken for the genre."""
+    folder = write_ml1m(tmp_path)
+    path = tmp_path / name
+    path.write_bytes(path.read_bytes().replace("Café".encode("latin-1"), b"Face::Off", 1))
+    with pytest.raises(ValueError, match=rf"Line 1 of .*{name} must hold {fields} fields"):
+        open_rating_data(folder, SMALL, 0)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-8", "utf-8-sig"])
+def test_usual_encodings_give_the_same_names(tmp_path, encoding):
+    folder = write_ml1m(tmp_path)
+    for name in ("movies.dat", "movies_extrainfos.dat", "users.dat"):
+        text = (tmp_path / name).read_bytes().decode("latin-1")
+        (tmp_path / name).write_bytes(text.encode(encoding))
+    data = open_rating_data(folder, SMALL, 0)
+    assert data.item_columns[3].feature.vocabulary == ("Ann É", "Bob")
+    assert data.item_ids.tolist() == list(range(1, MOVIES + 1))
+
+
+def test_another_encoding_is_refused(tmp_path):
+    folder = write_ml1m(tmp_path)
+    path = tmp_path / "users.dat"
+    path.write_bytes(path.read_text().encode("utf-16"))
+    with pytest.raises(ValueError, match=r"Line 1 of .*users\.dat must hold 5 fields"):
+        open_rating_data(folder, SMALL, 0)
+
+
+def test_a_rated_movie_without_a_line_has_unknown_values(tmp_path):
+    ratings = [(u, m, 3) for u in range(1, USERS + 1) for m in (1, 2, 3, 77)]
+    folder = write_ml1m(tmp_path, ratings=ratings, extra=False)
+    data = open_rating_data(folder, SMALL, 0)
+    row = data.item_ids.tolist().index(77)
+    genre, decade = data.item_columns[1:]
+    assert np.diff(genre.starts)[row] == 0
+    assert decade.values[row] == len(decade.feature.vocabulary)
+
+
 def test_missing_files_and_names_are_refused(tmp_path):
     folder = write_ml1m(tmp_path)
     for option in ("tasks", "meta_test_users"):
@@ -164,6 +220,10 @@ def test_missing_files_and_names_are_refused(tmp_path):
         ValueError, match=r"`data` must be movielens-small.*Received: data='no-such'"
     ):
         open_rating_data("no-such", SMALL, 0)
+    (tmp_path / "asked.txt").write_text("3\n999\n")
+    config = replace(SMALL, meta_test_users=str(tmp_path / "asked.txt"))
+    with pytest.raises(ValueError, match=r"The user 999 of .*asked\.txt is not in the data set"):
+        open_rating_data(folder, config, 0)
     (tmp_path / "movies.dat").unlink()
     with pytest.raises(FileNotFoundError, match=r"movies\.dat is missing"):
         open_rating_data(folder, SMALL, 0)
@@ -194,6 +254,28 @@ def test_a_folder_may_declare_its_own_features(tmp_path):
         declared.write_text(text)
         with pytest.raises(ValueError, match=message):
             open_rating_data(str(tmp_path), SMALL, 0)
+
+
+def test_a_faulty_table_of_features_is_named(tmp_path):
+    ratings = "".join(f"{u},{(u + k) % 8},{1 + k}\n" for u in range(10) for k in range(5))
+    (tmp_path / "ratings.csv").write_text("user,item,value\n" + ratings)
+    (tmp_path / "features.yaml").write_text("items: {colour: multi-hot}\n")
+    for content, message in (
+        ("item,colour\n1,caf\xe9\n".encode("latin-1"), r"items\.csv must be a table in UTF-8"),
+        (b"item,colour\n1,a\n2,b,c\n", r"items\.csv must be a table in UTF-8.*line 3"),
+        (b"", r"items\.csv must be a table"),
+        (b"item,colour\n1,a\n1,b\n", r"items\.csv must have each item once.*'1'"),
+        (b"item,colour\n1,a\nx,b\n", r"Column 'item' of .*must hold integers.*'x'"),
+    ):
+        (tmp_path / "items.csv").write_bytes(content)
+        with pytest.raises(ValueError, match=message):
+            open_rating_data(str(tmp_path), SMALL, 0)
+    # Ids are text where one of ratings.csv is: 1 there and 1 here are the same.
+    (tmp_path / "ratings.csv").write_text("user,item,value\n" + ratings.replace(",0,", ",x,"))
+    (tmp_path / "items.csv").write_bytes(b"item,colour\n1,a\n2,b\n")
+    data = open_rating_data(str(tmp_path), SMALL, 0)
+    assert sorted(data.item_ids.tolist()) == [*map(str, range(1, 8)), "x"]
+    assert np.diff(data.item_columns[1].starts).sum() == 2
 
 
 def test_the_embedded_data_set_needs_nothing_else():
