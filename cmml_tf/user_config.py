@@ -41,6 +41,9 @@ class RatingModelConfig:
     """First value of the penalty on a user's offset; it is learned."""
     feature_dimension: int = 32
     """Size of the embedding of each feature."""
+    context_prior: bool = False
+    """Pooling encoders: a learned vector is pooled with the support, so that few ratings, or none,
+    have a context of sense; not in the paper."""
     label_units: int = 64
     """Hidden and output units of the MLP that reads a support rating."""
     factor_penalty: float = 10.0
@@ -53,6 +56,9 @@ class RatingModelConfig:
             _require(getattr(self, name) >= 1, self, name, "a positive integer")
         for name in ("ridge_penalty", "bias_penalty", "factor_penalty"):
             _require(getattr(self, name) > 0, self, name, "a positive number")
+        pooling = not self.ridge and self.network.encoder in ("mean", "max")
+        accepted = "false unless the encoder is mean or max"
+        _require(pooling or not self.context_prior, self, "context_prior", accepted)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 An encoder reads support pair embeddings with their label features appended, and a mask that says
 which pairs are valid; masked positions never change the context. An empty support set has a
-defined context: zeros for pooling, the MLP of the initial state for the GRU.
+defined context: zeros for pooling, or a learned vector with `prior`; the MLP of the initial state
+for the GRU.
 """
 
 from typing import Any
@@ -33,6 +34,9 @@ class PoolingContextEncoder(tf.keras.layers.Layer):
       units: Hidden units of the hidden layers of the MLP.
       pooling: `mean` or `max`.
       hidden_layers: Hidden layers of the MLP: two, in the user setting one.
+      prior: The pool holds, beside the pairs, a learned vector: the context of an empty support. In
+        the mean it counts as k pairs, k learned too (1 at first), so that few pairs lead away from
+        it little. Not in the paper.
 
     Raises:
       ValueError: `pooling` is neither of the two, or `hidden_layers` is not positive.
@@ -51,6 +55,7 @@ class PoolingContextEncoder(tf.keras.layers.Layer):
         units: int = 128,
         pooling: str = "mean",
         hidden_layers: int = 2,
+        prior: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -66,10 +71,21 @@ class PoolingContextEncoder(tf.keras.layers.Layer):
         self.pooling = pooling
         self.supports_masking = True
         self.hidden_layers = hidden_layers
+        self.prior = prior
         self.mlp = MLP([units] * hidden_layers + [context_dimension])
 
     def build(self, input_shape: Any) -> None:
         self.mlp.build(input_shape)
+        if self.prior:
+            self.prior_context = self.add_weight(
+                name="prior_context",
+                shape=[self.context_dimension],
+                initializer=tf.keras.initializers.RandomNormal(stddev=0.1),
+            )
+        if self.prior and self.pooling == "mean":
+            self.log_prior_pairs = self.add_weight(
+                name="log_prior_pairs", shape=[], initializer="zeros"
+            )
         super().build(input_shape)
 
     def call(
@@ -84,8 +100,14 @@ class PoolingContextEncoder(tf.keras.layers.Layer):
         if self.pooling == "mean":
             count = tf.reduce_sum(tf.cast(mask, encoded.dtype), axis=1)
             total = tf.reduce_sum(tf.where(mask, encoded, 0.0), axis=1)
+            if self.prior:
+                pairs_of_prior = tf.exp(self.log_prior_pairs)
+                total += pairs_of_prior * self.prior_context
+                count += pairs_of_prior
             return tf.math.divide_no_nan(total, count)
         largest = tf.reduce_max(tf.where(mask, encoded, encoded.dtype.min), axis=1)
+        if self.prior:
+            return tf.maximum(largest, self.prior_context)
         return tf.where(tf.reduce_any(mask, axis=1), largest, 0.0)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> None:
@@ -99,6 +121,7 @@ class PoolingContextEncoder(tf.keras.layers.Layer):
             "units": self.units,
             "pooling": self.pooling,
             "hidden_layers": self.hidden_layers,
+            "prior": self.prior,
         }
 
 

@@ -49,7 +49,7 @@ def build_rating_model(
     embedding = FeaturePairEmbedding(item_columns, user_columns, config.feature_dimension, users)
     embedding.build(None)
     d, network = embedding.dimension, config.network
-    encoder, labels = _encoder(network, d), None
+    encoder, labels = _encoder(config, d), None
     if encoder is not None:
         labels = RatingFeatures(config.label_units)
         labels.build(None)
@@ -111,12 +111,15 @@ def _build_ridge(
     )
 
 
-def _encoder(network: ModelConfig, d: int) -> tf.keras.layers.Layer | None:
+def _encoder(config: RatingModelConfig, d: int) -> tf.keras.layers.Layer | None:
+    network = config.network
     if network.encoder == "none":
         return None
     if network.encoder == "gru":
         return SequentialContextEncoder(d, network.encoder_units)
-    return PoolingContextEncoder(d, network.encoder_units, network.encoder, hidden_layers=1)
+    return PoolingContextEncoder(
+        d, network.encoder_units, network.encoder, hidden_layers=1, prior=config.context_prior
+    )
 
 
 def _recommender(network: ModelConfig) -> tf.keras.layers.Layer:
@@ -139,11 +142,16 @@ def _recommender(network: ModelConfig) -> tf.keras.layers.Layer:
 def named_rating_weights(model: CMML) -> dict[str, tf.Variable]:
     """Every variable of a network by a name that says its place; not for `ridge`.
 
-    Names of `named_weights`, and `label_features/<l>/kernel`, `label_features/<l>/bias`,
+    Names of `named_weights`, and `context_encoder/prior/context`,
+    `context_encoder/prior/log_pairs`, `label_features/<l>/kernel`, `label_features/<l>/bias`,
     `item_features/<name>` and `user_features/<name>`: tables [values + 1, dimension], the last row
     for unknown values.
     """
     weights = named_weights(model)
+    if getattr(model.context_encoder, "prior", False):
+        weights["context_encoder/prior/context"] = model.context_encoder.prior_context
+        if model.context_encoder.pooling == "mean":
+            weights["context_encoder/prior/log_pairs"] = model.context_encoder.log_prior_pairs
     if model.label_features is not None:
         for index, layer in enumerate(model.label_features.mlp.dense_layers):
             weights[f"label_features/{index}/kernel"] = layer.kernel

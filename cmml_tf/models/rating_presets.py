@@ -6,11 +6,17 @@ from cmml_tf.config import TrainingConfig
 from cmml_tf.user_config import RatingEpisodeConfig, RatingModelConfig, UserRunConfig
 
 _FILM = RatingModelConfig()
+_SOFT_M = {"modulation": "soft", "hyper_units": 128, "backbone_units": (32, 32)}
 
 
 @dataclass(frozen=True)
 class RatingPreset:
-    """A model, what it minimises on which tasks, and its optimiser."""
+    """A model, what it minimises on which tasks, its optimiser and who is held out for it.
+
+    Attributes:
+      validation_fraction: Share of the meta-training users kept for early stopping; 0: all are
+        learned from, for all epochs.
+    """
 
     model: RatingModelConfig
     episode: RatingEpisodeConfig = field(default_factory=RatingEpisodeConfig)
@@ -21,14 +27,25 @@ def _network(**changes: object) -> RatingPreset:
     return RatingPreset(replace(_FILM, network=replace(_FILM.network, **changes)))
 
 
+def _with_prior(**changes: object) -> RatingPreset:
+    network = replace(_FILM.network, **changes)
+    return RatingPreset(
+        replace(_FILM, network=network, context_prior=True),
+        RatingEpisodeConfig(short_supports=0.15),
+    )
+
+
 RATING_PRESETS: dict[str, RatingPreset] = {
     # Section 4.2; Soft-M and linear as in the authors' classes, which know no other than the mean.
     "cmml-film": RatingPreset(_FILM),
-    "cmml-soft-m": _network(modulation="soft", hyper_units=128, backbone_units=(32, 32)),
+    "cmml-soft-m": _network(**_SOFT_M),
     "cmml-linear": _network(modulation="linear", hyper_units=64),
     "cmml-sigmoid": _network(modulation="sigmoid"),
     "cmml-film-max": _network(encoder="max"),
     "cmml-film-gru": _network(encoder="gru", encoder_units=64),
+    # Not in the paper: the mean with a learned prior, for users with few ratings or none.
+    "cmml-film-prior": _with_prior(),
+    "cmml-soft-m-prior": _with_prior(**_SOFT_M),
     # The backbone alone: what a context has to beat.
     "no-context": _network(encoder="none", hybrid="none", modulation="none"),
     # Not in the paper: a ridge regression in closed form on learned features of items, ids too.

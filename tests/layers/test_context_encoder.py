@@ -20,6 +20,8 @@ def reference_weights(layer):
     if isinstance(layer, SequentialContextEncoder):
         for name in ("kernel", "recurrent_kernel", "bias"):
             weights[f"context_encoder/gru/{name}"] = values.pop(0)
+    elif layer.prior:
+        values = values[1 + (layer.pooling == "mean") :]
     for index in range(len(values) // 2):
         weights[f"context_encoder/mlp/{index}/kernel"] = values[2 * index]
         weights[f"context_encoder/mlp/{index}/bias"] = values[2 * index + 1]
@@ -88,6 +90,36 @@ class TestMaxPooling(TestMeanPooling):
         layer.mlp.dense_layers[-1].bias.assign([-1.0, -2.0, -3.0, -4.0])
         (result,) = self.outputs(layer)
         np.testing.assert_array_equal(result[1], [-1.0, -2.0, -3.0, -4.0])
+
+
+class TestMeanPoolingWithPrior(EncoderRecipe):
+    weights = 8
+
+    def make(self, context_dimension=4, units=7):
+        return PoolingContextEncoder(context_dimension, units, prior=True)
+
+    def context(self, sequence, valid, weights):
+        """As if k pairs more were there, all encoded as the prior."""
+        layer = self.built()
+        prior, pairs = layer.prior_context.numpy(), np.exp(layer.log_prior_pairs.numpy())
+        mean = numpy_reference.pooled_context(sequence, valid, weights, "mean")
+        return (valid.sum() * mean + pairs * prior) / (valid.sum() + pairs)
+
+    def test_an_empty_support_has_the_prior(self):
+        layer = self.built()
+        (result,) = self.outputs(layer)
+        np.testing.assert_allclose(result[2], layer.prior_context, atol=1e-6)
+
+
+class TestMaxPoolingWithPrior(TestMeanPoolingWithPrior):
+    weights = 7
+
+    def make(self, context_dimension=4, units=7):
+        return PoolingContextEncoder(context_dimension, units, "max", prior=True)
+
+    def context(self, sequence, valid, weights):
+        largest = numpy_reference.pooled_context(sequence, valid, weights, "max")
+        return np.maximum(largest, self.built().prior_context)
 
 
 class TestSequential(EncoderRecipe):
