@@ -75,8 +75,8 @@ class RatingDataConfig:
     """A text file with the id of one meta-test user a line."""
     tasks: str | None = None
     """A .csv of given tasks: columns user, part, movie, rating, role."""
-    validation_fraction: float = 0.05
-    """Share of the meta-training users kept for early stopping."""
+    validation_fraction: float = 0.0
+    """Share of the meta-training users kept for early stopping; 0: all epochs, no such users."""
     lowest: float = 0.5
     """Lowest rating of the scale; one below it is refused."""
     highest: float = 5.0
@@ -142,7 +142,7 @@ class UserRunConfig:
 
     data: str = "movielens-small"
     """`movielens-small`, a GroupLens name to download (ml-1m, ...), or a folder."""
-    preset: str = "cmml-film"
+    preset: str = "cmml-film-prior"
     """A model by name: `--help` of the pipeline lists them."""
     seed: int = 0
     """Fixes data split, sampling and initial weights."""
@@ -155,8 +155,8 @@ class UserRunConfig:
     quick: bool = False
     """A smoke run: few steps."""
     tasks: RatingDataConfig = field(default_factory=RatingDataConfig)
-    model: RatingModelConfig = field(default_factory=RatingModelConfig)
-    episode: RatingEpisodeConfig = field(default_factory=RatingEpisodeConfig)
+    model: RatingModelConfig = RatingModelConfig(context_prior=True)
+    episode: RatingEpisodeConfig = RatingEpisodeConfig(short_supports=0.15)
     training: TrainingConfig = _TRAINING
 
     def __post_init__(self) -> None:

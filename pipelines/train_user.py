@@ -1,6 +1,6 @@
 """Trains CMML for new users (rating prediction), evaluates it beside means, and exports it.
 
-python pipelines/train_user.py                                  # CMML-FiLM on movielens-small
+python pipelines/train_user.py                                  # CMML-FiLM, movielens-small
 python pipelines/train_user.py --data ml-1m --preset ridge --seed 1
 python pipelines/train_user.py --data FOLDER --tasks.tasks FOLDER/user_tasks.csv
 """
@@ -23,6 +23,7 @@ from cmml_tf.evaluation.rating_systems import build_rating_cmml, fit_rating_syst
 from cmml_tf.models.cmml import CMML
 from cmml_tf.serving.rating_export import export_rating_model
 from cmml_tf.training.run_folder import RunFolder, environment, plain, write_whole
+from cmml_tf.types import FeatureColumn
 from cmml_tf.user_config import UserRunConfig
 
 
@@ -41,6 +42,8 @@ def main(argv: Sequence[str]) -> int:
     folder.check_data(data.fingerprint())
     for what, count in data.counts.items():
         print(f"  {what}: {count:,}")
+    for side, columns in (("item", data.item_columns), ("user", data.user_columns)):
+        print(f"  {side} features: {', '.join(map(_described, columns)) or 'none'}")
     _save_meta_test(folder.path / "meta_test_tasks.csv", data)
     print(f"Run folder: {folder.path}")
 
@@ -84,6 +87,12 @@ def _train(config: UserRunConfig, data: RatingData, folder: Path) -> CMML:
     if result.resumed_from:
         print(f"Resumed behind epoch {result.resumed_from}.")
     return model
+
+
+def _described(column: FeatureColumn) -> str:
+    feature = column.feature
+    size = f", {len(feature.vocabulary):,} values" if feature.vocabulary else ""
+    return f"{feature.name} ({feature.kind}{size})"
 
 
 def _save_meta_test(file: Path, data: RatingData) -> None:

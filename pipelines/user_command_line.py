@@ -11,7 +11,7 @@ from command_line import plain_options, read_options
 
 from cmml_tf.config import override
 from cmml_tf.models.rating_presets import RATING_PRESETS, rating_preset_key
-from cmml_tf.user_config import UserRunConfig
+from cmml_tf.user_config import RatingDataConfig, UserRunConfig
 
 _QUICK = {"training": {"steps_per_epoch": 20, "max_epochs": 2}}
 
@@ -38,7 +38,11 @@ def user_config(argv: Sequence[str], description: str) -> UserRunConfig | None:
     preset = RATING_PRESETS[key]
     quick = known.quick or from_file.get("quick", False)
     base = UserRunConfig(
-        preset=key, model=preset.model, episode=preset.episode, training=preset.training
+        preset=key,
+        tasks=RatingDataConfig(validation_fraction=preset.validation_fraction),
+        model=preset.model,
+        episode=preset.episode,
+        training=preset.training,
     )
     if quick:
         base = override(base, _QUICK)

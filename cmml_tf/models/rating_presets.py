@@ -21,6 +21,7 @@ class RatingPreset:
     model: RatingModelConfig
     episode: RatingEpisodeConfig = field(default_factory=RatingEpisodeConfig)
     training: TrainingConfig = field(default_factory=lambda: UserRunConfig().training)
+    validation_fraction: float = 0.0
 
 
 def _network(**changes: object) -> RatingPreset:
@@ -53,6 +54,7 @@ RATING_PRESETS: dict[str, RatingPreset] = {
         RatingModelConfig(ridge=True),
         RatingEpisodeConfig(loss="absolute", short_supports=0.25),
         replace(UserRunConfig().training, weight_average=0.998),
+        validation_fraction=0.05,
     ),
 }
 """Models of the user setting by name."""
