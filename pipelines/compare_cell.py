@@ -57,7 +57,9 @@ def _run(cell: Cell, config: ComparisonConfig, shared: RunFolder) -> tuple[CellR
         shared.check_data(data.fingerprint())
         result = run_rating_system(cell.system, data, config, cell.seed, trainings)
     else:
-        data = open_scenario_data(config.data, config.scenario, config.split, cell.seed)
+        data = open_scenario_data(
+            config.data, config.scenario, config.split, cell.seed, read=config.read
+        )
         shared.check_data(data.fingerprint())
         episode = EpisodeConfig()
         parts = scenario_parts(data, shared.path, config.embedding, episode, cell.seed)

@@ -173,7 +173,7 @@ def _row(setting: str, name: str, results: Sequence[CellResult], p: float | None
         name,
         systems_of(setting)[name].label,
         len(results),
-        {m: Mean(*mean_interval([r.own[m] for r in results])) for m in METRICS[setting]},
+        {m: Mean(*mean_interval([r.own[m] for r in results])) for m in results[0].own},
         Mean(*mean_interval(gains)),
         p,
         Cost(*(_mean_cost([getattr(r.cost, field) for r in results]) for field in Cost._fields)),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from cmml_tf.config import EmbeddingConfig, ScenarioConfig, SplitConfig
+from cmml_tf.config import EmbeddingConfig, ReadConfig, ScenarioConfig, SplitConfig
 from cmml_tf.user_config import RatingDataConfig
 
 Setting = Literal["scenario", "user"]
@@ -27,6 +27,7 @@ class ComparisonConfig:
     """Tasks of a training step; none: as each system's schedule says."""
     out: str | None = None
     """Folder of the comparison; none: runs/compare-<setting>-<data>. What is in it is continued."""
+    read: ReadConfig = field(default_factory=ReadConfig)
     scenario: ScenarioConfig = field(default_factory=ScenarioConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     embedding: EmbeddingConfig = field(default_factory=EmbeddingConfig)

@@ -1,0 +1,79 @@
+"""The paper's tables and figures from one command each, on the paper's data or on yours.
+
+python pipelines/reproduce.py table2 --data ml-20m --seeds 5
+python pipelines/reproduce.py table3 --data ml-1m
+python pipelines/reproduce.py table4 --data FOLDER --steps 1000
+python pipelines/reproduce.py figure4 --data FOLDER --systems cmml-soft-m
+
+Options are those of compare.py (see its --help). A table's runs stay in the comparison's folder, so
+tables and figures of the same data share them. `--systems` adds rows that the paper does not have.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import tyro
+from command_line import run
+from compare import compare, comparison_folder
+
+from cmml_tf.evaluation.comparison_config import ComparisonConfig
+from cmml_tf.evaluation.paper_layout import Part, layout, layout_json
+from cmml_tf.evaluation.paper_tables import PAPER_TABLES, TABLE_3_COLD, PaperTable
+from cmml_tf.training.run_folder import write_whole
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the command."""
+    what = argv[0] if argv else "--help"
+    if what in ("-h", "--help"):
+        print(__doc__)
+        return 0
+    if what not in PAPER_TABLES:
+        accepted = ", ".join(PAPER_TABLES)
+        raise ValueError(f"What to reproduce must be one of {accepted}. Received: {what!r}.")
+    table = PAPER_TABLES[what]
+    rows = ",".join(system for _, system in table.rows)
+    default = ComparisonConfig(systems=rows, setting=table.setting)
+    config = tyro.cli(
+        ComparisonConfig,
+        default=default,
+        args=list(argv[1:]),
+        prog=f"{Path(sys.argv[0]).name} {what}",
+        description=__doc__,
+    )
+    _table(what, table, config)
+    return 0
+
+
+def _table(what: str, table: PaperTable, config: ComparisonConfig) -> None:
+    out = comparison_folder(config)
+    name = Path(config.data).name
+    beside = table.columns_of(name)
+    columns = beside or table.columns[0]
+    if what == "table3":
+        parts = _warm_and_cold(table, config, out)
+    else:
+        parts = [Part("", compare(config, out), columns, beside)]
+    text = layout(what, table, parts, name)
+    write_whole(out / f"{what}.md", text)
+    write_whole(out / f"{what}.json", json.dumps(layout_json(parts, name), indent=2))
+    print(f"\n{text}\nWritten: {out / what}.md, .json")
+
+
+def _warm_and_cold(table: PaperTable, config: ComparisonConfig, out: Path) -> list[Part]:
+    """W-W as configured; C-W drawn by user id, since given tasks say themselves who is warm."""
+    beside = table.columns_of(Path(config.data).name)
+    warm = compare(config, out)
+    by_id = replace(config.tasks, split="cold-warm", tasks=None, meta_test_users=None)
+    cold = compare(replace(config, tasks=by_id), out.with_name(f"{out.name}-cold-warm"))
+    return [
+        Part("W-W", warm, table.columns[0], beside),
+        Part("C-W", cold, TABLE_3_COLD, None if beside is None else TABLE_3_COLD),
+    ]
+
+
+if __name__ == "__main__":
+    run(main)
