@@ -38,6 +38,7 @@ def main(argv: Sequence[str]) -> int:
     )
     out = comparison_folder(config)
     comparison = compare(config, out)
+    comparison.save(out)
     print(f"\n{comparison.markdown()}\nTable: {out / 'table.md'}")
     return 0
 
@@ -46,11 +47,17 @@ def comparison_folder(config: ComparisonConfig) -> Path:
     """As configured, or named after setting and data."""
     if config.out is not None:
         return Path(config.out)
-    return Path("runs") / f"compare-{config.setting}-{Path(config.data).name}"
+    second = "" if config.hybrid_with is None else f"+{Path(config.hybrid_with).name}"
+    return Path("runs") / f"compare-{config.setting}-{Path(config.data).name}{second}"
 
 
 def compare(config: ComparisonConfig, out: Path) -> Comparison:
-    """Finishes every cell that is not finished yet, and compares.
+    """Finishes every cell and compares; see `finish`."""
+    return Comparison.of(config.setting, out, finish(config, out))
+
+
+def finish(config: ComparisonConfig, out: Path) -> list[Cell]:
+    """Runs every cell that is not finished yet, and returns all.
 
     Raises:
       ValueError: A system is unknown, or another comparison has been run in this folder.
@@ -63,9 +70,7 @@ def compare(config: ComparisonConfig, out: Path) -> Comparison:
         if not cell.is_finished(out):
             print(f"[{number}/{len(cells)}] {cell.system}, seed {cell.seed}", flush=True)
             _run_in_own_process(out, cell)
-    comparison = Comparison.of(config.setting, out, cells)
-    comparison.save(out)
-    return comparison
+    return cells
 
 
 def _run_in_own_process(out: Path, cell: Cell) -> None:

@@ -43,10 +43,9 @@ def _run(cell: Cell, config: ComparisonConfig, shared: RunFolder) -> tuple[CellR
     import tensorflow as tf
 
     from cmml_tf.config import EpisodeConfig
-    from cmml_tf.datasets.open_data import open_scenario_data
     from cmml_tf.datasets.open_rating_data import open_rating_data
     from cmml_tf.evaluation.rating_systems import run_rating_system
-    from cmml_tf.evaluation.scenario_parts import scenario_parts
+    from cmml_tf.evaluation.scenario_parts import open_scenarios, scenario_parts
     from cmml_tf.evaluation.scenario_systems import run_scenario_system
 
     # The same command gives the same metrics: no operation may depend on thread timing.
@@ -57,9 +56,7 @@ def _run(cell: Cell, config: ComparisonConfig, shared: RunFolder) -> tuple[CellR
         shared.check_data(data.fingerprint())
         result = run_rating_system(cell.system, data, config, cell.seed, trainings)
     else:
-        data = open_scenario_data(
-            config.data, config.scenario, config.split, cell.seed, read=config.read
-        )
+        data = open_scenarios(config, cell.seed)
         shared.check_data(data.fingerprint())
         episode = EpisodeConfig()
         parts = scenario_parts(data, shared.path, config.embedding, episode, cell.seed)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from cmml_tf.config import EmbeddingConfig, ReadConfig, ScenarioConfig, SplitConfig
+from cmml_tf.config import Alignment, EmbeddingConfig, ReadConfig, ScenarioConfig, SplitConfig
 from cmml_tf.user_config import RatingDataConfig
 
 Setting = Literal["scenario", "user"]
@@ -17,6 +17,10 @@ class ComparisonConfig:
     """Names with commas between them; the help lists them all."""
     data: str = "movielens-small"
     """A name, folder or table, as the training commands take it."""
+    hybrid_with: str | None = None
+    """A second data set: the scenarios of both, as the paper's hybrid Movie-Taobao."""
+    alignment: Alignment = "pad"
+    """What happens to the smaller embeddings of a hybrid: `pad` or `project`."""
     setting: Setting = "scenario"
     """`scenario`: ranking in unseen scenarios; `user`: ratings of unseen users."""
     seeds: int = 5

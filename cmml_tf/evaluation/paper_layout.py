@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from cmml_tf.evaluation.comparison import DECISIVE, Comparison, Mean, Row
 from cmml_tf.evaluation.paper_tables import PaperColumns, PaperTable
-from cmml_tf.evaluation.systems import system_names
+from cmml_tf.evaluation.systems import first_name
 
 
 class Part(NamedTuple):
@@ -38,7 +38,7 @@ def layout(name: str, table: PaperTable, parts: Sequence[Part], data: str) -> st
       parts: Its columns.
       data: Name of the data set at hand.
     """
-    rows = [(label, system_names(table.setting, system)[0]) for label, system in table.rows]
+    rows = [(label, first_name(table.setting, system)) for label, system in table.rows]
     known = {system for _, system in rows}
     more = {
         row.system: row.label

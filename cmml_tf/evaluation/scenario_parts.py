@@ -1,14 +1,17 @@
 """What every system of one seed has in common: data, embeddings, evaluation episodes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from cmml_tf.config import EmbeddingConfig, EpisodeConfig
+from cmml_tf.datasets.hybrid import combine_scenarios
+from cmml_tf.datasets.open_data import open_scenario_data
 from cmml_tf.datasets.scenario_data import HeldOutScenario, ScenarioData
 from cmml_tf.embeddings.matrix_factorisation import pretrained_embeddings
 from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes
+from cmml_tf.evaluation.comparison_config import ComparisonConfig
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,27 @@ class ScenarioParts:
     item_embeddings: np.ndarray
     validation: EvaluationEpisodes | None
     meta_test: EvaluationEpisodes
+
+
+def open_scenarios(config: ComparisonConfig, seed: int) -> ScenarioData:
+    """The data of a comparison; with `hybrid_with` the scenarios of both data sets.
+
+    Raises:
+      ValueError, FileNotFoundError, ConnectionError: As `open_scenario_data`.
+    """
+    data = _open(config.data, config, seed)
+    if config.hybrid_with is None:
+        return data
+    both = (data, _open(config.hybrid_with, config, seed))
+    with_embeddings = []
+    for one in both:
+        user, item = pretrained_embeddings(one, config.embedding, seed)
+        with_embeddings.append(replace(one, user_embeddings=user, item_embeddings=item))
+    return combine_scenarios(*with_embeddings, alignment=config.alignment, seed=seed)
+
+
+def _open(data: str, config: ComparisonConfig, seed: int) -> ScenarioData:
+    return open_scenario_data(data, config.scenario, config.split, seed, read=config.read)
 
 
 def scenario_parts(

@@ -100,12 +100,19 @@ def system_names(setting: str, names: str) -> tuple[str, ...]:
                 f"`systems` must be names out of {', '.join(systems)}. "
                 f"Received: {part.strip()!r}, setting={setting}."
             )
-        found.append(_first_name(key) if setting == "scenario" else key)
+        found.append(first_name(setting, key))
     return tuple(dict.fromkeys(found))
 
 
-def _first_name(name: str) -> str:
-    if name not in MODEL_PRESETS:
+def first_name(setting: str, name: str) -> str:
+    """The first of the names of what a preset is, or the name itself.
+
+    Example:
+
+    >>> first_name("scenario", "se-dot")
+    'cmml-linear'
+    """
+    if setting != "scenario" or name not in MODEL_PRESETS:
         return name
     return next(key for key, model in MODEL_PRESETS.items() if model == MODEL_PRESETS[name])
 

@@ -85,6 +85,17 @@ def test_killed_comparison_continues_and_ends_with_the_same_table(commands):
     mean = np.average(own["recall@10"], weights=own["rows"])
     assert np.isclose(mean, table["systems"][1]["metrics"]["recall@10"]["mean"])
 
+    # The paper's layout of the same cells runs nothing again.
+    laid_out = commands.run(
+        "reproduce.py", "table4", "--systems", "pe,item-pop", *command[3:], "--out", "killed"
+    )
+    assert laid_out.returncode == 0, laid_out.stderr
+    assert "seed 0" not in laid_out.stdout
+    lines = (out / "table4.md").read_text().splitlines()
+    assert f"| PE | **{100 * mean:.2f}** |" in "\n".join(lines)
+    assert [line for line in lines if line.startswith("| SE-dot | not run")]
+    assert json.loads((out / "table4.json").read_text())["data"] == "log.csv"
+
 
 def test_what_cannot_be_compared_is_one_sentence(commands):
     write_log(commands.folder)

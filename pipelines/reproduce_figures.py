@@ -1,0 +1,138 @@
+"""Figures 3 and 4 from the trainings of a comparison; reproduce.py is the command."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from compare import comparison_folder, finish
+
+from cmml_tf.config import EpisodeConfig
+from cmml_tf.datasets.scenario_data import HeldOutScenario
+from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes
+from cmml_tf.evaluation.comparison_config import ComparisonConfig
+from cmml_tf.evaluation.scenario_parts import ScenarioParts, open_scenarios, scenario_parts
+from cmml_tf.evaluation.scenario_systems import build_system
+from cmml_tf.evaluation.systems import SCENARIO_SYSTEMS, system_names
+from cmml_tf.interpretation.contexts import (
+    choose_tasks,
+    project,
+    scenario_group,
+    separation,
+    task_contexts,
+    write_projector,
+)
+from cmml_tf.interpretation.figures import (
+    Projection,
+    draw_projections,
+    draw_route_map,
+    draw_routes,
+    save_figure,
+)
+from cmml_tf.interpretation.routes import cluster_tasks, task_routes
+from cmml_tf.models.cmml import CMML
+from cmml_tf.training.checkpoint import restore_best_weights
+
+_SEED = 0
+_DRAWS = 20
+_ROUTED_PAIRS = 2000
+
+
+def figure_3(config: ComparisonConfig) -> Path:
+    """Contexts of several support sets of some meta-test scenarios, one panel a system."""
+    out, parts, models = _trained(config)
+    scenarios = parts.data.meta_test
+    if config.hybrid_with is None:
+        groups = [scenario_group(scenario.name) for scenario in scenarios]
+        kinds = 4
+    else:
+        groups = [scenario.name.partition(":")[0] for scenario in scenarios]
+        kinds = 2
+    chosen = choose_tasks(groups, kinds=kinds)
+    episodes = [
+        episode
+        for draw in range(_DRAWS)
+        for episode in _episodes([scenarios[place] for place in chosen], draw)
+    ]
+    names = [episode.name for episode in episodes]
+    of_group = [groups[place] for place in chosen] * _DRAWS
+    name = "figure3" if config.hybrid_with is None else "figure3-hybrid"
+    panels, apart = [], []
+    for system, model in models.items():
+        contexts = task_contexts(model, [episode.support for episode in episodes])
+        write_projector(
+            out / f"{name}-projector" / system, contexts, {"scenario": names, "group": of_group}
+        )
+        label = SCENARIO_SYSTEMS[system].label
+        panels.append(Projection(label, project(contexts, _SEED), of_group, names))
+        apart.append(
+            f"{label} {separation(contexts, names):.2f} by scenario, "
+            f"{separation(contexts, of_group):.2f} by colour"
+        )
+    caption = (
+        f"Contexts of {_DRAWS} support sets of each of {len(chosen)} unseen scenarios of "
+        f"{_data_name(config)}, t-SNE.\nMean silhouette in all dimensions: {'; '.join(apart)}."
+    )
+    save_figure(draw_projections(panels, caption), out / name)
+    return out / name
+
+
+def figure_4(config: ComparisonConfig) -> Path:
+    """Routes of the two meta-test scenarios that differ most, and of all, clustered."""
+    out, parts, models = _trained(config)
+    ((_, model),) = models.items()
+    routes, names = [], []
+    for episode in parts.meta_test:
+        users = np.repeat(episode.users, len(episode.candidates))[:_ROUTED_PAIRS]
+        items = np.tile(episode.candidates, len(episode.users))[:_ROUTED_PAIRS]
+        routes.append(task_routes(model, episode.support, users, items))
+        names.append(episode.name)
+    routes, modules = np.stack(routes), model.recommender.modules
+    distance = np.abs(routes[:, None] - routes[None]).sum(axis=-1)
+    two = np.unravel_index(distance.argmax(), distance.shape)
+    largest = np.abs(routes[two[0]] - routes[two[1]]).max()
+    caption = (
+        f"Mean route weights over up to {_ROUTED_PAIRS} query pairs of the two unseen scenarios of "
+        f"{_data_name(config)} whose routes differ most.\n"
+        f"Darker and wider: more weight. Largest difference of a route: {largest:.3f}."
+    )
+    save_figure(
+        draw_routes({names[place]: routes[place] for place in two}, modules, caption),
+        out / "figure4-routes",
+    )
+    caption = (
+        f"All {len(names)} unseen scenarios of {_data_name(config)}: route layer:source>target, "
+        "against their mean over scenarios; scenarios joined by the distance of their routes."
+    )
+    drawn = draw_route_map(names, routes, cluster_tasks(routes), modules, caption)
+    save_figure(drawn, out / "figure4-tasks")
+    return out / "figure4-routes"
+
+
+def _trained(config: ComparisonConfig) -> tuple[Path, ScenarioParts, dict[str, CMML]]:
+    """The comparison's folder, seed 0's parts, and its trained models by name."""
+    out = comparison_folder(config)
+    one_seed = replace(config, seeds=1)
+    finish(one_seed, out)
+    tf.config.experimental.enable_op_determinism()
+    shared = out / f"seed-{_SEED}"
+    data = open_scenarios(config, _SEED)
+    parts = scenario_parts(data, shared, config.embedding, EpisodeConfig(), _SEED)
+    models = {}
+    for name in system_names(config.setting, config.systems):
+        training = SCENARIO_SYSTEMS[name].training
+        if training is None:
+            raise ValueError(f"`systems` must be trained ones here. Received: {name}.")
+        models[name] = build_system(name, parts, training, _SEED)
+        restore_best_weights(models[name], shared / "trainings" / name / "checkpoints")
+    return out, parts, models
+
+
+def _episodes(scenarios: Sequence[HeldOutScenario], draw: int) -> EvaluationEpisodes:
+    return EvaluationEpisodes.draw(scenarios, EpisodeConfig(), 1000 + draw)
+
+
+def _data_name(config: ComparisonConfig) -> str:
+    name = Path(config.data).name
+    return name if config.hybrid_with is None else f"{name} and {Path(config.hybrid_with).name}"
