@@ -1,4 +1,4 @@
-"""The recurrence of the sequential context encoder (paper equation 7): a GRU's last valid state.
+"""The recurrence of the sequential context encoder (paper equation 7), for inference.
 
 The convention is PyTorch's, which is Keras' `reset_after=True`. With input x, state h:
 
@@ -13,6 +13,7 @@ product and little else. The update gate is computed as its complement `u = 1 - 
 the negated pre-activation), which makes the update `h + u * (n - h)`. A padded step lowers that
 pre-activation by `_CLOSED`: u is then exactly 0 and the state passes, for any padding of ordinary
 size (NaN, infinities and pre-activations near `_CLOSED` itself are the caller's to remove).
+Training has versions with gradients of their own in `gru_gradient`.
 """
 
 from collections.abc import Callable
@@ -22,7 +23,7 @@ import tensorflow as tf
 _UNROLLED = 32
 _CLOSED = 1e4
 
-_Chunk = tuple[tf.Tensor, ...]
+Chunk = tuple[tf.Tensor, ...]
 
 
 def gru_last_state(
@@ -32,7 +33,7 @@ def gru_last_state(
     recurrent_kernel: tf.Tensor,
     bias: tf.Tensor,
 ) -> tf.Tensor:
-    """The state after the last valid step, for inference (autodiff works, but slowly).
+    """The state after the last valid step (autodiff works, but slowly).
 
     Args:
       inputs: float32 [B, S, I].
@@ -44,80 +45,74 @@ def gru_last_state(
     Returns:
       float32 [B, H].
     """
-    gates, candidates = _project(inputs, mask, kernel, bias)
-    initial = _zero_state(inputs, recurrent_kernel)
-    chunks, remainder = _chunked((gates, candidates))
+    chunks, remainder = chunked(project_inputs(inputs, mask, kernel, bias))
+    initial = zero_state(inputs, recurrent_kernel)
 
     def last_state(fused: bool) -> tf.Tensor:
-        step = _step(recurrent_kernel, bias, fused)
+        step = make_step(recurrent_kernel, bias, fused)
 
-        def advance(state: tf.Tensor, steps: _Chunk) -> tf.Tensor:
+        def advance(state: tf.Tensor, steps: Chunk) -> tf.Tensor:
             for gate, candidate in zip(*map(tf.unstack, steps), strict=True):
                 state, _ = step(state, gate, candidate)
             return state
 
-        (state,) = _loop(chunks, lambda _, steps, h: (advance(h, steps),), (initial,))
-        (state,) = _loop(remainder, lambda _, steps, h: step(h, *steps)[:1], (state,))
+        (state,) = loop_over(chunks, lambda _, steps, h: (advance(h, steps),), (initial,))
+        (state,) = loop_over(remainder, lambda _, steps, h: step(h, *steps)[:1], (state,))
         return state
 
-    # A single task is the usual request; its product of a vector is faster outside of the fusion.
-    return tf.cond(
-        tf.equal(tf.shape(inputs)[0], 1), lambda: last_state(False), lambda: last_state(True)
-    )
+    return _for_batch_size(inputs, last_state)
 
 
-@tf.custom_gradient
-def trainable_gru_last_state(
+def gru_mean_state(
     inputs: tf.Tensor,
     mask: tf.Tensor,
     kernel: tf.Tensor,
     recurrent_kernel: tf.Tensor,
     bias: tf.Tensor,
-) -> tuple[tf.Tensor, Callable]:
-    """`gru_last_state` with a gradient of its own.
+) -> tf.Tensor:
+    """The mean of the states after each valid step (autodiff works, but slowly).
 
-    The forward pass keeps the states and gates; the backward pass walks back over the state's
-    gradient alone, and forms the gradients of the weights in one matrix product each. Never export
-    this function: it leaves a gradient registration in the graph.
+    No valid step gives zeros. Arguments and result are those of `gru_last_state`.
     """
-    gates, candidates = _project(inputs, mask, kernel, bias)
-    kept, last = _all_states(gates, candidates, inputs, recurrent_kernel, bias)
+    gates, candidates = project_inputs(inputs, mask, kernel, bias)
+    chunks, remainder = chunked((gates, candidates, step_shares(mask)))
+    initial = zero_state(inputs, recurrent_kernel)
 
-    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
-        units = recurrent_kernel.shape[0]
-        states, u, r, n, product_n = tf.split(kept, 5, axis=-1)
-        previous = tf.concat([tf.zeros_like(last)[None], states[:-1]], axis=0)  # [S, B, H]
-        flat_previous = tf.reshape(previous, [-1, units])
+    def mean_state(fused: bool) -> tf.Tensor:
+        step = make_step(recurrent_kernel, bias, fused)
 
-        # d loss / d pre-activation is the state's gradient times these, for z, r and h U_n.
-        slope_n = u * (1.0 - n * n)
-        slope_z = (previous - n) * u * (1.0 - u)
-        slope_r = slope_n * product_n * r * (1.0 - r)
-        slopes = tf.stack([slope_z, slope_r, slope_n * r], axis=2)  # [S, B, 3, H]
-        state_gradients = _walk_back(upstream, slopes, 1.0 - u, recurrent_kernel)  # [S, B, H]
+        def chunk(_: tf.Tensor, steps: Chunk, state: tf.Tensor, mean: tf.Tensor) -> Chunk:
+            *steps, share = steps
+            states = []
+            for gate, candidate in zip(*map(tf.unstack, steps), strict=True):
+                state, _ = step(state, gate, candidate)
+                states.append(state)
+            # Together, for the sake of few and large operations.
+            return state, mean + tf.reduce_sum(tf.stack(states) * share, axis=0)
 
-        recurrent = tf.reshape(state_gradients[:, :, None] * slopes, [-1, 3 * units])
-        # The candidate's input product is not multiplied by the reset gate.
-        through_input = tf.concat(
-            [recurrent[:, : 2 * units], tf.reshape(state_gradients * slope_n, [-1, units])], axis=1
-        )
-        time_major = tf.transpose(inputs, [1, 0, 2])
-        flat_inputs = tf.reshape(time_major, [-1, inputs.shape[-1]])
-        grad_inputs = tf.reshape(
-            tf.matmul(through_input, kernel, transpose_b=True), tf.shape(time_major)
-        )
-        return (
-            tf.transpose(grad_inputs, [1, 0, 2]),
-            None,
-            tf.matmul(flat_inputs, through_input, transpose_a=True),
-            tf.matmul(flat_previous, recurrent, transpose_a=True),
-            tf.stack([tf.reduce_sum(through_input, 0), tf.reduce_sum(recurrent, 0)]),
-        )
+        def single(_: tf.Tensor, steps: Chunk, state: tf.Tensor, mean: tf.Tensor) -> Chunk:
+            *steps, share = steps
+            state, _ = step(state, *steps)
+            return state, mean + state * share
 
-    return last, gradient
+        passed = loop_over(chunks, chunk, (initial, initial))
+        return loop_over(remainder, single, passed)[1]
+
+    return _for_batch_size(inputs, mean_state)
 
 
-def _project(
+def step_shares(mask: tf.Tensor) -> tf.Tensor:
+    """What the state of each step counts in the mean: bool [B, S] -> float32 [S, B, 1]."""
+    valid = tf.transpose(tf.cast(mask, tf.float32))
+    return tf.math.divide_no_nan(valid, tf.reduce_sum(valid, axis=0))[..., None]
+
+
+def _for_batch_size(inputs: tf.Tensor, compute: Callable[[bool], tf.Tensor]) -> tf.Tensor:
+    # A single task is the usual request; its product of a vector is faster outside of the fusion.
+    return tf.cond(tf.equal(tf.shape(inputs)[0], 1), lambda: compute(False), lambda: compute(True))
+
+
+def project_inputs(
     inputs: tf.Tensor, mask: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """What does not depend on the state: gates u, r [S, B, 2H] and candidate [S, B, H]."""
@@ -146,9 +141,9 @@ def _signs(units: int) -> tf.Tensor:
     return tf.concat([-tf.ones([units]), tf.ones([2 * units])], axis=0)
 
 
-def _step(
+def make_step(
     recurrent_kernel: tf.Tensor, bias: tf.Tensor, fused: bool = True
-) -> Callable[..., tuple[tf.Tensor, _Chunk]]:
+) -> Callable[..., tuple[tf.Tensor, Chunk]]:
     """One step: the new state, and what its gradient needs (u, r, n and the product h U_n)."""
     units = recurrent_kernel.shape[0]
     signed_kernel = recurrent_kernel * _signs(units)
@@ -170,81 +165,12 @@ def _step(
     return step
 
 
-def _all_states(
-    gates: tf.Tensor,
-    candidates: tf.Tensor,
-    inputs: tf.Tensor,
-    recurrent_kernel: tf.Tensor,
-    bias: tf.Tensor,
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """State, u, r, n and h U_n of all steps [S, B, 5H], and the last state [B, H]."""
-    step = _step(recurrent_kernel, bias)
-    initial = _zero_state(inputs, recurrent_kernel)
-
-    def chunk(
-        i: tf.Tensor, steps: _Chunk, state: tf.Tensor, kept: tf.TensorArray
-    ) -> tuple[tf.Tensor, tf.TensorArray]:
-        rows = []
-        for gate, candidate in zip(*map(tf.unstack, steps), strict=True):
-            state, parts = step(state, gate, candidate)
-            rows.append((state, *parts))
-        columns = [tf.stack(column) for column in zip(*rows, strict=True)]
-        return state, kept.write(i, tf.concat(columns, axis=-1))
-
-    def single(
-        i: tf.Tensor, steps: _Chunk, state: tf.Tensor, kept: tf.TensorArray
-    ) -> tuple[tf.Tensor, tf.TensorArray]:
-        state, parts = step(state, *steps)
-        return state, kept.write(i, tf.concat([state, *parts], axis=-1))
-
-    chunks, remainder = _chunked((gates, candidates))
-    state, many = _loop(chunks, chunk, (initial, _keep(chunks)))
-    state, few = _loop(remainder, single, (state, _keep(remainder)))
-    units = recurrent_kernel.shape[0]
-    row = tf.tile(initial, [1, 5])
-    kept = tf.concat([_rows(many, row), _rows(few, row)], 0)
-    return tf.ensure_shape(kept, [None, None, 5 * units]), state
-
-
-def _walk_back(
-    upstream: tf.Tensor, slopes: tf.Tensor, z: tf.Tensor, recurrent_kernel: tf.Tensor
-) -> tf.Tensor:
-    """Gradients of the loss at each state [S, B, H], from that of the last one [B, H]."""
-    transposed = tf.transpose(recurrent_kernel)  # [3H, H]
-    units = recurrent_kernel.shape[0]
-
-    def step(gradient: tf.Tensor, slope: tf.Tensor, z_t: tf.Tensor) -> tf.Tensor:
-        recurrent = tf.reshape(gradient[:, None] * slope, [-1, 3 * units])
-        return gradient * z_t + tf.matmul(recurrent, transposed)
-
-    def chunk(
-        i: tf.Tensor, steps: _Chunk, gradient: tf.Tensor, kept: tf.TensorArray
-    ) -> tuple[tf.Tensor, tf.TensorArray]:
-        gradients = []
-        for slope, z_t in zip(*map(tf.unstack, steps), strict=True):
-            gradients.append(gradient)
-            gradient = step(gradient, slope, z_t)
-        return gradient, kept.write(i, tf.stack(gradients))
-
-    def single(
-        i: tf.Tensor, steps: _Chunk, gradient: tf.Tensor, kept: tf.TensorArray
-    ) -> tuple[tf.Tensor, tf.TensorArray]:
-        kept = kept.write(i, gradient)
-        return step(gradient, *steps), kept
-
-    # Reversed in time, so the remainder of the forward pass is again the last piece here.
-    chunks, remainder = _chunked((tf.reverse(slopes, [0]), tf.reverse(z, [0])))
-    gradient, many = _loop(chunks, chunk, (upstream, _keep(chunks)))
-    _, few = _loop(remainder, single, (gradient, _keep(remainder)))
-    gradients = tf.concat([_rows(many, upstream), _rows(few, upstream)], 0)
-    return tf.reverse(gradients, [0])
-
-
-def _zero_state(inputs: tf.Tensor, recurrent_kernel: tf.Tensor) -> tf.Tensor:
+def zero_state(inputs: tf.Tensor, recurrent_kernel: tf.Tensor) -> tf.Tensor:
+    """The state before the first step [B, H]."""
     return tf.zeros([tf.shape(inputs)[0], recurrent_kernel.shape[0]], inputs.dtype)
 
 
-def _chunked(sequences: _Chunk) -> tuple[_Chunk, _Chunk]:
+def chunked(sequences: Chunk) -> tuple[Chunk, Chunk]:
     """Time-major [S, ...] as whole chunks [S // K, K, ...] and the S % K steps behind them."""
     count = tf.shape(sequences[0])[0] // _UNROLLED
     whole = []
@@ -255,25 +181,8 @@ def _chunked(sequences: _Chunk) -> tuple[_Chunk, _Chunk]:
     return tuple(whole), tuple(sequence[count * _UNROLLED :] for sequence in sequences)
 
 
-def _keep(sequences: _Chunk) -> tf.TensorArray:
-    """An array with a place for what each iteration over `sequences` leaves."""
-    return tf.TensorArray(sequences[0].dtype, size=tf.shape(sequences[0])[0])
-
-
-def _rows(kept: tf.TensorArray, row: tf.Tensor) -> tf.Tensor:
-    """All that was kept, [N, B, H] for rows [B, H].
-
-    An array that no iteration wrote to cannot be stacked where B is unknown in the graph.
-    """
-    shape = tf.shape(row)
-    return tf.cond(
-        kept.size() > 0,
-        lambda: tf.reshape(kept.stack(), tf.concat([[-1], shape], 0)),
-        lambda: tf.zeros(tf.concat([[0], shape], 0), row.dtype),
-    )
-
-
-def _loop(sequences: _Chunk, body: Callable, variables: tuple) -> tuple:
+def loop_over(sequences: Chunk, body: Callable, variables: tuple) -> tuple:
+    """`body(i, sequences at i, *variables)` gives the next variables; these behind the last i."""
     count = tf.shape(sequences[0])[0]
 
     def iteration(i: tf.Tensor, *current: tf.Tensor) -> tuple:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cmml_tf.layers.gru import gru_last_state, trainable_gru_last_state
+from cmml_tf.layers.gru import gru_last_state, gru_mean_state
+from cmml_tf.layers.gru_gradient import trainable_gru_last_state, trainable_gru_mean_state
 
 STEPS = [1, 5, 31, 32, 33, 64, 100]
 BATCH, INPUTS, UNITS = 4, 6, 5
@@ -154,3 +155,72 @@ def test_nan_in_padding_is_not_stopped_here():
     has_padding = ~mask.numpy().all(axis=1)
     leaked = np.isnan(last_state(padded, mask, *weights)).all(axis=1)
     np.testing.assert_array_equal(leaked, has_padding)
+
+
+# The mean of the states
+
+mean_state = tf.function(gru_mean_state, input_signature=SIGNATURE)
+trainable_mean_state = tf.function(trainable_gru_mean_state, input_signature=SIGNATURE)
+
+
+def keras_mean(inputs, mask, *weights):
+    layer = tf.keras.layers.GRU(UNITS, reset_after=True, return_sequences=True)
+    layer.build(inputs.shape)
+    layer.set_weights([weight.numpy() for weight in weights])
+    valid = tf.cast(mask, tf.float32)[:, :, None]
+    total = tf.reduce_sum(layer(inputs, mask=mask) * valid, axis=1)
+    return tf.math.divide_no_nan(total, tf.reduce_sum(valid, axis=1)), layer
+
+
+@pytest.mark.parametrize("steps", STEPS)
+def test_mean_equals_keras_gru_with_a_mask(steps):
+    given = arguments(steps)
+    expected, _ = keras_mean(*given)
+    np.testing.assert_allclose(mean_state(*given), expected, atol=1e-6)
+    np.testing.assert_allclose(trainable_mean_state(*given), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("steps", [1, 33, 64])
+def test_gradient_of_the_mean_equals_keras(steps):
+    given = arguments(steps)
+    inputs = given[0]
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        mean, layer = keras_mean(*given)
+        loss = tf.reduce_sum(mean * upstream_of(BATCH))
+    expected = tape.gradient(loss, [inputs, *layer.trainable_variables])
+    for one, other in zip(gradients_of(given, trainable_mean_state), expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+    assert np.abs(expected[0]).max() > 0
+
+
+def test_mean_of_one_task_equals_its_row_of_a_batch():
+    inputs, mask, *weights = arguments(40)
+    mask = tf.constant(np.random.default_rng(2).random([BATCH, 40]) < 0.5)
+    whole = mean_state(inputs, mask, *weights)
+    for row in range(BATCH):
+        one = slice(row, row + 1)
+        alone = tf.boolean_mask(inputs[row], mask[row])[None]
+        everything = tf.ones(alone.shape[:2], tf.bool)
+        np.testing.assert_allclose(mean_state(alone, everything, *weights), whole[one], atol=1e-6)
+
+
+def test_padding_changes_neither_the_mean_nor_its_gradient():
+    inputs, mask, *weights = arguments(33)
+    padded = tf.where(mask[:, :, None], inputs, 7.0)
+    np.testing.assert_array_equal(
+        mean_state(padded, mask, *weights), mean_state(inputs, mask, *weights)
+    )
+    changed = gradients_of((padded, mask, *weights), trainable_mean_state)
+    for one, other in zip(
+        changed, gradients_of((inputs, mask, *weights), trainable_mean_state), strict=True
+    ):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_mean_of_no_valid_step_is_zero_and_has_no_gradient():
+    inputs, mask, *weights = arguments(33)
+    nothing = tf.zeros_like(mask)
+    np.testing.assert_array_equal(mean_state(inputs, nothing, *weights), np.zeros([BATCH, UNITS]))
+    for gradient in gradients_of((inputs, nothing, *weights), trainable_mean_state):
+        np.testing.assert_array_equal(gradient, np.zeros(gradient.shape))
