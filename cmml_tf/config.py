@@ -5,76 +5,12 @@ imports no TensorFlow.
 """
 
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-Encoder = Literal["gru", "mean", "max", "ridge", "none"]
-Hybrid = Literal["dot", "mlp", "none"]
-Modulation = Literal["film", "sigmoid", "linear", "soft", "ridge", "none"]
+from cmml_tf.config_checks import require as _require
+from cmml_tf.model_config import ModelConfig
+
 Alignment = Literal["pad", "project"]
-
-
-def _require(condition: bool, config: Any, name: str, accepted: str) -> None:
-    if not condition:
-        value = getattr(config, name)
-        raise ValueError(f"`{name}` must be {accepted}. Received: {name}={value!r}.")
-
-
-def _require_choice(config: Any, name: str, choices: Any) -> None:
-    options = get_args(choices)
-    _require(getattr(config, name) in options, config, name, f"one of {', '.join(options)}")
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """What the network is (paper section 3). The defaults are CMML-FiLM for MovieLens-20M."""
-
-    encoder: Encoder = "gru"
-    """Context encoder: `gru` (SE, equation 7), `mean` or `max` (PE, equation 6), `ridge` (a
-    closed-form regression of the support labels, not in the paper), or `none`."""
-    encoder_units: int = 256
-    """Hidden units of the encoder: the GRU's state, or the width of the pooling MLP."""
-    positives_only: bool = False
-    """The encoder reads positive support pairs only (the paper's "Non-negative")."""
-    hybrid: Hybrid = "dot"
-    """How the task context meets a query pair (equation 8): `dot`, `mlp` or `none`."""
-    modulation: Modulation = "film"
-    """`film` (equation 11), `sigmoid` (10), `linear` (9), `soft` modules (12, 13), `ridge` (with
-    the encoder of that name) or `none`."""
-    hyper_units: int = 64
-    """Hidden units h of the hyper-network or route network."""
-    backbone_units: tuple[int, ...] = (64, 64, 64)
-    """Hidden units of the backbone, layer by layer (with `soft`: of each module)."""
-    modules: int = 4
-    """Modules m of a soft-modularised layer."""
-    ridge_features: int = 64
-    """Features of an item that the closed-form regression weighs (`ridge` only)."""
-    dropout: float = 0.0
-    """Share of the backbone's inputs left out in training (`ridge` only)."""
-    bias_initial_value: float = 0.1
-    """First value of the biases of backbone and hyper-network (`film` and `sigmoid` only)."""
-
-    def __post_init__(self) -> None:
-        _require_choice(self, "encoder", Encoder)
-        _require_choice(self, "hybrid", Hybrid)
-        _require_choice(self, "modulation", Modulation)
-        for name in ("encoder_units", "hyper_units", "modules", "ridge_features"):
-            _require(getattr(self, name) >= 1, self, name, "a positive integer")
-        object.__setattr__(self, "backbone_units", tuple(self.backbone_units))
-        _require(
-            len(self.backbone_units) > 0 and all(units >= 1 for units in self.backbone_units),
-            self,
-            "backbone_units",
-            "one or more positive integers",
-        )
-        _require(0 <= self.dropout < 1, self, "dropout", "at least 0 and below 1")
-        for part in ("none", "ridge"):
-            if (self.encoder == part) == (self.modulation == part):
-                continue
-            raise ValueError(
-                f"`encoder` and `modulation` must be {part} together: one without the other "
-                "computes nothing. "
-                f"Received: encoder={self.encoder!r}, modulation={self.modulation!r}."
-            )
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,18 @@ class RatingModelConfig:
         pooling = not self.ridge and self.network.encoder in ("mean", "max")
         accepted = "false unless the encoder is mean or max"
         _require(pooling or not self.context_prior, self, "context_prior", accepted)
+        if self.network.encoder in ("attention", "ridge"):
+            raise ValueError(
+                "`network.encoder` must be one of gru, mean, max, none in the user setting. "
+                f"Received: network.encoder={self.network.encoder!r}."
+            )
+        for name in ("support_order", "affinity", "head"):
+            value, accepted = getattr(self.network, name), getattr(_PAPER_NETWORK, name)
+            if value != accepted:
+                raise ValueError(
+                    f"`network.{name}` must be {accepted!r} in the user setting, whose labels are "
+                    f"ratings. Received: network.{name}={value!r}."
+                )
 
 
 @dataclass(frozen=True)

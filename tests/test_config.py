@@ -16,17 +16,25 @@ from cmml_tf.config import (
     TrainingConfig,
     override,
 )
+from cmml_tf.user_config import RatingModelConfig
 
 CLASSES = [
     value
     for value in vars(config).values()
-    if isinstance(value, type) and is_dataclass(value) and value.__module__ == config.__name__
+    if isinstance(value, type) and is_dataclass(value) and value.__module__.startswith("cmml_tf.")
 ]
 
 REFUSED = [
-    (ModelConfig, "encoder", "lstm", "one of gru, mean, max, ridge, none"),
-    (ModelConfig, "hybrid", "sum", "one of dot, mlp, none"),
+    (ModelConfig, "encoder", "lstm", "one of gru, mean, max, attention, ridge, none"),
+    (ModelConfig, "hybrid", "sum", "one of dot, mlp, attention, none"),
     (ModelConfig, "modulation", "hyper", "one of film, sigmoid, linear, soft, ridge, none"),
+    (ModelConfig, "gru_state", "first", "one of last, mean"),
+    (ModelConfig, "support_order", "random", "one of given, interleaved"),
+    (ModelConfig, "head", "linear", "one of none, ridge"),
+    (ModelConfig, "ridge_inputs", "user", "one of item, pair, hidden"),
+    (ModelConfig, "hybrid_scale", 0.0, "a positive number"),
+    (ModelConfig, "context_vectors", 0, "a positive integer"),
+    (ModelConfig, "attention_heads", 0, "a positive integer"),
     (ModelConfig, "encoder_units", 0, "a positive integer"),
     (ModelConfig, "hyper_units", -1, "a positive integer"),
     (ModelConfig, "modules", 0, "a positive integer"),
@@ -90,6 +98,39 @@ def test_encoder_and_modulation_are_none_together():
         with pytest.raises(ValueError, match="`encoder` and `modulation` must be none together"):
             ModelConfig(**changes)
     assert ModelConfig(encoder="none", modulation="none").encoder == "none"
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"hybrid": "attention"}, "`hybrid` may be attention only with the encoder attention"),
+        ({"context_vectors": 2}, "`context_vectors` must be 1 with any encoder but attention"),
+        (
+            {"encoder": "ridge", "modulation": "ridge", "head": "ridge"},
+            "`head` and `affinity` must be none and false with the modulation ridge",
+        ),
+    ],
+)
+def test_options_that_would_do_nothing_together_are_refused(changes, sentence):
+    with pytest.raises(ValueError, match=f"{sentence}.*Received: "):
+        ModelConfig(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"encoder": "attention"},
+            "`network.encoder` must be one of gru, mean, max, none in the user",
+        ),
+        ({"affinity": True}, "`network.affinity` must be False in the user setting"),
+        ({"head": "ridge"}, "`network.head` must be 'none' in the user setting"),
+        ({"support_order": "interleaved"}, "`network.support_order` must be 'given' in the user"),
+    ],
+)
+def test_the_user_setting_refuses_what_reads_binary_labels(changes, sentence):
+    with pytest.raises(ValueError, match=f"{sentence}.*Received: network"):
+        RatingModelConfig(network=ModelConfig(**changes))
 
 
 def test_embedding_files_are_given_together():

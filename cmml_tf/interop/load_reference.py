@@ -1,8 +1,9 @@
 """A CMML with the weights of the reference PyTorch implementation."""
 
 from cmml_tf.interop.reference_weights import ReferenceWeights
-from cmml_tf.models.build import build_model, named_weights
+from cmml_tf.models.build import build_model
 from cmml_tf.models.cmml import CMML
+from cmml_tf.models.weight_names import named_weights
 
 
 def model_from_reference(reference: ReferenceWeights) -> CMML:

@@ -2,11 +2,15 @@
 
 import re
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from cmml_tf.config import Hybrid, ModelConfig, Modulation
 from cmml_tf.interop.reference_layout import HIDDEN_LAYERS
+from cmml_tf.model_config import ModelConfig, Modulation
+
+Hybrid = Literal["dot", "mlp", "none"]
+"""The hybrid contexts that the reference implementation has."""
 
 
 def recognise_variant(

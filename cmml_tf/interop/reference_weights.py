@@ -11,14 +11,14 @@ from typing import get_args
 
 import numpy as np
 
-from cmml_tf.config import Hybrid, ModelConfig
 from cmml_tf.interop.npz_arrays import read_float_arrays
 from cmml_tf.interop.reference_layout import (
     GRU_ARRAYS,
     dense_layers,
     expected_shapes,
 )
-from cmml_tf.interop.reference_variant import recognise_variant
+from cmml_tf.interop.reference_variant import Hybrid, recognise_variant
+from cmml_tf.model_config import ModelConfig
 
 _TABLES = ("in/user_embeddings", "in/item_embeddings")
 _HYPER_INPUT = "out/hypernet_input"

@@ -13,8 +13,9 @@ LEAK = 0.01
 class Backbone(tf.keras.layers.Layer):
     """Maps pair embeddings to scores; without modulation it is the "no-context MLP".
 
-    All recommenders of this package are called as `layer(pairs, hybrid_context)`, and
-    `layer.modulation(hybrid_context)` gives what the context sets, by name.
+    All recommenders of this package are called as `layer(pairs, hybrid_context)`;
+    `layer.modulation(hybrid_context)` gives what the context sets, by name, and
+    `layer.score_and_hidden(pairs, hybrid_context)` the last hidden layer beside the score.
 
     Args:
       units: Widths of the hidden layers.
@@ -70,8 +71,15 @@ class Backbone(tf.keras.layers.Layer):
 
     def call(self, pairs: tf.Tensor, hybrid_context: tf.Tensor | None = None) -> tf.Tensor:
         """float32 [B, Q, d] -> score float32 [B, Q]; the context is not read."""
+        return self.score_and_hidden(pairs, hybrid_context)[0]
+
+    def score_and_hidden(
+        self, pairs: tf.Tensor, hybrid_context: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """float32 [B, Q, d] -> score float32 [B, Q], last hidden layer [B, Q, H]."""
         del hybrid_context
-        return tf.squeeze(self.output_layer(self.hidden(pairs)), axis=-1)
+        hidden = self.hidden(pairs)
+        return tf.squeeze(self.output_layer(hidden), axis=-1), hidden
 
     def modulation(self, hybrid_context: tf.Tensor) -> dict[str, tf.Tensor]:
         """What the context sets in this recommender: here nothing."""

@@ -10,8 +10,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from cmml_tf.layers.gru import gru_last_state, trainable_gru_last_state
+from cmml_tf.layers.gru import gru_last_state, gru_mean_state
+from cmml_tf.layers.gru_gradient import trainable_gru_last_state, trainable_gru_mean_state
 from cmml_tf.layers.mlp import MLP, fan_in_uniform
+from cmml_tf.layers.support_order import interleaved
 
 
 def binary_label_features(label: tf.Tensor) -> tf.Tensor:
@@ -131,6 +133,12 @@ class SequentialContextEncoder(tf.keras.layers.Layer):
     Args:
       context_dimension: D.
       units: State size of the GRU and hidden units of the MLP.
+      state: What the MLP reads: the `last` valid state, as in the paper, or the `mean` of all valid
+        ones, through which each pair reaches the context at once.
+      order: `given`, or `interleaved` (see `support_order`), for one-hot labels.
+
+    Raises:
+      ValueError: A size is not positive, or `state` or `order` is none of these.
 
     Example:
 
@@ -139,8 +147,21 @@ class SequentialContextEncoder(tf.keras.layers.Layer):
     [1, 6]
     """
 
-    def __init__(self, context_dimension: int, units: int = 256, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        context_dimension: int,
+        units: int = 256,
+        state: str = "last",
+        order: str = "given",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
+        if state not in ("last", "mean"):
+            raise ValueError(f"`state` must be last or mean. Received: state={state!r}.")
+        if order not in ("given", "interleaved"):
+            raise ValueError(f"`order` must be given or interleaved. Received: order={order!r}.")
+        self.state = state
+        self.order = order
         self.context_dimension = context_dimension
         self.units = units
         self.supports_masking = True
@@ -167,10 +188,14 @@ class SequentialContextEncoder(tf.keras.layers.Layer):
         """float32 [B, S, d + f], bool [B, S] -> context float32 [B, D]."""
         if mask is None:
             mask = tf.ones(tf.shape(pairs)[:2], tf.bool)
+        if self.order == "interleaved":
+            pairs, mask = interleaved(pairs, mask)
         # The training version registers a gradient, which an exported graph must not hold.
-        last_state = trainable_gru_last_state if training else gru_last_state
-        state = last_state(pairs, mask, self.kernel, self.recurrent_kernel, self.bias)
-        return self.mlp(state)
+        if self.state == "mean":
+            read = trainable_gru_mean_state if training else gru_mean_state
+        else:
+            read = trainable_gru_last_state if training else gru_last_state
+        return self.mlp(read(pairs, mask, self.kernel, self.recurrent_kernel, self.bias))
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> None:
         """The context has no sequence axis, so no mask leaves the layer."""
@@ -181,4 +206,6 @@ class SequentialContextEncoder(tf.keras.layers.Layer):
             **super().get_config(),
             "context_dimension": self.context_dimension,
             "units": self.units,
+            "state": self.state,
+            "order": self.order,
         }

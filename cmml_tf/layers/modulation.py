@@ -84,6 +84,10 @@ class _HyperBackbone(Backbone):
             self.hyper_network.build(hybrid_shape)
         super().build(input_shape)
 
+    def call(self, pairs: tf.Tensor, hybrid_context: tf.Tensor) -> tf.Tensor:
+        """float32 [B, Q, d], [B, Q or 1, D] -> score float32 [B, Q]."""
+        return self.score_and_hidden(pairs, hybrid_context)[0]
+
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "hyper_units": self.hyper_units}
 
@@ -95,6 +99,8 @@ class FilmBackbone(_HyperBackbone):
       units: Widths of the hidden layers.
       hyper_units: Hidden units h of the hyper-network.
       bias_initial_value: First value of all biases, of backbone and hyper-network.
+      residual_scale: The scale is 1 + what the hyper-network gives. Without (the paper), the
+        pre-activations of an untrained network are multiplied by nearly nothing, layer by layer.
 
     Example:
 
@@ -102,26 +108,47 @@ class FilmBackbone(_HyperBackbone):
     [2, 5]
     """
 
+    def __init__(
+        self,
+        units: Sequence[int] = (64, 64, 64),
+        hyper_units: int = 64,
+        bias_initial_value: float = 0.0,
+        residual_scale: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(units, hyper_units, bias_initial_value, **kwargs)
+        self.residual_scale = residual_scale
+
     def _make_hyper_network(self) -> HyperNetwork:
         widths = [2 * width for width in self.units]
         return HyperNetwork(self.hyper_units, widths, self.bias_initial_value)
 
-    def call(self, pairs: tf.Tensor, hybrid_context: tf.Tensor) -> tf.Tensor:
-        """float32 [B, Q, d], [B, Q or 1, D] -> score float32 [B, Q]."""
-        heads = self.hyper_network(hybrid_context)
+    def _scales_and_shifts(self, hybrid_context: tf.Tensor) -> list[tuple[tf.Tensor, tf.Tensor]]:
+        pairs = [tf.split(head, 2, axis=-1) for head in self.hyper_network(hybrid_context)]
+        return [(1.0 + scale if self.residual_scale else scale, shift) for scale, shift in pairs]
+
+    def score_and_hidden(
+        self, pairs: tf.Tensor, hybrid_context: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """float32 [B, Q, d], [B, Q or 1, D] -> score [B, Q], last hidden layer [B, Q, H]."""
+        written = self._scales_and_shifts(hybrid_context)
 
         def modulate(layer: int, values: tf.Tensor) -> tf.Tensor:
-            scale, shift = tf.split(heads[layer], 2, axis=-1)
+            scale, shift = written[layer]
             return scale * values + shift
 
-        return tf.squeeze(self.output_layer(self.hidden(pairs, modulate)), axis=-1)
+        hidden = self.hidden(pairs, modulate)
+        return tf.squeeze(self.output_layer(hidden), axis=-1), hidden
 
     def modulation(self, hybrid_context: tf.Tensor) -> dict[str, tf.Tensor]:
         """`scale_l` and `shift_l` [B, Q, H] of each layer l, counted from 1."""
         values = {}
-        for index, head in enumerate(self.hyper_network(hybrid_context), start=1):
-            values[f"scale_{index}"], values[f"shift_{index}"] = tf.split(head, 2, axis=-1)
+        for index, (scale, shift) in enumerate(self._scales_and_shifts(hybrid_context), start=1):
+            values |= {f"scale_{index}": scale, f"shift_{index}": shift}
         return values
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "residual_scale": self.residual_scale}
 
 
 class SigmoidBackbone(_HyperBackbone):
@@ -141,11 +168,13 @@ class SigmoidBackbone(_HyperBackbone):
     def _make_hyper_network(self) -> HyperNetwork:
         return HyperNetwork(self.hyper_units, self.units, self.bias_initial_value)
 
-    def call(self, pairs: tf.Tensor, hybrid_context: tf.Tensor) -> tf.Tensor:
-        """float32 [B, Q, d], [B, Q or 1, D] -> score float32 [B, Q]."""
+    def score_and_hidden(
+        self, pairs: tf.Tensor, hybrid_context: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """float32 [B, Q, d], [B, Q or 1, D] -> score [B, Q], last hidden layer [B, Q, H]."""
         heads = self.hyper_network(hybrid_context)
         hidden = self.hidden(pairs, lambda layer, values: tf.sigmoid(heads[layer]) * values)
-        return tf.squeeze(self.output_layer(hidden), axis=-1)
+        return tf.squeeze(self.output_layer(hidden), axis=-1), hidden
 
     def modulation(self, hybrid_context: tf.Tensor) -> dict[str, tf.Tensor]:
         """`scale_l` [B, Q, H] of each layer l, counted from 1."""
@@ -173,10 +202,13 @@ class LinearBackbone(_HyperBackbone):
     def _make_hyper_network(self) -> MLP:
         return MLP([self.hyper_units, self.hyper_units, self.units[-1] + 1])
 
-    def call(self, pairs: tf.Tensor, hybrid_context: tf.Tensor) -> tf.Tensor:
-        """float32 [B, Q, d], [B, Q or 1, D] -> score float32 [B, Q]."""
+    def score_and_hidden(
+        self, pairs: tf.Tensor, hybrid_context: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """float32 [B, Q, d], [B, Q or 1, D] -> score [B, Q], last hidden layer [B, Q, H]."""
         written = self.hyper_network(hybrid_context)  # [B, Q, H + 1]
-        return tf.reduce_sum(self.hidden(pairs) * written[..., :-1], axis=-1) + written[..., -1]
+        hidden = self.hidden(pairs)
+        return tf.reduce_sum(hidden * written[..., :-1], axis=-1) + written[..., -1], hidden
 
     def modulation(self, hybrid_context: tf.Tensor) -> dict[str, tf.Tensor]:
         """`output_weight` [B, Q, H] and `output_bias` [B, Q, 1]."""

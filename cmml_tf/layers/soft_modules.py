@@ -85,6 +85,12 @@ class SoftModularBackbone(tf.keras.layers.Layer):
 
     def call(self, pairs: tf.Tensor, hybrid_context: tf.Tensor) -> tf.Tensor:
         """float32 [B, Q, d], [B, Q or 1, D] -> score float32 [B, Q]."""
+        return self.score_and_hidden(pairs, hybrid_context)[0]
+
+    def score_and_hidden(
+        self, pairs: tf.Tensor, hybrid_context: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """float32 [B, Q, d], [B, Q or 1, D] -> score [B, Q], last layer's mixture [B, Q, H]."""
         routes = self.routes(hybrid_context)
         # The first layer's modules all read the pair embedding.
         outputs = tf.einsum("bqi,mio->bqmo", pairs, self.kernels[0])
@@ -93,7 +99,7 @@ class SoftModularBackbone(tf.keras.layers.Layer):
             inputs = tf.matmul(route, outputs, transpose_a=True)  # [B, Q, M, H]
             outputs = tf.nn.relu(tf.einsum("bqmi,mio->bqmo", inputs, kernel) + bias)
         mixed = tf.matmul(routes[-1], outputs, transpose_a=True)  # [B, Q, 1, H]
-        return tf.squeeze(self.output_layer(mixed), axis=[-2, -1])
+        return tf.squeeze(self.output_layer(mixed), axis=[-2, -1]), tf.squeeze(mixed, axis=-2)
 
     def modulation(self, hybrid_context: tf.Tensor) -> dict[str, tf.Tensor]:
         """`route_l` of each layer l, counted from 1: [B, Q, M, M], the last [B, Q, M, 1]."""

@@ -3,11 +3,15 @@
 import tensorflow as tf
 
 from cmml_tf.config import ModelConfig
+from cmml_tf.layers.affinity import Affinity
+from cmml_tf.layers.attention_encoder import AttentionContextEncoder
 from cmml_tf.layers.backbone import Backbone
 from cmml_tf.layers.context_encoder import PoolingContextEncoder, SequentialContextEncoder
 from cmml_tf.layers.embedding import PairEmbedding
 from cmml_tf.layers.hybrid_context import HybridContext
 from cmml_tf.layers.modulation import FilmBackbone, LinearBackbone, SigmoidBackbone
+from cmml_tf.layers.query_attention import QueryAttention
+from cmml_tf.layers.ridge_head import RidgeHead
 from cmml_tf.layers.scenario_ridge import (
     ScenarioBasis,
     ScenarioRidgeEncoder,
@@ -15,6 +19,7 @@ from cmml_tf.layers.scenario_ridge import (
 )
 from cmml_tf.layers.soft_modules import SoftModularBackbone
 from cmml_tf.models.cmml import CMML
+from cmml_tf.models.ridge_cmml import RidgeCMML
 
 _LABEL_FEATURES = 2
 
@@ -55,27 +60,55 @@ def build_model(
         encoder = ScenarioRidgeEncoder(basis)
         recommender = ScenarioRidgeRecommender(basis)
     else:
-        encoder, recommender = None, _recommender(config)
-    if config.encoder == "gru":
-        encoder = SequentialContextEncoder(d, config.encoder_units)
-    elif config.encoder in ("mean", "max"):
-        encoder = PoolingContextEncoder(d, config.encoder_units, config.encoder)
+        encoder, recommender = _encoder(config, d), _recommender(config)
     if encoder is not None:
         encoder.build([None, None, d + _LABEL_FEATURES])
-    hybrid = HybridContext(config.hybrid)
+    hybrid = _hybrid(config, d)
     if config.modulation in ("none", "ridge"):
         recommender.build([None, None, d])
     else:
-        recommender.build([None, None, d], [None, None, hybrid.output_width(d, d)])
-    return CMML(
-        embedding,
-        encoder,
-        hybrid,
-        recommender,
-        positives_only=config.positives_only,
-        task=task,
-        gradient_clip=gradient_clip,
-    )
+        context_width = encoder.context_dimension
+        if config.hybrid == "attention":
+            hybrid.build([None, context_width], [None, None, d])
+        recommender.build([None, None, d], [None, None, hybrid.output_width(context_width, d)])
+    parts = (embedding, encoder, hybrid, recommender)
+    options = {
+        "positives_only": config.positives_only,
+        "affinity": _affinity(config, d),
+        "task": task,
+        "gradient_clip": gradient_clip,
+    }
+    if config.head == "none":
+        return CMML(*parts, **options)
+    width = {"item": item_dimension, "pair": d, "hidden": config.backbone_units[-1]}
+    head = RidgeHead(width[config.ridge_inputs], config.ridge_features, config.ridge_inputs)
+    head.build([None, None, d])
+    return RidgeCMML(*parts, head=head, **options)
+
+
+def _encoder(config: ModelConfig, d: int) -> tf.keras.layers.Layer | None:
+    units = config.encoder_units
+    if config.encoder == "gru":
+        return SequentialContextEncoder(d, units, config.gru_state, config.support_order)
+    if config.encoder in ("mean", "max"):
+        return PoolingContextEncoder(d, units, config.encoder)
+    if config.encoder == "attention":
+        return AttentionContextEncoder(d, config.context_vectors, units, config.attention_heads)
+    return None
+
+
+def _hybrid(config: ModelConfig, d: int) -> tf.keras.layers.Layer:
+    if config.hybrid == "attention":
+        return QueryAttention(config.context_vectors, d, config.attention_heads)
+    return HybridContext(config.hybrid, config.hybrid_scale)
+
+
+def _affinity(config: ModelConfig, d: int) -> tf.keras.layers.Layer | None:
+    if not config.affinity:
+        return None
+    affinity = Affinity()
+    affinity.build([None, None, d])
+    return affinity
 
 
 def _recommender(config: ModelConfig) -> tf.keras.layers.Layer:
@@ -85,7 +118,7 @@ def _recommender(config: ModelConfig) -> tf.keras.layers.Layer:
         config.bias_initial_value,
     )
     if config.modulation == "film":
-        return FilmBackbone(units, hyper_units, bias)
+        return FilmBackbone(units, hyper_units, bias, config.residual_scale)
     if config.modulation == "sigmoid":
         return SigmoidBackbone(units, hyper_units, bias)
     if config.modulation == "linear":
@@ -93,71 +126,3 @@ def _recommender(config: ModelConfig) -> tf.keras.layers.Layer:
     if config.modulation == "soft":
         return SoftModularBackbone(units, config.modules, hyper_units)
     return Backbone(units, bias)
-
-
-def named_weights(model: CMML) -> dict[str, tf.Variable]:
-    """Every variable of the network by a name that says its place; embedding tables left out.
-
-    Names are those of the paper's parts, such as `context_encoder/gru/kernel`,
-    `modulation/hyper/0/kernel`, `modulation/head/2/bias`, `backbone/hidden/1/kernel`,
-    `backbone/output/bias`.
-    """
-    weights: dict[str, tf.Variable] = {}
-
-    def add_dense(prefix: str, layer: tf.keras.layers.Dense) -> None:
-        weights[f"{prefix}/kernel"] = layer.kernel
-        weights[f"{prefix}/bias"] = layer.bias
-
-    encoder, recommender = model.context_encoder, model.recommender
-    if isinstance(encoder, SequentialContextEncoder):
-        weights["context_encoder/gru/kernel"] = encoder.kernel
-        weights["context_encoder/gru/recurrent_kernel"] = encoder.recurrent_kernel
-        weights["context_encoder/gru/bias"] = encoder.bias
-    if isinstance(recommender, ScenarioRidgeRecommender):
-        return weights | _ridge_weights(encoder, recommender)
-    if encoder is not None:
-        for index, layer in enumerate(encoder.mlp.dense_layers):
-            add_dense(f"context_encoder/mlp/{index}", layer)
-    if isinstance(recommender, SoftModularBackbone):
-        for index, (kernel, bias) in enumerate(
-            zip(recommender.kernels, recommender.biases, strict=True)
-        ):
-            weights[f"backbone/hidden/{index}/kernel"] = kernel
-            weights[f"backbone/hidden/{index}/bias"] = bias
-        hyper = recommender.route_network
-    else:
-        for index, layer in enumerate(recommender.hidden_layers):
-            add_dense(f"backbone/hidden/{index}", layer)
-        hyper = getattr(recommender, "hyper_network", None)
-    if recommender.output_layer is not None:
-        add_dense("backbone/output", recommender.output_layer)
-    if isinstance(recommender, LinearBackbone):
-        for index, layer in enumerate(hyper.dense_layers):
-            add_dense(f"modulation/hyper/{index}", layer)
-    elif hyper is not None:
-        for index, (layer, head) in enumerate(zip(hyper.chain, hyper.heads, strict=True)):
-            add_dense(f"modulation/hyper/{index}", layer)
-            add_dense(f"modulation/head/{index}", head)
-    return weights
-
-
-def _ridge_weights(
-    encoder: ScenarioRidgeEncoder, recommender: ScenarioRidgeRecommender
-) -> dict[str, tf.Variable]:
-    basis = recommender.basis
-    weights = {
-        "basis/affinity": basis.affinity,
-        "basis/base_feature": basis.base_feature,
-        "basis/projection": basis.projection,
-        "context_encoder/negative_target": encoder.negative_target,
-        "context_encoder/negative_log_weight": encoder.negative_log_weight,
-        "context_encoder/base_share": encoder.base_share,
-        "context_encoder/log_penalty": encoder.log_penalty,
-        "recommender/gate": recommender.gate,
-    }
-    layers = [*basis.backbone.hidden_layers, basis.backbone.output_layer]
-    names = [f"hidden/{index}" for index in range(len(layers) - 1)] + ["output"]
-    for name, layer in zip(names, layers, strict=True):
-        weights[f"basis/backbone/{name}/kernel"] = layer.kernel
-        weights[f"basis/backbone/{name}/bias"] = layer.bias
-    return weights

@@ -26,6 +26,7 @@ class CMML(EpisodeModel):
       positives_only: The encoder reads positive support pairs only.
       stop_support_gradient: In training the encoder does not train the pair embedding (user
         setting).
+      affinity: Pairs to a term of the score that no context changes; None: no such term.
       task, gradient_clip: As of `EpisodeModel`.
     """
 
@@ -38,6 +39,7 @@ class CMML(EpisodeModel):
         label_features: tf.keras.layers.Layer | None = None,
         positives_only: bool = False,
         stop_support_gradient: bool = False,
+        affinity: tf.keras.layers.Layer | None = None,
         task: tf.keras.layers.Layer | None = None,
         gradient_clip: float | None = None,
         **kwargs: Any,
@@ -50,6 +52,13 @@ class CMML(EpisodeModel):
         self.label_features = label_features
         self.positives_only = positives_only
         self.stop_support_gradient = stop_support_gradient
+        self.affinity = affinity
+
+    @property
+    def parts(self) -> list[tf.keras.layers.Layer]:
+        """The layers that scores depend on, embedding and label features left out."""
+        layers = (self.context_encoder, self.hybrid_context, self.recommender, self.affinity)
+        return [layer for layer in layers if layer is not None]
 
     @property
     def context_dimension(self) -> int:
@@ -67,16 +76,20 @@ class CMML(EpisodeModel):
         """The task context of support pairs [B, S, d] that are embedded already."""
         if self.context_encoder is None:
             return tf.zeros([tf.shape(length)[0], 1])
-        valid = tf.sequence_mask(length, tf.shape(pairs)[1])  # [B, S]
         # What lies behind the length may hold anything, NaN too.
-        label = tf.where(valid, label, 0.0)
+        label = tf.where(tf.sequence_mask(length, tf.shape(label)[1]), label, 0.0)
         # An exported graph must not hold an operation that only training knows.
         if self.stop_support_gradient and training:
             pairs = tf.stop_gradient(pairs)
         label_features = self.label_features or binary_label_features
         pairs = tf.concat([pairs, label_features(label)], axis=-1)
-        mask = valid & (label > 0.5) if self.positives_only else valid
+        mask = self.support_mask(label, length)
         return self.context_encoder(pairs, mask=mask, training=training)
+
+    def support_mask(self, label: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+        """Which support pairs are read: bool [B, S]."""
+        valid = tf.sequence_mask(length, tf.shape(label)[1])
+        return valid & (label > 0.5) if self.positives_only else valid
 
     def score_with_context(
         self, context: tf.Tensor, query_user: tf.Tensor, query_item: tf.Tensor
@@ -86,7 +99,10 @@ class CMML(EpisodeModel):
 
     def score_pairs(self, context: tf.Tensor, pairs: tf.Tensor) -> tf.Tensor:
         """float32 [B, D], pairs [B, Q, d] that are embedded already -> score float32 [B, Q]."""
-        return self.recommender(pairs, self.hybrid(context, pairs))
+        return self._with_affinity(self.recommender(pairs, self.hybrid(context, pairs)), pairs)
+
+    def _with_affinity(self, score: tf.Tensor, pairs: tf.Tensor) -> tf.Tensor:
+        return score if self.affinity is None else score + self.affinity(pairs)
 
     def hybrid(self, context: tf.Tensor, pairs: tf.Tensor) -> tf.Tensor | None:
         """C_h of each query pair, or None for a model without context."""

@@ -15,6 +15,20 @@ _SOFT = replace(_FILM, modulation="soft", encoder_units=128, backbone_units=(32,
 _POOLING = replace(_LINEAR, encoder="mean", encoder_units=128, hybrid="none")
 _SEQUENTIAL = replace(_LINEAR, hybrid="none")
 
+# Beyond the paper. SE + dot made to read its support: see `docs/adaptation.md`.
+_PLUS = ModelConfig(
+    encoder_units=128,
+    gru_state="mean",
+    support_order="interleaved",
+    hybrid_scale=4.0,
+    residual_scale=True,
+    affinity=True,
+    bias_initial_value=0.0,
+)
+_POOLED = replace(_PLUS, encoder="mean", gru_state="last", support_order="given")
+_ATTENTION = replace(_POOLED, encoder="attention", context_vectors=4)
+_SOFT_MODULES = {"modulation": "soft", "backbone_units": (32, 32, 64), "residual_scale": False}
+
 
 def _taobao(config: ModelConfig) -> ModelConfig:
     return replace(config, hyper_units=128, bias_initial_value=0.0)
@@ -44,6 +58,15 @@ MODEL_PRESETS: dict[str, ModelConfig] = {
     "se-dot": _LINEAR,
     # Not in the paper: adapts in closed form; see cmml_tf/layers/scenario_ridge.py.
     "cmml-ridge": ModelConfig(encoder="ridge", hybrid="none", modulation="ridge", dropout=0.2),
+    # Not in the paper: its sequential encoder with a context that is read.
+    "cmml-film-plus": _PLUS,
+    "cmml-soft-m-plus": replace(_PLUS, **_SOFT_MODULES),
+    # Not in the paper: a closed-form head beside a modulation network.
+    "cmml-film-ridge": replace(_POOLED, head="ridge"),
+    "cmml-soft-m-ridge": replace(_POOLED, head="ridge", **_SOFT_MODULES),
+    # Not in the paper: pooling by attention; the query attends to what it has pooled.
+    "cmml-attention": _ATTENTION,
+    "cmml-attention-query": replace(_ATTENTION, hybrid="attention"),
     # The backbone alone: what a context has to beat.
     "no-context": replace(_FILM, encoder="none", hybrid="none", modulation="none"),
 }

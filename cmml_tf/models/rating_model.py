@@ -14,8 +14,8 @@ from cmml_tf.layers.modulation import FilmBackbone, SigmoidBackbone
 from cmml_tf.layers.rating_linear import RatingLinearBackbone
 from cmml_tf.layers.rating_ridge import RidgeBasis, RidgeContextEncoder, RidgeRecommender
 from cmml_tf.layers.soft_modules import SoftModularBackbone
-from cmml_tf.models.build import named_weights
 from cmml_tf.models.cmml import CMML
+from cmml_tf.models.weight_names import named_weights
 from cmml_tf.types import FeatureColumn
 from cmml_tf.user_config import RatingModelConfig
 
@@ -54,7 +54,7 @@ def build_rating_model(
         labels = RatingFeatures(config.label_units)
         labels.build(None)
         encoder.build([None, None, d + config.label_units])
-    hybrid = HybridContext(network.hybrid)
+    hybrid = HybridContext(network.hybrid, network.hybrid_scale)
     recommender = _recommender(network)
     if network.modulation == "none":
         recommender.build([None, None, d])
@@ -116,7 +116,7 @@ def _encoder(config: RatingModelConfig, d: int) -> tf.keras.layers.Layer | None:
     if network.encoder == "none":
         return None
     if network.encoder == "gru":
-        return SequentialContextEncoder(d, network.encoder_units)
+        return SequentialContextEncoder(d, network.encoder_units, network.gru_state)
     return PoolingContextEncoder(
         d, network.encoder_units, network.encoder, hidden_layers=1, prior=config.context_prior
     )
@@ -129,7 +129,7 @@ def _recommender(network: ModelConfig) -> tf.keras.layers.Layer:
         network.bias_initial_value,
     )
     if network.modulation == "film":
-        return FilmBackbone(units, hyper_units, bias)
+        return FilmBackbone(units, hyper_units, bias, network.residual_scale)
     if network.modulation == "sigmoid":
         return SigmoidBackbone(units, hyper_units, bias)
     if network.modulation == "linear":

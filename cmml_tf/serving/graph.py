@@ -86,8 +86,8 @@ class ServingGraph(tf.Module):
         """Support and query ids -> `score`, `context` and what the context sets in the backbone.
 
         The last depends on the modulation: `scale_l` and `shift_l`, or `route_l`, for each layer l
-        from 1; or `output_weight` and `output_bias`. All are float32 [B, Q, ...], with 1 for Q
-        where the hybrid context is none.
+        from 1; or `output_weight` and `output_bias`; a closed-form head adds `ridge_weight`. All
+        are float32 [B, Q, ...], with 1 for Q where they are the same for all pairs of a task.
         """
         inputs = checked_query(checked_support(inputs), "support_user_id")
         context, _ = self._encode_ids(inputs)
@@ -165,7 +165,7 @@ def _traced_once(method: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
 
 def network_variables(model: CMML) -> list[tf.Variable]:
     """The variables that scores depend on: no optimiser, no metric."""
-    layers = (model.pair_embedding, model.context_encoder, model.recommender)
-    variables = [variable for layer in layers if layer is not None for variable in layer.variables]
-    # Encoder and recommender may share a layer.
+    layers = (model.pair_embedding, *model.parts)
+    variables = [variable for layer in layers for variable in layer.variables]
+    # Parts may share a layer.
     return list({id(variable): variable for variable in variables}.values())

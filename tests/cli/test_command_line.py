@@ -132,7 +132,10 @@ def test_printed_configuration_reads_back_as_the_same(options, tmp_path, capsys,
         ("preset: cmml", r"`preset` must be one of cmml-film"),
         ("max_minutes: soon", r"`max_minutes` in .* must be of type float \| None"),
         ("model: {backbone_units: [8, x]}", r"`backbone_units` in .*\[8, 'x'\]"),
-        ("model: {encoder: lstm}", r"`encoder` must be one of gru, mean, max, ridge, none"),
+        (
+            "model: {encoder: lstm}",
+            r"`encoder` must be one of gru, mean, max, attention, ridge, none",
+        ),
         # YAML reads a number in this spelling as text.
         ("training: {learning_rate: 1e-3}", r"`learning_rate` in .* type float.*'1e-3'"),
         ("- seed", r"options\.yaml must hold options by name"),

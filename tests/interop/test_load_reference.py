@@ -8,7 +8,8 @@ import pytest
 from cmml_tf.config import ModelConfig
 from cmml_tf.interop.load_reference import model_from_reference
 from cmml_tf.interop.reference_weights import ReferenceWeights
-from cmml_tf.models.build import build_model, named_weights
+from cmml_tf.models.build import build_model
+from cmml_tf.models.weight_names import named_weights
 
 SMALL = ModelConfig(
     encoder="mean", encoder_units=5, positives_only=True, hyper_units=6, backbone_units=(4, 3)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from layers.layer_recipe import MaskedLayerRecipe, normal
-from reference import numpy_reference
+from reference import beyond_the_paper, numpy_reference
 
 from cmml_tf.layers.context_encoder import (
     PoolingContextEncoder,
@@ -127,10 +127,16 @@ class TestSequential(EncoderRecipe):
     refused = (
         ({"units": 0}, r"`units` must be one or more positive integers\."),
         ({"context_dimension": -1}, r"must be one or more positive integers\."),
+        ({"state": "first"}, r"`state` must be last or mean\. Received: state='first'\."),
+        ({"order": "any"}, r"`order` must be given or interleaved\. Received: order='any'\."),
     )
 
-    def make(self, context_dimension=4, units=7):
-        return SequentialContextEncoder(context_dimension, units)
+    state, order = "last", "given"
+
+    def make(self, context_dimension=4, units=7, state=None, order=None):
+        return SequentialContextEncoder(
+            context_dimension, units, state or self.state, order or self.order
+        )
 
     def context(self, sequence, valid, weights):
         return numpy_reference.sequential_context(sequence, valid, weights)
@@ -161,6 +167,32 @@ class TestSequential(EncoderRecipe):
 
         assert gradient_types(training=False) == set()
         assert gradient_types(training=True) != set()
+
+
+class TestInterleavedMeanOfStates(TestSequential):
+    """Beyond the paper: labels decide the order, and every state reaches the context."""
+
+    state, order = "mean", "interleaved"
+    test_keras_model_saved_and_loaded_computes_the_same = (
+        None  # Tracing is slow; its parent has it.
+    )
+    test_saved_model_computes_the_same = None  # The tests of the exported presets have it.
+
+    def inputs(self):
+        positive = np.array([[1, 1, 0, 0, 0], [0, 1, 1, 0, 1], [1, 0, 1, 0, 1]], np.float32)
+        return [np.concatenate([normal(3, 5, 4), np.stack([positive, 1 - positive], -1)], axis=-1)]
+
+    def context(self, sequence, valid, weights):
+        ordered = beyond_the_paper.interleaved(sequence, sequence[:, -2] == 1, valid)
+        state = beyond_the_paper.mean_state(ordered, weights)
+        return numpy_reference.mlp(state, weights, "context_encoder/mlp")
+
+    def test_positives_first_or_mixed_is_the_same(self):
+        layer = self.built()
+        (sequence,) = self.inputs()
+        positive, negative = sequence[:, :2], sequence[:, 2:]
+        mixed = np.concatenate([negative[:, :1], positive, negative[:, 1:]], axis=1)
+        np.testing.assert_allclose(layer(mixed[:1]), layer(sequence[:1]), atol=1e-6)
 
 
 @pytest.mark.parametrize("encoder", [PoolingContextEncoder, SequentialContextEncoder])

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from layers.layer_recipe import LayerRecipe, normal
-from reference import numpy_reference
+from reference import beyond_the_paper, numpy_reference
 
+from cmml_tf.config import ModelConfig
 from cmml_tf.layers.hybrid_context import HybridContext
 
 REFUSED = [({"kind": "sum"}, r"`kind` must be dot, mlp or none\. Received: kind='sum'\.")]
@@ -43,6 +44,33 @@ class HybridRecipe(LayerRecipe):
 
 class TestDot(HybridRecipe):
     output_shapes = ([5, 6],)
+
+
+class TestDotOfTwoVectors(HybridRecipe):
+    """Beyond the paper: each of a context's vectors times the pair, scaled."""
+
+    output_shapes = ([5, 12],)
+
+    def make(self, kind="dot"):
+        return HybridContext(kind, scale=3.0)
+
+    def inputs(self):
+        return [normal(3, 12), normal(3, 5, 6, seed=4)]
+
+    def build(self, layer):
+        layer.build([None, 12])
+
+    def test_equals_the_reference(self):
+        contexts, pairs = self.inputs()
+        result = self.make()(tf.constant(contexts), tf.constant(pairs))
+        config = ModelConfig(encoder="attention", context_vectors=2, hybrid_scale=3.0)
+        for row, context, query in zip(result, contexts, pairs, strict=True):
+            expected = beyond_the_paper.hybrid(context, query, {}, config)
+            np.testing.assert_allclose(row, expected, rtol=1e-5)
+
+    def test_output_width_is_what_call_gives(self):
+        layer = self.make()
+        assert layer(*self.inputs()).shape[-1] == layer.output_width(12, 6)
 
 
 class TestMlp(HybridRecipe):

@@ -3,8 +3,9 @@
 import numpy as np
 import tensorflow as tf
 from layers.layer_recipe import LayerRecipe, normal
-from reference import numpy_reference
+from reference import beyond_the_paper, numpy_reference
 
+from cmml_tf.config import ModelConfig
 from cmml_tf.layers.modulation import FilmBackbone, HyperNetwork, LinearBackbone, SigmoidBackbone
 
 
@@ -111,6 +112,38 @@ class TestFilm(ModulatedRecipe):
             scale, shift = np.split(head, 2, axis=-1)
             np.testing.assert_allclose(values[f"scale_{index}"][0], scale, atol=1e-5)
             np.testing.assert_allclose(values[f"shift_{index}"][0], shift, atol=1e-5)
+
+
+class TestResidualFilm(TestFilm):
+    """Beyond the paper: the scale is 1 + s."""
+
+    def make(self, units=(8, 7), hyper_units=9):
+        return FilmBackbone(units, hyper_units, residual_scale=True)
+
+    @staticmethod
+    def scores(embedding, hybrid, weights):
+        config = ModelConfig(residual_scale=True)
+        return beyond_the_paper.score_and_hidden(embedding, hybrid, weights, config)[0]
+
+    def test_modulation_is_scale_and_shift_of_each_layer(self):
+        layer = self.built()
+        _, hybrid = self.inputs()
+        values = layer.modulation(tf.constant(hybrid))
+        head = numpy_reference.hyper_heads(hybrid[0], reference_weights(layer))[0]
+        np.testing.assert_allclose(values["scale_1"][0], 1 + head[:, :8], atol=1e-5)
+        np.testing.assert_allclose(values["shift_1"][0], head[:, 8:], atol=1e-5)
+
+    def test_untrained_it_is_near_the_plain_backbone(self):
+        layer = self.make()
+        self.build(layer)
+        for head in layer.hyper_network.heads:
+            head.kernel.assign(tf.zeros_like(head.kernel))
+        pairs, hybrid = map(tf.constant, self.inputs())
+        hidden = layer.hidden(pairs)
+        plain = tf.squeeze(layer.output_layer(hidden), -1)
+        score, last = layer.score_and_hidden(pairs, hybrid)
+        np.testing.assert_allclose(score, plain, atol=1e-6)
+        np.testing.assert_allclose(last, hidden, atol=1e-6)
 
 
 class TestSigmoid(ModulatedRecipe):

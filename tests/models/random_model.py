@@ -2,9 +2,10 @@
 
 import numpy as np
 import tensorflow as tf
-from reference import numpy_reference
+from reference import beyond_the_paper, numpy_reference
 
-from cmml_tf.models.build import build_model, named_weights
+from cmml_tf.models.build import build_model
+from cmml_tf.models.weight_names import named_weights
 from cmml_tf.types import Episode, Support, lengths_mask
 
 USERS, ITEMS, HALF = 9, 11, 4
@@ -53,6 +54,18 @@ def task_alone(episode, row):
     return one._replace(support=Support(*pairs, one.support.length))
 
 
+def beyond(config):
+    """Whether an option is used that the paper does not have, the ridge preset's left out."""
+    extra = (config.encoder, config.gru_state, config.support_order, config.hybrid_scale)
+    return (
+        extra
+        not in [(kind, "last", "given", 1) for kind in ("gru", "mean", "max", "ridge", "none")]
+        or config.residual_scale
+        or config.affinity
+        or config.head != "none"
+    )
+
+
 def reference_scores(model, config, episode):
     """[B, Q] by the oracle, task by task, from `named_weights` and the tables."""
     weights = {name: v.numpy().astype(np.float64) for name, v in named_weights(model).items()}
@@ -64,6 +77,14 @@ def reference_scores(model, config, episode):
         query = numpy_reference.pair_embedding(
             *tables, episode.query_user[row], episode.query_item[row]
         )
+        if beyond(config):
+            pairs = numpy_reference.pair_embedding(*tables, support.user[row], support.item[row])
+            scores.append(
+                beyond_the_paper.scores(
+                    query, pairs, support.label[row], valid[row], weights, config
+                )
+            )
+            continue
         if config.encoder == "none":
             hidden = numpy_reference.plain_backbone(query, weights)
             scores.append(numpy_reference.dense(hidden, weights, "backbone/output")[:, 0])

@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 
 from cmml_tf.config import ModelConfig
-from cmml_tf.models.build import build_model, named_weights
+from cmml_tf.models.build import build_model
 from cmml_tf.models.presets import MODEL_PRESETS
+from cmml_tf.models.weight_names import named_weights
 from cmml_tf.types import Episode, Support
 
 FILM_SHAPES = {

@@ -17,8 +17,8 @@ from models.random_model import (
 from reference import numpy_reference
 
 from cmml_tf.config import ModelConfig
-from cmml_tf.models.build import named_weights
 from cmml_tf.models.presets import MODEL_PRESETS
+from cmml_tf.models.weight_names import named_weights
 from cmml_tf.tasks.scenario import HingeTask
 
 # Each network once, whatever names it has; dropout would make a training pass another function.
@@ -27,6 +27,18 @@ CONFIGS = {
     **{name: replace(config, dropout=0.0) for config, name in PRESETS.items()},
     "max": ModelConfig(encoder="max", encoder_units=8),
     "film-mlp-mean": ModelConfig(encoder="mean", encoder_units=8, hybrid="mlp"),
+    "film-last-interleaved": ModelConfig(support_order="interleaved", encoder_units=8),
+    "film-mean-given-positives": ModelConfig(
+        gru_state="mean", encoder_units=8, positives_only=True, head="ridge", ridge_features=3
+    ),
+    "attention-mlp": ModelConfig(encoder="attention", context_vectors=2, hybrid="mlp"),
+    "head-alone-pair": ModelConfig(
+        encoder="none", modulation="none", head="ridge", ridge_inputs="pair", ridge_features=5
+    ),
+    "head-alone-hidden": ModelConfig(
+        encoder="none", modulation="none", head="ridge", ridge_inputs="hidden", affinity=True
+    ),
+    "film-head-hidden": replace(MODEL_PRESETS["cmml-film-ridge"], ridge_inputs="hidden"),
     "soft-none-mean": ModelConfig(
         encoder="mean", encoder_units=8, hybrid="none", modulation="soft", modules=3
     ),
@@ -76,10 +88,11 @@ def test_training_pass_equals_inference(config):
 def test_named_weights_are_all_weights_but_the_tables(config):
     model = random_model(config)
     tables = {id(model.pair_embedding.user_table), id(model.pair_embedding.item_table)}
+    parts = {id(variable) for layer in model.parts for variable in layer.weights}
     ours = [id(variable) for variable in named_weights(model).values()]
     assert len(set(ours)) == len(ours)
     in_model = {id(variable) for layer in model.layers for variable in layer.weights}
-    assert {*ours} == in_model - tables
+    assert {*ours} == in_model - tables == parts
 
 
 @small_model

@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from cmml_tf.interop.reference_layout import dense_layers
 from cmml_tf.interop.reference_weights import read_reference_weights
-from cmml_tf.models.build import build_model, named_weights
+from cmml_tf.models.build import build_model
+from cmml_tf.models.weight_names import named_weights
 from cmml_tf.tasks.scenario import HingeTask
 from cmml_tf.types import Episode, Support
 

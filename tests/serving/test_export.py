@@ -32,12 +32,18 @@ from cmml_tf.serving.version_folder import versions
 from cmml_tf.types import Episode, Support
 
 HERE = Path(__file__).parent
+
+
+def architecture(config):
+    """What makes a graph of its own; beyond the paper, one modulation network stands for all."""
+    paper = config.gru_state == "last" and config.head == "none"
+    parts = (config.encoder, config.gru_state, config.positives_only, config.hybrid, config.head)
+    return (*parts, config.modulation if paper else None)
+
+
 # One preset of each architecture: the others differ in widths and first values only.
 NAMES = list(
-    {
-        (config.encoder, config.positives_only, config.hybrid, config.modulation): name
-        for name, config in reversed(MODEL_PRESETS.items())
-    }.values()
+    {architecture(config): name for name, config in reversed(MODEL_PRESETS.items())}.values()
 )
 FILM = "cmml-film"
 ID_KINDS = {

@@ -20,6 +20,16 @@ CONFIGS = {
     "positives-linear": replace(
         SMALL_POOLING, positives_only=True, modulation="linear", hybrid="none"
     ),
+    "interleaved-film-head": replace(
+        SMALL_POOLING,
+        encoder="gru",
+        gru_state="mean",
+        support_order="interleaved",
+        affinity=True,
+        head="ridge",
+        ridge_features=3,
+    ),
+    "attention": replace(SMALL_POOLING, encoder="attention", context_vectors=2, hybrid="attention"),
     "no-context": replace(SMALL_POOLING, encoder="none", modulation="none", hybrid="none"),
 }
 GRU = "gru-film"
@@ -133,6 +143,10 @@ EXPLAINED = {
     "gru-film": {f"{kind}_{layer}": (2, 4, 8) for kind in ("scale", "shift") for layer in (1, 2)},
     "max-soft": {"route_1": (2, 4, 2, 2), "route_2": (2, 4, 2, 1)},
     "positives-linear": {"output_weight": (2, 1, 8), "output_bias": (2, 1, 1)},
+    "interleaved-film-head": {
+        **{f"{kind}_{layer}": (2, 4, 8) for kind in ("scale", "shift") for layer in (1, 2)},
+        "ridge_weight": (2, 1, 4),
+    },
     "no-context": {},
 }
 

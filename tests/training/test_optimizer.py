@@ -9,7 +9,7 @@ from reference import numpy_reference
 
 from cmml_tf.interop.load_reference import model_from_reference
 from cmml_tf.interop.reference_weights import read_reference_weights
-from cmml_tf.models.build import named_weights
+from cmml_tf.models.weight_names import named_weights
 from cmml_tf.tasks.scenario import HingeTask
 from cmml_tf.training.optimizer import AdamL2
 from cmml_tf.types import Episode, Support

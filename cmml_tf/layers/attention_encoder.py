@@ -1,0 +1,101 @@
+"""Attention pooling: a parallel context encoder that keeps several vectors of a task."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from cmml_tf.layers.mlp import MLP, dense
+
+
+class AttentionContextEncoder(tf.keras.layers.Layer):
+    """K context vectors, each a learned question that attends over all labelled support pairs.
+
+    Not in the paper; pooling by attention with learned inducing points (Lee et al. 2019, "Set
+    Transformer"). Each head of each point is a distribution over the valid pairs, so unlike a mean
+    it can look at positives alone, or at one kind of item. The points and the projection of the
+    keys count only by their product, and are one matrix here; pairs are pooled before the values'
+    projection, which makes it cheap. An empty support pools to zeros.
+
+    Args:
+      vector_dimension: Width of a context vector.
+      vectors: K.
+      units: Hidden units of the MLP of each pair.
+      heads: Distributions of each point.
+
+    Raises:
+      ValueError: A size is not positive.
+
+    Example:
+
+    >>> encoder = AttentionContextEncoder(vector_dimension=6, vectors=2, units=8)
+    >>> encoder(tf.ones([1, 3, 4])).shape.as_list()
+    [1, 12]
+    """
+
+    def __init__(
+        self,
+        vector_dimension: int,
+        vectors: int = 4,
+        units: int = 128,
+        heads: int = 4,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if min(vector_dimension, vectors, units, heads) < 1:
+            raise ValueError(
+                "`vector_dimension`, `vectors`, `units` and `heads` must be positive integers. "
+                f"Received: vector_dimension={vector_dimension}, vectors={vectors}, units={units}, "
+                f"heads={heads}."
+            )
+        self.vector_dimension = vector_dimension
+        self.vectors = vectors
+        self.units = units
+        self.heads = heads
+        self.context_dimension = vectors * vector_dimension
+        self.supports_masking = True
+        self.pair_mlp = MLP([units, units])
+        self.points = dense(vectors * heads)
+        self.vector_mlp = MLP([units, vector_dimension])
+
+    def build(self, input_shape: Any) -> None:
+        self.pair_mlp.build(input_shape)
+        self.points.build([None, None, self.units])
+        self.vector_mlp.build([None, None, self.heads * self.units])
+        super().build(input_shape)
+
+    def call(
+        self, pairs: tf.Tensor, mask: tf.Tensor | None = None, training: bool | None = None
+    ) -> tf.Tensor:
+        """float32 [B, S, d + f], bool [B, S] -> context float32 [B, K * vector_dimension]."""
+        del training
+        if mask is None:
+            mask = tf.ones(tf.shape(pairs)[:2], tf.bool)
+        hidden = tf.nn.relu(self.pair_mlp(pairs))  # [B, S, units]
+        attention = masked_softmax(self.points(hidden), mask)  # [B, S, K heads]
+        pooled = tf.matmul(attention, hidden, transpose_a=True)  # [B, K heads, units]
+        shape = [-1, self.vectors, self.heads * self.units]
+        vectors = self.vector_mlp(tf.reshape(pooled, shape))
+        return tf.reshape(vectors, [-1, self.context_dimension])
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
+        """The context has no sequence axis, so no mask leaves the layer."""
+        del inputs, mask
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "vector_dimension": self.vector_dimension,
+            "vectors": self.vectors,
+            "units": self.units,
+            "heads": self.heads,
+        }
+
+
+def masked_softmax(logits: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Softmax over the valid positions of axis 1: [B, S, N], bool [B, S] -> [B, S, N].
+
+    Zero at the others, and everywhere where no position is valid.
+    """
+    mask = mask[..., None]
+    weights = tf.nn.softmax(tf.where(mask, logits, logits.dtype.min), axis=1)
+    return tf.where(mask, weights, 0.0)

@@ -1,0 +1,12 @@
+"""Single learned numbers that have far to go."""
+
+import tensorflow as tf
+
+REACH = 10.0
+"""Adam moves every weight by about the learning rate a step, so these are stored divided by it."""
+
+
+def learned_number(layer: tf.keras.layers.Layer, name: str, first: float) -> tf.Variable:
+    """A weight of `layer`; its value is `REACH` times the variable, and `first` at first."""
+    initializer = tf.keras.initializers.Constant(first / REACH)
+    return layer.add_weight(name=name, shape=[], initializer=initializer)
