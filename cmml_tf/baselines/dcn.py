@@ -32,6 +32,7 @@ class DeepCrossNetwork(tf.keras.layers.Layer):
     Args:
       cross_layers: Layers of the cross network.
       deep_units: Hidden units of the deep network, a ReLU behind each layer.
+      projection: Units of a linear layer before both (user setting); None: none.
 
     Raises:
       ValueError: There is no cross or no deep layer.
@@ -43,15 +44,23 @@ class DeepCrossNetwork(tf.keras.layers.Layer):
     """
 
     def __init__(
-        self, cross_layers: int = 3, deep_units: Sequence[int] = (64, 64), **kwargs: Any
+        self,
+        cross_layers: int = 3,
+        deep_units: Sequence[int] = (64, 64),
+        projection: int | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         config = DcnConfig(cross_layers, tuple(deep_units))  # says what is wrong with the sizes
         self.cross_layers = config.cross_layers
         self.deep_units = list(config.deep_units)
+        self.projection = projection
 
     def build(self, input_shape: Any) -> None:
         d = int(input_shape[-1])
+        if self.projection is not None:
+            add_affine(self, "projection", d, self.projection)
+            d = self.projection
         for number in range(1, self.cross_layers + 1):
             self.add_weight(
                 name=f"cross_{number}/kernel", shape=[d, 1], initializer=fan_in_uniform()
@@ -72,6 +81,8 @@ class DeepCrossNetwork(tf.keras.layers.Layer):
         """
         weights = list(self.trainable_variables if weights is None else weights)
         layers = list(zip(weights[::2], weights[1::2], strict=True))
+        if self.projection is not None:
+            pairs = affine(pairs, *layers.pop(0))
         crossed = deep = pairs
         for kernel, bias in layers[: self.cross_layers]:
             crossed = cross(pairs, crossed, kernel, bias)
@@ -81,7 +92,7 @@ class DeepCrossNetwork(tf.keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         own = {"cross_layers": self.cross_layers, "deep_units": self.deep_units}
-        return {**super().get_config(), **own}
+        return {**super().get_config(), **own, "projection": self.projection}
 
 
 class DCN(AdaptingModel):

@@ -1,5 +1,6 @@
 """DCN-F: the trained DCN, fine-tuned on each task's support set (the paper's table 2)."""
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -23,12 +24,20 @@ class FineTunedDCN(AdaptingModel):
     Args:
       dcn: A trained `DCN`; it shares its weights with this model.
       config: Steps, step size, optimiser.
+      support_loss: float32 [B, S] scores of support pairs and the `Support` to the loss [B].
     """
 
-    def __init__(self, dcn: DCN, config: FineTuningConfig, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        dcn: DCN,
+        config: FineTuningConfig,
+        support_loss: Callable[[tf.Tensor, Support], tf.Tensor] = support_hinge,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(dcn.task, dcn.gradient_clip, **kwargs)
         self.dcn = dcn
         self.config = config
+        self._support_loss = support_loss
 
     @property
     def pair_embedding(self) -> tf.keras.layers.Layer:
@@ -47,7 +56,7 @@ class FineTunedDCN(AdaptingModel):
         ) -> tuple[tf.Tensor, list, list, list]:
             with tf.GradientTape() as tape:
                 tape.watch(weights)
-                loss = tf.reduce_sum(support_hinge(self.dcn.network(pairs, weights), support))
+                loss = tf.reduce_sum(self._support_loss(self.dcn.network(pairs, weights), support))
             gradients = tape.gradient(loss, weights)
             if self.config.optimizer == "sgd":
                 return number + 1, self._moved(weights, gradients), mean, square

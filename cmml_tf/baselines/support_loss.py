@@ -30,3 +30,19 @@ def support_hinge(scores: tf.Tensor, support: Support, margin: float = 1.0) -> t
     return tf.math.divide_no_nan(
         tf.reduce_sum(tf.where(couple, losses, 0.0), axis=[1, 2]), tf.reduce_sum(weight, [1, 2])
     )
+
+
+def support_squared_error(scores: tf.Tensor, support: Support) -> tf.Tensor:
+    """Mean squared error (equation 5) over the support ratings of each task.
+
+    Args:
+      scores: float32 [B, S], of the support pairs.
+      support: `Support` of the B tasks; what lies behind a length is not read.
+
+    Returns:
+      float32 [B]; 0 for a task without a rating.
+    """
+    valid = tf.sequence_mask(support.length, tf.shape(scores)[1])
+    error = tf.where(valid, scores - support.label, 0.0)
+    count = tf.cast(support.length, tf.float32)
+    return tf.math.divide_no_nan(tf.reduce_sum(tf.square(error), axis=1), count)

@@ -58,13 +58,32 @@ class FieldEmbedding(tf.keras.layers.Layer):
         """int [n] catalogue rows -> float32 [n, dimension]."""
         if self.starts is None:
             return self.embed(tf.gather(self.values, rows))
+        return self._mean(*self._several(rows))
+
+    def members(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """What the embeddings of int [n] catalogue rows are weighted sums of.
+
+        Returns:
+          int32 [m] table rows, int32 [m] which of the n each belongs to (ascending), float32 [m]
+          weights.
+        """
+        if self.starts is not None:
+            member, of_row, count = self._several(rows)
+            return member, of_row, 1.0 / tf.cast(tf.gather(count, of_row), tf.float32)
+        values, of_row = tf.gather(self.values, rows), tf.range(tf.size(rows))
+        if self.feature.kind == "numeric":
+            return tf.zeros_like(of_row), of_row, values
+        return values, of_row, tf.ones(tf.shape(rows))
+
+    def _several(self, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Multi-hot: members of int [n] rows, which row each is of, members of each row."""
         first = tf.gather(self.starts, rows)
         count = tf.gather(self.starts, tf.cast(rows, tf.int64) + 1) - first  # [n]
         of_row = tf.repeat(tf.range(tf.shape(rows)[0]), count)  # [members]
         # Where each member stands: its row's first place, and how many of the row came before.
         before = tf.cumsum(count, exclusive=True)
         places = tf.range(tf.reduce_sum(count)) + tf.gather(first - before, of_row)
-        return self._mean(tf.gather(self.values, places), of_row, count)
+        return tf.gather(self.values, places), of_row, count
 
     def embed(self, values: tf.Tensor | tf.RaggedTensor) -> tf.Tensor:
         """Given values instead of a catalogue row's.
