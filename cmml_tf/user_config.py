@@ -1,6 +1,6 @@
 """Settings of the user setting: rating prediction for new users. No TensorFlow."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from cmml_tf.config import ModelConfig, TrainingConfig
@@ -87,7 +87,7 @@ class RatingDataConfig:
     """A text file with the id of one meta-test user a line."""
     tasks: str | None = None
     """A .csv of given tasks: columns user, part, movie, rating, role."""
-    validation_fraction: float = 0.0
+    validation_fraction: float = 0.05
     """Share of the meta-training users kept for early stopping; 0: all epochs, no such users."""
     lowest: float = 0.5
     """Lowest rating of the scale; one below it is refused."""
@@ -166,7 +166,7 @@ class UserRunConfig:
     """Training stops after this many minutes; evaluation and export still happen."""
     quick: bool = False
     """A smoke run: few steps."""
-    tasks: RatingDataConfig = field(default_factory=RatingDataConfig)
+    tasks: RatingDataConfig = RatingDataConfig(validation_fraction=0.0)
     model: RatingModelConfig = RatingModelConfig(context_prior=True)
     episode: RatingEpisodeConfig = RatingEpisodeConfig(short_supports=0.15)
     training: TrainingConfig = _TRAINING

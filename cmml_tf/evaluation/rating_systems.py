@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from cmml_tf.baselines.build_rating import build_rating_baseline
 from cmml_tf.baselines.rating_means import (
     ItemMeans,
     global_mean,
@@ -16,6 +17,7 @@ from cmml_tf.baselines.rating_means import (
     item_means,
     user_mean,
 )
+from cmml_tf.baselines.rating_presets import RATING_BASELINES
 from cmml_tf.config import TrainingConfig
 from cmml_tf.datasets.rating_tasks import RatingData
 from cmml_tf.episodes.rating_episodes import evaluation_batches, rating_episodes
@@ -76,6 +78,26 @@ def build_rating_cmml(
     return model
 
 
+def build_rating_system(
+    name: str, data: RatingData, training: TrainingConfig, seed: int
+) -> tf.keras.Model:
+    """The model of a system that is trained, with its first weights fixed by the seed."""
+    if name in RATING_PRESETS:
+        preset = RATING_PRESETS[name]
+        return build_rating_cmml(preset.model, data, preset.episode, training, seed)
+    baseline = RATING_BASELINES[name]
+    tf.keras.utils.set_random_seed(seed)
+    return build_rating_baseline(
+        baseline.model,
+        [column for column in data.item_columns if column.feature.kind != "id"],
+        data.user_columns,
+        users=len(data.user_ids),
+        task=RatingTask(baseline.episode.loss),
+        gradient_clip=training.gradient_clip,
+        first_rating=float(data.meta_train.rating.mean()),
+    )
+
+
 def fit_rating_system(
     model: tf.keras.Model,
     data: RatingData,
@@ -126,13 +148,15 @@ def run_rating_system(
         means = item_means(data.meta_train, len(data.item_ids))
         return _evaluated(_mean_predictor(name, means), None, data, Cost(memory_before_mib=before))
     trained_as = system.trained_as or name
-    preset = RATING_PRESETS[trained_as]
+    preset = RATING_PRESETS.get(name) or RATING_BASELINES[name]
     training = within_steps(system.training, config.steps)
     episode = replace(preset.episode, tasks_per_step=config.tasks_per_step or system.tasks_per_step)
-    model = build_rating_cmml(preset.model, data, episode, training, seed)
+    model = build_rating_system(name, data, training, seed)
+    # DCN-F is a trained DCN that adapts: what is trained is the DCN in it.
+    trained = model.dcn if trained_as != name else model
     cost = measured_training(
         folder / trained_as,
-        lambda: fit_rating_system(model, data, episode, training, seed, folder / trained_as),
+        lambda: fit_rating_system(trained, data, episode, training, seed, folder / trained_as),
         training.steps_per_epoch,
     )
     cost = cost._replace(memory_before_mib=before)

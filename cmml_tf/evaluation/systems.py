@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from cmml_tf.baselines.rating_presets import RATING_BASELINES
 from cmml_tf.config import SCHEDULES, TrainingConfig
 from cmml_tf.models.presets import MODEL_PRESETS
 from cmml_tf.models.rating_presets import RATING_PRESETS
@@ -47,6 +48,13 @@ _PRESET_LABELS = {
     "cmml-soft-m-prior": "CMML-Soft-M, learned prior",
 }
 
+_RATING_BASELINE_LABELS = {
+    "melu": "MeLU",
+    "metacs-dnn": "MetaCS-DNN",
+    "dcn": "DCN",
+    "dcn-f": "DCN-F",
+}
+
 SCENARIO_SYSTEMS: dict[str, System] = {
     "item-pop": System("ItemPop"),
     **{
@@ -72,6 +80,15 @@ RATING_SYSTEMS: dict[str, System] = {
             validation_fraction=preset.validation_fraction,
         )
         for name, preset in RATING_PRESETS.items()
+    },
+    **{
+        name: System(
+            label,
+            RATING_BASELINES[name].training,
+            RATING_BASELINES[name].episode.tasks_per_step,
+            RATING_BASELINES[name].trained_as,
+        )
+        for name, label in _RATING_BASELINE_LABELS.items()
     },
 }
 """Systems of the user setting."""

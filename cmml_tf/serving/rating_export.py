@@ -54,6 +54,7 @@ def export_rating_model(
       OSError: The folder could not be written; nothing is left of it.
     """
     check_model(model)
+    check_model(model)
     users = vocabulary("user_ids", user_ids, model.pair_embedding.users)
     items = vocabulary("item_ids", item_ids, model.pair_embedding.items)
     facts = plain_facts({**(manifest or {}), "features": _declared(model), "scale": scale})
