@@ -53,15 +53,50 @@ class FineTuningConfig:
         _require(self.optimizer in choices, self, "optimizer", f"one of {', '.join(choices)}")
 
 
-BASELINES: dict[str, DcnConfig | FineTuningConfig] = {
+@dataclass(frozen=True)
+class S2MetaConfig:
+    """s2Meta: learned initial weights, update controllers and stop controller (Du et al. 2019)."""
+
+    units: tuple[int, ...] = (64, 32, 16)
+    """Hidden units of the interaction model (MovieLens-20M; Taobao and hybrid 64, 64, 64)."""
+    min_steps: int = 4
+    """Inner steps at the least."""
+    max_steps: int = 20
+    """Inner steps at the most."""
+    controller_units: int = 16
+    """Hidden units of the LSTM that updates weights."""
+    stop_units: int = 16
+    """Hidden units of the LSTM that decides to stop."""
+    batch_pairs: int = 64
+    """Positive pairs of an inner step, each with a random negative."""
+    second_order: bool = False
+    """Whether training goes through the inner gradients; the authors' code takes them as given."""
+    seed: int = 0
+    """Fixes inner batches and random stops."""
+
+    def __post_init__(self) -> None:
+        _require_units(self, "units")
+        for name in ("max_steps", "controller_units", "stop_units", "batch_pairs"):
+            _require(getattr(self, name) >= 1, self, name, "a positive integer")
+        _require(self.min_steps >= 0, self, "min_steps", "zero or more")
+        _require(self.min_steps <= self.max_steps, self, "min_steps", "at most max_steps")
+
+
+BaselineConfig = DcnConfig | FineTuningConfig | S2MetaConfig
+"""Any of the baselines."""
+
+BASELINES: dict[str, BaselineConfig] = {
     "dcn": DcnConfig(),
     "dcn-f": FineTuningConfig(),
     "dcn-f-taobao": replace(FineTuningConfig(), steps=5),
+    "s2meta": S2MetaConfig(),
+    "s2meta-taobao": S2MetaConfig(units=(64, 64, 64)),
+    "s2meta-hybrid": S2MetaConfig(units=(64, 64, 64)),
 }
 """Baselines of the scenario setting by name: MovieLens-20M, and by suffix the other data sets."""
 
 
-def baseline_preset(name: str) -> DcnConfig | FineTuningConfig:
+def baseline_preset(name: str) -> BaselineConfig:
     """The configuration of a baseline.
 
     Args:

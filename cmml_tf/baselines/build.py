@@ -2,15 +2,16 @@
 
 import tensorflow as tf
 
-from cmml_tf.baseline_config import DcnConfig, FineTuningConfig
+from cmml_tf.baseline_config import BaselineConfig, FineTuningConfig, S2MetaConfig
 from cmml_tf.baselines.dcn import DCN, DeepCrossNetwork
 from cmml_tf.baselines.fine_tuning import FineTunedDCN
+from cmml_tf.baselines.s2meta import S2Meta
 from cmml_tf.layers.embedding import PairEmbedding
 from cmml_tf.models.adapting_model import AdaptingModel
 
 
 def build_baseline(
-    config: DcnConfig | FineTuningConfig,
+    config: BaselineConfig,
     users: int,
     items: int,
     user_dimension: int = 64,
@@ -34,13 +35,17 @@ def build_baseline(
 
     Example:
 
+    >>> from cmml_tf.baseline_config import DcnConfig
     >>> len(build_baseline(DcnConfig(), users=3, items=5).network.weights)
     12
     """
     embedding = PairEmbedding(users, items, user_dimension, item_dimension, trainable_tables)
     embedding.build(None)
+    training = {"task": task, "gradient_clip": gradient_clip}
+    if isinstance(config, S2MetaConfig):
+        return S2Meta(embedding, config, **training)
     sizes = config.network if isinstance(config, FineTuningConfig) else config
     network = DeepCrossNetwork(sizes.cross_layers, sizes.deep_units)
     network.build([None, None, embedding.dimension])
-    dcn = DCN(embedding, network, task=task, gradient_clip=gradient_clip)
+    dcn = DCN(embedding, network, **training)
     return FineTunedDCN(dcn, config) if isinstance(config, FineTuningConfig) else dcn

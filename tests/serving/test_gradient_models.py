@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cmml_tf.baseline_config import DcnConfig, FineTuningConfig
+from cmml_tf.baseline_config import DcnConfig, FineTuningConfig, S2MetaConfig
 from cmml_tf.baselines.build import build_baseline
 from cmml_tf.baselines.build_rating import build_rating_baseline
 from cmml_tf.baselines.rating_presets import MeluConfig, RatingDcnConfig
@@ -11,7 +11,10 @@ from cmml_tf.serving.export import export_model
 from cmml_tf.serving.rating_export import export_rating_model
 from cmml_tf.types import Feature, FeatureColumn
 
-BY_GRADIENTS = {"DCN-F": FineTuningConfig(DcnConfig(1, (3,)), steps=2)}
+BY_GRADIENTS = {
+    "DCN-F": FineTuningConfig(DcnConfig(1, (3,)), steps=2),
+    "s2Meta": S2MetaConfig(units=(3,), controller_units=2, batch_pairs=2),
+}
 
 USER_BY_GRADIENTS = {
     "MeLU": MeluConfig((3,), 2),
