@@ -3,14 +3,20 @@
 import numpy as np
 import pytest
 
-from cmml_tf.baseline_config import DcnConfig, FineTuningConfig
+from cmml_tf.baseline_config import DcnConfig, FineTuningConfig, S2MetaConfig
 from cmml_tf.baselines.build import build_baseline
 from cmml_tf.episodes import EvaluationEpisode
 from cmml_tf.evaluation.adapted_scorer import AdaptedScorer
 from cmml_tf.types import Episode, Support
 
+CONFIGS = [
+    DcnConfig(1, (3,)),
+    FineTuningConfig(DcnConfig(1, (3,)), 2),
+    S2MetaConfig(units=(3,), max_steps=5, controller_units=2, batch_pairs=2),
+]
 
-@pytest.mark.parametrize("config", [DcnConfig(1, (3,)), FineTuningConfig(DcnConfig(1, (3,)), 2)])
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: type(config).__name__)
 def test_scores_are_the_models(config):
     rng = np.random.default_rng(0)
     model = build_baseline(config, 9, 8, 2, 2)
