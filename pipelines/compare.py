@@ -7,14 +7,13 @@ python pipelines/compare.py --systems pe,se,se-dot --data FOLDER --steps 1000 --
 Killed and started again, it goes on: what a system reached with a seed is a file written whole.
 """
 
-import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import tyro
 from command_line import run
+from own_process import run_alone
 
 from cmml_tf.evaluation.comparison import Comparison
 from cmml_tf.evaluation.comparison_cell import Cell
@@ -22,7 +21,8 @@ from cmml_tf.evaluation.comparison_config import ComparisonConfig
 from cmml_tf.evaluation.systems import RATING_SYSTEMS, SCENARIO_SYSTEMS, system_names
 from cmml_tf.training.run_folder import RunFolder
 
-_MAY_GROW = ("systems", "seeds", "out")
+MAY_GROW = ("systems", "seeds", "out")
+"""What may differ when a comparison is continued."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -64,38 +64,14 @@ def finish(config: ComparisonConfig, out: Path) -> list[Cell]:
       OSError: A cell's process failed; says what it wrote last.
     """
     names = system_names(config.setting, config.systems)
-    RunFolder(out).claim(config, _MAY_GROW)
+    RunFolder(out).claim(config, MAY_GROW)
     cells = [Cell(name, seed) for seed in range(config.seeds) for name in names]
     for number, cell in enumerate(cells, start=1):
         if not cell.is_finished(out):
             print(f"[{number}/{len(cells)}] {cell.system}, seed {cell.seed}", flush=True)
-            _run_in_own_process(out, cell)
+            log = cell.folder(out) / "log.txt"
+            run_alone("compare_cell.py", [str(out), cell.system, str(cell.seed)], log)
     return cells
-
-
-def _run_in_own_process(out: Path, cell: Cell) -> None:
-    """One process a cell: peak memory is its own. It ends when its standard input does."""
-    worker = Path(__file__).resolve().with_name("compare_cell.py")
-    root = str(worker.parents[1])
-    path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
-    folder = cell.folder(out)
-    folder.mkdir(parents=True, exist_ok=True)
-    log = folder / "log.txt"
-    with log.open("a") as file:
-        process = subprocess.Popen(
-            [sys.executable, str(worker), str(out), cell.system, str(cell.seed)],
-            stdin=subprocess.PIPE,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": path},
-        )
-        status = process.wait()
-    if status != 0 or not cell.is_finished(out):
-        last = log.read_text().strip().splitlines()[-1:]
-        raise OSError(
-            f"{cell.system} with seed {cell.seed} ended with status {status}: {' '.join(last)} "
-            f"(all of it: {log})"
-        )
 
 
 if __name__ == "__main__":

@@ -4,14 +4,13 @@ python pipelines/compare_cell.py COMPARISON_FOLDER SYSTEM SEED
 """
 
 import argparse
-import os
-import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import yaml
 from command_line import run
+from own_process import end_with_parent
 
 from cmml_tf.config import override
 from cmml_tf.evaluation.comparison_cell import Cell, CellResult
@@ -27,8 +26,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("system")
     parser.add_argument("seed", type=int)
     arguments = parser.parse_args(argv)
-    # When compare.py is gone its pipe ends: nothing goes on training unseen.
-    threading.Thread(target=_end_with_input, daemon=True).start()
+    end_with_parent()
     text = (arguments.out / "config.yaml").read_text()
     config = override(ComparisonConfig(), yaml.safe_load(text))
     cell = Cell(arguments.system, arguments.seed)
@@ -67,12 +65,6 @@ def _run(cell: Cell, config: ComparisonConfig, shared: RunFolder) -> tuple[CellR
         parts = scenario_parts(data, shared.path, config.embedding, episode, cell.seed)
         result = run_scenario_system(cell.system, parts, config, cell.seed, trainings)
     return result, data.fingerprint()
-
-
-def _end_with_input() -> None:
-    while os.read(0, 1):
-        pass
-    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from cmml_tf.evaluation.paper_tables import PAPER_TABLES, TABLE_3_COLD, PaperTab
 from cmml_tf.training.run_folder import write_whole
 
 # Figures and the systems that they show.
-_FIGURES = {"figure3": "cmml-film", "figure4": "cmml-soft-m"}
+_FIGURES = {"figure2": "cmml-film,s2meta", "figure3": "cmml-film", "figure4": "cmml-soft-m"}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -50,6 +50,8 @@ def main(argv: Sequence[str]) -> int:
         prog=f"{Path(sys.argv[0]).name} {what}",
         description=__doc__,
     )
+    if what == "figure2" and config.setting == "user" and config.systems == default.systems:
+        config = replace(config, systems="cmml-film,melu")
     if what in PAPER_TABLES:
         _table(what, PAPER_TABLES[what], config)
         return 0
@@ -62,7 +64,11 @@ def main(argv: Sequence[str]) -> int:
             "Run pip install 'cmml_tf[figures]'."
         ) from None
 
-    draw = {"figure3": reproduce_figures.figure_3, "figure4": reproduce_figures.figure_4}[what]
+    draw = {
+        "figure2": reproduce_figures.figure_2,
+        "figure3": reproduce_figures.figure_3,
+        "figure4": reproduce_figures.figure_4,
+    }[what]
     print(f"Written: {draw(config)}, .png and .svg")
     return 0
 

@@ -1,20 +1,23 @@
-"""Figures 3 and 4 from the trainings of a comparison; reproduce.py is the command."""
+"""Figures 3 and 4 from the trainings of a comparison, and 2; reproduce.py is the command."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from compare import comparison_folder, finish
+from compare import MAY_GROW, comparison_folder, finish
+from own_process import run_alone
 
 from cmml_tf.config import EpisodeConfig
 from cmml_tf.datasets.scenario_data import HeldOutScenario
 from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes
 from cmml_tf.evaluation.comparison_config import ComparisonConfig
+from cmml_tf.evaluation.inner_steps import INNER_STEPS
 from cmml_tf.evaluation.scenario_parts import ScenarioParts, open_scenarios, scenario_parts
 from cmml_tf.evaluation.scenario_systems import build_system
-from cmml_tf.evaluation.systems import SCENARIO_SYSTEMS, system_names
+from cmml_tf.evaluation.systems import SCENARIO_SYSTEMS, system_names, systems_of
 from cmml_tf.interpretation.contexts import (
     choose_tasks,
     project,
@@ -24,7 +27,9 @@ from cmml_tf.interpretation.contexts import (
     write_projector,
 )
 from cmml_tf.interpretation.figures import (
+    Curve,
     Projection,
+    draw_costs,
     draw_projections,
     draw_route_map,
     draw_routes,
@@ -33,10 +38,18 @@ from cmml_tf.interpretation.figures import (
 from cmml_tf.interpretation.routes import cluster_tasks, task_routes
 from cmml_tf.models.cmml import CMML
 from cmml_tf.training.checkpoint import restore_best_weights
+from cmml_tf.training.run_folder import RunFolder, write_whole
 
 _SEED = 0
 _DRAWS = 20
 _ROUTED_PAIRS = 2000
+_WITH_INNER_STEPS = {"scenario": ("s2meta",), "user": ("melu", "metacs-dnn")}
+_COST_TITLES = {
+    "request_ms": "adapt and score, CPU ms",
+    "request_mib": "adapt and score, MiB",
+    "train_ms": "training step, CPU ms",
+    "train_mib": "training, MiB",
+}
 
 
 def figure_3(config: ComparisonConfig) -> Path:
@@ -136,3 +149,43 @@ def _episodes(scenarios: Sequence[HeldOutScenario], draw: int) -> EvaluationEpis
 def _data_name(config: ComparisonConfig) -> str:
     name = Path(config.data).name
     return name if config.hybrid_with is None else f"{name} and {Path(config.hybrid_with).name}"
+
+
+def figure_2(config: ComparisonConfig) -> Path:
+    """Time and memory by inner steps, each measured in a process of its own; nothing is trained."""
+    out = comparison_folder(config)
+    RunFolder(out).claim(config, MAY_GROW)
+    names = system_names(config.setting, config.systems)
+    costs = {}
+    for name in names:
+        adapts = name in _WITH_INNER_STEPS[config.setting]
+        costs[name] = {steps: _cost(out, name, steps) for steps in (INNER_STEPS if adapts else [0])}
+    panels = {
+        title: [
+            Curve(
+                systems_of(config.setting)[name].label,
+                [steps for steps in by_steps if steps],
+                [cost[field] for cost in by_steps.values()],
+            )
+            for name, by_steps in costs.items()
+        ]
+        for field, title in _COST_TITLES.items()
+    }
+    tasks = "1 scenario" if config.setting == "scenario" else "32 users"
+    caption = (
+        f"{_data_name(config)}: adaptation to one task and 100 scores (left), a training step with "
+        f"{tasks} (right);\nCPU time, and growth of the process's peak memory."
+    )
+    name = f"figure2-{config.setting}"
+    save_figure(draw_costs(panels, caption), out / name)
+    write_whole(out / f"{name}.json", json.dumps(costs, indent=2))
+    return out / name
+
+
+def _cost(out: Path, name: str, steps: int) -> dict[str, float]:
+    file = out / "inner_steps" / f"{name}-{steps}.json"
+    if not file.exists():
+        print(f"{name}, {steps} inner steps", flush=True)
+        arguments = [str(out), name, str(steps), str(file)]
+        run_alone("inner_step_cost.py", arguments, file.with_suffix(".log"))
+    return json.loads(file.read_text())

@@ -1,5 +1,6 @@
 """What every system of one seed has in common: data, embeddings, evaluation episodes."""
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def _embeddings(
         with np.load(file, allow_pickle=False) as arrays:
             return arrays["user"], arrays["item"]
     user, item = pretrained_embeddings(data, config, seed)
-    beside = file.with_name(".embeddings.npz")
+    beside = file.with_name(f".embeddings-{os.getpid()}.npz")
     np.savez(beside, user=user, item=item)
     beside.replace(file)
     return user, item

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from cmml_tf.baseline_config import BASELINES
+from cmml_tf.baseline_config import BASELINES, BaselineConfig
 from cmml_tf.baselines.build import build_baseline
 from cmml_tf.baselines.item_pop import item_popularity_scores
 from cmml_tf.config import EpisodeConfig, ModelConfig, TrainingConfig
@@ -45,12 +45,19 @@ def build_cmml(
 
 
 def build_system(
-    name: str, parts: ScenarioParts, training: TrainingConfig, seed: int
+    name: str,
+    parts: ScenarioParts,
+    training: TrainingConfig,
+    seed: int,
+    config: BaselineConfig | None = None,
 ) -> tf.keras.Model:
-    """The model of a system that is trained, with its initial weights fixed by the seed."""
+    """The model of a system that is trained, with its initial weights fixed by the seed.
+
+    `config` stands in for a baseline's own.
+    """
     if name in MODEL_PRESETS:
         return build_cmml(MODEL_PRESETS[name], parts, training, seed)
-    return _with_tables(build_baseline, BASELINES[name], parts, training, seed)
+    return _with_tables(build_baseline, config or BASELINES[name], parts, training, seed)
 
 
 def _with_tables(

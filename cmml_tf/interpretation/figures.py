@@ -116,6 +116,42 @@ def draw_route_map(
     return figure
 
 
+class Curve(NamedTuple):
+    """One line of a panel of costs.
+
+    Attributes:
+      label: In the legend.
+      steps: Inner gradient steps; empty for a system without, drawn as a level line.
+      values: One for each of `steps`, or a single one.
+    """
+
+    label: str
+    steps: Sequence[int]
+    values: Sequence[float]
+
+
+def draw_costs(panels: Mapping[str, Sequence[Curve]], caption: str) -> Figure:
+    """Costs against inner steps; the title of a panel says what and in which unit."""
+    figure = Figure(figsize=(3.6 * len(panels), 4.0), layout="constrained")
+    for axes, (title, curves) in zip(
+        figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
+    ):
+        for place, curve in enumerate(curves):
+            colour = _COLOURS[place % len(_COLOURS)]
+            if len(curve.steps):
+                axes.plot(curve.steps, curve.values, marker="o", color=colour, label=curve.label)
+                axes.set_xticks(curve.steps)
+            else:
+                axes.axhline(curve.values[0], color=colour, linestyle="--", label=curve.label)
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel("inner gradient steps")
+        axes.set_ylim(bottom=0)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
+    figure.supxlabel(caption, fontsize=8, wrap=True)
+    return figure
+
+
 def save_figure(figure: Figure, path: Path) -> None:
     """Writes `path` with the endings .png and .svg; text in the SVG stays text."""
     path.parent.mkdir(parents=True, exist_ok=True)
