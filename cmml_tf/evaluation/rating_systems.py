@@ -17,7 +17,7 @@ from cmml_tf.baselines.rating_means import (
     item_means,
     user_mean,
 )
-from cmml_tf.baselines.rating_presets import RATING_BASELINES
+from cmml_tf.baselines.rating_presets import RATING_BASELINES, RatingBaselineConfig
 from cmml_tf.config import TrainingConfig
 from cmml_tf.datasets.rating_tasks import RatingData
 from cmml_tf.episodes.rating_episodes import evaluation_batches, rating_episodes
@@ -79,16 +79,23 @@ def build_rating_cmml(
 
 
 def build_rating_system(
-    name: str, data: RatingData, training: TrainingConfig, seed: int
+    name: str,
+    data: RatingData,
+    training: TrainingConfig,
+    seed: int,
+    config: RatingBaselineConfig | None = None,
 ) -> tf.keras.Model:
-    """The model of a system that is trained, with its first weights fixed by the seed."""
+    """The model of a system that is trained, with its first weights fixed by the seed.
+
+    `config` stands in for a baseline's own.
+    """
     if name in RATING_PRESETS:
         preset = RATING_PRESETS[name]
         return build_rating_cmml(preset.model, data, preset.episode, training, seed)
     baseline = RATING_BASELINES[name]
     tf.keras.utils.set_random_seed(seed)
     return build_rating_baseline(
-        baseline.model,
+        config or baseline.model,
         [column for column in data.item_columns if column.feature.kind != "id"],
         data.user_columns,
         users=len(data.user_ids),

@@ -91,6 +91,7 @@ RATING_SYSTEMS: dict[str, System] = {
             RATING_BASELINES[name].training,
             RATING_BASELINES[name].episode.tasks_per_step,
             RATING_BASELINES[name].trained_as,
+            RATING_BASELINES[name].validation_fraction,
         )
         for name, label in _RATING_BASELINE_LABELS.items()
     },

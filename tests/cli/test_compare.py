@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 SMALL = ("--data", "log.csv", "--scenario.min-interactions", "100", "--seeds", "1")
 
@@ -113,3 +114,25 @@ def test_what_cannot_be_compared_is_one_sentence(commands):
     for (arguments, message), (status, errors) in zip(cases.items(), results, strict=True):
         assert status == 2, arguments
         assert message in errors, arguments
+
+
+@pytest.mark.slow
+def test_figures_are_drawn_from_trainings_and_measurements(commands):
+    write_log(commands.folder)
+    options = (*SMALL, "--steps", "20", "--out", "out")
+    runs = {
+        "figure2": ("--systems", "pe,s2meta"),
+        "figure3": ("--systems", "pe,cmml-ridge"),
+        "figure4": (),
+    }
+    for figure, systems in runs.items():
+        done = commands.run("reproduce.py", figure, *systems, *options)
+        assert done.returncode == 0, done.stderr
+    out = commands.folder / "out"
+    for name in ("figure2-scenario", "figure3", "figure4-routes", "figure4-tasks"):
+        assert (out / f"{name}.png").stat().st_size > 10_000
+        assert "<svg" in (out / f"{name}.svg").read_text()
+    costs = json.loads((out / "figure2-scenario.json").read_text())
+    assert [*costs["s2meta"]] == ["1", "5", "10", "20"]
+    assert costs["s2meta"]["20"]["request_ms"] > 5 * costs["s2meta"]["1"]["request_ms"]
+    assert len((out / "figure3-projector" / "pe" / "contexts.tsv").read_text().splitlines()) == 40

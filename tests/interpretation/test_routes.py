@@ -6,7 +6,9 @@ import tensorflow as tf
 
 from cmml_tf.config import ModelConfig
 from cmml_tf.interpretation.figures import (
+    Curve,
     Projection,
+    draw_costs,
     draw_projections,
     draw_route_map,
     draw_routes,
@@ -73,6 +75,10 @@ def test_figures_are_written_as_png_and_svg(tmp_path):
     figures = {
         "contexts": draw_projections([panel, panel], "caption 3"),
         "routes": draw_routes(dict(zip(names[:2], routes[:2], strict=True)), MODULES, "caption 4"),
+        "costs": draw_costs(
+            {"scenario 1, ms": [Curve("s2Meta", [1, 5], [2.0, 9.0]), Curve("CMML", [], [1.0])]},
+            "caption 2",
+        ),
         "map": draw_route_map(names, routes, cluster_tasks(routes), MODULES, "caption 5"),
     }
     for name, figure in figures.items():
