@@ -1,18 +1,24 @@
-"""A new user's request: adaptation to 90 ratings and scores of 10 or 100 items, by features."""
+"""A new user's request: adaptation to 90 ratings and scores of 10 or 100 items, by features.
 
+MeLU stands beside the presets with one gradient step, as its code adapts, and with five.
+"""
+
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from benchmarks.timing import cpu_seconds
+from cmml_tf.baselines.build_rating import build_rating_baseline
+from cmml_tf.baselines.rating_presets import RATING_BASELINES
 from cmml_tf.datasets.features import RawFeature, build_columns
 from cmml_tf.models.rating_model import build_rating_model
 from cmml_tf.models.rating_presets import RATING_PRESETS
-from cmml_tf.types import Support
+from cmml_tf.types import Episode, Support
 
 _RATINGS, _ITEMS, _USERS = 90, 4000, 100
-_PRESETS = ("cmml-film", "cmml-soft-m", "cmml-linear", "ridge")
+_PRESETS = ("cmml-film", "cmml-film-prior", "cmml-soft-m", "cmml-linear", "ridge")
 # Values of each feature in MovieLens-1M, and how many an item has.
 _ITEM = {"rate": (6, 1), "genre": (25, 3), "director": (2186, 1), "actor": (8030, 4)}
 _USER = {"gender": (2, 1), "age": (7, 1), "occupation": (21, 1), "zip": (3402, 1)}
@@ -23,12 +29,19 @@ def measure(rounds: int) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     items = _columns(_ITEM, _ITEMS, rng, with_id=True)
     users = _columns(_USER, _USERS, rng)
-    calls = {}
+    models = {}
     for name in _PRESETS:
         config = RATING_PRESETS[name].model
-        model = build_rating_model(config, items if config.ridge else items[1:], users)
-        for asked in (10, 100):
-            calls[f"{name}, {asked} items"] = _request(model, asked, rng)
+        models[name] = build_rating_model(config, items if config.ridge else items[1:], users)
+    melu = RATING_BASELINES["melu"].model
+    for steps in (1, 5):
+        config = replace(melu, steps=steps)
+        models[f"melu, steps {steps}"] = build_rating_baseline(config, items[1:], users)
+    calls = {
+        f"{name}, {asked} items": _request(model, asked, rng)
+        for name, model in models.items()
+        for asked in (10, 100)
+    }
     measured = cpu_seconds(calls, rounds, 50)
     return {name: round(1000 * seconds, 3) for name, seconds in measured.items()}
 
@@ -52,9 +65,8 @@ def _request(model: Any, asked: int, rng: np.random.Generator) -> Any:
     rating = tf.constant(rng.integers(1, 6, [1, _RATINGS]), tf.float32)
     support = Support(tf.zeros_like(item), item, rating, tf.constant([_RATINGS]))
     query = tf.constant(rng.integers(0, _ITEMS, [1, asked]), tf.int32)
-    score = tf.function(
-        lambda support, query: model.score_with_context(
-            model.encode_context(support), tf.zeros_like(query), query
-        )
-    ).get_concrete_function(support, query)
-    return lambda: score(*support, query).numpy()
+    label = tf.zeros(query.shape)
+    episode = Episode(support, tf.zeros_like(query), query, label)
+    score = tf.function(model.__call__).get_concrete_function(episode)
+    flat = tf.nest.flatten(episode)
+    return lambda: score(*flat).numpy()
