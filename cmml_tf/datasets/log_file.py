@@ -34,6 +34,8 @@ _PATTERNS = {
 }
 _PATTERNS["float32"] = _PATTERNS["float"]
 _HEAD_BYTES = 1 << 16
+ABSENT = int(np.iinfo(np.int64).min)
+"""What an empty field of an integer column that may be empty is read as."""
 
 
 class Column(NamedTuple):
@@ -45,12 +47,14 @@ class Column(NamedTuple):
       aliases: Names that a header may give it beside its own, the published one first; case does
         not count. Without a header the columns stand in the order in which they are asked for.
       needed: A file with a header may lack it otherwise.
+      may_be_empty: An empty field is no fault; it is read as `ABSENT` or "".
     """
 
     name: str
     kind: str
     aliases: tuple[str, ...]
     needed: bool = True
+    may_be_empty: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class LogFile:
       positions: Column name -> its place in a line, for the columns that are read.
       kinds: Column name -> `int`, `float`, `float32` or `str`.
       start: First byte behind the header.
+      may_be_empty: Columns in which an empty field is no fault.
     """
 
     path: Path
@@ -76,6 +81,7 @@ class LogFile:
     positions: dict[str, int]
     kinds: dict[str, str]
     start: int
+    may_be_empty: frozenset[str] = frozenset()
 
     def only(self, names: Sequence[str]) -> "LogFile":
         """The same file with these columns read, as far as it has them."""
@@ -115,7 +121,10 @@ class LogFile:
             text = {kind: pa.string() for kind in _TYPES}
             table = self._parse(content, text, rejected)
             good = _every(
-                pc.match_substring_regex(table[name], _PATTERNS[kind])
+                pc.or_kleene(
+                    pc.match_substring_regex(table[name], _PATTERNS[kind]),
+                    self._is_allowed_null(table[name], name),
+                )
                 for name, kind in self.kinds.items()
             )
             rejected.extend([0] * (len(table) - pc.sum(good).as_py()))
@@ -126,7 +135,7 @@ class LogFile:
                     for name, kind in self.kinds.items()
                 }
             )
-        good = _every(self._present(table[name], kind) for name, kind in self.kinds.items())
+        good = _every(self._present(table[name], name) for name in self.kinds)
         kept = pc.sum(good).as_py() or 0
         malformed = len(rejected) + len(table) - kept
         if kept < len(table):
@@ -177,17 +186,22 @@ class LogFile:
             ),
         )
 
-    def _present(self, column: pa.ChunkedArray, kind: str) -> pa.ChunkedArray:
-        present = column.is_valid()
-        if kind in ("float", "float32"):
+    def _present(self, column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+        present = pc.or_kleene(column.is_valid(), self._is_allowed_null(column, name))
+        if self.kinds[name] in ("float", "float32"):
             present = pc.and_(present, pc.fill_null(pc.is_finite(column), False))
         return present
+
+    def _is_allowed_null(self, column: pa.ChunkedArray, name: str) -> pa.ChunkedArray | pa.Scalar:
+        return column.is_null() if name in self.may_be_empty else pa.scalar(False)
 
     def _fits(self, line: bytes) -> bool:
         text = self._replaced(line).decode("utf-8", errors="replace").rstrip("\r\n")
         fields = next(csv.reader([text], delimiter=self.delimiter), [])
         return len(fields) == self.width and all(
-            _is_of_kind(fields[place], self.kinds[name]) for name, place in self.positions.items()
+            _is_of_kind(fields[place], self.kinds[name])
+            or (name in self.may_be_empty and not fields[place])
+            for name, place in self.positions.items()
         )
 
     def _line_number(self, place: int) -> int:
@@ -261,6 +275,7 @@ def open_log(
         positions=positions,
         kinds=kinds,
         start=start,
+        may_be_empty=frozenset(column.name for column in columns if column.may_be_empty),
     )
 
 
@@ -357,5 +372,7 @@ def _every(masks: Iterator) -> pa.ChunkedArray:
 
 
 def _array(column: pa.ChunkedArray, kind: str) -> np.ndarray:
+    if column.null_count:  # of a column that may be empty
+        column = pc.fill_null(column, "" if kind == "str" else ABSENT)
     values = column.to_numpy()
     return values.astype(str) if kind == "str" else values
