@@ -7,8 +7,9 @@ Lines that do not parse are left out and counted; what is too many is the caller
 import csv
 import io
 import itertools
+import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -17,8 +18,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
-
-from cmml_tf.config import ReadConfig
 
 _TYPES = {
     "int": pa.int64(),
@@ -102,6 +101,14 @@ class LogFile:
         if bounds[-1] < size:
             bounds.append(size)
         return list(itertools.pairwise(bounds))
+
+    def rows_about(self) -> int:
+        """How many lines there are, as the first ones let expect."""
+        with self.path.open("rb") as file:
+            file.seek(self.start)
+            head = file.read(_HEAD_BYTES)
+        lines = max(1, head.count(b"\n"))
+        return math.ceil((self.path.stat().st_size - self.start) * lines / max(1, len(head)))
 
     def read(self, block: tuple[int, int]) -> tuple[dict[str, np.ndarray], int]:
         """The columns of a block, int64, float64 or str [N] each, and its malformed lines' number.
@@ -279,57 +286,6 @@ def open_log(
     )
 
 
-class MalformedLines:
-    """Counts the lines that were left out, and says when they are too many.
-
-    Args:
-      config: `max_malformed` is the limit.
-    """
-
-    def __init__(self, config: ReadConfig) -> None:
-        self._limit = config.max_malformed
-        self._first: tuple[LogFile, tuple[int, int]] | None = None
-        self.count = 0
-
-    def add(self, log: LogFile, block: tuple[int, int], malformed: int) -> None:
-        """Counts the malformed lines of a block.
-
-        Raises:
-          ValueError: There are more than allowed; the message has the first one.
-        """
-        if malformed and self._first is None:
-            self._first = log, block
-        self.count += malformed
-        if self.count > self._limit:
-            log, block = self._first
-            raise ValueError(malformed_message(log, block, self.count, self._limit))
-
-
-def malformed_message(log: LogFile, block: tuple[int, int], count: int, limit: int) -> str:
-    """The sentence that refuses a file; `block` is the first with a malformed line."""
-    number, text = log.first_malformed(block) or (0, "")
-    many = "" if limit == 0 else f" {count} such lines were read, max_malformed={limit}."
-    return (
-        f"Line {number} of {log.path} must hold {log.form}. Received: {text[:80]!r}.{many} The "
-        "file is truncated or damaged; get it again, or raise `max_malformed` to leave such lines "
-        "out."
-    )
-
-
-def read_log(
-    log: LogFile, config: ReadConfig, malformed: MalformedLines
-) -> Iterator[dict[str, np.ndarray]]:
-    """The columns of a log, block by block; memory holds one block.
-
-    Raises:
-      ValueError: More lines are malformed than allowed; the message has the first one.
-    """
-    for block in log.blocks(config.block_bytes):
-        columns, left_out = log.read(block)
-        malformed.add(log, block, left_out)
-        yield columns
-
-
 def _by_name(
     path: Path, written: Sequence[str], found: Sequence[str], columns: Sequence[Column]
 ) -> dict[str, int]:
@@ -363,7 +319,7 @@ def _is_of_kind(text: str, kind: str) -> bool:
     return fits and (kind in ("int", "str") or bool(np.isfinite(float(text))))
 
 
-def _every(masks: Iterator) -> pa.ChunkedArray:
+def _every(masks: Iterable[pa.ChunkedArray]) -> pa.ChunkedArray:
     together = None
     for mask in masks:
         mask = pc.fill_null(mask, False)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from cmml_tf.config import ReadConfig
-from cmml_tf.datasets.log_file import ABSENT, Column, MalformedLines, open_log, read_log
+from cmml_tf.datasets.log_file import ABSENT, Column, open_log
+from cmml_tf.datasets.log_reading import MalformedLines, read_log
 
 COLUMNS = (
     Column("user", "id", ("user_id", "uid")),
