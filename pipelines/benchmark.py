@@ -4,11 +4,13 @@ python pipelines/benchmark.py encoder          # the GRU for serving against tf_
 python pipelines/benchmark.py training         # training steps against the same with Keras' GRU
 python pipelines/benchmark.py episodes         # the episode pipeline
 python pipelines/benchmark.py user             # a new user's request in the user setting
+python pipelines/benchmark.py baselines        # adaptation by gradients beside CMML
 python pipelines/benchmark.py evaluation --data movielens-small
 python pipelines/benchmark.py serve            # requests a second, client overhead, start
 """
 
 import argparse
+import importlib
 import json
 import platform
 from collections.abc import Sequence
@@ -24,7 +26,7 @@ def main(argv: Sequence[str]) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     subcommands = parser.add_subparsers(dest="what", required=True)
-    for name in ("encoder", "training", "episodes", "user"):
+    for name in ("encoder", "training", "episodes", "user", "baselines"):
         subparser = subcommands.add_parser(name)
         subparser.add_argument("--rounds", type=int, default=9)
     evaluation = subcommands.add_parser("evaluation")
@@ -44,10 +46,7 @@ def main(argv: Sequence[str]) -> int:
 
         figures = serve.measure(arguments.rounds, arguments.seconds)
     else:
-        from benchmarks import encoder, episodes, training, user
-
-        modules = {"encoder": encoder, "training": training, "episodes": episodes, "user": user}
-        module = modules[arguments.what]
+        module = importlib.import_module(f"benchmarks.{arguments.what}")
         figures = module.measure(arguments.rounds)
     conditions = {"processor": platform.processor() or platform.machine(), **environment()}
     print(json.dumps({arguments.what: figures, "conditions": conditions}, indent=2))

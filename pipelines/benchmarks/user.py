@@ -27,8 +27,7 @@ _USER = {"gender": (2, 1), "age": (7, 1), "occupation": (21, 1), "zip": (3402, 1
 def measure(rounds: int) -> dict[str, Any]:
     """Milliseconds of CPU of one request, by preset and number of items."""
     rng = np.random.default_rng(0)
-    items = _columns(_ITEM, _ITEMS, rng, with_id=True)
-    users = _columns(_USER, _USERS, rng)
+    items, users = movielens_columns(rng)
     models = {}
     for name in _PRESETS:
         config = RATING_PRESETS[name].model
@@ -38,12 +37,17 @@ def measure(rounds: int) -> dict[str, Any]:
         config = replace(melu, steps=steps)
         models[f"melu, steps {steps}"] = build_rating_baseline(config, items[1:], users)
     calls = {
-        f"{name}, {asked} items": _request(model, asked, rng)
+        f"{name}, {asked} items": user_request(model, asked, rng)
         for name, model in models.items()
         for asked in (10, 100)
     }
     measured = cpu_seconds(calls, rounds, 50)
     return {name: round(1000 * seconds, 3) for name, seconds in measured.items()}
+
+
+def movielens_columns(rng: np.random.Generator) -> tuple[tuple, tuple]:
+    """Random items (their id first) and users with features as MovieLens-1M has them."""
+    return _columns(_ITEM, _ITEMS, rng, with_id=True), _columns(_USER, _USERS, rng)
 
 
 def _columns(
@@ -60,7 +64,8 @@ def _columns(
     return build_columns(raw, ids, list(map(str, ids)))
 
 
-def _request(model: Any, asked: int, rng: np.random.Generator) -> Any:
+def user_request(model: Any, asked: int, rng: np.random.Generator) -> Any:
+    """One graph call: adaptation to a random user's ratings and scores of random items."""
     item = tf.constant(rng.integers(0, _ITEMS, [1, _RATINGS]), tf.int32)
     rating = tf.constant(rng.integers(1, 6, [1, _RATINGS]), tf.float32)
     support = Support(tf.zeros_like(item), item, rating, tf.constant([_RATINGS]))
