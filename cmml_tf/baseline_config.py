@@ -54,6 +54,20 @@ class FineTuningConfig:
 
 
 @dataclass(frozen=True)
+class CoNetConfig:
+    """CoNet: cross-connected networks of a target and a source domain (Hu et al. 2018)."""
+
+    units: tuple[int, ...] = (64, 32, 16, 8)
+    """Hidden units of each network, layer by layer (CoNet's paper)."""
+    l1: float = 1e-3
+    """Factor of the transfer matrices' absolute values in the loss; makes them sparse."""
+
+    def __post_init__(self) -> None:
+        _require_units(self, "units")
+        _require(self.l1 >= 0, self, "l1", "zero or more")
+
+
+@dataclass(frozen=True)
 class S2MetaConfig:
     """s2Meta: learned initial weights, update controllers and stop controller (Du et al. 2019)."""
 
@@ -82,13 +96,14 @@ class S2MetaConfig:
         _require(self.min_steps <= self.max_steps, self, "min_steps", "at most max_steps")
 
 
-BaselineConfig = DcnConfig | FineTuningConfig | S2MetaConfig
+BaselineConfig = DcnConfig | FineTuningConfig | CoNetConfig | S2MetaConfig
 """Any of the baselines."""
 
 BASELINES: dict[str, BaselineConfig] = {
     "dcn": DcnConfig(),
     "dcn-f": FineTuningConfig(),
     "dcn-f-taobao": replace(FineTuningConfig(), steps=5),
+    "conet": CoNetConfig(),
     "s2meta": S2MetaConfig(),
     "s2meta-taobao": S2MetaConfig(units=(64, 64, 64)),
     "s2meta-hybrid": S2MetaConfig(units=(64, 64, 64)),

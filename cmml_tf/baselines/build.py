@@ -2,7 +2,8 @@
 
 import tensorflow as tf
 
-from cmml_tf.baseline_config import BaselineConfig, FineTuningConfig, S2MetaConfig
+from cmml_tf.baseline_config import BaselineConfig, CoNetConfig, FineTuningConfig, S2MetaConfig
+from cmml_tf.baselines.conet import CoNet
 from cmml_tf.baselines.dcn import DCN, DeepCrossNetwork
 from cmml_tf.baselines.fine_tuning import FineTunedDCN
 from cmml_tf.baselines.s2meta import S2Meta
@@ -23,7 +24,7 @@ def build_baseline(
     """Creates every weight of a baseline of the scenario setting; the embedding tables are zeros.
 
     Initial values come from Keras' global seed (`tf.keras.utils.set_random_seed`). Training a
-    `FineTunedDCN` is training its `dcn`.
+    `FineTunedDCN` is training its `dcn`; `CoNet` trains on episodes of its own kind.
 
     Args:
       config: Which baseline, and its sizes.
@@ -44,6 +45,8 @@ def build_baseline(
     training = {"task": task, "gradient_clip": gradient_clip}
     if isinstance(config, S2MetaConfig):
         return S2Meta(embedding, config, **training)
+    if isinstance(config, CoNetConfig):
+        return CoNet(embedding, config, **training)
     sizes = config.network if isinstance(config, FineTuningConfig) else config
     network = DeepCrossNetwork(sizes.cross_layers, sizes.deep_units)
     network.build([None, None, embedding.dimension])

@@ -65,7 +65,7 @@ class EpisodeSampler:
           An `Episode` of `tasks_per_step` tasks; S and Q as configured.
         """
         config = self._config
-        scenario = self._choose_scenarios(step)  # [B]
+        scenario = self.scenarios(step)  # [B]
         support, query = self._choose_pairs(scenario, step)  # [B, P], [B, P']
 
         negatives_of = tf.range(config.support_negatives) % config.support_positives
@@ -118,7 +118,7 @@ class EpisodeSampler:
         user, item, label = (tf.gather(part, place, batch_dims=1) for part in support[:3])
         return Support(user, item, label, tf.squeeze(positives + negatives, axis=1))
 
-    def _choose_scenarios(self, step: tf.Tensor) -> tf.Tensor:
+    def scenarios(self, step: tf.Tensor) -> tf.Tensor:
         """int64 [B]: the next places in a sequence of shuffled rounds over all scenarios."""
         tasks, scenarios = self._config.tasks_per_step, self._scenarios
         place = step * tasks + tf.range(tasks, dtype=tf.int64)

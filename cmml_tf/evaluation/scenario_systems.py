@@ -10,9 +10,12 @@ import tensorflow as tf
 
 from cmml_tf.baseline_config import BASELINES, BaselineConfig
 from cmml_tf.baselines.build import build_baseline
+from cmml_tf.baselines.conet import CoNet
 from cmml_tf.baselines.item_pop import item_popularity_scores
 from cmml_tf.config import EpisodeConfig, ModelConfig, TrainingConfig
+from cmml_tf.episodes.cross_domain import cross_domain_episodes, source_item_of_users
 from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes
+from cmml_tf.episodes.training_episodes import training_episodes
 from cmml_tf.evaluation.adapted_scorer import model_scorer
 from cmml_tf.evaluation.comparison_cell import CellResult
 from cmml_tf.evaluation.comparison_config import ComparisonConfig
@@ -57,7 +60,10 @@ def build_system(
     """
     if name in MODEL_PRESETS:
         return build_cmml(MODEL_PRESETS[name], parts, training, seed)
-    return _with_tables(build_baseline, config or BASELINES[name], parts, training, seed)
+    model = _with_tables(build_baseline, config or BASELINES[name], parts, training, seed)
+    if isinstance(model, CoNet):
+        model.set_source_items(source_item_of_users(parts.data, seed))
+    return model
 
 
 def _with_tables(
@@ -102,7 +108,16 @@ def fit_scenario_system(
             return {name: means[name] for name in VALIDATION_METRICS}
 
     return fit_scenario_model(
-        model, parts.data, validate, episode, training, seed, folder, max_minutes, verbose
+        model,
+        parts.data,
+        validate,
+        episode,
+        training,
+        seed,
+        folder,
+        max_minutes,
+        verbose,
+        cross_domain_episodes if isinstance(model, CoNet) else training_episodes,
     )
 
 

@@ -65,6 +65,7 @@ SCENARIO_SYSTEMS: dict[str, System] = {
     },
     "dcn": _preset("DCN"),
     "dcn-f": replace(_preset("DCN-F"), trained_as="dcn"),
+    "conet": _preset("CoNet"),
     # Gradients through an inner loop are clipped where its authors clip them.
     "s2meta": replace(
         _preset("s2Meta"), training=replace(SCHEDULES["default"].training, gradient_clip=0.25)

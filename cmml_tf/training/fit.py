@@ -9,7 +9,6 @@ import tensorflow as tf
 from cmml_tf.config import EpisodeConfig, TrainingConfig
 from cmml_tf.datasets.scenario_data import ScenarioData
 from cmml_tf.episodes.training_episodes import training_episodes
-from cmml_tf.models.cmml import CMML
 from cmml_tf.models.episode_model import EpisodeModel
 from cmml_tf.training.checkpoint import TrainingState, restore_best_weights
 from cmml_tf.training.history_log import HistoryLog
@@ -17,6 +16,9 @@ from cmml_tf.training.optimizer import AdamL2
 from cmml_tf.training.time_limit import TimeLimit
 from cmml_tf.training.validation import MONITOR, Validation
 from cmml_tf.training.weight_average import WeightAverage
+
+Episodes = Callable[[ScenarioData, EpisodeConfig, int, int], tf.data.Dataset]
+"""What makes training tasks of scenarios."""
 
 
 class TrainingResult(NamedTuple):
@@ -32,7 +34,7 @@ class TrainingResult(NamedTuple):
 
 
 def fit_scenario_model(
-    model: CMML,
+    model: EpisodeModel,
     data: ScenarioData,
     validate: Callable[[], dict[str, float]] | None,
     episode: EpisodeConfig,
@@ -41,6 +43,7 @@ def fit_scenario_model(
     folder: Path,
     max_minutes: float | None = None,
     verbose: int = 1,
+    episodes: Episodes = training_episodes,
 ) -> TrainingResult:
     """Trains `model` and leaves it with the weights of its best epoch.
 
@@ -57,10 +60,11 @@ def fit_scenario_model(
       folder: Checkpoints, logs and TensorBoard events; an unfinished training in it is resumed.
       max_minutes: Stops after this wall-clock time.
       verbose: Keras' progress: 0 silent, 1 a bar, 2 a line an epoch.
+      episodes: (data, episode, seed, first step) to the tasks from that step on.
     """
     return fit_model(
         model,
-        lambda step: training_episodes(data, episode, seed, step),
+        lambda step: episodes(data, episode, seed, step),
         validate,
         MONITOR,
         training,

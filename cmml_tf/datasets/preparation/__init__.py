@@ -1,1 +1,0 @@
-"""Raw logs to a folder of split scenarios, in stages whose memory is bounded."""
