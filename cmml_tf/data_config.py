@@ -1,9 +1,12 @@
-"""Settings of the data commands: files to generate. No TensorFlow."""
+"""Settings of the data commands: files to generate, logs to prepare. No TensorFlow."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, get_args
 
+from cmml_tf.config import Alignment, EmbeddingConfig, ReadConfig, ScenarioConfig, SplitConfig
+
 Layout = Literal["movielens", "taobao"]
+Runner = Literal["local", "beam"]
 
 
 class LogSize(NamedTuple):
@@ -86,3 +89,75 @@ class GenerateConfig:
         given = {name: getattr(self, name) for name in LogSize._fields}
         changes = {name: value for name, value in given.items() if value is not None}
         return GENERATED_SIZES[self.size]._replace(**changes)
+
+
+@dataclass(frozen=True)
+class PrepareConfig:
+    """From a raw log to a folder of scenarios that training reads as it is."""
+
+    data: str
+    """A folder in MovieLens' or Taobao's layout, a GroupLens name, or a table with columns user and
+    item (.csv, .parquet, or a folder with one)."""
+    out: str
+    """Folder that is written; it appears when everything is in it."""
+    runner: Runner = "local"
+    """`local`: one process, within `memory_mb`; `beam`: Apache Beam, wherever it runs."""
+    beam_options: tuple[str, ...] = ()
+    """Options for Beam, e.g. `--runner=FlinkRunner`; none: its runner inside this process."""
+    memory_mb: int = 1024
+    """Megabytes for the rows in memory at a time; what is larger is divided."""
+    shards: int = 8
+    """Files of scenarios of each role."""
+    seed: int = 0
+    """Fixes the split."""
+    scenario: ScenarioConfig = field(default_factory=ScenarioConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    read: ReadConfig = field(default_factory=ReadConfig)
+
+    def __post_init__(self) -> None:
+        if self.runner not in get_args(Runner):
+            raise ValueError(
+                f"`runner` must be one of {', '.join(get_args(Runner))}. "
+                f"Received: runner={self.runner!r}."
+            )
+        for name, least in (("memory_mb", 1), ("shards", 1), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(
+                    f"`{name}` must be at least {least}. Received: {name}={getattr(self, name)}."
+                )
+        if self.beam_options and self.runner != "beam":
+            raise ValueError(
+                "`beam_options` must be empty with another runner. "
+                f"Received: beam_options={self.beam_options!r}, runner={self.runner!r}."
+            )
+
+
+@dataclass(frozen=True)
+class HybridConfig:
+    """Two data sets as one (the paper's Movie-Taobao)."""
+
+    first: str
+    """A prepared folder, or one in ScenarioMeta's layout."""
+    second: str
+    """Another."""
+    out: str
+    """Prepared folder that is written; it must not exist."""
+    alignment: Alignment = "pad"
+    """What widens the smaller embeddings: `pad` with zeros, or `project` by a random matrix with
+    orthonormal rows; either way inner products within a data set stay."""
+    seed: int = 0
+    """Fixes factorisation and projection (and, in ScenarioMeta's layout, the validation split)."""
+    embedding: EmbeddingConfig = field(default_factory=EmbeddingConfig)
+    """Matrix factorisation, for the set that ships no embeddings."""
+
+    def __post_init__(self) -> None:
+        if self.alignment not in get_args(Alignment):
+            raise ValueError(
+                f"`alignment` must be one of {', '.join(get_args(Alignment))}. "
+                f"Received: alignment={self.alignment!r}."
+            )
+        if self.embedding.user_file is not None:
+            raise ValueError(
+                "`user_file` must be none: one file cannot be of two data sets. "
+                f"Received: user_file={self.embedding.user_file!r}."
+            )

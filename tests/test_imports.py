@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "model_config": {"config_checks"},
     "config": {"config_checks", "model_config"},
     "user_config": {"config"},
-    "data_config": set(),
+    "data_config": {"config"},
     "baseline_config": {"config"},
     "types": set(),
     "keras_generation": set(),

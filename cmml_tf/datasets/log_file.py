@@ -7,8 +7,9 @@ Lines that do not parse are left out and counted; what is too many is the caller
 import csv
 import io
 import itertools
+import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -17,8 +18,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
-
-from cmml_tf.config import ReadConfig
 
 _TYPES = {
     "int": pa.int64(),
@@ -34,6 +33,8 @@ _PATTERNS = {
 }
 _PATTERNS["float32"] = _PATTERNS["float"]
 _HEAD_BYTES = 1 << 16
+ABSENT = int(np.iinfo(np.int64).min)
+"""What an empty field of an integer column that may be empty is read as."""
 
 
 class Column(NamedTuple):
@@ -45,12 +46,14 @@ class Column(NamedTuple):
       aliases: Names that a header may give it beside its own, the published one first; case does
         not count. Without a header the columns stand in the order in which they are asked for.
       needed: A file with a header may lack it otherwise.
+      may_be_empty: An empty field is no fault; it is read as `ABSENT` or "".
     """
 
     name: str
     kind: str
     aliases: tuple[str, ...]
     needed: bool = True
+    may_be_empty: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ class LogFile:
       positions: Column name -> its place in a line, for the columns that are read.
       kinds: Column name -> `int`, `float`, `float32` or `str`.
       start: First byte behind the header.
+      may_be_empty: Columns in which an empty field is no fault.
     """
 
     path: Path
@@ -76,6 +80,7 @@ class LogFile:
     positions: dict[str, int]
     kinds: dict[str, str]
     start: int
+    may_be_empty: frozenset[str] = frozenset()
 
     def only(self, names: Sequence[str]) -> "LogFile":
         """The same file with these columns read, as far as it has them."""
@@ -97,6 +102,14 @@ class LogFile:
             bounds.append(size)
         return list(itertools.pairwise(bounds))
 
+    def rows_about(self) -> int:
+        """How many lines there are, as the first ones let expect."""
+        with self.path.open("rb") as file:
+            file.seek(self.start)
+            head = file.read(_HEAD_BYTES)
+        lines = max(1, head.count(b"\n"))
+        return math.ceil((self.path.stat().st_size - self.start) * lines / max(1, len(head)))
+
     def read(self, block: tuple[int, int]) -> tuple[dict[str, np.ndarray], int]:
         """The columns of a block, int64, float64 or str [N] each, and its malformed lines' number.
 
@@ -115,7 +128,10 @@ class LogFile:
             text = {kind: pa.string() for kind in _TYPES}
             table = self._parse(content, text, rejected)
             good = _every(
-                pc.match_substring_regex(table[name], _PATTERNS[kind])
+                pc.or_kleene(
+                    pc.match_substring_regex(table[name], _PATTERNS[kind]),
+                    self._is_allowed_null(table[name], name),
+                )
                 for name, kind in self.kinds.items()
             )
             rejected.extend([0] * (len(table) - pc.sum(good).as_py()))
@@ -126,7 +142,7 @@ class LogFile:
                     for name, kind in self.kinds.items()
                 }
             )
-        good = _every(self._present(table[name], kind) for name, kind in self.kinds.items())
+        good = _every(self._present(table[name], name) for name in self.kinds)
         kept = pc.sum(good).as_py() or 0
         malformed = len(rejected) + len(table) - kept
         if kept < len(table):
@@ -177,17 +193,22 @@ class LogFile:
             ),
         )
 
-    def _present(self, column: pa.ChunkedArray, kind: str) -> pa.ChunkedArray:
-        present = column.is_valid()
-        if kind in ("float", "float32"):
+    def _present(self, column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+        present = pc.or_kleene(column.is_valid(), self._is_allowed_null(column, name))
+        if self.kinds[name] in ("float", "float32"):
             present = pc.and_(present, pc.fill_null(pc.is_finite(column), False))
         return present
+
+    def _is_allowed_null(self, column: pa.ChunkedArray, name: str) -> pa.ChunkedArray | pa.Scalar:
+        return column.is_null() if name in self.may_be_empty else pa.scalar(False)
 
     def _fits(self, line: bytes) -> bool:
         text = self._replaced(line).decode("utf-8", errors="replace").rstrip("\r\n")
         fields = next(csv.reader([text], delimiter=self.delimiter), [])
         return len(fields) == self.width and all(
-            _is_of_kind(fields[place], self.kinds[name]) for name, place in self.positions.items()
+            _is_of_kind(fields[place], self.kinds[name])
+            or (name in self.may_be_empty and not fields[place])
+            for name, place in self.positions.items()
         )
 
     def _line_number(self, place: int) -> int:
@@ -261,58 +282,8 @@ def open_log(
         positions=positions,
         kinds=kinds,
         start=start,
+        may_be_empty=frozenset(column.name for column in columns if column.may_be_empty),
     )
-
-
-class MalformedLines:
-    """Counts the lines that were left out, and says when they are too many.
-
-    Args:
-      config: `max_malformed` is the limit.
-    """
-
-    def __init__(self, config: ReadConfig) -> None:
-        self._limit = config.max_malformed
-        self._first: tuple[LogFile, tuple[int, int]] | None = None
-        self.count = 0
-
-    def add(self, log: LogFile, block: tuple[int, int], malformed: int) -> None:
-        """Counts the malformed lines of a block.
-
-        Raises:
-          ValueError: There are more than allowed; the message has the first one.
-        """
-        if malformed and self._first is None:
-            self._first = log, block
-        self.count += malformed
-        if self.count > self._limit:
-            log, block = self._first
-            raise ValueError(malformed_message(log, block, self.count, self._limit))
-
-
-def malformed_message(log: LogFile, block: tuple[int, int], count: int, limit: int) -> str:
-    """The sentence that refuses a file; `block` is the first with a malformed line."""
-    number, text = log.first_malformed(block) or (0, "")
-    many = "" if limit == 0 else f" {count} such lines were read, max_malformed={limit}."
-    return (
-        f"Line {number} of {log.path} must hold {log.form}. Received: {text[:80]!r}.{many} The "
-        "file is truncated or damaged; get it again, or raise `max_malformed` to leave such lines "
-        "out."
-    )
-
-
-def read_log(
-    log: LogFile, config: ReadConfig, malformed: MalformedLines
-) -> Iterator[dict[str, np.ndarray]]:
-    """The columns of a log, block by block; memory holds one block.
-
-    Raises:
-      ValueError: More lines are malformed than allowed; the message has the first one.
-    """
-    for block in log.blocks(config.block_bytes):
-        columns, left_out = log.read(block)
-        malformed.add(log, block, left_out)
-        yield columns
 
 
 def _by_name(
@@ -348,7 +319,7 @@ def _is_of_kind(text: str, kind: str) -> bool:
     return fits and (kind in ("int", "str") or bool(np.isfinite(float(text))))
 
 
-def _every(masks: Iterator) -> pa.ChunkedArray:
+def _every(masks: Iterable[pa.ChunkedArray]) -> pa.ChunkedArray:
     together = None
     for mask in masks:
         mask = pc.fill_null(mask, False)
@@ -357,5 +328,7 @@ def _every(masks: Iterator) -> pa.ChunkedArray:
 
 
 def _array(column: pa.ChunkedArray, kind: str) -> np.ndarray:
+    if column.null_count:  # of a column that may be empty
+        column = pc.fill_null(column, "" if kind == "str" else ABSENT)
     values = column.to_numpy()
     return values.astype(str) if kind == "str" else values

@@ -17,7 +17,8 @@ import pandas as pd
 from cmml_tf.config import ReadConfig
 from cmml_tf.datasets.delimited import read_numbers, read_records
 from cmml_tf.datasets.interactions import Interactions
-from cmml_tf.datasets.log_file import Column, LogFile, MalformedLines, open_log, read_log
+from cmml_tf.datasets.log_file import Column, LogFile, open_log
+from cmml_tf.datasets.log_reading import MalformedLines, read_log
 
 EMBEDDED_NAME = "movielens-small"
 _NO_GENRE = {"(no genres listed)", "unknown", ""}

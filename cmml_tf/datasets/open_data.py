@@ -13,6 +13,7 @@ from cmml_tf.datasets.movielens import (
     load_movielens,
 )
 from cmml_tf.datasets.planted_source import PLANTED_NAME, generate_planted, is_planted
+from cmml_tf.datasets.preparation.prepared_folder import is_prepared, load_prepared
 from cmml_tf.datasets.scenario_data import ScenarioData
 from cmml_tf.datasets.scenario_meta import is_scenario_meta, load_scenario_meta
 from cmml_tf.datasets.scenarios import find_scenarios
@@ -37,9 +38,10 @@ def open_scenario_data(
 ) -> ScenarioData:
     """Opens a data set by name or path and makes it ready for meta-learning.
 
-    A folder in ScenarioMeta's layout comes with its own scenarios and test split, so `scenario` is
-    not used there. A table with a column `scenario` means that one where `scenario.definition`
-    asks for genres or tags, which a table does not have.
+    A prepared folder comes with its own scenarios and split, so `scenario`, `split` and `seed` are
+    not used; one in ScenarioMeta's layout with scenarios and a test split, so `scenario` is not. A
+    table with a column `scenario` means that one where `scenario.definition` asks for genres or
+    tags, which a table does not have.
 
     Args:
       data: A name, or the path of a folder or table; an existing path comes first.
@@ -55,6 +57,8 @@ def open_scenario_data(
       ConnectionError: A download is needed and the network does not answer.
     """
     path = Path(data).expanduser()
+    if path.is_dir() and is_prepared(path):
+        return load_prepared(path)
     if path.is_dir() and is_scenario_meta(path):
         return load_scenario_meta(path, split, seed)
     if is_planted(data) and not path.exists():

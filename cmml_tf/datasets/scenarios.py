@@ -100,7 +100,9 @@ def find_scenarios(interactions: Interactions, config: ScenarioConfig) -> Scenar
         scenario, pair = np.divmod(keys[keys >= 0], len(users))
         names = [str(name) for name in names]
     else:
-        groups = _item_groups(interactions, config, item_ids)
+        groups = groups_of_items(
+            interactions.name, list(table.columns), interactions.catalogue, config, item_ids
+        )
         names = sorted({name for of_item in groups for name in of_item})
         code = {name: place for place, name in enumerate(names)}
         sizes = np.array([len(of_item) for of_item in groups])
@@ -115,25 +117,18 @@ def find_scenarios(interactions: Interactions, config: ScenarioConfig) -> Scenar
         scenario, pair = scenario[order], pair[order]
     counts["scenarios found"] = len(names)
     pool_scenario, pool_item = _pool(pool, names, item_ids)
-    kept = _filter(
-        scenario,
+    item_keys = np.unique(
         np.concatenate([scenario, pool_scenario]).astype(np.int64) * len(item_ids)
-        + np.concatenate([items[pair], pool_item]),
-        len(names),
-        len(item_ids),
-        config,
-        counts,
+        + np.concatenate([items[pair], pool_item])
     )
+    kept, filtered = large_enough(
+        np.bincount(item_keys // len(item_ids), minlength=len(names)),
+        np.bincount(scenario, minlength=len(names)),
+        config,
+    )
+    counts |= filtered
     if not kept.any():
-        raise ValueError(
-            f"No scenario of {interactions.name} is left of the {len(names)} that "
-            f"{config.definition} gives: "
-            f"{counts['scenarios with fewer than min_items']} have fewer than "
-            f"min_items={config.min_items} items, {counts['scenarios with more than max_items']} "
-            f"more than max_items={config.max_items}, "
-            f"{counts['scenarios with fewer than min_interactions']} fewer than "
-            f"min_interactions={config.min_interactions} interactions. Change these."
-        )
+        raise ValueError(none_left_message(interactions.name, config, counts))
     inside, pool_inside = kept[scenario], kept[pool_scenario]
     renumbered = np.cumsum(kept, dtype=np.int32) - 1
     return ScenarioPairs(
@@ -153,19 +148,17 @@ def find_scenarios(interactions: Interactions, config: ScenarioConfig) -> Scenar
     )
 
 
-def _filter(
-    scenario: np.ndarray,
-    item_keys: np.ndarray,
-    scenarios: int,
-    item_count: int,
-    config: ScenarioConfig,
-    counts: dict[str, int],
-) -> np.ndarray:
-    """bool [scenarios]: which pass; a scenario that fails is counted under its first reason."""
-    distinct = np.unique(item_keys)
-    item_counts = np.bincount(distinct // item_count, minlength=scenarios)
-    pair_counts = np.bincount(scenario, minlength=scenarios)
-    kept = np.ones(scenarios, bool)
+def large_enough(
+    item_counts: np.ndarray, pair_counts: np.ndarray, config: ScenarioConfig
+) -> tuple[np.ndarray, dict[str, int]]:
+    """bool [scenarios]: which pass; a scenario that fails is counted under its first reason.
+
+    Args:
+      item_counts, pair_counts: int [scenarios], items and pairs of each.
+      config: The filters.
+    """
+    counts = {}
+    kept = np.ones(len(item_counts), bool)
     for reason, failing in (
         ("scenarios with fewer than min_items", item_counts < config.min_items),
         ("scenarios with more than max_items", item_counts > config.max_items),
@@ -174,27 +167,53 @@ def _filter(
         counts[reason] = int((kept & failing).sum())
         kept &= ~failing
     counts["scenarios kept"] = int(kept.sum())
-    return kept
+    return kept, counts
 
 
-def _item_groups(
-    interactions: Interactions, config: ScenarioConfig, item_ids: np.ndarray
+def none_left_message(name: str, config: ScenarioConfig, counts: dict[str, int]) -> str:
+    """The sentence for filters that no scenario passes; `counts` as `find_scenarios` makes them."""
+    return (
+        f"No scenario of {name} is left of the {counts['scenarios found']} that "
+        f"{config.definition} gives: "
+        f"{counts['scenarios with fewer than min_items']} have fewer than "
+        f"min_items={config.min_items} items, {counts['scenarios with more than max_items']} "
+        f"more than max_items={config.max_items}, "
+        f"{counts['scenarios with fewer than min_interactions']} fewer than "
+        f"min_interactions={config.min_interactions} interactions. Change these."
+    )
+
+
+def groups_of_items(
+    interactions_name: str,
+    columns: Sequence[str],
+    catalogue: pd.DataFrame,
+    config: ScenarioConfig,
+    item_ids: np.ndarray,
 ) -> list[Sequence[str]]:
-    """Names of the scenarios of each item row."""
+    """Names of the scenarios of each item row, by what the catalogue knows of it.
+
+    Args:
+      interactions_name, columns: Of the table beside the catalogue, for messages.
+      catalogue: As `Interactions` has it.
+      config: The definition.
+      item_ids: int64 or str [I].
+
+    Raises:
+      ValueError: The catalogue lacks what the definition needs.
+    """
     definition = config.definition
-    catalogue = interactions.catalogue
     needed = {"genre": ["genres"], "genre-combination": ["genres"], "tag": ["tags"]}
     needed["genre-decade"] = ["genres", "year"]
-    columns = needed.get(definition, [definition.removeprefix("column:")])
-    for column in columns:
+    wanted = needed.get(definition, [definition.removeprefix("column:")])
+    for column in wanted:
         if column not in catalogue.columns:
-            known = sorted({*interactions.table.columns, *catalogue.columns})
+            known = sorted({*columns, *catalogue.columns})
             raise ValueError(
-                f"`definition` {definition} needs a column {column!r}, which {interactions.name} "
+                f"`definition` {definition} needs a column {column!r}, which {interactions_name} "
                 f"does not have. Choose column:NAME, NAME being one of {', '.join(known)}."
             )
-    of_item = catalogue.set_index("item")[columns].reindex(item_ids)
-    values = of_item[columns[0]].tolist()
+    of_item = catalogue.set_index("item")[wanted].reindex(item_ids)
+    values = of_item[wanted[0]].tolist()
     if definition == "genre-combination":
         return [(name,) if name else () for name in back_off(values, config.min_items)]
     if definition.startswith("column:"):

@@ -11,6 +11,9 @@
 * Pairs of items outside every scenario are background.
 """
 
+import hashlib
+from collections.abc import Callable
+
 import numpy as np
 
 from cmml_tf.config import SplitConfig
@@ -19,7 +22,9 @@ from cmml_tf.datasets.scenario_data import HeldOutScenario, Scenario, ScenarioDa
 from cmml_tf.datasets.scenarios import ScenarioPairs
 
 
-def split_scenarios(pairs: ScenarioPairs, split: SplitConfig, seed: int) -> ScenarioData:
+def split_scenarios(
+    pairs: ScenarioPairs, split: SplitConfig, seed: int, keyed: bool = False
+) -> ScenarioData:
     """Splits scenarios and users for meta-learning.
 
     A held-out scenario that is left without support or without evaluation pairs (one of a single
@@ -30,30 +35,25 @@ def split_scenarios(pairs: ScenarioPairs, split: SplitConfig, seed: int) -> Scen
       pairs: The scenarios.
       split: Shares and caps.
       seed: Fixes scenarios, users and the order of support pairs.
+      keyed: The draws of a scenario depend on the seed and its name alone (`scenario_generator`),
+        as in preparation, where scenarios are split apart from each other. By default one stream
+        of numbers serves all scenarios in turn; the rules are the same.
 
     Raises:
       ValueError: There are too few scenarios or users for the shares asked for, or none is left.
     """
     rng = np.random.default_rng(seed)
-    test, validation, train = _split_names(pairs, split, rng)
-    is_evaluation = _evaluation_users(pairs, split, rng)
-    parts = _Parts(pairs, split, is_evaluation, rng)
+    test, validation, train = choose_roles(pairs.name, len(pairs.scenario_names), split, rng)
+    is_evaluation = choose_evaluation_users(len(pairs.user_ids), split, rng)
+    rng_of = (lambda name: scenario_generator(seed, name)) if keyed else (lambda _: rng)
+    parts = _Parts(pairs, split, is_evaluation, rng_of)
     # The order is the precedence: what meta-test holds is never validated on, or trained on.
     meta_test = parts.held_out(test)
     validated = parts.held_out(validation)
     meta_train = parts.meta_train(train)
-    for role, kept, found in (
-        ("meta_test", meta_test, test),
-        ("validation", validated, validation),
-        ("meta-training", meta_train, train),
-    ):
-        if len(kept) < min(len(found), 2 if found is train else 1):
-            raise ValueError(
-                f"Of the {len(found)} {role.replace('_', '-')} scenarios of {pairs.name} "
-                f"{len(kept)} are left: the others have too few users to divide (a scenario needs "
-                "users who support and users who are asked). Lower background_fraction, raise "
-                "min_interactions, or give more data."
-            )
+    check_left(pairs.name, "meta-test", len(meta_test), len(test))
+    check_left(pairs.name, "validation", len(validated), len(validation))
+    check_left(pairs.name, "meta-training", len(meta_train), len(train))
     background = parts.background()
     known = ~is_evaluation[pairs.users]
     counts = {
@@ -88,15 +88,19 @@ def split_scenarios(pairs: ScenarioPairs, split: SplitConfig, seed: int) -> Scen
     )
 
 
-def _split_names(
-    pairs: ScenarioPairs, split: SplitConfig, rng: np.random.Generator
+def choose_roles(
+    name: str, total: int, split: SplitConfig, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    total = len(pairs.scenario_names)
+    """Numbers of the meta-test, validation and meta-train scenarios of a data set, sorted.
+
+    Raises:
+      ValueError: Fewer than two are left to learn from.
+    """
     test = max(1, round(total * split.meta_test_fraction))
     validation = validation_size(total - test, split.validation_fraction)
     if total - test - validation < 2:
         raise ValueError(
-            f"{pairs.name} has {total} scenarios; {test} for meta-test and {validation} for "
+            f"{name} has {total} scenarios; {test} for meta-test and {validation} for "
             "validation leave fewer than 2 to learn from. Lower min_items or min_interactions, "
             "choose another definition, or lower the fractions."
         )
@@ -108,10 +112,12 @@ def _split_names(
     )
 
 
-def _evaluation_users(
-    pairs: ScenarioPairs, split: SplitConfig, rng: np.random.Generator
-) -> np.ndarray:
-    total = len(pairs.user_ids)
+def choose_evaluation_users(total: int, split: SplitConfig, rng: np.random.Generator) -> np.ndarray:
+    """bool [total]: who is only ever asked.
+
+    Raises:
+      ValueError: That is nobody, or everybody.
+    """
     chosen = round(total * split.evaluation_user_fraction)
     if not 0 < chosen < total:
         raise ValueError(
@@ -123,6 +129,33 @@ def _evaluation_users(
     return is_evaluation
 
 
+def scenario_generator(seed: int, name: str) -> np.random.Generator:
+    """The source of a scenario's own draws, whatever other scenarios there are."""
+    key = hashlib.sha256(name.encode()).digest()[:8]
+    return np.random.default_rng([seed, int.from_bytes(key, "little")])
+
+
+def foreground(users: np.ndarray, split: SplitConfig, rng: np.random.Generator) -> np.ndarray:
+    """bool [N]: the pairs of a scenario whose users [N] are not background there."""
+    distinct = rng.permutation(np.unique(users))
+    aside = distinct[: round(len(distinct) * split.background_fraction)]
+    return ~np.isin(users, aside)
+
+
+def check_left(name: str, role: str, kept: int, found: int) -> None:
+    """Refuses a role of which nothing, or of meta-training less than two scenarios, is left.
+
+    Raises:
+      ValueError: It is so.
+    """
+    if kept < min(found, 2 if role == "meta-training" else 1):
+        raise ValueError(
+            f"Of the {found} {role} scenarios of {name} {kept} are left: the others have too few "
+            "users to divide (a scenario needs users who support and users who are asked). Lower "
+            "background_fraction, raise min_interactions, or give more data."
+        )
+
+
 class _Parts:
     """Hands out the pairs, role by role, and remembers which are taken."""
 
@@ -131,12 +164,12 @@ class _Parts:
         pairs: ScenarioPairs,
         split: SplitConfig,
         is_evaluation: np.ndarray,
-        rng: np.random.Generator,
+        rng_of: Callable[[str], np.random.Generator],
     ) -> None:
         self._pairs = pairs
         self._split = split
         self._is_evaluation = is_evaluation
-        self._rng = rng
+        self._rng_of = rng_of
         numbers = np.arange(len(pairs.scenario_names) + 1)
         self._bounds = np.searchsorted(pairs.scenario, numbers)
         self._pool_bounds = np.searchsorted(pairs.pool_scenario, numbers)
@@ -148,7 +181,8 @@ class _Parts:
         before = self._claimed.copy()
         scenarios = []
         for number in numbers:
-            pair, candidates = self._foreground(number)
+            rng = self._rng_of(self._pairs.scenario_names[number])
+            pair, candidates = self._foreground(number, rng)
             pair = pair[~before[pair]]
             users, items = self._pairs.users[pair], self._pairs.items[pair]
             asked = self._is_evaluation[users]
@@ -157,7 +191,7 @@ class _Parts:
                 continue
             # Places among the pairs are drawn with the users, so that the unused ones are known.
             support_users, support = draw_support(
-                users[~asked], pair[~asked], self._split.max_support_pairs, self._rng
+                users[~asked], pair[~asked], self._split.max_support_pairs, rng
             )
             self._unused[pair[~asked]] = True
             self._claimed[support] = True
@@ -178,7 +212,8 @@ class _Parts:
         before = self._claimed.copy()
         scenarios = []
         for number in numbers:
-            pair, candidates = self._foreground(number)
+            rng = self._rng_of(self._pairs.scenario_names[number])
+            pair, candidates = self._foreground(number, rng)
             pair = pair[~before[pair] & ~self._is_evaluation[self._pairs.users[pair]]]
             if not len(pair) or len(candidates) < 2:
                 self.dropped += 1
@@ -202,12 +237,9 @@ class _Parts:
     def beyond_cap(self) -> int:
         return int((self._unused & ~self._claimed).sum())
 
-    def _foreground(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+    def _foreground(self, number: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Pairs of the scenario's users that are not background there, and all its items."""
         pair = self._pairs.pair[self._bounds[number] : self._bounds[number + 1]]
         pool = self._pairs.pool_item[self._pool_bounds[number] : self._pool_bounds[number + 1]]
         candidates = np.union1d(self._pairs.items[pair], pool)
-        users = self._pairs.users[pair]
-        distinct = self._rng.permutation(np.unique(users))
-        aside = distinct[: round(len(distinct) * self._split.background_fraction)]
-        return pair[~np.isin(users, aside)], candidates
+        return pair[foreground(self._pairs.users[pair], self._split, rng)], candidates

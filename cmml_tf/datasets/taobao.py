@@ -22,7 +22,8 @@ import pandas as pd
 
 from cmml_tf.config import ReadConfig
 from cmml_tf.datasets.interactions import EmbeddingTable, Interactions, without_catalogue
-from cmml_tf.datasets.log_file import Column, LogFile, MalformedLines, open_log, read_log
+from cmml_tf.datasets.log_file import Column, LogFile, open_log
+from cmml_tf.datasets.log_reading import MalformedLines, read_log
 from cmml_tf.datasets.text_embeddings import load_text_embeddings
 
 _USER = Column("user", "id", ("user_id", "userId"))
@@ -88,22 +89,14 @@ def taobao_embedding_files(folder: str | Path) -> tuple[Path, Path] | None:
     return files[0], files[1]
 
 
-def load_taobao_pool(
-    folder: str | Path, read: ReadConfig, malformed: MalformedLines
-) -> pd.DataFrame | None:
-    """Columns scenario and item of the themes' item pools, where the folder has them.
+def taobao_pool_log(folder: str | Path) -> LogFile | None:
+    """The themes' item pools, columns scenario and item, where the folder has them.
 
     Raises:
-      ValueError: Too many lines are malformed.
+      ValueError: The file is empty or lacks a column.
     """
     path = taobao_file(folder, POOL)
-    if path is None:
-        return None
-    log = open_log(path, ",", (_THEME, _ITEM))
-    blocks = list(read_log(log, read, malformed))
-    return pd.DataFrame(
-        {name: np.concatenate([b[name] for b in blocks]) for name in ("scenario", "item")}
-    )
+    return None if path is None else open_log(path, ",", (_THEME, _ITEM))
 
 
 def load_taobao(folder: str | Path, read: ReadConfig | None = None) -> Interactions:
@@ -126,7 +119,12 @@ def load_taobao(folder: str | Path, read: ReadConfig | None = None) -> Interacti
     logs = taobao_logs(folder)
     malformed = MalformedLines(read)
     parts = [_frame(log, list(read_log(log, read, malformed))) for log in logs]
-    pool = load_taobao_pool(folder, read, malformed)
+    pool = None
+    pool_log = taobao_pool_log(folder)
+    if pool_log is not None:
+        blocks = list(read_log(pool_log, read, malformed))
+        names = ("scenario", "item")
+        pool = pd.DataFrame({name: np.concatenate([b[name] for b in blocks]) for name in names})
     counts = {"malformed lines, left out": malformed.count} if malformed.count else {}
     tables: list[EmbeddingTable | None] = [None, None]
     files = taobao_embedding_files(folder)

@@ -7,7 +7,8 @@ import numpy as np
 
 from cmml_tf.config import ReadConfig
 from cmml_tf.datasets.interactions import EmbeddingTable
-from cmml_tf.datasets.log_file import Column, LogFile, MalformedLines, open_log
+from cmml_tf.datasets.log_file import Column, LogFile, open_log
+from cmml_tf.datasets.log_reading import MalformedLines
 
 _COLUMNS = (
     Column("id", "id", ("user_id", "item_id", "userId", "itemId", "user", "item")),

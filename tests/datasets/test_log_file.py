@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from cmml_tf.config import ReadConfig
-from cmml_tf.datasets.log_file import Column, MalformedLines, open_log, read_log
+from cmml_tf.datasets.log_file import ABSENT, Column, open_log
+from cmml_tf.datasets.log_reading import MalformedLines, read_log
 
 COLUMNS = (
     Column("user", "id", ("user_id", "uid")),
@@ -83,3 +84,16 @@ def test_a_block_of_nothing_but_malformed_lines(tmp_path):
     path.write_text("user,item,value\n" + "x\n" * 5 + "1,2,3\n")
     table, malformed, _ = _read(path, block_bytes=10, max_malformed=5)
     assert (table["user"].tolist(), malformed) == ([1], 5)
+
+
+@pytest.mark.parametrize("other", ["7", "night"])
+def test_a_column_that_may_be_empty(tmp_path, other):
+    path = tmp_path / "log.csv"
+    path.write_text(f"user,scene\n1,{other}\n2,\nx,\n3,\n")
+    columns = (Column("user", "int", ()), Column("scene", "id", (), may_be_empty=True))
+    log = open_log(path, ",", columns)
+    table, malformed = log.read(log.blocks(1 << 20)[0])
+    assert table["user"].tolist() == [1, 2, 3]
+    assert table["scene"].tolist() == ([7, ABSENT, ABSENT] if other == "7" else [other, "", ""])
+    assert malformed == 1
+    assert log.first_malformed(log.blocks(1 << 20)[0]) == (4, "x,")

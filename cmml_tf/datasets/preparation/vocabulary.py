@@ -1,0 +1,63 @@
+"""What one process settles when all parts are merged: the row of an id, the scenarios' names."""
+
+import numpy as np
+import pandas as pd
+
+from cmml_tf.datasets.log_reading import MalformedLines, read_log
+from cmml_tf.datasets.preparation.plan import NAMES, PAIRS, POOL, VOCABULARY, Preparation
+from cmml_tf.datasets.preparation.work_folder import Arrays
+from cmml_tf.datasets.scenarios import groups_of_items
+
+
+def settle_vocabulary(prepared: Preparation) -> dict[str, int]:
+    """Settles the ids of users and items, the scenarios' names and the pool, and counts the ids.
+
+    Raises:
+      ValueError: The pool has too many malformed lines, or the catalogue lacks what is asked for.
+    """
+    work, source = prepared.folder, prepared.source
+    pool, counts = None, {}
+    if source.pool is not None:
+        malformed = MalformedLines(prepared.config.read)
+        read = list(read_log(source.pool, prepared.config.read, malformed))
+        pool = {name: np.concatenate([b[name] for b in read]) for name in ("scenario", "item")}
+        if malformed.count:
+            counts[f"malformed lines of {source.pool.path.name}, left out"] = malformed.count
+    if source.embeddings is None:
+        ids: dict[str, list[np.ndarray]] = {"user_ids": [], "item_ids": []}
+        for part in range(prepared.parts):
+            for name in ids:
+                ids[name].append(work.load_one(PAIRS, part, name))
+        if pool is not None:
+            ids["item_ids"].append(pool["item"])
+        settled = {name: np.unique(np.concatenate(lists)) for name, lists in ids.items()}
+        work.save(VOCABULARY, 0, settled, {})
+    vocabulary = work.load(VOCABULARY, 0)
+    item_ids = vocabulary["item_ids"]
+    if source.by_column:
+        of_parts = [work.load_one(PAIRS, part, "scenario_names") for part in range(prepared.parts)]
+        names = np.unique(np.concatenate(of_parts))
+        work.save(NAMES, 0, {"names": names}, {})
+        if pool is not None:
+            work.save(POOL, 0, _pool_rows(pool, names, item_ids), {})
+    else:
+        groups = groups_of_items(
+            source.name, source.columns, source.catalogue, prepared.scenario, item_ids
+        )
+        names = np.array(sorted({name for of_item in groups for name in of_item}), str)
+        code = {name: place for place, name in enumerate(names.tolist())}
+        codes = np.array([code[name] for of_item in groups for name in of_item], np.int32)
+        starts = np.concatenate([[0], np.cumsum([len(of_item) for of_item in groups])])
+        work.save(NAMES, 0, {"names": names, "codes": codes, "starts": starts.astype(np.int64)}, {})
+    return {**counts, "users": len(vocabulary["user_ids"]), "items": len(item_ids)}
+
+
+def _pool_rows(pool: Arrays, names: np.ndarray, item_ids: np.ndarray) -> Arrays:
+    """Scenario and item row of the pool, sorted; unknown ones are left out."""
+    items = pool["item"].astype(str) if item_ids.dtype.kind == "U" else pool["item"]
+    scenario = pd.Index(names.astype(str)).get_indexer(pool["scenario"].astype(str))
+    item = pd.Index(item_ids).get_indexer(items)
+    known = (scenario >= 0) & (item >= 0)
+    keys = np.unique(scenario[known].astype(np.int64) * len(item_ids) + item[known])
+    first, second = np.divmod(keys, len(item_ids))
+    return {"scenario": first.astype(np.int32), "item": second.astype(np.int32)}
