@@ -21,8 +21,8 @@ from cmml_tf.evaluation.comparison_config import ComparisonConfig
 from cmml_tf.evaluation.systems import RATING_SYSTEMS, SCENARIO_SYSTEMS, system_names
 from cmml_tf.training.run_folder import RunFolder
 
-MAY_GROW = ("systems", "seeds", "out")
-"""What may differ when a comparison is continued."""
+_MAY_GROW = ("systems", "seeds", "out")
+_OF_SCENARIOS = ("hybrid_with", "alignment", "read", "scenario", "split", "embedding")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -51,6 +51,16 @@ def comparison_folder(config: ComparisonConfig) -> Path:
     return Path("runs") / f"compare-{config.setting}-{Path(config.data).name}{second}"
 
 
+def claim(config: ComparisonConfig, out: Path) -> None:
+    """Takes the folder for this comparison; one that is continued may have more systems or seeds.
+
+    Raises:
+      ValueError: Another comparison has been run in this folder.
+    """
+    not_read = _OF_SCENARIOS if config.setting == "user" else ("tasks",)
+    RunFolder(out).claim(config, (*_MAY_GROW, *not_read))
+
+
 def compare(config: ComparisonConfig, out: Path) -> Comparison:
     """Finishes every cell and compares; see `finish`."""
     return Comparison.of(config.setting, out, finish(config, out))
@@ -64,7 +74,7 @@ def finish(config: ComparisonConfig, out: Path) -> list[Cell]:
       OSError: A cell's process failed; says what it wrote last.
     """
     names = system_names(config.setting, config.systems)
-    RunFolder(out).claim(config, MAY_GROW)
+    claim(config, out)
     cells = [Cell(name, seed) for seed in range(config.seeds) for name in names]
     for number, cell in enumerate(cells, start=1):
         if not cell.is_finished(out):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from compare import MAY_GROW, comparison_folder, finish
+from compare import claim, comparison_folder, finish
 from own_process import run_alone
 
 from cmml_tf.config import EpisodeConfig
@@ -38,7 +38,7 @@ from cmml_tf.interpretation.figures import (
 from cmml_tf.interpretation.routes import cluster_tasks, task_routes
 from cmml_tf.models.cmml import CMML
 from cmml_tf.training.checkpoint import restore_best_weights
-from cmml_tf.training.run_folder import RunFolder, write_whole
+from cmml_tf.training.run_folder import write_whole
 
 _SEED = 0
 _DRAWS = 20
@@ -154,7 +154,7 @@ def _data_name(config: ComparisonConfig) -> str:
 def figure_2(config: ComparisonConfig) -> Path:
     """Time and memory by inner steps, each measured in a process of its own; nothing is trained."""
     out = comparison_folder(config)
-    RunFolder(out).claim(config, MAY_GROW)
+    claim(config, out)
     names = system_names(config.setting, config.systems)
     costs = {}
     for name in names:
