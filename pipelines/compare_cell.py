@@ -5,7 +5,6 @@ python pipelines/compare_cell.py COMPARISON_FOLDER SYSTEM SEED
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -15,7 +14,6 @@ from own_process import end_with_parent
 from cmml_tf.config import override
 from cmml_tf.evaluation.comparison_cell import Cell, CellResult
 from cmml_tf.evaluation.comparison_config import ComparisonConfig
-from cmml_tf.evaluation.systems import RATING_SYSTEMS
 from cmml_tf.training.run_folder import RunFolder, environment
 
 
@@ -52,11 +50,8 @@ def _run(cell: Cell, config: ComparisonConfig, shared: RunFolder) -> tuple[CellR
     tf.config.experimental.enable_op_determinism()
     trainings = shared.path / "trainings"
     if config.setting == "user":
-        # Who is held out for validation is the system's choice; who is asked is the same for all.
-        held_out = config.tasks.validation_fraction
-        held_out = held_out or RATING_SYSTEMS[cell.system].validation_fraction
-        tasks = replace(config.tasks, validation_fraction=held_out)
-        data = open_rating_data(config.data, tasks, cell.seed)
+        data = open_rating_data(config.data, config.tasks, cell.seed)
+        shared.check_data(data.fingerprint())
         result = run_rating_system(cell.system, data, config, cell.seed, trainings)
     else:
         data = open_scenarios(config, cell.seed)

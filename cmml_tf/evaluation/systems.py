@@ -18,15 +18,12 @@ class System:
       training: Its schedule; None: nothing is trained.
       tasks_per_step: Tasks B of one of its training steps.
       trained_as: The system whose trained weights it uses; None: its own.
-      validation_fraction: User setting: share of the meta-training users held out for it, where the
-        comparison does not say.
     """
 
     label: str
     training: TrainingConfig | None = None
     tasks_per_step: int = 1
     trained_as: str | None = None
-    validation_fraction: float = 0.0
 
 
 def _preset(label: str, schedule: str = "default") -> System:
@@ -82,7 +79,6 @@ RATING_SYSTEMS: dict[str, System] = {
             {"ridge": "ridge", **_PRESET_LABELS}.get(name, name),
             preset.training,
             preset.episode.tasks_per_step,
-            validation_fraction=preset.validation_fraction,
         )
         for name, preset in RATING_PRESETS.items()
     },
@@ -92,7 +88,6 @@ RATING_SYSTEMS: dict[str, System] = {
             RATING_BASELINES[name].training,
             RATING_BASELINES[name].episode.tasks_per_step,
             RATING_BASELINES[name].trained_as,
-            RATING_BASELINES[name].validation_fraction,
         )
         for name, label in _RATING_BASELINE_LABELS.items()
     },
