@@ -40,9 +40,26 @@ _PRESET_LABELS = {
     "se": "SE",
     "se-mlp": "SE-MLP",
     "cmml-ridge": "CMML-ridge",
+    "cmml-film-plus": "CMML-FiLM-plus",
+    "cmml-soft-m-plus": "CMML-Soft-M-plus",
+    "cmml-film-ridge": "CMML-FiLM-ridge",
+    "cmml-soft-m-ridge": "CMML-Soft-M-ridge",
+    "cmml-attention": "CMML-attention",
+    "cmml-attention-query": "CMML-attention-query",
     "no-context": "MLP without context",
     "cmml-film-prior": "CMML-FiLM, learned prior",
     "cmml-soft-m-prior": "CMML-Soft-M, learned prior",
+}
+
+# What is not the paper's is trained by the schedule made for it.
+_SCHEDULES = {
+    "cmml-ridge": "adaptive",
+    "cmml-film-ridge": "adaptive",
+    "cmml-soft-m-ridge": "adaptive",
+    "cmml-film-plus": "eager",
+    "cmml-soft-m-plus": "eager",
+    "cmml-attention": "eager",
+    "cmml-attention-query": "eager",
 }
 
 _RATING_BASELINE_LABELS = {
@@ -55,9 +72,7 @@ _RATING_BASELINE_LABELS = {
 SCENARIO_SYSTEMS: dict[str, System] = {
     "item-pop": System("ItemPop"),
     **{
-        name: _preset(
-            _PRESET_LABELS.get(name, name), "adaptive" if name == "cmml-ridge" else "default"
-        )
+        name: _preset(_PRESET_LABELS.get(name, name), _SCHEDULES.get(name, "default"))
         for name in MODEL_PRESETS
     },
     "dcn": _preset("DCN"),
