@@ -19,7 +19,7 @@ from cmml_tf.datasets.table import load_table
 from cmml_tf.datasets.taobao import load_taobao
 
 # Small enough that everything is divided: dozens of blocks, several parts of users.
-DIVIDED = {"memory_mb": 1, "read": ReadConfig(block_mb=0.02)}
+DIVIDED = {"memory_mb": 1, "read": ReadConfig(block_mb=0.05)}
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +143,7 @@ def test_malformed_lines_are_counted_and_refused_beyond_the_limit(logs, tmp_path
     with pytest.raises(ValueError, match=rf"Line {line} of .*ratings\.csv must hold .*'broken'"):
         prepare_folder(config)
     assert not (tmp_path / "out").exists()
-    read = ReadConfig(block_mb=0.02, max_malformed=2)
+    read = ReadConfig(block_mb=0.05, max_malformed=2)
     config = PrepareConfig(data=str(folder), out=str(tmp_path / "two"), memory_mb=1, read=read)
     manifest = prepare_folder(config)
     # Times are not read, so the second line counts with its rating.
