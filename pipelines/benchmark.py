@@ -1,6 +1,7 @@
 """Measures speed and prints JSON: medians of interleaved rounds, CPU seconds except for `serve`.
 
 python pipelines/benchmark.py encoder          # the GRU for serving against tf_keras.layers.GRU
+python pipelines/benchmark.py adaptation       # a request's context and scores, by preset
 python pipelines/benchmark.py training         # training steps against the same with Keras' GRU
 python pipelines/benchmark.py episodes         # the episode pipeline
 python pipelines/benchmark.py user             # a new user's request in the user setting
@@ -26,7 +27,7 @@ def main(argv: Sequence[str]) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     subcommands = parser.add_subparsers(dest="what", required=True)
-    for name in ("encoder", "training", "episodes", "user", "baselines"):
+    for name in ("encoder", "adaptation", "training", "episodes", "user", "baselines"):
         subparser = subcommands.add_parser(name)
         subparser.add_argument("--rounds", type=int, default=9)
     evaluation = subcommands.add_parser("evaluation")

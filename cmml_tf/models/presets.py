@@ -60,7 +60,7 @@ MODEL_PRESETS: dict[str, ModelConfig] = {
     "cmml-ridge": ModelConfig(encoder="ridge", hybrid="none", modulation="ridge", dropout=0.2),
     # Not in the paper: its sequential encoder with a context that is read.
     "cmml-film-plus": _PLUS,
-    "cmml-soft-m-plus": replace(_PLUS, **_SOFT_MODULES),
+    "cmml-soft-m-plus": replace(_PLUS, hybrid_scale=16.0, **_SOFT_MODULES),
     # Not in the paper: a closed-form head beside a modulation network.
     "cmml-film-ridge": replace(_POOLED, head="ridge"),
     "cmml-soft-m-ridge": replace(_POOLED, head="ridge", **_SOFT_MODULES),

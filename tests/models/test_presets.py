@@ -78,6 +78,35 @@ def test_biases_start_at_a_tenth_on_movielens_only():
     assert model_preset("cmml-film-hybrid").bias_initial_value == 0.0
 
 
+BEYOND_THE_PAPER = (
+    "gru_state",
+    "support_order",
+    "context_vectors",
+    "hybrid_scale",
+    "residual_scale",
+    "affinity",
+    "head",
+    "dropout",
+)
+NOT_IN_THE_PAPER = ("-plus", "-ridge", "-attention", "-attention-query")
+
+
+@pytest.mark.parametrize("name", [n for n in MODEL_PRESETS if not n.endswith(NOT_IN_THE_PAPER)])
+def test_presets_of_the_paper_use_no_option_beyond_it(name):
+    assert fields(name, *BEYOND_THE_PAPER) == tuple(
+        getattr(ModelConfig(), field) for field in BEYOND_THE_PAPER
+    )
+
+
+@pytest.mark.parametrize("modulation", ["film", "soft-m"])
+def test_the_improved_sequential_encoder_stays_se_with_dot(modulation):
+    plus, paper = f"cmml-{modulation}-plus", f"cmml-{modulation}"
+    assert fields(plus, "encoder", "hybrid", "modulation", "backbone_units") == fields(
+        paper, "encoder", "hybrid", "modulation", "backbone_units"
+    )
+    assert fields(plus, "gru_state", "support_order") == ("mean", "interleaved")
+
+
 def test_default_configuration_is_film():
     assert model_preset("cmml-film") == ModelConfig()
 
