@@ -110,8 +110,11 @@ class Schedule:
 
 SCHEDULES: dict[str, Schedule] = {
     "default": Schedule(),
-    # For the closed-form head, whose steps are cheap and whose backbone overfits sooner.
-    "adaptive": Schedule(TrainingConfig(weight_decay=1e-4, plateau_patience=3), 8),
+    # For the closed-form head: cheap steps, many tasks in each, and not too many of them.
+    "adaptive": Schedule(
+        TrainingConfig(learning_rate=2e-3, weight_decay=1e-4, steps_per_epoch=400, max_epochs=4),
+        8,
+    ),
     # For a learned encoder and modulation, which must find out what a support set tells before the
     # backbone has learned the meta-training scenarios by heart: larger and fewer steps.
     "eager": Schedule(TrainingConfig(learning_rate=3e-3, steps_per_epoch=50), 8),

@@ -57,6 +57,8 @@ class ModelConfig:
     """Features of that head: `item` embedding, `pair` embedding or last `hidden` layer."""
     ridge_features: int = 64
     """Features that a closed-form regression weighs (modulation or head `ridge`)."""
+    ridge_tastes: int = 32
+    """Products of what is learned of user and item that the modulation `ridge` weighs, too."""
     dropout: float = 0.0
     """Share of the backbone's inputs left out in training (`ridge` only)."""
     bias_initial_value: float = 0.1
@@ -71,7 +73,7 @@ class ModelConfig:
         require_choice(self, "head", Head)
         require_choice(self, "ridge_inputs", RidgeInputs)
         sizes = ("encoder_units", "hyper_units", "modules", "context_vectors", "attention_heads")
-        for name in (*sizes, "ridge_features"):
+        for name in (*sizes, "ridge_features", "ridge_tastes"):
             require(getattr(self, name) >= 1, self, name, "a positive integer")
         require(self.hybrid_scale > 0, self, "hybrid_scale", "a positive number")
         object.__setattr__(self, "backbone_units", tuple(self.backbone_units))

@@ -12,11 +12,8 @@ from cmml_tf.layers.hybrid_context import HybridContext
 from cmml_tf.layers.modulation import FilmBackbone, LinearBackbone, SigmoidBackbone
 from cmml_tf.layers.query_attention import QueryAttention
 from cmml_tf.layers.ridge_head import RidgeHead
-from cmml_tf.layers.scenario_ridge import (
-    ScenarioBasis,
-    ScenarioRidgeEncoder,
-    ScenarioRidgeRecommender,
-)
+from cmml_tf.layers.scenario_basis import ScenarioBasis
+from cmml_tf.layers.scenario_ridge import ScenarioRidgeEncoder, ScenarioRidgeRecommender
 from cmml_tf.layers.soft_modules import SoftModularBackbone
 from cmml_tf.models.cmml import CMML
 from cmml_tf.models.ridge_cmml import RidgeCMML
@@ -56,7 +53,9 @@ def build_model(
     embedding = PairEmbedding(users, items, user_dimension, item_dimension, trainable_tables)
     embedding.build(None)
     if config.encoder == "ridge":
-        basis = ScenarioBasis(config.backbone_units, config.ridge_features, config.dropout)
+        basis = ScenarioBasis(
+            config.backbone_units, config.ridge_features, config.ridge_tastes, config.dropout
+        )
         encoder = ScenarioRidgeEncoder(basis)
         recommender = ScenarioRidgeRecommender(basis)
     else:

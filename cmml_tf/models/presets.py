@@ -57,7 +57,7 @@ MODEL_PRESETS: dict[str, ModelConfig] = {
     "se-mlp": replace(_SEQUENTIAL, hybrid="mlp"),
     "se-dot": _LINEAR,
     # Not in the paper: adapts in closed form; see cmml_tf/layers/scenario_ridge.py.
-    "cmml-ridge": ModelConfig(encoder="ridge", hybrid="none", modulation="ridge", dropout=0.2),
+    "cmml-ridge": ModelConfig(encoder="ridge", hybrid="none", modulation="ridge", dropout=0.4),
     # Not in the paper: its sequential encoder with a context that is read.
     "cmml-film-plus": _PLUS,
     "cmml-soft-m-plus": replace(_PLUS, hybrid_scale=16.0, **_SOFT_MODULES),

@@ -106,6 +106,8 @@ def _ridge_weights(
     layers = [*basis.backbone.hidden_layers, basis.backbone.output_layer]
     names = [f"hidden/{index}" for index in range(len(layers) - 1)] + ["output"]
     for name, layer in zip(names, layers, strict=True):
-        weights[f"basis/backbone/{name}/kernel"] = layer.kernel
-        weights[f"basis/backbone/{name}/bias"] = layer.bias
+        weights |= _dense(f"basis/backbone/{name}", layer)
+    for name, mlp in (("user_tastes", basis.user_tastes), ("item_tastes", basis.item_tastes)):
+        for index, layer in enumerate(mlp.dense_layers):
+            weights |= _dense(f"basis/{name}/{index}", layer)
     return weights

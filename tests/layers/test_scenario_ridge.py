@@ -7,13 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cmml_tf.layers.scenario_ridge import (
-    ScenarioBasis,
-    ScenarioRidgeEncoder,
-    ScenarioRidgeRecommender,
-)
+from cmml_tf.layers.scenario_basis import ScenarioBasis
+from cmml_tf.layers.scenario_ridge import ScenarioRidgeEncoder, ScenarioRidgeRecommender
 
 DIMENSION = 16
+TASTES = 3
 
 
 def _support(size, seed=0, batch=2):
@@ -25,7 +23,7 @@ def _support(size, seed=0, batch=2):
 
 def _encoder(features=8, dropout=0.0):
     tf.keras.utils.set_random_seed(0)
-    return ScenarioRidgeEncoder(ScenarioBasis([8], features, dropout))
+    return ScenarioRidgeEncoder(ScenarioBasis([8], features, TASTES, dropout))
 
 
 @pytest.mark.parametrize("size", [1, 3, 40, 3000])
@@ -45,7 +43,7 @@ def test_no_support_means_the_recommender_without_context():
     encoder = _encoder()
     recommender = ScenarioRidgeRecommender(encoder.basis)
     context = encoder(_support(4), mask=tf.zeros([2, 4], tf.bool))
-    np.testing.assert_array_equal(context, np.zeros((2, 10)))
+    np.testing.assert_array_equal(context, np.zeros((2, encoder.basis.width)))
     pairs = _support(5)[..., :-2]
     scores = recommender(pairs, context[:, None])
     np.testing.assert_allclose(scores, encoder.basis(pairs)[..., 0], atol=1e-6)
@@ -89,7 +87,7 @@ def test_training_reaches_every_number_through_the_solution():
 
 
 def test_inputs_are_left_out_in_training_only():
-    basis = ScenarioBasis([8], features=3, dropout=0.5)
+    basis = ScenarioBasis([8], features=3, tastes=2, dropout=0.5)
     pairs = _support(50)[..., :-2]
     np.testing.assert_array_equal(basis(pairs), basis(pairs, training=False))
     assert np.abs(basis(pairs, training=True)[..., 0] - basis(pairs)[..., 0]).max() > 1e-3
@@ -107,6 +105,7 @@ def test_configuration_makes_an_equal_layer():
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        ({"tastes": 0}, "`tastes` must be a positive integer. Received: tastes=0."),
         ({"features": 0}, "`features` must be a positive integer. Received: features=0."),
         ({"dropout": 1.0}, "`dropout` must be at least 0 and below 1. Received: 1.0."),
     ],

@@ -213,15 +213,20 @@ def query_scores(query_embedding, context, weights, modulation, hybrid):
 
 
 def ridge_basis(embedding, weights):
-    """[N, d] -> base [N] and the features [N, k + 2] of the closed-form head (not in the paper)."""
+    """[N, d] -> base [N] and the features [N, F] of the closed-form head (not in the paper)."""
     user, item = np.split(embedding, 2, axis=-1)
     chain = {name.removeprefix("basis/"): value for name, value in weights.items()}
     hidden = plain_backbone(np.concatenate([user, item, 4 * user * item], axis=-1), chain)
     base = dense(hidden, chain, "backbone/output")[..., 0]
     base = base + 10 * weights["basis/affinity"] * (user * item).sum(axis=-1)
+    tastes = np.ones(())
+    for name, side in (("user_tastes", user), ("item_tastes", item)):
+        hidden = np.maximum(dense(4 * side, chain, f"{name}/0"), 0)
+        tastes = tastes * dense(hidden, chain, f"{name}/1")
+    base = base + tastes.sum(axis=-1)
     own = 10 * weights["basis/base_feature"] * base
     ones = np.ones_like(base)
-    return base, np.column_stack([ones, own, item @ weights["basis/projection"]])
+    return base, np.column_stack([ones, own, item @ weights["basis/projection"], 4 * tastes])
 
 
 def ridge_context(embedding, label, valid, weights):

@@ -1,0 +1,1 @@
+"""Experiments about adaptation: what is run, how one cell is run, and how results are drawn."""
