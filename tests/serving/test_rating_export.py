@@ -1,7 +1,9 @@
 """The exported user model: by id as by features, unknown ones, refused requests."""
 
 import json
+import urllib.request
 
+import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -166,3 +168,32 @@ def test_warm_up_requests_ask_every_signature_with_known_values(exported):
     assert features["query_item_genre"].shape == (1, 100)
     assert features["query_item_genre"][0, :2].tolist() == [b"Drama", b"War"]
     assert features["query_item_price"][0, 0] == 10.0
+
+
+@pytest.mark.parametrize("exported", [True], indirect=True, ids=["ridge"])
+def test_a_server_scores_by_id_and_by_features(exported, start_server):
+    """The server has replayed the warm-up requests before it answers."""
+    _, folder, signatures = exported
+    server = start_server(folder.parent)
+    for name, inputs in (
+        ("serving_default", by_id([3, 0])),
+        ("score_features", by_features([3, 0])),
+    ):
+        answer = server.predict(inputs, name).outputs
+        np.testing.assert_allclose(answer["score"], signatures[name](**inputs)["score"], atol=1e-5)
+    wrong = {**by_features([3, 3]), "support_label": tf.constant(LABEL + 3)}
+    with pytest.raises(grpc.RpcError) as refused:
+        server.predict(wrong, "score_features")
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert "`support_label` must lie between 0.5 and 5" in refused.value.details()
+    # As JSON: someone new, who has rated nothing, asks for a film that nobody knows.
+    values = {"support_item_price": [0.0], "support_label": [0.0]}
+    values |= {f"support_item_{name}": [""] for name in ("id", "genre")}
+    values |= {"query_item_id": ["new"], "query_item_genre": ["War|Anime"]}
+    values |= {"query_item_price": [12.5]}
+    row = {**values, "support_length": 0, "user_age": "77"}
+    body = {"signature_name": "score_features", "instances": [row]}
+    request = urllib.request.Request(f"{server.url}:predict", json.dumps(body).encode())
+    with urllib.request.urlopen(request, timeout=20) as response:
+        (prediction,) = json.load(response)["predictions"]
+    assert np.isfinite(prediction["score"]).all()
