@@ -46,7 +46,7 @@ def alone(model, task, steps):
 
 
 @both
-@pytest.mark.parametrize("steps", [1, 5])
+@pytest.mark.parametrize("steps", [1, 4])
 def test_a_batch_adapts_as_each_task_alone(adapt_embeddings, steps):
     model = built(config(adapt_embeddings))
     model.steps = steps
@@ -130,7 +130,7 @@ def test_training_steps_and_steps_of_a_question_are_two_numbers(adapt_embeddings
 
 @both
 def test_meta_training_lowers_the_loss(adapt_embeddings):
-    model = built(config(adapt_embeddings))
+    model = built(config(adapt_embeddings, training_steps=2))
     episode = tasks()
     model.compile(optimizer=tf.keras.optimizers.legacy.Adam(0.02))
     data = tf.data.Dataset.from_tensors(episode).repeat()
@@ -138,8 +138,7 @@ def test_meta_training_lowers_the_loss(adapt_embeddings):
     assert history[-1] < 0.5 * history[0]
 
 
-def test_episodes_of_the_pipeline_fit(tmp_path):
-    del tmp_path
+def test_episodes_of_the_pipeline_fit():
     ratings = RatingTasks(
         np.int32([0, 1, 2]),
         np.int64([0, 9, 17, 26]),
@@ -147,7 +146,7 @@ def test_episodes_of_the_pipeline_fit(tmp_path):
         np.ones(26, np.float32),
     )
     episodes = rating_episodes(ratings, 4, RatingEpisodeConfig(tasks_per_step=2), seed=0)
-    scores = built(config(True))(next(iter(episodes)), training=True)
+    scores = built(config(True))(next(iter(episodes)))
     assert scores.shape == (2, 4)
     assert np.isfinite(scores).all()
 
