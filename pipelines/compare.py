@@ -21,7 +21,7 @@ from cmml_tf.evaluation.comparison_config import ComparisonConfig
 from cmml_tf.evaluation.systems import RATING_SYSTEMS, SCENARIO_SYSTEMS, system_names
 from cmml_tf.training.run_folder import RunFolder
 
-_MAY_GROW = ("systems", "seeds", "out")
+_MAY_DIFFER = ("systems", "seeds", "out", "only_finished")
 _OF_SCENARIOS = ("hybrid_with", "alignment", "read", "scenario", "split", "embedding")
 
 
@@ -58,7 +58,7 @@ def claim(config: ComparisonConfig, out: Path) -> None:
       ValueError: Another comparison has been run in this folder.
     """
     not_read = _OF_SCENARIOS if config.setting == "user" else ("tasks",)
-    RunFolder(out).claim(config, (*_MAY_GROW, *not_read))
+    RunFolder(out).claim(config, (*_MAY_DIFFER, *not_read))
 
 
 def compare(config: ComparisonConfig, out: Path) -> Comparison:
@@ -67,15 +67,20 @@ def compare(config: ComparisonConfig, out: Path) -> Comparison:
 
 
 def finish(config: ComparisonConfig, out: Path) -> list[Cell]:
-    """Runs every cell that is not finished yet, and returns all.
+    """Runs every cell that is not finished yet, and returns all; with `only_finished` runs none.
 
     Raises:
-      ValueError: A system is unknown, or another comparison has been run in this folder.
+      ValueError: A system is unknown, another comparison has been run in this folder, or nothing is
+        finished where only that is asked for.
       OSError: A cell's process failed; says what it wrote last.
     """
     names = system_names(config.setting, config.systems)
     claim(config, out)
     cells = [Cell(name, seed) for seed in range(config.seeds) for name in names]
+    if config.only_finished:
+        cells = [cell for cell in cells if cell.is_finished(out)]
+        if not cells:
+            raise ValueError(f"Nothing of {', '.join(names)} is finished in {out}.")
     for number, cell in enumerate(cells, start=1):
         if not cell.is_finished(out):
             print(f"[{number}/{len(cells)}] {cell.system}, seed {cell.seed}", flush=True)

@@ -29,6 +29,8 @@ class ComparisonConfig:
     """Training steps of a system at the most; none: its whole schedule."""
     tasks_per_step: int | None = None
     """Tasks of a training step; none: as each system's schedule says."""
+    only_finished: bool = False
+    """Run nothing: a table of what is finished so far, which may be fewer seeds of some systems."""
     out: str | None = None
     """Folder of the comparison; none: runs/compare-<setting>-<data>. What is in it is continued."""
     read: ReadConfig = field(default_factory=ReadConfig)

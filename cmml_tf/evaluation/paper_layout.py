@@ -106,12 +106,15 @@ def _columns(table: PaperTable, part: Part, rows: Sequence[tuple[str, str]]) -> 
         )
     )
     columns.append(_Column("p", {label: _p(ours.get(system)) for label, system in rows}))
+    if len({row.seeds for row in part.comparison.rows}) > 1:
+        seeds = {label: str(ours[system].seeds) for label, system in rows if system in ours}
+        columns.append(_Column("seeds", {label: seeds.get(label, "") for label, _ in rows}))
     return columns
 
 
 def _about(parts: Sequence[Part], data: str, seeds: Sequence[int]) -> str:
     first = parts[0]
-    spread = "-".join(map(str, sorted({seeds[0], seeds[-1]})))
+    spread = " to ".join(map(str, sorted({seeds[0], seeds[-1]})))
     sentence = f"{data}, {spread} seed{'s' if seeds[-1] > 1 else ''}: mean ± 95% interval. "
     if first.beside is None:
         sentence += (

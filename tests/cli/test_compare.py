@@ -65,6 +65,11 @@ def test_killed_comparison_continues_and_ends_with_the_same_table(commands):
     assert not (out / "table.json").exists()
     before = (out / "cells" / "item-pop-0" / "result.json").stat().st_mtime_ns
 
+    part = commands.run(*command, "--out", "killed", "--only-finished")
+    assert part.returncode == 0, part.stderr
+    assert "| **ItemPop** | 1 |" in part.stdout
+    assert "| PE" not in part.stdout
+
     done = commands.run(*command, "--out", "killed")
     assert done.returncode == 0, done.stderr
     assert "[2/2] pe, seed 0" in done.stdout
@@ -107,6 +112,7 @@ def test_what_cannot_be_compared_is_one_sentence(commands):
         ("--systems", "bpr"): "`systems` must be names out of item-pop, cmml-film",
         ("--systems", "pe", "--setting", "user"): "names out of global-mean",
         ("--systems", "item-pop", "--steps", "0"): "`steps` must be a positive integer",
+        ("--systems", "pe", "--only-finished", "--out", "new"): "Nothing of pe is finished in new",
         ("--systems", "item-pop", "--out", "taken"): "started with another configuration",
         ("--systems", "item-pop", "--data", "nowhere", "--seeds", "1"): "Received: data='nowhere'",
     }

@@ -78,6 +78,20 @@ def test_paper_numbers_of_other_data_are_left_out_and_it_says_so(tmp_path):
     assert "my-log, 2 seeds" in text
 
 
+def test_systems_with_fewer_seeds_say_so(tmp_path):
+    table = PAPER_TABLES["table4"]
+    means = {
+        name: [{"recall@10": level, "recall@20": level, "recall@50": level, "recall@5": level}] * n
+        for name, level, n in (("pe", 0.5, 3), ("se", 0.4, 1))
+    }
+    part = Part("", comparison(tmp_path, "scenario", means), table.columns[0], None)
+    text = layout("table4", table, [part], "my-log")
+    rows = rows_of(text)
+    assert (rows["PE"]["seeds"], rows["SE"]["seeds"], rows["SE-dot"]["seeds"]) == ("3", "1", "")
+    assert rows["SE"]["Recall@10"] == "40.00"
+    assert "1 to 3 seeds" in text
+
+
 def test_table_3_has_warm_and_cold_columns(tmp_path):
     means = {"item-mean": [{"mae": 0.76, "ndcg@3": 0.75, "ndcg@1": 0.7}]}
     warm = comparison(tmp_path / "warm", "user", means)
