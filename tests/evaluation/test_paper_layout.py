@@ -105,7 +105,7 @@ def test_table_3_has_warm_and_cold_columns(tmp_path):
     assert rows["CMML-FiLM"]["paper"] == "0.76"
 
 
-@pytest.mark.parametrize("name", ["table3", "table4", "table5"])
+@pytest.mark.parametrize("name", PAPER_TABLES)
 def test_every_number_has_its_row_and_every_row_its_system(name):
     table = PAPER_TABLES[name]
     labels = [label for label, _ in table.rows]
