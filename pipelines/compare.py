@@ -75,12 +75,12 @@ def finish(config: ComparisonConfig, out: Path) -> list[Cell]:
       OSError: A cell's process failed; says what it wrote last.
     """
     names = system_names(config.setting, config.systems)
-    claim(config, out)
     cells = [Cell(name, seed) for seed in range(config.seeds) for name in names]
     if config.only_finished:
         cells = [cell for cell in cells if cell.is_finished(out)]
         if not cells:
             raise ValueError(f"Nothing of {', '.join(names)} is finished in {out}.")
+    claim(config, out)
     for number, cell in enumerate(cells, start=1):
         if not cell.is_finished(out):
             print(f"[{number}/{len(cells)}] {cell.system}, seed {cell.seed}", flush=True)

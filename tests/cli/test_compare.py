@@ -56,7 +56,7 @@ def test_killed_comparison_continues_and_ends_with_the_same_table(commands):
     (worker,) = children(process.pid)
     process.kill()
     process.communicate()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while is_running(worker):
         assert time.monotonic() < deadline, "the cell's process outlives the killed command"
         time.sleep(0.01)
