@@ -88,7 +88,7 @@ class ScenarioData:
             if array.dtype.kind in "OUT":
                 digest.update("\n".join(map(str, array)).encode())
             else:
-                digest.update(array.tobytes())
+                digest.update(array.data)  # the bytes themselves: tables may be large
 
         for array in (
             self.user_ids,
