@@ -38,7 +38,7 @@ def measure(rounds: int) -> dict[str, Any]:
 
 
 def _together_and_alone(config: BaselineConfig, rounds: int) -> dict[str, float]:
-    """Adaptation of 32 tasks in one call, and in a call for each."""
+    """Adaptation of 32 tasks in one call, and in a call for each (two of them stand for all)."""
     adapt = tf.function(_baseline(config).adapt, reduce_retracing=True)
     support = _support(_TASKS)
     alone = [tf.nest.map_structure(lambda part, n=n: part[n : n + 1], support) for n in range(2)]
