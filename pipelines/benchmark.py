@@ -7,7 +7,7 @@ python pipelines/benchmark.py episodes         # the episode pipeline
 python pipelines/benchmark.py user             # a new user's request in the user setting
 python pipelines/benchmark.py baselines        # adaptation by gradients beside CMML
 python pipelines/benchmark.py evaluation --data movielens-small
-python pipelines/benchmark.py serve            # requests a second, client overhead, start
+python pipelines/benchmark.py serve            # requests a second, overhead, start, failures
 """
 
 import argparse
@@ -35,6 +35,7 @@ def main(argv: Sequence[str]) -> int:
     serving = subcommands.add_parser("serve")
     serving.add_argument("--rounds", type=int, default=5)
     serving.add_argument("--seconds", type=float, default=2.0, help="of each measurement a round")
+    serving.add_argument("--odd-requests", type=int, default=10_000, help="damaged ones to send")
     arguments = parser.parse_args(argv)
 
     # Imported when asked for: TensorFlow starts here.
@@ -45,7 +46,7 @@ def main(argv: Sequence[str]) -> int:
     elif arguments.what == "serve":
         from benchmarks import serve
 
-        figures = serve.measure(arguments.rounds, arguments.seconds)
+        figures = serve.measure(arguments.rounds, arguments.seconds, arguments.odd_requests)
     else:
         module = importlib.import_module(f"benchmarks.{arguments.what}")
         figures = module.measure(arguments.rounds)

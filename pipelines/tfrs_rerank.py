@@ -1,11 +1,13 @@
 """A TFRS recommender that lets a served CMML re-rank what it retrieves, in scenarios new to both.
 
-A two-tower model (tfrs.tasks.Retrieval) is trained on all pairs outside the held-out scenarios. For
-each user of a held-out scenario it retrieves candidates among the scenario's items; CMML re-ranks
-them over gRPC, given the scenario's support set. Prints recall before and after, and of the sum of
-both scores, standardised for each user, as a service that trusts both would rank.
+A two-tower model (tfrs.tasks.Retrieval) stands on the pre-trained embeddings that CMML stands on,
+and learns from the same scenarios. For each user of a held-out scenario it retrieves candidates
+among the scenario's items; CMML re-ranks them over gRPC, given the scenario's support set. Prints
+recall before and after, and of the sum of both scores, standardised for each user, as a service
+that trusts both would rank.
 
-python pipelines/train_scenario.py && python pipelines/tfrs_rerank.py
+python pipelines/train_scenario.py --preset cmml-ridge --schedule adaptive
+python pipelines/tfrs_rerank.py
 python pipelines/tfrs_rerank.py --target models.example:8500     # a server that runs already
 """
 
@@ -21,9 +23,10 @@ from command_line import run
 from served_model import served_model
 from two_tower import TwoTower, retrieve, train_two_tower
 
-from cmml_tf.config import EpisodeConfig, ScenarioConfig, SplitConfig
+from cmml_tf.config import EmbeddingConfig, EpisodeConfig, ScenarioConfig, SplitConfig
 from cmml_tf.datasets.open_data import open_scenario_data
 from cmml_tf.datasets.scenario_data import ScenarioData
+from cmml_tf.embeddings.matrix_factorisation import pretrained_embeddings
 from cmml_tf.episodes.evaluation_episodes import EvaluationEpisode, EvaluationEpisodes
 from cmml_tf.metrics.ranking import ranking_metrics
 from cmml_tf.serving.client import Client, ContextCache
@@ -43,11 +46,13 @@ def main(argv: Sequence[str]) -> int:
         _check_export(Path(arguments.export_dir), data)
     print(f"Training a two-tower model on {data.name}")
     pairs = (
-        np.concatenate([data.background_users, *(one.users for one in data.meta_train)]),
-        np.concatenate([data.background_items, *(one.items for one in data.meta_train)]),
+        np.concatenate([one.users for one in data.meta_train]),
+        np.concatenate([one.items for one in data.meta_train]),
     )
-    sizes = len(data.user_ids), len(data.item_ids), arguments.dimension
-    two_tower = train_two_tower(pairs, *sizes, arguments.epochs, arguments.seed)
+    embeddings = pretrained_embeddings(data, EmbeddingConfig(), arguments.seed)
+    two_tower = train_two_tower(
+        pairs, embeddings, arguments.dimension, arguments.epochs, arguments.seed
+    )
     # The support sets of `train_scenario.py` with the same seed.
     episodes = EvaluationEpisodes.draw(data.meta_test, EpisodeConfig(), arguments.seed * 4 + 2)
     with _target(arguments) as target, _client(target, arguments.model_name) as client:
@@ -71,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", default="movielens-small", help="as the model was trained on")
     parser.add_argument("--seed", type=int, default=0, help="as the model was trained with")
     parser.add_argument("--candidates", type=int, default=50, help="retrieved for each user")
-    parser.add_argument("--dimension", type=int, default=32, help="of a tower's embedding")
+    parser.add_argument("--dimension", type=int, default=32, help="of a tower's output")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--users", type=int, help="users of each scenario at the most")
     parser.add_argument("--json", help="file for the figures")

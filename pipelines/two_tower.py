@@ -8,17 +8,20 @@ _BATCH = 1024
 
 
 class TwoTower(tfrs.Model):
-    """User and item embeddings whose product ranks items; trained with an in-batch softmax.
+    """User and item towers whose product ranks items; trained with an in-batch softmax.
+
+    Each tower is a linear map of given embeddings, so that items without a training pair have a
+    place too.
 
     Args:
-      users, items: Rows of the two tables.
-      dimension: Width of an embedding.
+      users, items: float32 [U, d_u], [I, d_i]: the embeddings of both tables, kept as they are.
+      dimension: Width of a tower's output.
     """
 
-    def __init__(self, users: int, items: int, dimension: int) -> None:
+    def __init__(self, users: np.ndarray, items: np.ndarray, dimension: int) -> None:
         super().__init__()
-        self.user_tower = tf.keras.layers.Embedding(users, dimension)
-        self.item_tower = tf.keras.layers.Embedding(items, dimension)
+        self.user_tower = _tower(users, dimension)
+        self.item_tower = _tower(items, dimension)
         self.task = tfrs.tasks.Retrieval()
 
     def compute_loss(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
@@ -32,20 +35,28 @@ class TwoTower(tfrs.Model):
         )
 
 
+def _tower(embeddings: np.ndarray, dimension: int) -> tf.keras.Sequential:
+    table = tf.keras.layers.Embedding(
+        *embeddings.shape,
+        embeddings_initializer=tf.keras.initializers.Constant(embeddings),
+        trainable=False,
+    )
+    return tf.keras.Sequential([table, tf.keras.layers.Dense(dimension)])
+
+
 def train_two_tower(
     pairs: tuple[np.ndarray, np.ndarray],
-    users: int,
-    items: int,
+    embeddings: tuple[np.ndarray, np.ndarray],
     dimension: int,
     epochs: int,
     seed: int,
 ) -> TwoTower:
-    """Trains on positive (user row, item row) pairs."""
+    """Trains on positive (user row, item row) pairs, given user and item embeddings."""
     tf.keras.utils.set_random_seed(seed)
-    model = TwoTower(users, items, dimension)
+    model = TwoTower(*embeddings, dimension)
     model.compile(optimizer=tf.keras.optimizers.legacy.Adam(3e-3))
     user, item = pairs
-    share = np.bincount(item, minlength=items)[item] / len(item)
+    share = np.bincount(item)[item] / len(item)
     columns = {"user": user, "item": item, "share": share.astype(np.float32)}
     batches = tf.data.Dataset.from_tensor_slices(columns).shuffle(len(user), seed=seed)
     model.fit(batches.batch(_BATCH, drop_remainder=len(user) >= _BATCH), epochs=epochs, verbose=0)

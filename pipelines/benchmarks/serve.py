@@ -13,6 +13,7 @@ import tensorflow as tf
 from served_model import served_model
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
+from benchmarks.serve_reliability import measure as measure_reliability
 from benchmarks.served_exports import QUERY, SUPPORT, request_values, write_exports
 from cmml_tf.serving.client import Client
 
@@ -29,8 +30,8 @@ _CASES = {
 }
 
 
-def measure(rounds: int, seconds: float) -> dict[str, Any]:
-    """Requests a second by server, case and clients; ratios; client overhead; start.
+def measure(rounds: int, seconds: float, odd_requests: int) -> dict[str, Any]:
+    """Requests a second by server, case and clients; ratios; client overhead; start; failures.
 
     Ratios are medians of the ratios of each round, whose measurements follow one another.
     """
@@ -47,6 +48,9 @@ def measure(rounds: int, seconds: float) -> dict[str, Any]:
             servers = {"plain": plain.address, "batching": batched.address}
             rates = _rates(servers, rounds, seconds)
             overhead = _client_overhead(plain.address, rounds)
+        request = _predict_request("cmml", "serving_default", request_values())
+        exports = folder / "cmml" / "1", folder / "other" / "1"
+        reliability = measure_reliability(exports, request, odd_requests)
     return {
         "request": {"S": SUPPORT, "Q": QUERY, "ids": "int64"},
         "requests_per_second": {
@@ -56,6 +60,7 @@ def measure(rounds: int, seconds: float) -> dict[str, Any]:
         "ratios": _ratios(rates),
         "client_overhead_cpu_ms": overhead,
         "start_to_first_answer_seconds": start,
+        "reliability": reliability,
     }
 
 

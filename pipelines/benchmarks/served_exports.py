@@ -1,4 +1,4 @@
-"""What `serve` serves: CMML-FiLM, the same with `tf_keras.layers.GRU`, and next to nothing."""
+"""What `serve` serves: CMML-FiLM (twice), with `tf_keras.layers.GRU`, and next to nothing."""
 
 from pathlib import Path
 
@@ -34,6 +34,8 @@ def write_exports(folder: Path) -> Path:
     tables = (rng.normal(0, 0.25, (rows, DIMENSION)) for rows in (USERS, ITEMS))
     model.pair_embedding.set_tables(*tables)
     export_model(model, folder / "cmml", *ids)
+    model.pair_embedding.set_tables(*(rng.normal(0, 0.25, (n, DIMENSION)) for n in (USERS, ITEMS)))
+    export_model(model, folder / "other", *ids)
 
     model.context_encoder = KerasGruEncoder(2 * DIMENSION, model.context_encoder.units)
     model.context_encoder.build([None, None, 2 * DIMENSION + 2])

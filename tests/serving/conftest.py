@@ -1,4 +1,4 @@
-"""A real server process, and small models whose answers tell which version gave them."""
+"""A real server process, versions for it, and requests to it."""
 
 import collections
 import contextlib
@@ -21,193 +21,7 @@ from tensorflow_serving.apis import (
     predict_pb2,
     prediction_service_pb2_grpc,
 )
-
-VERSION_FILE = "version.txt"
-CATALOGUE = 5
-TOP_K = 3
-CONTEXT = 4
-
-
-class TinyModel(tf.Module):
-    """The serving contract in a few lines.
-
-    A score is the version, plus 0.5 * sigmoid(mean support label), plus a little that depends on
-    query item and user, so its integer part is the version and requests cannot be confused. A
-    context of another version scores -1. The version is read from an asset, so that one export
-    becomes another version by changing a line.
-    """
-
-    def __init__(self, version_file, id_dtype):
-        super().__init__()
-        self.versions = tf.lookup.StaticHashTable(
-            tf.lookup.TextFileInitializer(
-                tf.saved_model.Asset(str(version_file)).asset_path,
-                *(tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER),
-                *(tf.string, tf.lookup.TextFileIndex.WHOLE_LINE),
-            ),
-            default_value="",
-        )
-        self.id_dtype = id_dtype
-
-    @property
-    def version(self):
-        return tf.strings.to_number(self.versions.lookup(tf.constant(0, tf.int64)))
-
-    def _number(self, ids, buckets):
-        if self.id_dtype == tf.string:
-            number = tf.strings.to_hash_bucket_fast(ids, buckets)
-        else:
-            number = tf.math.floormod(ids, buckets)
-        return tf.cast(number, tf.float32) / buckets
-
-    def _known(self, ids):
-        if self.id_dtype == tf.string:
-            return tf.strings.regex_full_match(ids, "[ui][0-9]{1,6}")
-        return (ids >= 0) & (ids < 1_000_000)
-
-    def encode(self, support_user_id, support_item_id, support_label, support_length):
-        shape = tf.shape(support_label)
-        checks = [
-            tf.debugging.assert_equal(tf.shape(ids), shape, f"`{name}` must be as support_label.")
-            for name, ids in (
-                ("support_user_id", support_user_id),
-                ("support_item_id", support_item_id),
-            )
-        ]
-        checks += [
-            tf.debugging.assert_equal(
-                tf.shape(support_length)[0], shape[0], "`support_length` must have B rows."
-            ),
-            tf.debugging.assert_non_negative(
-                support_length, "`support_length` must not be negative."
-            ),
-            tf.debugging.assert_less_equal(
-                support_length, shape[1], "`support_length` must be at most S."
-            ),
-        ]
-        with tf.control_dependencies(checks):
-            mask = tf.sequence_mask(support_length, shape[1])
-        label = tf.where(mask, support_label, tf.zeros_like(support_label))
-        tf.debugging.assert_all_finite(label, "`support_label` must be finite.")
-        count = tf.cast(tf.maximum(support_length, 1), tf.float32)
-        known = mask & self._known(support_user_id) & self._known(support_item_id)
-        support_known = tf.reduce_sum(tf.cast(known, tf.int32), axis=1)
-        mean = tf.sigmoid(tf.reduce_sum(label / count[:, None], axis=1))
-        context = tf.stack(
-            [
-                tf.fill(tf.shape(mean), self.version),
-                mean,
-                tf.cast(support_length, tf.float32),
-                tf.cast(support_known, tf.float32),
-            ],
-            axis=1,
-        )
-        return context, support_known
-
-    def apply(self, context, query_user_id, query_item_id):
-        tf.debugging.assert_all_finite(context, "`context` must be finite.")
-        checks = [
-            tf.debugging.assert_equal(
-                tf.shape(query_user_id), tf.shape(query_item_id), "`query_user_id` differs."
-            ),
-            tf.debugging.assert_equal(
-                tf.shape(query_user_id)[0],
-                tf.shape(context)[0],
-                "`query_user_id` must have B rows.",
-            ),
-        ]
-        with tf.control_dependencies(checks):
-            score = context[:, :1] + 0.5 * context[:, 1:2] + 0.1 * self._number(query_item_id, 97)
-        score += 0.01 * self._number(query_user_id, 89)
-        score = tf.where(tf.equal(context[:, :1], self.version), score, -tf.ones_like(score))
-        return score, self._known(query_user_id) & self._known(query_item_id)
-
-    def signatures(self):
-        def spec(name, *shape, dtype=self.id_dtype):
-            return tf.TensorSpec(shape, dtype, name=name)
-
-        support = {
-            "support_user_id": spec("support_user_id", None, None),
-            "support_item_id": spec("support_item_id", None, None),
-            "support_label": spec("support_label", None, None, dtype=tf.float32),
-            "support_length": spec("support_length", None, dtype=tf.int32),
-        }
-        query = {
-            "query_user_id": spec("query_user_id", None, None),
-            "query_item_id": spec("query_item_id", None, None),
-        }
-
-        def score(**inputs):
-            context, _ = self.encode(**{name: inputs[name] for name in support})
-            scores, known = self.apply(context, **{name: inputs[name] for name in query})
-            return {"score": scores, "query_known": known}
-
-        def encode(**inputs):
-            context, known = self.encode(**inputs)
-            return {"context": context, "support_known": known}
-
-        def score_with_context(context, query_user_id, query_item_id):
-            scores, known = self.apply(context, query_user_id, query_item_id)
-            return {"score": scores, "query_known": known}
-
-        def recommend(user_id, **inputs):
-            context, _ = self.encode(**inputs)
-            items = tf.range(CATALOGUE, dtype=tf.int64)
-            items = (
-                tf.strings.join(["i", tf.as_string(items)]) if self.id_dtype == tf.string else items
-            )
-            items = tf.tile(items[None, :], [tf.shape(context)[0], 1])
-            users = tf.tile(user_id[:, None], [1, CATALOGUE])
-            scores, _ = self.apply(context, users, items)
-            best, where = tf.math.top_k(scores, TOP_K)
-            return {"item_id": tf.gather(items, where, batch_dims=1), "score": best}
-
-        def explain(**inputs):
-            context, _ = self.encode(**{name: inputs[name] for name in support})
-            scores, _ = self.apply(context, **{name: inputs[name] for name in query})
-            return {
-                "score": scores,
-                "context": context,
-                "scale_0": scores[:, :, None] * tf.ones([CONTEXT]),
-                "shift_0": scores[:, :, None] + tf.ones([CONTEXT]),
-            }
-
-        def parse(inputs):
-            features = {"value": tf.io.FixedLenFeature([], tf.float32, 0.0)}
-            return 0.5 * tf.sigmoid(tf.io.parse_example(inputs, features)["value"])
-
-        def regress(inputs):
-            return {"outputs": self.version + parse(inputs)}
-
-        def classify(inputs):
-            high = parse(inputs)
-            classes = tf.tile(tf.constant([["low", "high"]]), [tf.size(high), 1])
-            return {"classes": classes, "scores": tf.stack([1.0 - high, high], axis=1)}
-
-        def slow(steps):
-            work = tf.eye(256)
-            for _ in tf.range(tf.reduce_max(steps)):
-                work = tf.linalg.matmul(work, work)
-            return {"version": tf.fill(tf.shape(steps), self.version), "work": 0.0 * work[0, :1]}
-
-        examples = {"inputs": tf.TensorSpec([None], tf.string, name="inputs")}
-        wanted = {
-            "serving_default": (score, support | query),
-            "encode_context": (encode, support),
-            "score_with_context": (
-                score_with_context,
-                {"context": spec("context", None, CONTEXT, dtype=tf.float32)} | query,
-            ),
-            "recommend": (recommend, support | {"user_id": spec("user_id", None)}),
-            "explain": (explain, support | query),
-            "serving_tf_example": (regress, examples),
-            "classify": (classify, examples),
-            "slow": (slow, {"steps": spec("steps", None, dtype=tf.int32)}),
-        }
-        return {
-            name: tf.function(function).get_concrete_function(**specs)
-            for name, (function, specs) in wanted.items()
-        }
+from tiny_model import VERSION_FILE, TinyModel
 
 
 @pytest.fixture(scope="session")
@@ -234,17 +48,26 @@ def tiny_model(tmp_path_factory):
     return place
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+def _ports():
+    """Below those that outgoing connections get; each process of a test run begins elsewhere."""
+    first, last = 20_000, 32_000
+    port = first + os.getpid() * 97 % (last - first)
+    while True:
+        port = port + 1 if port < last else first
+        with socket.socket() as listener:
+            free = listener.connect_ex(("127.0.0.1", port)) != 0
+        if free:
+            yield port
+
+
+PORTS = _ports()
 
 
 class Server:
     """A server process and stubs that talk to it."""
 
     def __init__(self, command, environment, log_path, name):
-        self.grpc_port, self.rest_port = free_port(), free_port()
+        self.grpc_port, self.rest_port = next(PORTS), next(PORTS)
         self.name = name
         self._environment = environment
         self._log_path = log_path
@@ -291,7 +114,7 @@ class Server:
             for one in response.model_version_status
         }
 
-    def wait_for(self, version, state="AVAILABLE", seconds=60):
+    def wait_for(self, version, state="AVAILABLE", seconds=180):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             states = self.states()

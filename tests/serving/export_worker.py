@@ -13,10 +13,13 @@ import time
 from pathlib import Path
 
 import tensorflow as tf
-from serving_cases import ITEM_IDS, SMALL_POOLING, USER_IDS, filled_model
+from serving_cases import ITEM_IDS, USER_IDS, filled_model
 
+from cmml_tf.config import ModelConfig
 from cmml_tf.serving.export import export_model
 
+# The quickest to trace: what is killed here is the writing.
+CONFIG = ModelConfig(encoder="none", modulation="none", hybrid="none", backbone_units=(8,))
 # Killed when the first path of this pattern appears; the last one in the next version's export.
 KILLED_AT = {
     "scratch": "tmp-*",
@@ -41,7 +44,7 @@ def fork(case) -> int:
 
 def export_for_ever(base: Path) -> None:
     tf.get_logger().setLevel("ERROR")
-    model = filled_model(SMALL_POOLING)
+    model = filled_model(CONFIG)
     while True:
         export_model(model, base, USER_IDS, ITEM_IDS)
 
@@ -51,13 +54,13 @@ def kill_when_it_appears(base: Path, pattern: str) -> None:
     while not any(base.glob(pattern)):
         if os.waitpid(pid, os.WNOHANG) != (0, 0):
             sys.exit(f"The export ended before {pattern} appeared.")
-        time.sleep(0.0005)
+        time.sleep(0.003)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
 
 
 def export_to_a_full_disk(base: Path, limit: int, report: Path) -> None:
-    model = filled_model(SMALL_POOLING)
+    model = filled_model(CONFIG)
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
     try:

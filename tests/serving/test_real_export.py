@@ -56,14 +56,10 @@ def loaded(folder):
 
 @pytest.fixture(scope="module")
 def server(start_server, folder):
-    flag = f"--model_config_file={folder / 'models.config'}"
-    return start_server(None, flag, name="strings")
-
-
-@pytest.fixture(scope="module")
-def batching_server(start_server, folder):
+    """Merges requests; one that comes alone is answered alone."""
+    models = f"--model_config_file={folder / 'models.config'}"
     parameters = f"--batching_parameters_file={folder / 'batching.config'}"
-    return start_server(folder / "strings", "--enable_batching=true", parameters, name="strings")
+    return start_server(None, models, "--enable_batching=true", parameters, name="strings")
 
 
 @pytest.fixture(params=IDS)
@@ -266,15 +262,17 @@ def test_rest_answers_in_columns_and_for_examples(server, loaded):
 
 
 def test_warm_up_requests_are_replayed_before_a_version_answers(
-    start_server, is_real_server, folder
+    server, is_real_server, folder, kind
 ):
     if is_real_server:
         pytest.skip("TensorFlow Serving does not log how many it replayed")
-    server = start_server(folder / "numbers", name="numbers")
     records = tf.data.TFRecordDataset(
-        str(folder / "numbers" / "1" / "assets.extra" / "tf_serving_warmup_requests")
+        str(folder / kind / "1" / "assets.extra" / "tf_serving_warmup_requests")
     )
-    assert f"{sum(1 for _ in records)} warm-up requests" in server.log()
+    replayed = f"{kind}: version 1 replayed {sum(1 for _ in records)} warm-up requests"
+    log = server.log()
+    assert replayed in log
+    assert log.index(replayed) < log.index(f"{kind}: version 1 is available")
 
 
 def task_of(inputs):
@@ -333,9 +331,7 @@ def test_the_asyncio_client_scores_alike(server):
     np.testing.assert_allclose(asyncio.run(ask()).score, expected, rtol=0, atol=1e-6)
 
 
-def test_merged_requests_get_the_scores_they_get_alone(
-    batching_server, server, build_predict_request, loaded
-):
+def test_merged_requests_get_the_scores_they_get_alone(server, build_predict_request, loaded):
     """Eight clients, S and Q of any length; which requests meet in a batch is left to chance."""
     names = ("serving_default", "encode_context", "score_with_context", "recommend", "explain")
     wrong, padded = [], []
@@ -348,13 +344,11 @@ def test_merged_requests_get_the_scores_they_get_alone(
             inputs = requests("strings", B, S, Q, seed=1000 * number + turn)
             inputs["support_length"] = rng.integers(0, S + 1, B).astype(np.int32)
             signature = loaded["strings"].signatures[name]
-            request = build_predict_request("strings", inputs_of(signature, inputs), name)
-            alone, merged = (
-                one.prediction.Predict(request, timeout=30).outputs
-                for one in (server, batching_server)
-            )
-            for key, proto in alone.items():
-                expected, value = tf.make_ndarray(proto), tf.make_ndarray(merged[key])
+            own = inputs_of(signature, inputs)
+            request = build_predict_request("strings", own, name)
+            merged = server.prediction.Predict(request, timeout=30).outputs
+            for key, expected in call(signature, own).items():
+                value = tf.make_ndarray(merged[key])
                 padded.append(value.shape != expected.shape)
                 value = value[tuple(slice(size) for size in expected.shape)]
                 same = (
@@ -375,7 +369,7 @@ def test_merged_requests_get_the_scores_they_get_alone(
 
 
 def test_a_wrong_request_in_a_batch_fails_alone(
-    batching_server, is_real_server, build_predict_request, loaded
+    server, is_real_server, build_predict_request, loaded
 ):
     if is_real_server:
         pytest.skip("TensorFlow Serving fails the whole batch")
@@ -387,7 +381,7 @@ def test_a_wrong_request_in_a_batch_fails_alone(
         request = build_predict_request("strings", inputs)
         for _ in range(20):
             try:
-                batching_server.prediction.Predict(request, timeout=30)
+                server.prediction.Predict(request, timeout=30)
                 codes[name].add(grpc.StatusCode.OK)
             except grpc.RpcError as error:
                 codes[name].add(error.code())

@@ -1,5 +1,7 @@
 """Arrays to TensorProtos and back, by `tensor_content` wherever the dtype allows it."""
 
+import math
+
 import numpy as np
 from tensorflow.core.framework import tensor_pb2, types_pb2
 
@@ -61,7 +63,7 @@ def read(proto: tensor_pb2.TensorProto) -> np.ndarray:
         return np.frombuffer(proto.tensor_content, dtype).reshape(shape)
     field = getattr(proto, _VALUES[proto.dtype])
     values = np.fromiter(field, dtype, len(field))
-    count = int(np.prod(shape, dtype=np.int64))
+    count = math.prod(shape)
     if len(values) == count:
         return values.reshape(shape)
     spread = np.full(count, values[-1] if len(values) else 0, dtype)

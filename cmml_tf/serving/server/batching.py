@@ -15,6 +15,7 @@ from cmml_tf.serving.server.config_files import BatchingParameters
 from cmml_tf.serving.server.status import Code, ServingError, invalid_argument
 
 Run = Callable[[Arrays], Arrays]
+_FOREVER = -1
 
 
 class _Task:
@@ -33,7 +34,9 @@ class _Task:
         """Part of a batch that is being run by another."""
         self.leads = False
         """Woken to run a batch itself."""
-        self.woken = threading.Event()
+        self.woken = threading.Lock()
+        """Held until the task is woken, which happens once: less than an Event costs."""
+        self.woken.acquire()
 
 
 class Batcher:
@@ -98,8 +101,8 @@ class Batcher:
             return False
 
     def _wait(self, task: _Task, deadline: float | None) -> None:
-        timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
-        if task.woken.wait(timeout):
+        timeout = _FOREVER if deadline is None else max(0.0, deadline - time.monotonic())
+        if task.woken.acquire(timeout=min(timeout, threading.TIMEOUT_MAX)):
             return
         with self._changed:
             if task.leads:
@@ -119,7 +122,7 @@ class Batcher:
             for follower in batch[1:]:
                 if follower.outputs is None and follower.error is None:
                     follower.error = ServingError(Code.INTERNAL, "The batch was not completed.")
-                follower.woken.set()
+                follower.woken.release()
 
     def _collect(self, task: _Task) -> list[_Task]:
         """Takes what fits beside `task`; waits for more only when told to."""
@@ -158,7 +161,7 @@ class Batcher:
             return
         heir = self._waiting.popleft()
         heir.leads = True
-        heir.woken.set()
+        heir.woken.release()
 
     def _execute(self, batch: list[_Task]) -> None:
         """Runs a batch; each task gets its outputs or its error."""

@@ -142,7 +142,7 @@ def multi_inference(
 def _signature(servable: Servable, name: str) -> meta_graph_pb2.SignatureDef:
     if name not in servable.signature_defs:
         raise invalid_argument(f"No signature was found with the name: {name}")
-    return servable.signature(name)
+    return servable.signature(name).definition
 
 
 def _check_method(

@@ -25,7 +25,7 @@ from cmml_tf.serving.server.model_manager import ModelManager
 from cmml_tf.serving.server.monitoring import Metrics
 from cmml_tf.serving.server.predict import Answering, Arrays, Runner, run_alone
 from cmml_tf.serving.server.rest import RestApi, RestServer
-from cmml_tf.serving.server.servable import Servable
+from cmml_tf.serving.server.servable import Servable, Threads
 from cmml_tf.serving.server.status import ServingError
 from cmml_tf.serving.server.warmup_replay import replay
 
@@ -77,7 +77,8 @@ class DevelopmentServer:
         self._rest: RestServer | None = None
 
     def _load(self, name: str, version: int, path: str) -> Servable:
-        servable = Servable(name, version, path, self._flags.saved_model_tags.split(","))
+        tags = self._flags.saved_model_tags.split(",")
+        servable = Servable(name, version, path, tags, _threads(self._flags))
         if self._flags.enable_model_warmup:
             # Never through the batcher: nobody else may share a batch with a version not served.
             answering = Answering(max_bytes=self._answering.max_bytes)
@@ -215,14 +216,12 @@ def _batching_runner(flags: ServerFlags) -> Runner:
     return run
 
 
-def _set_threads(flags: ServerFlags) -> None:
+def _threads(flags: ServerFlags) -> Threads:
     both = flags.tensorflow_session_parallelism
-    intra = flags.tensorflow_intra_op_parallelism or both
-    inter = flags.tensorflow_inter_op_parallelism or both
-    if intra:
-        tf.config.threading.set_intra_op_parallelism_threads(intra)
-    if inter:
-        tf.config.threading.set_inter_op_parallelism_threads(inter)
+    return Threads(
+        intra_op=flags.tensorflow_intra_op_parallelism or both,
+        inter_op=flags.tensorflow_inter_op_parallelism or both,
+    )
 
 
 def serve(flags: ServerFlags) -> int:
@@ -230,7 +229,8 @@ def serve(flags: ServerFlags) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    _set_threads(flags)
+    # Its advice is for those who write models, not for those who serve them.
+    tf.get_logger().setLevel(logging.ERROR)
     try:
         server = DevelopmentServer(flags)
         server.start()

@@ -6,17 +6,15 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 from tensorflow.core.framework import tensor_pb2
-from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import model_pb2, predict_pb2
 
 from cmml_tf.serving.server.flags import DEFAULT_MAX_MESSAGE_BYTES
-from cmml_tf.serving.server.servable import DEFAULT_SIGNATURE, Servable
+from cmml_tf.serving.server.servable import DEFAULT_SIGNATURE, Servable, Signature
 from cmml_tf.serving.server.status import Code, ServingError, invalid_argument
 from cmml_tf.serving.server.tensors import (
     dtype_name,
     fill_proto,
     is_supported,
-    proto_shape,
     to_array,
 )
 
@@ -83,52 +81,46 @@ def spec_of(servable: Servable, signature_name: str) -> model_pb2.ModelSpec:
 
 
 def read_inputs(
-    signature: meta_graph_pb2.SignatureDef,
-    protos: Mapping[str, tensor_pb2.TensorProto],
-    max_bytes: int,
+    signature: Signature, protos: Mapping[str, tensor_pb2.TensorProto], max_bytes: int
 ) -> Arrays:
     """The inputs of a signature as arrays.
 
     Raises:
       ServingError: INVALID_ARGUMENT, naming the input.
     """
-    sent, known = set(protos), set(signature.inputs)
-    if sent != known:
-        extra, missing = sorted(sent - known), sorted(known - sent)
-        raise invalid_argument(
-            f"input size does not match signature: {len(sent)}!={len(known)} "
-            f"len({{{','.join(sorted(sent))}}}) != len({{{','.join(sorted(known))}}}). "
-            f"Sent extra: {{{','.join(extra)}}}. Missing but required: {{{','.join(missing)}}}."
-        )
+    if len(protos) != len(signature.inputs) or any(name not in protos for name in signature.inputs):
+        raise _wrong_names(set(protos), set(signature.inputs))
     arrays = {}
-    for name, info in signature.inputs.items():
+    for name, spec in signature.inputs.items():
         proto = protos[name]
-        if proto.dtype != info.dtype or not is_supported(proto.dtype):
+        if proto.dtype != spec.dtype or not is_supported(proto.dtype):
             raise invalid_argument(
-                f"Input {name} expects {dtype_name(info.dtype)} "
+                f"Input {name} expects {dtype_name(spec.dtype)} "
                 f"but {dtype_name(proto.dtype)} is provided."
             )
-        _check_shape(name, proto_shape(name, proto), info)
-        arrays[name] = to_array(name, proto, max_bytes)
+        array = to_array(name, proto, max_bytes)
+        if not spec.accepts(array.shape):
+            raise invalid_argument(
+                f"Input {name} expects shape {list(spec.sizes)} "
+                f"but {list(array.shape)} is provided."
+            )
+        arrays[name] = array
     return arrays
 
 
-def _check_shape(name: str, shape: tuple[int, ...], info: meta_graph_pb2.TensorInfo) -> None:
-    if info.tensor_shape.unknown_rank:
-        return
-    expected = [dim.size for dim in info.tensor_shape.dim]
-    if len(expected) != len(shape) or any(
-        want not in (-1, got) for want, got in zip(expected, shape, strict=True)
-    ):
-        raise invalid_argument(
-            f"Input {name} expects shape {expected} but {list(shape)} is provided."
-        )
+def _wrong_names(sent: set[str], known: set[str]) -> ServingError:
+    extra, missing = sorted(sent - known), sorted(known - sent)
+    return invalid_argument(
+        f"input size does not match signature: {len(sent)}!={len(known)} "
+        f"len({{{','.join(sorted(sent))}}}) != len({{{','.join(sorted(known))}}}). "
+        f"Sent extra: {{{','.join(extra)}}}. Missing but required: {{{','.join(missing)}}}."
+    )
 
 
-def _wanted_outputs(signature: meta_graph_pb2.SignatureDef, names: list[str]) -> list[str]:
-    known = sorted(signature.outputs)
+def _wanted_outputs(signature: Signature, names: list[str]) -> list[str]:
+    known = signature.outputs
     for name in names:
-        if name not in signature.outputs:
+        if name not in known:
             raise invalid_argument(
                 f"output tensor alias not found in signature: {name} "
                 f"Outputs expected to be in the set {{{','.join(known)}}}."

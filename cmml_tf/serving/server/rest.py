@@ -106,7 +106,7 @@ class RestApi:
                         f'Serving signature name: "{spec.signature_name}" '
                         "not found in signature def"
                     )
-                inputs = servable.signature(spec.signature_name).inputs
+                inputs = servable.signature(spec.signature_name).definition.inputs
                 request = predict_pb2.PredictRequest(model_spec=spec)
                 rows = rest_json.fill_predict_request(document, inputs, request)
                 response = predict(servable, request, self._answering, deadline)

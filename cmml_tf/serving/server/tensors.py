@@ -13,20 +13,26 @@ from tensorflow.core.framework import tensor_pb2, types_pb2
 from cmml_tf.serving.server.status import Code, ServingError, invalid_argument
 
 # dtype -> NumPy dtype, value field of the proto
-_NUMERIC: dict[int, tuple[type, str]] = {
-    types_pb2.DT_FLOAT: (np.float32, "float_val"),
-    types_pb2.DT_DOUBLE: (np.float64, "double_val"),
-    types_pb2.DT_INT32: (np.int32, "int_val"),
-    types_pb2.DT_INT64: (np.int64, "int64_val"),
-    types_pb2.DT_UINT32: (np.uint32, "uint32_val"),
-    types_pb2.DT_UINT64: (np.uint64, "uint64_val"),
-    types_pb2.DT_INT16: (np.int16, "int_val"),
-    types_pb2.DT_UINT16: (np.uint16, "int_val"),
-    types_pb2.DT_INT8: (np.int8, "int_val"),
-    types_pb2.DT_UINT8: (np.uint8, "int_val"),
-    types_pb2.DT_BOOL: (np.bool_, "bool_val"),
+_NUMERIC: dict[int, tuple[np.dtype, str]] = {
+    number: (np.dtype(kind), field)
+    for number, kind, field in (
+        (types_pb2.DT_FLOAT, np.float32, "float_val"),
+        (types_pb2.DT_DOUBLE, np.float64, "double_val"),
+        (types_pb2.DT_INT32, np.int32, "int_val"),
+        (types_pb2.DT_INT64, np.int64, "int64_val"),
+        (types_pb2.DT_UINT32, np.uint32, "uint32_val"),
+        (types_pb2.DT_UINT64, np.uint64, "uint64_val"),
+        (types_pb2.DT_INT16, np.int16, "int_val"),
+        (types_pb2.DT_UINT16, np.uint16, "int_val"),
+        (types_pb2.DT_INT8, np.int8, "int_val"),
+        (types_pb2.DT_UINT8, np.uint8, "int_val"),
+        (types_pb2.DT_BOOL, np.bool_, "bool_val"),
+    )
 }
+_BY_DTYPE = {dtype: (number, field) for number, (dtype, field) in _NUMERIC.items()}
+_OBJECT = np.dtype(object)
 _POINTER_BYTES = 8
+_SIZE_LIMIT = 2**31
 
 
 def dtype_name(number: int) -> str:
@@ -36,7 +42,7 @@ def dtype_name(number: int) -> str:
 
 def numpy_dtype(number: int) -> np.dtype:
     """NumPy's dtype of a TensorFlow dtype; strings are objects (bytes)."""
-    return np.dtype(object if number == types_pb2.DT_STRING else _NUMERIC[number][0])
+    return _OBJECT if number == types_pb2.DT_STRING else _NUMERIC[number][0]
 
 
 def is_supported(number: int) -> bool:
@@ -50,8 +56,10 @@ def proto_shape(name: str, proto: tensor_pb2.TensorProto) -> tuple[int, ...]:
     Raises:
       ServingError: INVALID_ARGUMENT when the rank is unknown or a size is negative.
     """
-    shape = tuple(dim.size for dim in proto.tensor_shape.dim)
-    if proto.tensor_shape.unknown_rank or any(not 0 <= size < 2**31 for size in shape):
+    shape = tuple([dim.size for dim in proto.tensor_shape.dim])
+    if proto.tensor_shape.unknown_rank or (
+        shape and not (min(shape) >= 0 and max(shape) < _SIZE_LIMIT)
+    ):
         raise invalid_argument(f"tensor parsing error: {name} has no valid shape")
     return shape
 
@@ -64,23 +72,25 @@ def to_array(name: str, proto: tensor_pb2.TensorProto, max_bytes: int) -> np.nda
         more values than elements, or more than `max_bytes`.
     """
     shape = proto_shape(name, proto)
+    count = math.prod(shape)
     # Empty tensors count by their other sizes: those reach the graph as well.
-    if math.prod(max(size, 1) for size in shape) * _POINTER_BYTES > max_bytes:
+    claimed = count or math.prod([max(size, 1) for size in shape])
+    if claimed * _POINTER_BYTES > max_bytes:
         raise invalid_argument(
             f"tensor parsing error: {name} of shape {list(shape)} is larger than {max_bytes} bytes"
         )
-    count = math.prod(shape)
     if proto.dtype == types_pb2.DT_STRING:
-        return _from_values(name, proto.string_val, np.dtype(object), b"", count).reshape(shape)
-    kind, field = _NUMERIC[proto.dtype]
-    if not proto.tensor_content:
-        return _from_values(name, getattr(proto, field), np.dtype(kind), 0, count).reshape(shape)
-    if len(proto.tensor_content) != count * np.dtype(kind).itemsize:
+        return _from_values(name, proto.string_val, _OBJECT, b"", count).reshape(shape)
+    dtype, field = _NUMERIC[proto.dtype]
+    content = proto.tensor_content
+    if not content:
+        return _from_values(name, getattr(proto, field), dtype, 0, count).reshape(shape)
+    if len(content) != count * dtype.itemsize:
         raise invalid_argument(
-            f"tensor parsing error: {name} holds {len(proto.tensor_content)} bytes, "
-            f"its shape {list(shape)} needs {count * np.dtype(kind).itemsize}"
+            f"tensor parsing error: {name} holds {len(content)} bytes, "
+            f"its shape {list(shape)} needs {count * dtype.itemsize}"
         )
-    return np.frombuffer(proto.tensor_content, dtype=kind).reshape(shape)
+    return np.frombuffer(content, dtype).reshape(shape)
 
 
 def _from_values(
@@ -109,12 +119,11 @@ def fill_proto(array: np.ndarray, proto: tensor_pb2.TensorProto, as_content: boo
         proto.dtype = types_pb2.DT_STRING
         proto.string_val.extend(array.ravel().tolist())
         return
-    for number, (kind, field) in _NUMERIC.items():
-        if array.dtype == kind:
-            proto.dtype = number
-            if as_content:
-                proto.tensor_content = array.tobytes()
-            else:
-                getattr(proto, field).extend(array.ravel().tolist())
-            return
+    if array.dtype in _BY_DTYPE:
+        proto.dtype, field = _BY_DTYPE[array.dtype]
+        if as_content:
+            proto.tensor_content = array.tobytes()
+        else:
+            getattr(proto, field).extend(array.ravel().tolist())
+        return
     raise ServingError(Code.UNIMPLEMENTED, f"outputs of dtype {array.dtype} cannot be returned")

@@ -13,8 +13,7 @@ from tensorflow_serving.apis import model_management_pb2
 
 Code = grpc.StatusCode
 CLIENTS = 8
-SLOW = {"steps": np.array([2000], np.int32)}
-"""About half a second of work."""
+QUICK = {"steps": np.array([1], np.int32)}
 
 
 @pytest.fixture(scope="module")
@@ -85,22 +84,46 @@ def test_hot_swap_under_load_fails_no_request_and_mixes_no_versions(
     assert load.count > 100
 
 
-def test_a_request_under_way_finishes_on_the_version_it_began_with(server, base_path, tiny_model):
-    ready = tiny_model(base_path / "elsewhere", 4)
-    answers = []
-    steps = np.array([6 * SLOW["steps"][0]], np.int32)
-    slow = threading.Thread(
-        target=lambda: answers.append(server.predict({"steps": steps}, "slow", timeout=120))
-    )
-    slow.start()
-    time.sleep(0.5)
-    ready.rename(base_path / "4")
-    server.wait_for(4)
-    assert server.predict({"steps": [1]}, "slow").version == 4
-    overtaken = slow.is_alive()
-    slow.join()
-    assert overtaken, "the swap took longer than the slow request: give it more steps"
-    (answer,) = answers
+class Waiting:
+    """Requests that are under way until told to end."""
+
+    def __init__(self, server, folder, count=1):
+        self._server = server
+        self._file = folder / "end"
+        self._path = {"path": np.array([str(self._file)])}
+        self.answers = []
+        self.failures = []
+        self._threads = [threading.Thread(target=self._ask) for _ in range(count)]
+
+    def _ask(self):
+        try:
+            self.answers.append(self._server.predict(self._path, "wait", timeout=120))
+        except grpc.RpcError as error:
+            self.failures.append((error.code(), error.details()))
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        time.sleep(0.5)  # by then they have reached the server, which cannot be asked
+        assert self.failures == []
+        return self
+
+    def __exit__(self, *_):
+        self._file.touch()
+        for thread in self._threads:
+            thread.join()
+
+
+def test_a_request_under_way_finishes_on_the_version_it_began_with(
+    server, base_path, tiny_model, tmp_path
+):
+    with Waiting(server, tmp_path) as waiting:
+        tiny_model(base_path, 4)
+        server.wait_for(4)
+        assert server.predict(QUICK, "slow").version == 4
+        assert server.states()[3][0] == "UNLOADING"
+        assert waiting.answers == []
+    (answer,) = waiting.answers
     assert answer.version == 3
     assert answer.outputs["version"].tolist() == [3.0]
     server.wait_for(3, "END")
@@ -109,7 +132,7 @@ def test_a_request_under_way_finishes_on_the_version_it_began_with(server, base_
 def test_removing_the_newest_version_rolls_back(server, base_path):
     shutil.rmtree(base_path / "4")
     server.wait_for(4, "END")
-    assert server.predict({"steps": [1]}, "slow").version == 3
+    assert server.predict(QUICK, "slow").version == 3
 
 
 @pytest.mark.parametrize("damage", ["graph", "half_copied", "weights", "empty"])
@@ -216,28 +239,20 @@ def test_killed_and_restarted_it_serves_again(server, support_inputs, query_inpu
     np.testing.assert_array_equal(after.outputs["score"], before.outputs["score"])
 
 
-def test_sigterm_answers_what_is_under_way_and_takes_nothing_new(server, is_real_server):
+def test_sigterm_answers_what_is_under_way_and_takes_nothing_new(server, is_real_server, tmp_path):
     if is_real_server:
         pytest.skip("TensorFlow Serving drops requests on SIGTERM")
-    answers, refused = [], []
-
-    def ask():
-        try:
-            answers.append(server.predict(SLOW, "slow"))
-        except grpc.RpcError as error:
-            refused.append(error.code())
-
-    threads = [threading.Thread(target=ask) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    time.sleep(0.5)
-    server.process.send_signal(signal.SIGTERM)
-    time.sleep(0.3)
-    with pytest.raises(grpc.RpcError) as caught:
-        server.predict(SLOW, "slow")
-    assert caught.value.code() == Code.UNAVAILABLE
-    for thread in threads:
-        thread.join()
-    assert refused == []
-    assert len(answers) == 3
+    with Waiting(server, tmp_path, count=3) as waiting:
+        server.process.send_signal(signal.SIGTERM)
+        refusal = None
+        while refusal is None:
+            try:
+                server.predict(QUICK, "slow")
+            except grpc.RpcError as error:
+                refusal = error.code()
+        assert refusal == Code.UNAVAILABLE
+        assert server.process.poll() is None
+        assert waiting.answers == []
+    assert waiting.failures == []
+    assert len(waiting.answers) == 3
     assert server.process.wait(30) == 0
