@@ -1,6 +1,7 @@
-"""Merged requests on a real server answer as each request alone, whatever its lengths."""
+"""Merged requests on a real server answer as each alone; its configuration file is read again."""
 
 import threading
+import time
 
 import grpc
 import numpy as np
@@ -23,10 +24,26 @@ def base_path(tiny_model, tmp_path_factory):
     return base_path
 
 
+def write_config(base_path, labels=""):
+    """Written beside its place, so that no server reads half of it."""
+    beside = base_path / "new.config"
+    beside.write_text(
+        f'model_config_list {{ config {{ name: "cmml" base_path: "{base_path}" '
+        f'model_platform: "tensorflow" {labels} }} }}'
+    )
+    beside.rename(base_path / "models.config")
+
+
 @pytest.fixture(scope="module")
 def server(start_server, base_path):
-    parameters = f"--batching_parameters_file={base_path / 'batching.config'}"
-    return start_server(base_path, "--enable_batching=true", parameters)
+    write_config(base_path)
+    return start_server(
+        None,
+        "--enable_batching=true",
+        f"--batching_parameters_file={base_path / 'batching.config'}",
+        f"--model_config_file={base_path / 'models.config'}",
+        "--model_config_file_poll_wait_seconds=1",
+    )
 
 
 def test_scores_do_not_depend_on_what_a_request_is_merged_with(
@@ -89,3 +106,18 @@ def test_unequal_rows_are_refused(server, support_inputs, query_inputs):
     with pytest.raises(grpc.RpcError) as caught:
         server.predict(support_inputs(2) | query_inputs(3))
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_the_configuration_file_is_read_again(server, base_path, support_inputs, query_inputs):
+    inputs = support_inputs() | query_inputs()
+    with pytest.raises(grpc.RpcError) as caught:
+        server.predict(inputs, label="stable")
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    write_config(base_path, 'version_labels { key: "stable" value: 1 }')
+    end, version = time.monotonic() + 60, None
+    while version is None and time.monotonic() < end:
+        try:
+            version = server.predict(inputs, label="stable").version
+        except grpc.RpcError:
+            time.sleep(0.1)
+    assert version == 1
