@@ -44,16 +44,20 @@ def measure(
     """
     base = exports[0].parents[1] / "swapped"
     shutil.copytree(exports[0], base / "1")
-    flags = (f"--model_base_path={base}", "--grpc_max_threads=32")
+    flags = (f"--model_base_path={base}", "--model_name=cmml", "--grpc_max_threads=32")
     with served_model(*flags, engine="python") as served:
         first = _score(served, request)
         swaps, second = _swap(served, base, exports, request, first)
         fuzz = _fuzz(served, request.SerializeToString(), odd_requests)
-        fuzz["failed"] += int(not np.array_equal(_score(served, request), second))
+        fuzz["failed"] += int(not _same(_score(served, request), second))
         os.kill(served.pid, signal.SIGKILL)
     with served_model(*flags, engine="python") as served:
-        same = np.array_equal(_score(served, request), second)
+        same = _same(_score(served, request), second)
     return {"hot_swap": swaps, "fuzz": fuzz, "kill_and_restart": {"failed": int(not same)}}
+
+
+def _same(score: np.ndarray, other: np.ndarray) -> bool:
+    return np.allclose(score, other, rtol=0, atol=1e-5)
 
 
 def _score(served: ServedModel, request: predict_pb2.PredictRequest) -> np.ndarray:
@@ -105,10 +109,7 @@ def _swap(
             thread.join()
     last = _score(served, request)
     scores = first, last
-    mixed = sum(
-        not np.allclose(score, scores[1 - version % 2], rtol=0, atol=1e-5)
-        for version, score in answers
-    )
+    mixed = sum(not _same(score, scores[1 - version % 2]) for version, score in answers)
     counts = {
         "answered": len(answers),
         "versions": len({version for version, _ in answers}),
