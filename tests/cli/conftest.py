@@ -33,7 +33,7 @@ class Commands:
 
     def run(self, name, *arguments):
         process = self.start(name, *arguments)
-        output, errors = process.communicate(timeout=300)
+        output, errors = process.communicate(timeout=600)
         return subprocess.CompletedProcess(name, process.returncode, output, errors)
 
     def run_several(self, name, *argument_lists):
