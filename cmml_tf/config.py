@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from cmml_tf.config_checks import require as _require
-from cmml_tf.model_config import ModelConfig
+from cmml_tf.model_config import RECOMMENDED, ModelConfig
 
 Alignment = Literal["pad", "project"]
 
@@ -102,18 +102,33 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How training proceeds: what belongs together of `TrainingConfig` and `EpisodeConfig`."""
+    """How training proceeds: what belongs together of training, episodes and split."""
 
     training: TrainingConfig = TrainingConfig()
     tasks_per_step: int = EpisodeConfig.tasks_per_step
+    query_positives: int = EpisodeConfig.query_positives
+    validation_fraction: float = 0.1
+
+    def episode(self, base: EpisodeConfig) -> EpisodeConfig:
+        """`base` with this schedule's sizes."""
+        return replace(
+            base, tasks_per_step=self.tasks_per_step, query_positives=self.query_positives
+        )
+
+    def split(self, base: "SplitConfig") -> "SplitConfig":
+        """`base` with this schedule's share of validation scenarios."""
+        return replace(base, validation_fraction=self.validation_fraction)
 
 
 SCHEDULES: dict[str, Schedule] = {
     "default": Schedule(),
-    # For the closed-form head: cheap steps, many tasks in each, and not too many of them.
+    # For the closed-form head: cheap steps, many tasks in each, and not too many of them. Their
+    # number is fixed, so that every scenario is learned from.
     "adaptive": Schedule(
         TrainingConfig(learning_rate=2e-3, weight_decay=1e-4, steps_per_epoch=400, max_epochs=4),
-        8,
+        tasks_per_step=8,
+        query_positives=256,
+        validation_fraction=0.0,
     ),
     # For a learned encoder and modulation, which must find out what a support set tells before the
     # backbone has learned the meta-training scenarios by heart: larger and fewer steps.
@@ -124,6 +139,7 @@ SCHEDULES: dict[str, Schedule] = {
     ),
 }
 """Training schedules by name; `paper` is the paper's."""
+_RECOMMENDED_SCHEDULE = "adaptive"
 
 
 @dataclass(frozen=True)
@@ -238,11 +254,11 @@ class ScenarioRunConfig:
     data: str = "movielens-small"
     """`movielens-small`, a GroupLens name to download (ml-1m, ...), a folder, a table file, or
     `planted[:OPTION=VALUE,...]`: synthetic scenarios (options of `planted_scenarios`)."""
-    preset: str = "cmml-film"
-    """A row of the paper's tables by name: `--help` of the pipeline lists them."""
-    schedule: str = "default"
-    """Training schedule: `default`, `adaptive` (for `cmml-ridge`), `eager` (for `cmml-film-plus`),
-    or `paper` (1 task, 1e-4)."""
+    preset: str = "cmml-ridge"
+    """The model: `cmml-ridge`, a row of the paper's tables, or another that `--help` lists."""
+    schedule: str = _RECOMMENDED_SCHEDULE
+    """Training schedule: the preset's own unless given; `default`, `adaptive` (closed form),
+    `eager` (encoders that adapt), or `paper` (1 task, 1e-4)."""
     seed: int = 0
     """Fixes data split, sampling and initial weights."""
     run_dir: str | None = None
@@ -255,11 +271,15 @@ class ScenarioRunConfig:
     """A smoke run of about a minute: few steps, small encoder."""
     read: ReadConfig = field(default_factory=ReadConfig)
     scenario: ScenarioConfig = field(default_factory=ScenarioConfig)
-    split: SplitConfig = field(default_factory=SplitConfig)
+    split: SplitConfig = field(
+        default_factory=lambda: SCHEDULES[_RECOMMENDED_SCHEDULE].split(SplitConfig())
+    )
     embedding: EmbeddingConfig = field(default_factory=EmbeddingConfig)
-    model: ModelConfig = field(default_factory=ModelConfig)
-    episode: EpisodeConfig = field(default_factory=EpisodeConfig)
-    training: TrainingConfig = field(default_factory=TrainingConfig)
+    model: ModelConfig = RECOMMENDED
+    episode: EpisodeConfig = field(
+        default_factory=lambda: SCHEDULES[_RECOMMENDED_SCHEDULE].episode(EpisodeConfig())
+    )
+    training: TrainingConfig = SCHEDULES[_RECOMMENDED_SCHEDULE].training
 
     def __post_init__(self) -> None:
         names = ", ".join(SCHEDULES)

@@ -107,3 +107,7 @@ class ModelConfig:
                 "`head` and `affinity` must be none and false with the modulation ridge, which "
                 f"holds both. Received: head={self.head!r}, affinity={self.affinity}."
             )
+
+
+RECOMMENDED = ModelConfig(encoder="ridge", hybrid="none", modulation="ridge", dropout=0.4)
+"""Not in the paper: the closed-form head, which adapts best (preset `cmml-ridge`)."""

@@ -16,7 +16,7 @@ import tyro
 import yaml
 
 from cmml_tf.config import SCHEDULES, ScenarioRunConfig, override
-from cmml_tf.models.presets import MODEL_PRESETS, model_preset, preset_key
+from cmml_tf.models.presets import MODEL_PRESETS, model_preset, preset_key, preset_schedule
 
 _QUICK = {
     "model": {"encoder_units": 32},
@@ -47,11 +47,15 @@ def scenario_config(argv: Sequence[str], description: str) -> ScenarioRunConfig 
     base = ScenarioRunConfig(
         preset=preset_key(preset),
         model=model_preset(preset),
-        schedule=known.schedule or from_file.get("schedule", ScenarioRunConfig.schedule),
+        schedule=known.schedule or from_file.get("schedule", preset_schedule(preset)),
     )
     schedule = SCHEDULES[base.schedule]
-    episode = dataclasses.replace(base.episode, tasks_per_step=schedule.tasks_per_step)
-    base = dataclasses.replace(base, training=schedule.training, episode=episode)
+    base = dataclasses.replace(
+        base,
+        training=schedule.training,
+        episode=schedule.episode(base.episode),
+        split=schedule.split(base.split),
+    )
     quick = known.quick or from_file.get("quick", False)
     if quick:
         base = override(base, {**_without_encoder_size(base), "quick": True})

@@ -1,6 +1,6 @@
 """Evaluates the saved run of a folder again, on its own saved episodes.
 
-python pipelines/evaluate.py runs/cmml-film-movielens-small-0
+python pipelines/evaluate.py runs/cmml-ridge-movielens-small-0
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Trains CMML for unseen scenarios, evaluates it beside its baselines, and exports it for serving.
 
-python pipelines/train_scenario.py                       # CMML-FiLM on movielens-small
+python pipelines/train_scenario.py                       # cmml-ridge on movielens-small
 python pipelines/train_scenario.py --data ml-1m --preset cmml-soft-m --seed 1
 """
 

@@ -162,8 +162,8 @@ def test_paper_schedule():
 
 def test_override_replaces_nested_fields_only():
     run = ScenarioRunConfig()
-    changed = override(run, {"seed": 3, "model": {"encoder": "mean"}, "max_minutes": 2.5})
-    assert (changed.seed, changed.model.encoder, changed.max_minutes) == (3, "mean", 2.5)
+    changed = override(run, {"seed": 3, "model": {"dropout": 0.1}, "max_minutes": 2.5})
+    assert (changed.seed, changed.model.dropout, changed.max_minutes) == (3, 0.1, 2.5)
     assert changed.training == run.training
     assert changed.model.encoder_units == run.model.encoder_units
     assert run == ScenarioRunConfig()

@@ -29,17 +29,12 @@ class EpisodeSampler:
       seed: With the step, fixes every draw.
 
     Raises:
-      ValueError: A step asks for more tasks than there are scenarios, or a scenario is too small.
+      ValueError: A scenario is too small, or there is none.
     """
 
     def __init__(self, data: ScenarioData, config: EpisodeConfig, seed: int) -> None:
         meta_train = with_sub_scenarios(data.meta_train, config.sub_scenarios, seed)
         scenarios = len(meta_train)
-        if config.tasks_per_step > scenarios:
-            raise ValueError(
-                "`tasks_per_step` must be at most the number of meta-training scenarios "
-                f"({scenarios}). Received: tasks_per_step={config.tasks_per_step}."
-            )
         index = index_scenarios(meta_train, data.history_users, data.history_items)
         self.pairs_without_negative = index.pairs_without_negative
         self._config = config
@@ -123,9 +118,9 @@ class EpisodeSampler:
         tasks, scenarios = self._config.tasks_per_step, self._scenarios
         place = step * tasks + tf.range(tasks, dtype=tf.int64)
         lap = place // scenarios
-        # A step has at most as many tasks as there are scenarios, so it touches two laps.
-        keys = tf.stack([self._keys(_SCENARIO, lap[0], 1)[0], self._keys(_SCENARIO, lap[-1], 1)[0]])
-        keys = tf.gather(keys, tf.cast(lap > lap[0], tf.int32))
+        touched = (tasks - 1) // scenarios + 2  # laps that a step may be part of
+        keys = [self._keys(_SCENARIO, lap[0] + number, 1)[0] for number in range(touched)]
+        keys = tf.gather(tf.stack(keys), lap - lap[0])
         size = tf.fill([tasks], tf.constant(scenarios, tf.int64))
         return permute((place % scenarios)[:, None], size, keys)[:, 0]
 

@@ -139,7 +139,10 @@ def run_scenario_system(
         return _evaluated(item_popularity_scores, parts.meta_test, Cost(memory_before_mib=before))
     trained_as = system.trained_as or name
     training = within_steps(system.training, config.steps)
-    episode = EpisodeConfig(tasks_per_step=config.tasks_per_step or system.tasks_per_step)
+    episode = EpisodeConfig(
+        tasks_per_step=config.tasks_per_step or system.tasks_per_step,
+        query_positives=system.query_positives,
+    )
     model = build_system(name, parts, training, seed)
     # DCN-F is a trained DCN that adapts: what is trained is the DCN in it.
     trained = model.dcn if trained_as != name else model

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from cmml_tf.baselines.rating_presets import RATING_BASELINES
-from cmml_tf.config import SCHEDULES, TrainingConfig
-from cmml_tf.models.presets import MODEL_PRESETS
+from cmml_tf.config import SCHEDULES, EpisodeConfig, TrainingConfig
+from cmml_tf.models.presets import MODEL_PRESETS, preset_schedule
 from cmml_tf.models.rating_presets import RATING_PRESETS
 
 
@@ -17,17 +17,20 @@ class System:
       label: How tables spell it.
       training: Its schedule; None: nothing is trained.
       tasks_per_step: Tasks B of one of its training steps.
+      query_positives: Positive query pairs of one of its training tasks (scenario setting).
       trained_as: The system whose trained weights it uses; None: its own.
     """
 
     label: str
     training: TrainingConfig | None = None
     tasks_per_step: int = 1
+    query_positives: int = EpisodeConfig.query_positives
     trained_as: str | None = None
 
 
 def _preset(label: str, schedule: str = "default") -> System:
-    return System(label, SCHEDULES[schedule].training, SCHEDULES[schedule].tasks_per_step)
+    chosen = SCHEDULES[schedule]
+    return System(label, chosen.training, chosen.tasks_per_step, chosen.query_positives)
 
 
 _PRESET_LABELS = {
@@ -51,17 +54,6 @@ _PRESET_LABELS = {
     "cmml-soft-m-prior": "CMML-Soft-M, learned prior",
 }
 
-# What is not the paper's is trained by the schedule made for it.
-_SCHEDULES = {
-    "cmml-ridge": "adaptive",
-    "cmml-film-ridge": "adaptive",
-    "cmml-soft-m-ridge": "adaptive",
-    "cmml-film-plus": "eager",
-    "cmml-soft-m-plus": "eager",
-    "cmml-attention": "eager",
-    "cmml-attention-query": "eager",
-}
-
 _RATING_BASELINE_LABELS = {
     "melu": "MeLU",
     "metacs-dnn": "MetaCS-DNN",
@@ -72,7 +64,7 @@ _RATING_BASELINE_LABELS = {
 SCENARIO_SYSTEMS: dict[str, System] = {
     "item-pop": System("ItemPop"),
     **{
-        name: _preset(_PRESET_LABELS.get(name, name), _SCHEDULES.get(name, "default"))
+        name: _preset(_PRESET_LABELS.get(name, name), preset_schedule(name))
         for name in MODEL_PRESETS
     },
     "dcn": _preset("DCN"),

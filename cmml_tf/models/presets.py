@@ -6,7 +6,7 @@ the hybrid data set by suffix (wider hyper-network, biases from 0; for `soft` na
 
 from dataclasses import replace
 
-from cmml_tf.config import ModelConfig
+from cmml_tf.config import RECOMMENDED, ModelConfig
 
 _FILM = ModelConfig()
 _SIGMOID = replace(_FILM, modulation="sigmoid")
@@ -57,7 +57,7 @@ MODEL_PRESETS: dict[str, ModelConfig] = {
     "se-mlp": replace(_SEQUENTIAL, hybrid="mlp"),
     "se-dot": _LINEAR,
     # Not in the paper: adapts in closed form; see cmml_tf/layers/scenario_ridge.py.
-    "cmml-ridge": ModelConfig(encoder="ridge", hybrid="none", modulation="ridge", dropout=0.4),
+    "cmml-ridge": RECOMMENDED,
     # Not in the paper: its sequential encoder with a context that is read.
     "cmml-film-plus": _PLUS,
     "cmml-soft-m-plus": replace(_PLUS, hybrid_scale=16.0, **_SOFT_MODULES),
@@ -70,6 +70,29 @@ MODEL_PRESETS: dict[str, ModelConfig] = {
     # The backbone alone: what a context has to beat.
     "no-context": replace(_FILM, encoder="none", hybrid="none", modulation="none"),
 }
+
+
+# Schedules of `cmml_tf.config.SCHEDULES`; every other preset is meant for `default`.
+_SCHEDULES = {
+    "cmml-ridge": "adaptive",
+    "cmml-film-ridge": "adaptive",
+    "cmml-soft-m-ridge": "adaptive",
+    "cmml-film-plus": "eager",
+    "cmml-soft-m-plus": "eager",
+    "cmml-attention": "eager",
+    "cmml-attention-query": "eager",
+}
+
+
+def preset_schedule(name: str) -> str:
+    """The training schedule that a preset is meant for.
+
+    Example:
+
+    >>> preset_schedule("cmml-film")
+    'default'
+    """
+    return _SCHEDULES.get(preset_key(name), "default")
 
 
 def preset_key(name: str) -> str:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 
 PIPELINES = Path(__file__).resolve().parents[2] / "pipelines"
-QUICK = ("--quick", "--training.max-epochs", "5")
+QUICK = ("--quick", "--preset", "cmml-film", "--training.max-epochs", "5")
 
 
 class Commands:

@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cmml_tf.config import ModelConfig, ScenarioRunConfig
+from cmml_tf.config import (
+    EpisodeConfig,
+    ModelConfig,
+    ScenarioRunConfig,
+    SplitConfig,
+    TrainingConfig,
+)
 from cmml_tf.models.presets import MODEL_PRESETS
 from cmml_tf.training.run_folder import plain
 
@@ -48,12 +54,30 @@ def test_contracted_flags(options):
         run_dir="r",
         export_dir="e",
         max_minutes=2.5,
+        schedule="default",
         model=MODEL_PRESETS["se-mlp"],
+        episode=EpisodeConfig(),
+        training=TrainingConfig(),
+        split=SplitConfig(),
     )
+
+
+def test_the_schedule_follows_the_preset_unless_one_is_given(options):
+    assert options().schedule == "adaptive"
+    assert options().split.validation_fraction == 0
+    film = options("--preset", "cmml-film")
+    assert film.schedule == "default"
+    assert film.split.validation_fraction > 0
+    other = options("--preset", "cmml-film", "--schedule", "adaptive")
+    assert other.training == options().training
+    assert other.episode == options().episode
+    kept = options("--split.validation-fraction", 0.2, "--training.max-epochs", 7)
+    assert (kept.split.validation_fraction, kept.training.max_epochs) == (0.2, 7)
 
 
 def test_every_field_of_every_part_is_a_flag(options):
     config = options(
+        *("--preset", "cmml-film"),
         *("--model.backbone-units", 8, 4, "--model.encoder", "max", "--model.positives-only"),
         *("--episode.support-negatives", 0, "--training.gradient-clip", 5.0),
         *("--scenario.min-value", 4, "--split.max-support-pairs", 9, "--embedding.dimension", 8),
