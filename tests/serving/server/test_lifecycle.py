@@ -256,3 +256,14 @@ def test_sigterm_answers_what_is_under_way_and_takes_nothing_new(server, is_real
     assert waiting.failures == []
     assert len(waiting.answers) == 3
     assert server.process.wait(30) == 0
+
+
+@pytest.mark.slow
+def test_sigterm_ends_the_process_though_a_computation_goes_on(start_server, tiny_model, tmp_path):
+    tiny_model(tmp_path / "models", 1)
+    server = start_server(tmp_path / "models")
+    endless = {"steps": np.array([2**31 - 1], np.int32)}
+    with pytest.raises(grpc.RpcError):
+        server.predict(endless, "slow", timeout=1)
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(60) == 0
