@@ -5,6 +5,7 @@ pairs, which no scenario holds, where the data has any (GroupLens layouts and ta
 the users' pairs in other meta-training scenarios (the ScenarioMeta layout, planted scenarios).
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ import tensorflow as tf
 
 from cmml_tf.config import EpisodeConfig
 from cmml_tf.datasets.scenario_data import ScenarioData
+from cmml_tf.episodes.sampled_steps import sampled_steps
 from cmml_tf.episodes.sampler import EpisodeSampler
 from cmml_tf.episodes.sub_scenarios import with_sub_scenarios
 from cmml_tf.types import Array, Support
@@ -58,6 +60,13 @@ def cross_domain_episodes(
     """
     if first_step < 0:
         raise ValueError(f"`first_step` must be zero or more. Received: first_step={first_step}.")
+    return sampled_steps(cross_domain_sampler(data, config, seed), first_step)
+
+
+def cross_domain_sampler(
+    data: ScenarioData, config: EpisodeConfig, seed: int
+) -> Callable[[tf.Tensor], CrossDomainEpisode]:
+    """A function that gives the `CrossDomainEpisode` of a step, an int64 scalar."""
     sampler = EpisodeSampler(data, config, seed)
     source = _Source(data, config, seed)
 
@@ -66,10 +75,7 @@ def cross_domain_episodes(
         users = tf.split(episode.query_user, 2, axis=1)[0]
         return CrossDomainEpisode(*episode, *source.draw(sampler.scenarios(step), users, step))
 
-    steps = tf.data.Dataset.range(first_step, tf.int64.max)
-    options = tf.data.Options()
-    options.threading.max_intra_op_parallelism = 1
-    return steps.map(sample, num_parallel_calls=1).prefetch(4).with_options(options)
+    return sample
 
 
 def source_pairs(data: ScenarioData) -> tuple[np.ndarray, np.ndarray]:

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from cmml_tf.datasets.rating_tasks import RatingTasks
 from cmml_tf.episodes.permutation import ROUNDS, permute
+from cmml_tf.episodes.sampled_steps import sampled_steps
 from cmml_tf.types import Episode, Support
 from cmml_tf.user_config import RatingEpisodeConfig
 
@@ -102,12 +103,7 @@ def rating_episodes(
 
     Element k is that of step `first_step + k`, so a resumed training goes on with the same tasks.
     """
-    sampler = RatingEpisodeSampler(tasks, query, config, seed)
-    steps = tf.data.Dataset.range(first_step, tf.int64.max)
-    episodes = steps.map(sampler.sample, num_parallel_calls=1).prefetch(4)
-    options = tf.data.Options()
-    options.threading.max_intra_op_parallelism = 1
-    return episodes.with_options(options)
+    return sampled_steps(RatingEpisodeSampler(tasks, query, config, seed).sample, first_step)
 
 
 def evaluation_batches(

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from cmml_tf.config import EpisodeConfig
 from cmml_tf.datasets.scenario_data import ScenarioData
+from cmml_tf.episodes.sampled_steps import sampled_steps
 from cmml_tf.episodes.sampler import EpisodeSampler
 
 
@@ -24,10 +25,4 @@ def training_episodes(
     """
     if first_step < 0:
         raise ValueError(f"`first_step` must be zero or more. Received: first_step={first_step}.")
-    sampler = EpisodeSampler(data, config, seed)
-    steps = tf.data.Dataset.range(first_step, tf.int64.max)
-    episodes = steps.map(sampler.sample, num_parallel_calls=1).prefetch(4)
-    options = tf.data.Options()
-    # The operations are many and small: spreading each over threads costs more than it saves.
-    options.threading.max_intra_op_parallelism = 1
-    return episodes.with_options(options)
+    return sampled_steps(EpisodeSampler(data, config, seed).sample, first_step)

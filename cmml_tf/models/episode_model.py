@@ -43,19 +43,25 @@ class EpisodeModel(tfrs.Model):
         return tf.reduce_mean(self.task(scores, episode.query_label))
 
     def train_step(self, episode: Episode) -> dict[str, tf.Tensor]:
-        """One optimiser step on B tasks (algorithm 1)."""
+        """One optimiser step on B tasks (algorithm 1), divided equally among the replicas."""
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
         with tf.GradientTape() as tape:
             loss = self.compute_loss(episode, training=True)
+            share = loss / replicas if replicas > 1 else loss
         variables = self.trainable_variables
-        gradients = tape.gradient(loss, variables)
-        if self.gradient_clip is not None:
-            clip = self.gradient_clip
-            # As dense tensors: a table's gradient comes in pieces, and only their sum is clipped.
-            gradients = [
-                tf.clip_by_value(tf.convert_to_tensor(gradient), -clip, clip)
-                for gradient in gradients
-            ]
-        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        gradients = tape.gradient(share, variables)
+        clip, summed = self.gradient_clip, False
+        if clip is not None:
+            # As dense tensors: a table's gradient comes in pieces, and only the sum of these, and
+            # of the replicas', is clipped.
+            gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+            if replicas > 1:
+                context, summed = tf.distribute.get_replica_context(), True
+                gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+            gradients = [tf.clip_by_value(gradient, -clip, clip) for gradient in gradients]
+        self.optimizer.apply_gradients(
+            zip(gradients, variables, strict=True), experimental_aggregate_gradients=not summed
+        )
         return self._report(loss, episode)
 
     def test_step(self, episode: Episode) -> dict[str, tf.Tensor]:

@@ -14,6 +14,20 @@ from cmml_tf.training.weight_average import WeightAverage
 _REMEMBERED = ("wait", "best", "best_epoch", "cooldown_counter", "stopped_epoch")
 
 
+class _Record(tf.train.experimental.PythonState):
+    """What a checkpoint holds beside variables: history and the other callbacks' memory."""
+
+    def __init__(self) -> None:
+        self.history: list[dict[str, float]] = []
+        self.callbacks: list[dict[str, float]] = []
+
+    def serialize(self) -> str:
+        return json.dumps({"history": self.history, "callbacks": self.callbacks})
+
+    def deserialize(self, string_value: str) -> None:
+        vars(self).update(json.loads(string_value))
+
+
 class TrainingState(tf.keras.callbacks.Callback):
     """Saves weights, optimizer, history and the other callbacks' memory after every epoch.
 
@@ -23,6 +37,7 @@ class TrainingState(tf.keras.callbacks.Callback):
     Args:
       model: A compiled model.
       folder: Where the checkpoints are.
+      save_to: Where this process saves them, if it is not the one that others resume from.
       monitor: The log entry that decides which weights are the best, higher is better; None: the
         last ones are.
       remembered: Callbacks whose memory is saved too (early stopping, reduce on plateau).
@@ -36,31 +51,37 @@ class TrainingState(tf.keras.callbacks.Callback):
         monitor: str | None,
         remembered: Sequence[tf.keras.callbacks.Callback] = (),
         average: WeightAverage | None = None,
+        save_to: Path | None = None,
     ) -> None:
         super().__init__()
         self._monitor = monitor
         self._remembered = list(remembered)
-        self._state = tf.Variable("{}", dtype=tf.string, trainable=False)
+        self._record = _Record()
         self._average = average
         checkpoint = tf.train.Checkpoint(
             weights=list(model.trainable_variables),
             average=[] if average is None else average.variables,
             optimizer=model.optimizer,
-            state=self._state,
+            record=self._record,
         )
-        self._latest = tf.train.CheckpointManager(checkpoint, str(folder / "latest"), max_to_keep=1)
-        self._best = _best_weights(model, folder)
-        self.history: list[dict[str, float]] = []
+        self._folder = folder / "latest"
+        place = save_to or folder
+        self._latest = tf.train.CheckpointManager(checkpoint, str(place / "latest"), max_to_keep=1)
+        self._best = _best_weights(model, place)
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """One entry an epoch."""
+        return self._record.history
 
     def resume(self) -> int:
         """Restores the latest state, if there is one; the number of epochs done."""
-        if self._latest.latest_checkpoint is None:
+        latest = tf.train.latest_checkpoint(str(self._folder))
+        if latest is None:
             return 0
         # Slot variables of the optimizer appear at its first step and are restored then.
-        self._latest.checkpoint.restore(self._latest.latest_checkpoint)
-        state = json.loads(self._state.numpy())
-        self.history = state["history"]
-        for callback, values in zip(self._remembered, state["callbacks"], strict=True):
+        self._latest.checkpoint.restore(latest)
+        for callback, values in zip(self._remembered, self._record.callbacks, strict=True):
             for name, value in values.items():
                 setattr(callback, name, value)
         return len(self.history)
@@ -82,8 +103,7 @@ class TrainingState(tf.keras.callbacks.Callback):
             {name: getattr(callback, name) for name in _REMEMBERED if hasattr(callback, name)}
             for callback in self._remembered
         ]
-        memory = [{k: float(v) for k, v in values.items()} for values in memory]
-        self._state.assign(json.dumps({"history": self.history, "callbacks": memory}))
+        self._record.callbacks = [{k: float(v) for k, v in one.items()} for one in memory]
         self._latest.save(checkpoint_number=epoch + 1)
 
 

@@ -1,23 +1,35 @@
-"""Meta-training of a scenario model (algorithm 1), resumable at every epoch."""
+"""Meta-training of a model (algorithm 1), resumable at every epoch."""
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from cmml_tf.config import EpisodeConfig, TrainingConfig
 from cmml_tf.datasets.scenario_data import ScenarioData
-from cmml_tf.episodes.training_episodes import training_episodes
+from cmml_tf.episodes.sampled_steps import sampled_steps
+from cmml_tf.episodes.sampler import EpisodeSampler
 from cmml_tf.models.episode_model import EpisodeModel
 from cmml_tf.training.checkpoint import TrainingState, restore_best_weights
 from cmml_tf.training.history_log import HistoryLog
 from cmml_tf.training.optimizer import AdamL2
-from cmml_tf.training.time_limit import TimeLimit
+from cmml_tf.training.strategies import (
+    agreed,
+    distributed_episodes,
+    is_chief,
+    is_multiworker,
+    is_parameter_server,
+    lost_workers_named,
+    wait_for_all,
+)
+from cmml_tf.training.time_limit import EpochTimeLimit, TimeLimit
 from cmml_tf.training.validation import MONITOR, Validation
 from cmml_tf.training.weight_average import WeightAverage
+from cmml_tf.types import Episode
 
-Episodes = Callable[[ScenarioData, EpisodeConfig, int, int], tf.data.Dataset]
+Sampler = Callable[[ScenarioData, EpisodeConfig, int], Callable[[tf.Tensor], Any]]
 """What makes training tasks of scenarios."""
 
 
@@ -33,6 +45,12 @@ class TrainingResult(NamedTuple):
     resumed_from: int
 
 
+def _episode_sampler(
+    data: ScenarioData, episode: EpisodeConfig, seed: int
+) -> Callable[[tf.Tensor], Episode]:
+    return EpisodeSampler(data, episode, seed).sample
+
+
 def fit_scenario_model(
     model: EpisodeModel,
     data: ScenarioData,
@@ -43,7 +61,7 @@ def fit_scenario_model(
     folder: Path,
     max_minutes: float | None = None,
     verbose: int = 1,
-    episodes: Episodes = training_episodes,
+    sampler: Sampler = _episode_sampler,
 ) -> TrainingResult:
     """Trains `model` and leaves it with the weights of its best epoch.
 
@@ -60,11 +78,12 @@ def fit_scenario_model(
       folder: Checkpoints, logs and TensorBoard events; an unfinished training in it is resumed.
       max_minutes: Stops after this wall-clock time.
       verbose: Keras' progress: 0 silent, 1 a bar, 2 a line an epoch.
-      episodes: (data, episode, seed, first step) to the tasks from that step on.
+      sampler: (data, episode, seed) to a function that gives the tasks of a step.
     """
+    sample = sampler(data, episode, seed)
     return fit_model(
         model,
-        lambda step: episodes(data, episode, seed, step),
+        lambda step: sampled_steps(sample, step),
         validate,
         MONITOR,
         training,
@@ -76,7 +95,7 @@ def fit_scenario_model(
 
 def fit_model(
     model: EpisodeModel,
-    episodes: Callable[[int], tf.data.Dataset],
+    episodes: Callable[[int | tf.Tensor], tf.data.Dataset],
     validate: Callable[[], dict[str, float]] | None,
     watched: str,
     training: TrainingConfig,
@@ -85,6 +104,10 @@ def fit_model(
     verbose: int = 1,
 ) -> TrainingResult:
     """Trains `model` on any endless dataset of tasks and leaves it with its best epoch's weights.
+
+    A model that was built in the scope of a `tf.distribute` strategy is trained with it, see
+    `strategies`. Of several processes each calls this; the chief alone writes into `folder`, and
+    all of them read it to resume.
 
     Args:
       model: Built with a task; compiled here.
@@ -96,52 +119,82 @@ def fit_model(
       folder: Checkpoints, logs and TensorBoard events; an unfinished training in it is resumed.
       max_minutes: Stops after this wall-clock time.
       verbose: Keras' progress: 0 silent, 1 a bar, 2 a line an epoch.
+
+    Raises:
+      ValueError: The tasks of a step cannot be divided among the replicas, or weights are to be
+        averaged where no process sees each step.
+      ConnectionError: Another process of the training is gone.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    model.compile(optimizer=AdamL2(training.learning_rate, training.weight_decay))
-    callbacks: list[tf.keras.callbacks.Callback] = []
-    remembered: list[tf.keras.callbacks.Callback] = []
-    average = None
-    if training.weight_average > 0:
-        average = WeightAverage(model, training.weight_average)
-        callbacks.append(average)
-    if validate is not None:
-        callbacks.append(Validation(validate, average))
-        remembered = [
-            tf.keras.callbacks.ReduceLROnPlateau(
-                monitor=watched,
-                mode="max",
-                factor=training.plateau_factor,
-                patience=training.plateau_patience,
-                min_delta=0.0,
-                min_lr=training.min_learning_rate,
-            ),
-            tf.keras.callbacks.EarlyStopping(
-                monitor=watched, mode="max", patience=training.early_stopping_patience
-            ),
-        ]
-    if max_minutes is not None:
-        callbacks.append(TimeLimit(max_minutes))
-    monitor = None if validate is None else watched
-    state = TrainingState(model, folder / "checkpoints", monitor, remembered, average)
-    done = state.resume()
-    callbacks += [
-        *remembered,
-        state,
-        HistoryLog(lambda: state.history, folder),
-        tf.keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False),
-    ]
-    if done < training.max_epochs and not _stopped_early(remembered):
-        model.fit(
-            episodes(done * training.steps_per_epoch),
-            steps_per_epoch=training.steps_per_epoch,
-            initial_epoch=done,
-            epochs=training.max_epochs,
-            callbacks=callbacks,
-            verbose=verbose,
+    strategy = model.distribute_strategy
+    if is_parameter_server(strategy) and training.weight_average > 0:
+        raise ValueError(
+            "`weight_average` must be 0 with a parameter server: no process sees each step. "
+            f"Received: weight_average={training.weight_average}."
         )
-    restore_best_weights(model, folder / "checkpoints")
+    folder.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        lost_workers_named(strategy),
+        strategy.scope(),
+    ):
+        save_to = folder if is_chief(strategy) else Path(scratch)
+        model.compile(optimizer=AdamL2(training.learning_rate, training.weight_decay))
+        callbacks: list[tf.keras.callbacks.Callback] = []
+        remembered: list[tf.keras.callbacks.Callback] = []
+        average = None
+        if training.weight_average > 0:
+            average = WeightAverage(model, training.weight_average)
+            callbacks.append(average)
+        if validate is not None:
+            callbacks.append(Validation(lambda: agreed(strategy, validate()), average))
+            remembered = _decisions(training, watched)
+        if max_minutes is not None:
+            callbacks.append(_time_limit(strategy, max_minutes))
+        monitor = None if validate is None else watched
+        checkpoints = folder / "checkpoints"
+        state = TrainingState(
+            model, checkpoints, monitor, remembered, average, save_to / "checkpoints"
+        )
+        done = state.resume()
+        callbacks += [*remembered, state, HistoryLog(lambda: state.history, save_to)]
+        if save_to == folder:
+            events = tf.keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False)
+            callbacks.append(events)
+        if done < training.max_epochs and not _stopped_early(remembered):
+            model.fit(
+                distributed_episodes(strategy, episodes, done * training.steps_per_epoch),
+                steps_per_epoch=training.steps_per_epoch,
+                initial_epoch=done,
+                epochs=training.max_epochs,
+                callbacks=callbacks,
+                verbose=verbose if save_to == folder else 0,
+            )
+        wait_for_all(strategy)  # until the chief has saved the last epoch
+        restore_best_weights(model, checkpoints)
     return TrainingResult(state.history, done)
+
+
+def _decisions(training: TrainingConfig, watched: str) -> list[tf.keras.callbacks.Callback]:
+    """What looks at the validation metric: the learning rate and the end."""
+    return [
+        tf.keras.callbacks.ReduceLROnPlateau(
+            monitor=watched,
+            mode="max",
+            factor=training.plateau_factor,
+            patience=training.plateau_patience,
+            min_delta=0.0,
+            min_lr=training.min_learning_rate,
+        ),
+        tf.keras.callbacks.EarlyStopping(
+            monitor=watched, mode="max", patience=training.early_stopping_patience
+        ),
+    ]
+
+
+def _time_limit(strategy: tf.distribute.Strategy, minutes: float) -> tf.keras.callbacks.Callback:
+    if is_multiworker(strategy) or is_parameter_server(strategy):
+        return EpochTimeLimit(minutes, lambda values: agreed(strategy, values))
+    return TimeLimit(minutes)
 
 
 def _stopped_early(callbacks: list[tf.keras.callbacks.Callback]) -> bool:

@@ -20,12 +20,18 @@ def planted(**changes):
     return planted_scenarios(**{**sizes, "users": 600, "dimension": 16, **changes})
 
 
-def build(config, data, seed=0):
+def build(config, data, seed=0, gradient_clip=None):
     """A model with its task and the data's embeddings."""
     tf.keras.utils.set_random_seed(seed)
     size = data.user_embeddings.shape[1]
     model = build_model(
-        config, len(data.user_ids), len(data.item_ids), size, size, task=HingeTask()
+        config,
+        len(data.user_ids),
+        len(data.item_ids),
+        size,
+        size,
+        task=HingeTask(),
+        gradient_clip=gradient_clip,
     )
     model.pair_embedding.set_tables(data.user_embeddings, data.item_embeddings)
     return model
