@@ -5,11 +5,12 @@ imports no TensorFlow.
 """
 
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from cmml_tf.config_checks import require as _require
 from cmml_tf.model_config import RECOMMENDED, ModelConfig
 
+Strategy = Literal["none", "mirrored", "multiworker", "parameter-server"]
 Alignment = Literal["pad", "project"]
 
 
@@ -97,6 +98,24 @@ class TrainingConfig:
             self,
             "gradient_clip",
             "a positive number or none",
+        )
+
+
+def check_strategy(strategy: str, training: TrainingConfig) -> None:
+    """Refuses what cannot be trained together.
+
+    Raises:
+      ValueError: There is no such strategy, or weights are to be averaged with a parameter server.
+    """
+    options = get_args(Strategy)
+    if strategy not in options:
+        raise ValueError(
+            f"`strategy` must be one of {', '.join(options)}. Received: strategy={strategy!r}."
+        )
+    if strategy == "parameter-server" and training.weight_average > 0:
+        raise ValueError(
+            "`weight_average` must be 0 with strategy=parameter-server: no process sees each step. "
+            f"Received: weight_average={training.weight_average}."
         )
 
 
@@ -267,6 +286,9 @@ class ScenarioRunConfig:
     """Model base path: a new version folder appears in it."""
     max_minutes: float | None = None
     """Training stops after this many minutes; evaluation and export still happen."""
+    strategy: Strategy = "none"
+    """Who shares a training step: `none` (this process alone), `mirrored` (the GPUs of this
+    machine), `multiworker` or `parameter-server` (the processes in TF_CONFIG; docs/scaling.md)."""
     quick: bool = False
     """A smoke run of about a minute: few steps, small encoder."""
     read: ReadConfig = field(default_factory=ReadConfig)
@@ -284,6 +306,7 @@ class ScenarioRunConfig:
     def __post_init__(self) -> None:
         names = ", ".join(SCHEDULES)
         _require(self.schedule in SCHEDULES, self, "schedule", f"one of {names}")
+        check_strategy(self.strategy, self.training)
         _require(self.seed >= 0, self, "seed", "zero or a positive integer")
         _require(
             self.max_minutes is None or self.max_minutes > 0,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from cmml_tf.config import ModelConfig, TrainingConfig
+from cmml_tf.config import ModelConfig, Strategy, TrainingConfig, check_strategy
 
 Split = Literal["warm-warm", "cold-warm"]
 Loss = Literal["squared", "absolute"]
@@ -164,6 +164,9 @@ class UserRunConfig:
     """Model base path: a new version folder appears in it."""
     max_minutes: float | None = None
     """Training stops after this many minutes; evaluation and export still happen."""
+    strategy: Strategy = "none"
+    """Who shares a training step: `none` (this process alone), `mirrored` (the GPUs of this
+    machine), `multiworker` or `parameter-server` (the processes in TF_CONFIG; docs/scaling.md)."""
     quick: bool = False
     """A smoke run: few steps."""
     tasks: RatingDataConfig = RatingDataConfig(validation_fraction=0.0)
@@ -173,5 +176,6 @@ class UserRunConfig:
 
     def __post_init__(self) -> None:
         _require(self.seed >= 0, self, "seed", "zero or a positive integer")
+        check_strategy(self.strategy, self.training)
         limit = self.max_minutes
         _require(limit is None or limit > 0, self, "max_minutes", "a positive number or none")

@@ -37,8 +37,13 @@ class ScenarioRun(ScenarioParts):
         )
 
 
-def prepare(config: ScenarioRunConfig) -> ScenarioRun:
-    """Reads the data, fits the embeddings and draws the evaluation episodes, or finds them."""
+def prepare(config: ScenarioRunConfig, writes: bool = True) -> ScenarioRun:
+    """Reads the data, fits the embeddings and draws the evaluation episodes, or finds them.
+
+    Args:
+      config: Of the run.
+      writes: False in a process that only finds what another has written.
+    """
     # The same command gives the same metrics: no operation may depend on thread timing.
     tf.config.experimental.enable_op_determinism()
     data = open_scenario_data(
@@ -46,7 +51,7 @@ def prepare(config: ScenarioRunConfig) -> ScenarioRun:
     )
     # Before the folder is claimed: what cannot be read or sampled leaves no folder behind.
     sampler = EpisodeSampler(data, config.episode, config.seed)
-    folder = RunFolder(run_path(config))
+    folder = RunFolder(run_path(config), writes)
     folder.claim(config)
     for what, count in data.counts.items():
         print(f"  {what}: {count:,}")

@@ -10,15 +10,25 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import tensorflow as tf
 from command_line import run, scenario_config
 from scenario_run import ScenarioRun, prepare
 
-from cmml_tf.config import ModelConfig
+from cmml_tf.config import ModelConfig, ScenarioRunConfig
 from cmml_tf.evaluation.scenario_report import report_scenarios
 from cmml_tf.evaluation.scenario_systems import fit_scenario_system
 from cmml_tf.models.cmml import CMML
 from cmml_tf.serving.export import export_model
+from cmml_tf.training.checkpoint import restore_best_weights
 from cmml_tf.training.run_folder import environment, plain, write_whole
+from cmml_tf.training.strategies import (
+    chief_first,
+    is_chief,
+    is_served,
+    open_strategy,
+    serve_cluster,
+    wait_for_all,
+)
 
 _NO_CONTEXT_SHARE = 0.2
 
@@ -28,15 +38,20 @@ def main(argv: Sequence[str]) -> int:
     config = scenario_config(argv, __doc__)
     if config is None:
         return 0
+    if is_served(config.strategy):
+        serve_cluster()
+    strategy = open_strategy(config.strategy)
     clock = _Clock()
     print(f"Data: {config.data}")
-    scenario_run = prepare(config)
+    with chief_first(strategy):
+        scenario_run = prepare(config, writes=is_chief(strategy))
     folder = scenario_run.folder.path
     print(f"Run folder: {folder}\nEvaluation episodes: {scenario_run.meta_test.fingerprint()}")
     clock.lap("data")
 
     limit = config.max_minutes
     no_context = _train(
+        strategy,
         scenario_run,
         scenario_run.no_context_config(),
         folder / "no_context",
@@ -45,8 +60,23 @@ def main(argv: Sequence[str]) -> int:
     clock.lap("train_no_context")
     if limit is not None:
         limit -= clock.seconds["train_no_context"] / 60
-    model = _train(scenario_run, config.model, folder / "model", limit)
+    model = _train(strategy, scenario_run, config.model, folder / "model", limit)
     clock.lap("train")
+    if is_chief(strategy):
+        _finish(config, scenario_run, no_context, model, clock)
+    wait_for_all(strategy)  # a process that ended earlier would look like a lost one
+    return 0
+
+
+def _finish(
+    config: ScenarioRunConfig,
+    scenario_run: ScenarioRun,
+    no_context: CMML,
+    model: CMML,
+    clock: "_Clock",
+) -> None:
+    """Evaluates, exports, and writes the metrics."""
+    folder = scenario_run.folder.path
 
     report = report_scenarios(model, no_context, scenario_run.meta_test)
     clock.lap("evaluate")
@@ -74,15 +104,19 @@ def main(argv: Sequence[str]) -> int:
     write_whole(folder / "metrics.json", json.dumps(metrics, indent=2))
     print(f"\n{report.table(config.preset)}\n")
     print(f"Metrics: {folder / 'metrics.json'}\nExported: {version}")
-    return 0
 
 
 def _train(
-    scenario_run: ScenarioRun, model_config: ModelConfig, folder: Path, max_minutes: float | None
+    strategy: tf.distribute.Strategy,
+    scenario_run: ScenarioRun,
+    model_config: ModelConfig,
+    folder: Path,
+    max_minutes: float | None,
 ) -> CMML:
     config = scenario_run.config
     print(f"\nTraining {folder.name}")
-    model = scenario_run.model(model_config)
+    with strategy.scope():
+        model = scenario_run.model(model_config)
     result = fit_scenario_system(
         model,
         scenario_run,
@@ -95,6 +129,10 @@ def _train(
     )
     if result.resumed_from:
         print(f"Resumed behind epoch {result.resumed_from}.")
+    if config.strategy != "none":
+        # What is evaluated and exported has ordinary variables.
+        model = scenario_run.model(model_config)
+        restore_best_weights(model, folder / "checkpoints")
     return model
 
 

@@ -22,7 +22,16 @@ from cmml_tf.evaluation.rating_report import report_ratings
 from cmml_tf.evaluation.rating_systems import build_rating_cmml, fit_rating_system
 from cmml_tf.models.cmml import CMML
 from cmml_tf.serving.rating_export import export_rating_model
+from cmml_tf.training.checkpoint import restore_best_weights
 from cmml_tf.training.run_folder import RunFolder, environment, plain, write_whole
+from cmml_tf.training.strategies import (
+    chief_first,
+    is_chief,
+    is_served,
+    open_strategy,
+    serve_cluster,
+    wait_for_all,
+)
 from cmml_tf.types import FeatureColumn
 from cmml_tf.user_config import UserRunConfig
 
@@ -32,22 +41,37 @@ def main(argv: Sequence[str]) -> int:
     config = user_config(argv, __doc__)
     if config is None:
         return 0
+    if is_served(config.strategy):
+        serve_cluster()
+    strategy = open_strategy(config.strategy)
     # The same command gives the same metrics: no operation may depend on thread timing.
     tf.config.experimental.enable_op_determinism()
     start = time.monotonic()
     print(f"Data: {config.data}")
     data = open_rating_data(config.data, config.tasks, config.seed)
-    folder = RunFolder(_run_path(config))
-    folder.claim(config)
-    folder.check_data(data.fingerprint())
+    folder = RunFolder(_run_path(config), writes=is_chief(strategy))
+    with chief_first(strategy):
+        folder.claim(config)
+        folder.check_data(data.fingerprint())
     for what, count in data.counts.items():
         print(f"  {what}: {count:,}")
     for side, columns in (("item", data.item_columns), ("user", data.user_columns)):
         print(f"  {side} features: {', '.join(map(_described, columns)) or 'none'}")
-    _save_meta_test(folder.path / "meta_test_tasks.csv", data)
+    if is_chief(strategy):
+        _save_meta_test(folder.path / "meta_test_tasks.csv", data)
     print(f"Run folder: {folder.path}")
 
-    model = _train(config, data, folder.path / "model")
+    model = _train(strategy, config, data, folder.path / "model")
+    if is_chief(strategy):
+        _finish(config, folder.path, data, model, start)
+    wait_for_all(strategy)  # a process that ended earlier would look like a lost one
+    return 0
+
+
+def _finish(
+    config: UserRunConfig, folder: Path, data: RatingData, model: CMML, start: float
+) -> None:
+    """Evaluates, exports, and writes the metrics."""
     trained = time.monotonic()
     report = report_ratings(model, data)
     metrics = report.metrics()
@@ -66,14 +90,19 @@ def main(argv: Sequence[str]) -> int:
     )
     seconds = {"train": round(trained - start, 3), "total": round(time.monotonic() - start, 3)}
     metrics |= {"export": str(version), "seconds": seconds}
-    file = folder.path / "metrics.json"
+    file = folder / "metrics.json"
     write_whole(file, json.dumps(metrics, indent=2))
     print(f"\n{report.table(config.preset)}\n\nMetrics: {file}\nExported: {version}")
-    return 0
 
 
-def _train(config: UserRunConfig, data: RatingData, folder: Path) -> CMML:
-    model = build_rating_cmml(config.model, data, config.episode, config.training, config.seed)
+def _train(
+    strategy: tf.distribute.Strategy, config: UserRunConfig, data: RatingData, folder: Path
+) -> CMML:
+    def build() -> CMML:
+        return build_rating_cmml(config.model, data, config.episode, config.training, config.seed)
+
+    with strategy.scope():
+        model = build()
     result = fit_rating_system(
         model,
         data,
@@ -86,6 +115,10 @@ def _train(config: UserRunConfig, data: RatingData, folder: Path) -> CMML:
     )
     if result.resumed_from:
         print(f"Resumed behind epoch {result.resumed_from}.")
+    if config.strategy != "none":
+        # What is evaluated and exported has ordinary variables.
+        model = build()
+        restore_best_weights(model, folder / "checkpoints")
     return model
 
 

@@ -20,7 +20,8 @@ from cmml_tf.baselines.rating_means import (
 from cmml_tf.baselines.rating_presets import RATING_BASELINES, RatingBaselineConfig
 from cmml_tf.config import TrainingConfig
 from cmml_tf.datasets.rating_tasks import RatingData
-from cmml_tf.episodes.rating_episodes import evaluation_batches, rating_episodes
+from cmml_tf.episodes.rating_episodes import RatingEpisodeSampler, evaluation_batches
+from cmml_tf.episodes.sampled_steps import sampled_steps
 from cmml_tf.evaluation.adapted_scorer import model_scorer
 from cmml_tf.evaluation.comparison_cell import CellResult
 from cmml_tf.evaluation.comparison_config import ComparisonConfig
@@ -125,9 +126,10 @@ def fit_rating_system(
             means = evaluate_ratings(predictor, asked).means()
             return {**means, "negative_mae": -means["mae"]}
 
+    sampler = RatingEpisodeSampler(data.meta_train, data.query, episode, seed)
     return fit_model(
         model,
-        lambda step: rating_episodes(data.meta_train, data.query, episode, seed, step),
+        lambda step: sampled_steps(sampler.sample, step),
         validate,
         WATCHED,
         training,

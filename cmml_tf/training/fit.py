@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from cmml_tf.config import EpisodeConfig, TrainingConfig
+from cmml_tf.config import EpisodeConfig, TrainingConfig, check_strategy
 from cmml_tf.datasets.scenario_data import ScenarioData
 from cmml_tf.episodes.sampled_steps import sampled_steps
 from cmml_tf.episodes.sampler import EpisodeSampler
@@ -126,11 +126,8 @@ def fit_model(
       ConnectionError: Another process of the training is gone.
     """
     strategy = model.distribute_strategy
-    if is_parameter_server(strategy) and training.weight_average > 0:
-        raise ValueError(
-            "`weight_average` must be 0 with a parameter server: no process sees each step. "
-            f"Received: weight_average={training.weight_average}."
-        )
+    if is_parameter_server(strategy):
+        check_strategy("parameter-server", training)
     folder.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as scratch,

@@ -15,8 +15,8 @@ import yaml
 from cmml_tf.config import ScenarioRunConfig, override
 
 _PACKAGES = ("cmml_tf", "tensorflow", "tf_keras", "tensorflow-recommenders", "numpy", "pandas")
-# Where results go and how long a process may train do not change what is computed.
-FREE_TO_CHANGE = ("run_dir", "export_dir", "max_minutes")
+# Where results go, how long a process may train and how many do do not change what is computed.
+FREE_TO_CHANGE = ("run_dir", "export_dir", "max_minutes", "strategy")
 
 
 class RunFolder:
@@ -24,10 +24,12 @@ class RunFolder:
 
     Args:
       path: Created if it is missing.
+      writes: False in a process that must leave the folder to another, and only checks.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, writes: bool = True) -> None:
         self.path = path
+        self._writes = writes
         path.mkdir(parents=True, exist_ok=True)
 
     def claim(self, config: Any, free_to_change: Sequence[str] = FREE_TO_CHANGE) -> None:
@@ -54,8 +56,9 @@ class RunFolder:
                     f"The run in {self.path} was started with another configuration (different: "
                     f"{', '.join(different)}). Choose another `run_dir`, or remove that folder."
                 )
-        write_whole(file, yaml.safe_dump(wanted, sort_keys=False))
-        write_whole(self.path / "environment.json", json.dumps(environment(), indent=2))
+        if self._writes:
+            write_whole(file, yaml.safe_dump(wanted, sort_keys=False))
+            write_whole(self.path / "environment.json", json.dumps(environment(), indent=2))
 
     def check_data(self, fingerprint: str) -> None:
         """Remembers the data's fingerprint, or checks it against the remembered one.
@@ -69,7 +72,8 @@ class RunFolder:
                 f"The data has changed since the run in {self.path} began. Choose another "
                 "`run_dir`, or remove that folder."
             )
-        write_whole(file, json.dumps({"fingerprint": fingerprint}))
+        if self._writes:
+            write_whole(file, json.dumps({"fingerprint": fingerprint}))
 
 
 def load_config(path: Path) -> ScenarioRunConfig:

@@ -125,15 +125,25 @@ def agreed(strategy: tf.distribute.Strategy, values: Mapping[str, float]) -> dic
     if not is_multiworker(strategy):
         return dict(values)
     given = tf.constant(list(values.values()), tf.float64)
-    mean = strategy.reduce(
-        tf.distribute.ReduceOp.MEAN, strategy.run(tf.identity, [given]), axis=None
-    )
+    with lost_workers_named(strategy):
+        here = strategy.run(tf.identity, [given])
+        mean = strategy.reduce(tf.distribute.ReduceOp.MEAN, here, axis=None)
     return dict(zip(values, mean.numpy().tolist(), strict=True))
 
 
 def wait_for_all(strategy: tf.distribute.Strategy) -> None:
     """Returns when every worker has called it."""
     agreed(strategy, {"here": 1.0})
+
+
+@contextmanager
+def chief_first(strategy: tf.distribute.Strategy) -> Iterator[None]:
+    """Within the context the other workers find the files that the chief has written in it."""
+    if not is_chief(strategy):
+        wait_for_all(strategy)
+    yield
+    if is_chief(strategy):
+        wait_for_all(strategy)
 
 
 @contextmanager

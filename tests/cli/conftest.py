@@ -19,9 +19,9 @@ class Commands:
     def __init__(self, folder):
         self.folder = folder
 
-    def start(self, name, *arguments):
-        """The process itself, without a shell around it."""
-        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    def start(self, name, *arguments, **variables):
+        """The process itself, without a shell around it; more environment variables if given."""
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **variables}
         return subprocess.Popen(
             [sys.executable, str(PIPELINES / name), *map(str, arguments)],
             cwd=self.folder,

@@ -76,7 +76,7 @@ def test_two_workers_train_as_one_process_and_only_the_chief_writes(alone, tmp_p
         assert_same_training(result, alone)
     # What decides is the same in each process, bit for bit.
     assert results[0] == results[1]
-    events = list((folder / "tensorboard").rglob("events*"))
+    events = list((folder / "tensorboard" / "train").glob("events*"))
     assert len(events) == 1
     assert len((folder / "metrics.jsonl").read_text().splitlines()) == 3
     assert {path.name for path in folder.iterdir()} == {
