@@ -8,6 +8,7 @@ python pipelines/benchmark.py user             # a new user's request in the use
 python pipelines/benchmark.py baselines        # adaptation by gradients beside CMML
 python pipelines/benchmark.py evaluation --data movielens-small
 python pipelines/benchmark.py serve            # requests a second, overhead, start, failures
+python pipelines/benchmark.py tables           # 700,000 x 128 and 1,400,000 x 128 frozen embeddings
 """
 
 import argparse
@@ -27,7 +28,8 @@ def main(argv: Sequence[str]) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     subcommands = parser.add_subparsers(dest="what", required=True)
-    for name in ("encoder", "adaptation", "training", "episodes", "user", "baselines"):
+    measured = ("encoder", "adaptation", "training", "episodes", "user", "baselines", "tables")
+    for name in measured:
         subparser = subcommands.add_parser(name)
         subparser.add_argument("--rounds", type=int, default=9)
     evaluation = subcommands.add_parser("evaluation")

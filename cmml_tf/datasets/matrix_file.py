@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+_BLOCK_ROWS = 65_536
+
 
 def read_matrix(path: str | Path) -> np.ndarray:
     """Reads a .npy file of one embedding a row.
@@ -12,7 +14,7 @@ def read_matrix(path: str | Path) -> np.ndarray:
       path: The file.
 
     Returns:
-      float32 [rows, d].
+      float32 [rows, d]; of a float32 file a read-only map, whose pages are read when needed.
 
     Raises:
       FileNotFoundError: There is no such file.
@@ -38,11 +40,13 @@ def read_matrix(path: str | Path) -> np.ndarray:
             f"The embedding file {path} must hold a matrix of real numbers, one embedding a row. "
             f"Received: {form}."
         )
-    matrix = np.array(mapped, dtype=np.float32)
-    finite = np.isfinite(matrix).all(axis=1)
-    if not finite.all():
-        raise ValueError(
-            f"The embedding file {path} must hold finite numbers. Row {int(np.argmin(finite))} "
-            "has NaN or infinite values; replace them, with zeros for an unknown row."
-        )
+    matrix = mapped if mapped.dtype == np.float32 else np.array(mapped, dtype=np.float32)
+    for first in range(0, len(matrix), _BLOCK_ROWS):
+        finite = np.isfinite(matrix[first : first + _BLOCK_ROWS]).all(axis=1)
+        if not finite.all():
+            raise ValueError(
+                f"The embedding file {path} must hold finite numbers. Row "
+                f"{first + int(np.argmin(finite))} has NaN or infinite values; replace them, with "
+                "zeros for an unknown row."
+            )
     return matrix

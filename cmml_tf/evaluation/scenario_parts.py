@@ -8,6 +8,7 @@ import numpy as np
 
 from cmml_tf.config import EmbeddingConfig, EpisodeConfig
 from cmml_tf.datasets.hybrid import combine_scenarios
+from cmml_tf.datasets.matrix_file import read_matrix
 from cmml_tf.datasets.open_data import open_scenario_data
 from cmml_tf.datasets.scenario_data import HeldOutScenario, ScenarioData
 from cmml_tf.embeddings.matrix_factorisation import pretrained_embeddings
@@ -62,15 +63,15 @@ def scenario_parts(
 def _embeddings(
     config: EmbeddingConfig, folder: Path, data: ScenarioData, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    file = folder / "embeddings.npz"
-    if file.exists():
-        with np.load(file, allow_pickle=False) as arrays:
-            return arrays["user"], arrays["item"]
-    user, item = pretrained_embeddings(data, config, seed)
-    beside = file.with_name(f".embeddings-{os.getpid()}.npz")
-    np.savez(beside, user=user, item=item)
-    beside.replace(file)
-    return user, item
+    user_file, item_file = folder / "user_embeddings.npy", folder / "item_embeddings.npy"
+    if not (user_file.exists() and item_file.exists()):
+        user, item = pretrained_embeddings(data, config, seed)
+        for file, matrix in ((user_file, user), (item_file, item)):
+            beside = file.with_name(f".{os.getpid()}-{file.name}")
+            np.save(beside, matrix)
+            beside.replace(file)
+    # Read as maps: large tables are then in memory once, in the model.
+    return read_matrix(user_file), read_matrix(item_file)
 
 
 def _episodes(

@@ -13,9 +13,8 @@ from cmml_tf.baselines.build import build_baseline
 from cmml_tf.baselines.conet import CoNet
 from cmml_tf.baselines.item_pop import item_popularity_scores
 from cmml_tf.config import EpisodeConfig, ModelConfig, TrainingConfig
-from cmml_tf.episodes.cross_domain import cross_domain_episodes, source_item_of_users
+from cmml_tf.episodes.cross_domain import cross_domain_sampler, source_item_of_users
 from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes
-from cmml_tf.episodes.training_episodes import training_episodes
 from cmml_tf.evaluation.adapted_scorer import model_scorer
 from cmml_tf.evaluation.comparison_cell import CellResult
 from cmml_tf.evaluation.comparison_config import ComparisonConfig
@@ -33,7 +32,7 @@ from cmml_tf.models.build import build_model
 from cmml_tf.models.cmml import CMML
 from cmml_tf.models.presets import MODEL_PRESETS
 from cmml_tf.tasks.scenario import HingeTask
-from cmml_tf.training.fit import TrainingResult, fit_scenario_model
+from cmml_tf.training.fit import TrainingResult, episode_sampler, fit_scenario_model
 
 VALIDATION_METRICS = ("recall@10", "recall@20", "ndcg@10")
 _TIMED_TASKS = 20
@@ -117,7 +116,7 @@ def fit_scenario_system(
         folder,
         max_minutes,
         verbose,
-        cross_domain_episodes if isinstance(model, CoNet) else training_episodes,
+        cross_domain_sampler if isinstance(model, CoNet) else episode_sampler,
     )
 
 

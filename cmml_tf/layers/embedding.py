@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+_BLOCK_ROWS = 65_536
+
 
 class PairEmbedding(tf.keras.layers.Layer):
     """The pair embedding e = concat(user embedding, item embedding).
@@ -68,7 +70,11 @@ class PairEmbedding(tf.keras.layers.Layer):
         )
 
     def set_tables(self, user_embeddings: np.ndarray, item_embeddings: np.ndarray) -> None:
-        """Fills the tables with pre-trained embeddings and adds the zero row.
+        """Fills the tables with pre-trained embeddings; the last row stays zero.
+
+        The tables are filled block by block, so that embeddings mapped from a file
+        (`numpy.load(..., mmap_mode="r")`) are in memory once, in the table. A model of a
+        `tf.distribute` strategy is filled in its scope.
 
         Args:
           user_embeddings: float [users, d_u].
@@ -88,9 +94,12 @@ class PairEmbedding(tf.keras.layers.Layer):
                 raise ValueError(
                     f"`{name}` must have the shape {expected}. Received: {values.shape}."
                 )
-            if not np.isfinite(values).all():
-                raise ValueError(f"`{name}` must be finite. Received: NaN or infinite values.")
-            table.assign(np.concatenate([values, np.zeros([1, expected[1]])]).astype(np.float32))
+            for first in range(0, len(values), _BLOCK_ROWS):
+                block = np.asarray(values[first : first + _BLOCK_ROWS], np.float32)
+                if not np.isfinite(block).all():
+                    raise ValueError(f"`{name}` must be finite. Received: NaN or infinite values.")
+                for variable in tf.distribute.get_strategy().experimental_local_results(table):
+                    variable[first : first + len(block)].assign(block)
 
     def call(self, user: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
         """int [B, N] user and item rows -> float32 [B, N, d]."""

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
-import tensorflow_recommenders as tfrs
 
 from cmml_tf.layers.embedding import PairEmbedding
 from cmml_tf.serving.vocabulary import Vocabulary
@@ -34,10 +33,10 @@ class Catalogue(tf.Module):
     """Ranks the I items of the item table.
 
     Up to 20,000 items all are scored, 1,024 at a time, so that memory grows with scores and not
-    with pair embeddings. Of more, a `tfrs` retrieval layer first picks those whose factors have the
-    largest product with the user's (unknown users: with the mean of all users'). Where user and
-    item factors differ in width, or are made of features, there is no such product, and all items
-    are scored.
+    with pair embeddings. Of more, first those are picked whose factors have the largest product
+    with the user's (unknown users: with the mean of all users'). The item table serves both: a
+    retrieval layer of TFRS would hold it a second time. Where user and item factors differ in
+    width, or are made of features, there is no such product, and all items are scored.
 
     Args:
       score: Scores pairs by row.
@@ -61,13 +60,11 @@ class Catalogue(tf.Module):
         tables = embedding.user_table, embedding.item_table
         if tables[0].shape[1] == tables[1].shape[1]:
             self._candidates = min(max(sizes.candidates, self.top_k), self.items)
-            layer = tfrs.layers.factorized_top_k.BruteForce(k=self._candidates)
-            layer.index(tables[1][:-1])
-            # The layer is kept out of sight of `tf.Module`, which would save it as a Keras object.
-            self._retrieve = lambda factors, k: layer(factors, k=k)[1]
-            self.retrieval_weights = list(layer.variables)
-            self.mean_user = tf.Variable(tf.reduce_mean(tables[0][:-1], axis=0), trainable=False)
-            self._users = tables[0]
+            self._users, self._items = tables
+            # The last row is zero. A slice without it would be another copy of the table.
+            mean = tf.reduce_sum(self._users, axis=0) / float(self._users.shape[0] - 1)
+            self.mean_user = tf.Variable(mean, trainable=False)
+            self._retrieve = self._largest_products
 
     def best(
         self, context: tf.Tensor, user: tf.Tensor, taken: tf.Tensor
@@ -124,6 +121,12 @@ class Catalogue(tf.Module):
         )  # [chunks, B, width]
         scores = tf.reshape(tf.transpose(scores, [1, 0, 2]), [B, chunks * width])
         return scores[:, : self.items]
+
+    def _largest_products(self, factors: tf.Tensor, k: tf.Tensor) -> tf.Tensor:
+        """int32 [B, k] rows of the items with the largest products with factors [B, d]."""
+        # The table as it is, read without a copy; the product with its zero row is left out.
+        product = tf.matmul(factors, self._items, transpose_b=True)[:, :-1]  # [B, I]
+        return tf.math.top_k(product, k)[1]
 
     def _narrowed(self, user: tf.Tensor, is_taken: tf.Tensor, S: tf.Tensor) -> tf.Tensor:
         """int32 [B, N] item rows, those not taken first."""

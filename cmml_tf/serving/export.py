@@ -123,7 +123,7 @@ def check_finite(variables: Iterable[tf.Variable]) -> None:
       ValueError: The message names the first such variable.
     """
     for variable in variables:
-        if not np.isfinite(variable.numpy()).all():
+        if variable.dtype.is_floating and not tf.reduce_all(tf.math.is_finite(variable)):
             raise ValueError(
                 f"`model` must have finite weights. Received: NaN or infinity in {variable.name}."
             )
@@ -132,7 +132,7 @@ def check_finite(variables: Iterable[tf.Variable]) -> None:
 def _check_weights(model: CMML) -> None:
     check_finite(network_variables(model))
     for table in (model.pair_embedding.user_table, model.pair_embedding.item_table):
-        if table.numpy()[-1].any():
+        if table[-1].numpy().any():
             raise ValueError(
                 "`model` must have zeros in the last row of each embedding table, which stands for "
                 f"unknown ids. Received: other values in {table.name}."

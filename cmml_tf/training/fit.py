@@ -45,9 +45,10 @@ class TrainingResult(NamedTuple):
     resumed_from: int
 
 
-def _episode_sampler(
+def episode_sampler(
     data: ScenarioData, episode: EpisodeConfig, seed: int
 ) -> Callable[[tf.Tensor], Episode]:
+    """A function that gives the `Episode` of a step, an int64 scalar."""
     return EpisodeSampler(data, episode, seed).sample
 
 
@@ -61,7 +62,7 @@ def fit_scenario_model(
     folder: Path,
     max_minutes: float | None = None,
     verbose: int = 1,
-    sampler: Sampler = _episode_sampler,
+    sampler: Sampler = episode_sampler,
 ) -> TrainingResult:
     """Trains `model` and leaves it with the weights of its best epoch.
 
