@@ -8,8 +8,8 @@ from cmml_tf.datasets.rating_tasks import RatingTasks
 from cmml_tf.episodes.rating_episodes import (
     RatingEpisodeSampler,
     evaluation_batches,
+    rating_episodes,
 )
-from cmml_tf.episodes.sampled_steps import sampled_steps
 from cmml_tf.user_config import RatingEpisodeConfig
 
 LENGTHS = np.array([5, 9, 4, 7])
@@ -60,11 +60,11 @@ def test_short_supports_have_any_length_below_the_whole():
 
 def test_a_resumed_training_goes_on_with_the_same_tasks():
     config = RatingEpisodeConfig(tasks_per_step=3)
-    sample = RatingEpisodeSampler(TASKS, 2, config, seed=5).sample
-    whole, rest = list(sampled_steps(sample, 0).take(4)), list(sampled_steps(sample, 2).take(2))
+    whole = list(rating_episodes(TASKS, 2, config, seed=5).take(4))
+    rest = list(rating_episodes(TASKS, 2, config, seed=5, first_step=2).take(2))
     for expected, received in zip(whole[2:], rest, strict=True):
         tf.nest.map_structure(np.testing.assert_array_equal, expected, received)
-    other = RatingEpisodeSampler(TASKS, 2, config, seed=6).sample(tf.constant(0, tf.int64))
+    other = next(iter(rating_episodes(TASKS, 2, config, seed=6)))
     assert (other.query_item.numpy() != whole[0].query_item.numpy()).any()
 
 

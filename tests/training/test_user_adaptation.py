@@ -8,8 +8,7 @@ import tensorflow as tf
 
 from cmml_tf.config import TrainingConfig
 from cmml_tf.datasets.rating_tasks import RatingTasks
-from cmml_tf.episodes.rating_episodes import RatingEpisodeSampler, evaluation_batches
-from cmml_tf.episodes.sampled_steps import sampled_steps
+from cmml_tf.episodes.rating_episodes import evaluation_batches, rating_episodes
 from cmml_tf.evaluation.rating_protocol import (
     RatingPredictor,
     evaluate_ratings,
@@ -58,10 +57,9 @@ def trained(tmp_path_factory):
     model = build_rating_model(config, items, [], task=RatingTask(), gradient_clip=10.0)
     model.recommender.output_layer.bias.assign([5.0])
     tasks, episode = planted(300, seed=1), RatingEpisodeConfig(short_supports=0.3)
-    sampler = RatingEpisodeSampler(tasks, QUERY, episode, 0)
     fit_model(
         model,
-        lambda step: sampled_steps(sampler.sample, step),
+        lambda step: rating_episodes(tasks, QUERY, episode, 0, step),
         None,
         "",
         TrainingConfig(learning_rate=5e-3, weight_average=0.98, steps_per_epoch=400, max_epochs=1),
