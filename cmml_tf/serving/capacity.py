@@ -52,7 +52,7 @@ class CapacityConfig:
     """Rows of the item table."""
     dimension: int = 128
     """Width of a user and of an item embedding; a context is twice as wide."""
-    simulated_requests: int = 400_000
+    simulated_requests: int = 1_000_000
     """Requests of each cache simulation; the second half is counted."""
     seed: int = 0
     """Fixes the simulations."""
