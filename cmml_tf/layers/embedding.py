@@ -98,8 +98,10 @@ class PairEmbedding(tf.keras.layers.Layer):
                 block = np.asarray(values[first : first + _BLOCK_ROWS], np.float32)
                 if not np.isfinite(block).all():
                     raise ValueError(f"`{name}` must be finite. Received: NaN or infinite values.")
+                rows = tf.range(first, first + len(block))
                 for variable in tf.distribute.get_strategy().experimental_local_results(table):
-                    variable[first : first + len(block)].assign(block)
+                    # Not a slice's `assign`, which a parameter server's variables lack.
+                    variable.scatter_update(tf.IndexedSlices(block, rows))
 
     def call(self, user: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
         """int [B, N] user and item rows -> float32 [B, N, d]."""
