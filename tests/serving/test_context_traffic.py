@@ -11,8 +11,8 @@ LONG, MANY = 1e12, 10**9
 
 
 def shares(keys, exponent):
-    weights = [1 / k**exponent for k in range(1, keys + 1)]
-    return [weight / sum(weights) for weight in weights]
+    weights = 1 / np.arange(1, keys + 1) ** exponent
+    return weights / weights.sum()
 
 
 def test_a_small_lru_cache_hits_as_often_as_its_stationary_distribution_says():
