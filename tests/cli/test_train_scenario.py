@@ -163,7 +163,7 @@ def test_what_cannot_be_done_is_one_sentence_and_nothing_is_written(finished_run
         ("--config", "missing.yaml"): "There is no options file missing.yaml",
         (*QUICK, "--seed", "1", "--run-dir", str(finished_run.run_dir)): "(different: seed)",
         (*QUICK, "--run-dir", "taken"): "taken",
-        (*table, "--episode.tasks-per-step", "0"): "`tasks_per_step` must be a positive integer",
+        (*table, "--schedule", "fast"): "`schedule` must be one of default,",
     }
     results = commands.run_several("train_scenario.py", *cases)
     for (arguments, message), (status, errors) in zip(cases.items(), results, strict=True):

@@ -33,6 +33,7 @@ _log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 25.0
 """How long requests under way may take after SIGTERM; Kubernetes kills after 30."""
+_SIGNAL_SECONDS = 1.0
 _QUEUED_RPCS = 256
 _SERVICES = ("", "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService")
 
@@ -237,7 +238,9 @@ def serve(flags: ServerFlags) -> int:
     except (ServingError, ValueError, OSError) as error:
         _log.error("Failed to start server. %s", error)
         return 1
-    stop.wait()
+    # Not one wait without end: a signal that another thread has caught wakes nobody.
+    while not stop.wait(_SIGNAL_SECONDS):
+        pass
     _log.info("stopping: requests under way are finished")
     server.stop()
     _log.info("stopped")
