@@ -34,9 +34,9 @@ class CapacityConfig:
     """Contexts that a caller's cache keeps; there is one beside each replica."""
     max_age_seconds: float = 300.0
     """Age at which a cached context is encoded again."""
-    full_per_core: float = 68.0
+    full_per_core: float = 191.0
     """Requests a second of one core that encode a context and score 100 candidates (measured)."""
-    with_context_per_core: float = 222.0
+    with_context_per_core: float = 702.0
     """Requests a second of one core that come with a context (measured)."""
     utilisation: float = 0.6
     """Share of a core that is planned with; the rest is for swaps and peaks within the hour."""

@@ -27,7 +27,7 @@ def test_traffic_cores_and_memory_add_up(lines):
     for line in lines:
         assert line.requests_per_second == pytest.approx(line.users * 5 * 3 / 86_400)
         hits = line.expected_hit_ratio
-        cores = line.requests_per_second * (hits / 222 + (1 - hits) / 68) / 0.6
+        cores = line.requests_per_second * (hits / 702 + (1 - hits) / 191) / 0.6
         assert line.cores == line.replicas * 8
         assert cores <= line.cores
         assert line.replicas % line.user_shards == 0
