@@ -1,5 +1,6 @@
 """Merging requests along axis 0 and splitting answers again, with TensorFlow Serving's padding."""
 
+import statistics
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,18 +22,20 @@ def row_count(inputs: Arrays) -> int:
     Raises:
       ServingError: INVALID_ARGUMENT for a scalar, unequal sizes, or no rows.
     """
-    rows = None
     for name, array in inputs.items():
         if array.ndim == 0:
             raise invalid_argument(
                 f"Batching Run() input tensors must have at least one dimension; {name} has none."
             )
-        if rows is not None and len(array) != rows:
+    # A request's inputs come in no order: the one that most others differ from is at fault.
+    sizes = {name: len(inputs[name]) for name in sorted(inputs)}
+    rows = statistics.mode(sizes.values()) if sizes else 0
+    for name, size in sizes.items():
+        if size != rows:
             raise invalid_argument(
                 "Batching Run() input tensors must have equal 0th-dimension size; "
-                f"{name} has {len(array)}, others have {rows}."
+                f"{name} has {size}, others have {rows}."
             )
-        rows = len(array)
     if not rows:
         raise invalid_argument("Batching Run() input tensors must have at least one row.")
     return rows
