@@ -2,13 +2,19 @@
 
 No thread of its own. A request that finds a free batch slot runs at once, in its own thread, so a
 single client waits for nothing. Requests that find all slots taken queue up; whoever finishes hands
-the slot to the oldest of them, which takes along everything of its kind that has queued meanwhile.
+the slot to the oldest of them, which takes along its share of what has queued of its kind.
+
+Clients that ask again as soon as they are answered would fill batches unevenly, one slot running
+single requests while the other runs all the rest, because a slot becomes free just before those it
+answered are back. So a slot waits for its share of the requests under way, at most a quarter of the
+time that its last batch took.
 """
 
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Hashable
+from typing import NamedTuple
 
 from cmml_tf.serving.server.batch_tensors import Arrays, merge, row_count, split
 from cmml_tf.serving.server.config_files import BatchingParameters
@@ -16,12 +22,27 @@ from cmml_tf.serving.server.status import Code, ServingError, invalid_argument
 
 Run = Callable[[Arrays], Arrays]
 _FOREVER = -1
+_PATIENCE = 0.25
+"""Longest wait of a slot for its share, as a part of the time of its last batch: an answer comes at
+most that much later, and a batch of four costs half of four alone."""
+
+
+class _Slot(NamedTuple):
+    """The right to run one batch.
+
+    Attributes:
+      share: Rows that are worth waiting for.
+      until: On the monotonic clock; the batch is run then, whatever its size.
+    """
+
+    share: int = 1
+    until: float = 0.0
 
 
 class _Task:
     """One request, waiting or being run."""
 
-    __slots__ = ("error", "inputs", "key", "leads", "outputs", "rows", "run", "taken", "woken")
+    __slots__ = ("error", "inputs", "key", "outputs", "rows", "run", "slot", "taken", "woken")
 
     def __init__(self, key: Hashable, run: Run, inputs: Arrays, rows: int):
         self.key = key
@@ -32,8 +53,8 @@ class _Task:
         self.error: ServingError | None = None
         self.taken = False
         """Part of a batch that is being run by another."""
-        self.leads = False
-        """Woken to run a batch itself."""
+        self.slot: _Slot | None = None
+        """Given to it with the task of running a batch."""
         self.woken = threading.Lock()
         """Held until the task is woken, which happens once: less than an Event costs."""
         self.woken.acquire()
@@ -45,9 +66,12 @@ class Batcher:
     def __init__(self, parameters: BatchingParameters):
         self._parameters = parameters
         self._changed = threading.Condition()
-        self._free = parameters.num_batch_threads
+        self._free = [_Slot()] * parameters.num_batch_threads
         self._waiting: deque[_Task] = deque()
-        self._collecting: set[Hashable] = set()
+        self._running = 0
+        """Rows of batches that are being run."""
+        self._missing: dict[Hashable, int] = {}
+        """Rows that a batch being collected waits for, by key."""
 
     def run(self, key: Hashable, run: Run, inputs: Arrays, deadline: float | None = None) -> Arrays:
         """Outputs of `run(inputs)`, from a call that others with the same key may share.
@@ -74,8 +98,8 @@ class Batcher:
         task = _Task(key, run, inputs, rows)
         if not self._begin(task):
             self._wait(task, deadline)
-        if task.leads:
-            self._lead(task)
+        if task.slot is not None:
+            self._lead(task, task.slot)
         if task.error is not None:
             raise task.error
         return task.outputs
@@ -83,11 +107,10 @@ class Batcher:
     def _begin(self, task: _Task) -> bool:
         """Takes a free slot, or queues the task."""
         with self._changed:
-            if self._free and task.key not in self._collecting:
-                self._free -= 1
-                task.leads = True
+            if self._free and task.key not in self._missing:
+                task.slot = self._free.pop()
                 return True
-            queued = sum(waiting.rows for waiting in self._waiting)
+            queued = self._queued()
             limit = self._parameters.max_enqueued_batches * self._parameters.max_batch_size
             if queued + task.rows > limit:
                 raise ServingError(
@@ -96,8 +119,10 @@ class Batcher:
                     f"currently {queued} rows wait.",
                 )
             self._waiting.append(task)
-            if self._collecting:
-                self._changed.notify_all()
+            if task.key in self._missing:
+                self._missing[task.key] -= task.rows
+                if self._missing[task.key] <= 0:
+                    self._changed.notify_all()
             return False
 
     def _wait(self, task: _Task, deadline: float | None) -> None:
@@ -105,43 +130,59 @@ class Batcher:
         if task.woken.acquire(timeout=min(timeout, threading.TIMEOUT_MAX)):
             return
         with self._changed:
-            if task.leads:
-                self._hand_over()
+            if task.slot is not None:
+                self._hand_over(task.slot)
             elif not task.taken:
                 self._waiting.remove(task)
         raise _too_late()
 
-    def _lead(self, task: _Task) -> None:
-        batch = [task]
+    def _lead(self, task: _Task, slot: _Slot) -> None:
+        batch, began = [task], time.monotonic()
         try:
-            batch += self._collect(task)
+            batch += self._collect(task, slot)
+            began = time.monotonic()
             self._execute(batch)
         finally:
-            with self._changed:
-                self._hand_over()
             for follower in batch[1:]:
                 if follower.outputs is None and follower.error is None:
                     follower.error = ServingError(Code.INTERNAL, "The batch was not completed.")
                 follower.woken.release()
+            now = time.monotonic()
+            with self._changed:
+                share = self._share()
+                self._running -= sum(task.rows for task in batch)
+                self._hand_over(_Slot(share, now + _PATIENCE * (now - began)))
 
-    def _collect(self, task: _Task) -> list[_Task]:
-        """Takes what fits beside `task`; waits for more only when told to."""
-        until = time.monotonic() + self._parameters.batch_timeout_micros / 1e6
-        taken: list[_Task] = []
+    def _queued(self) -> int:
+        return sum(waiting.rows for waiting in self._waiting)
+
+    def _share(self) -> int:
+        """Rows of a batch if all slots ran what is under way. The lock is held."""
+        share = -(-(self._running + self._queued()) // self._parameters.num_batch_threads)
+        return min(share, self._parameters.max_batch_size)
+
+    def _collect(self, task: _Task, slot: _Slot) -> list[_Task]:
+        """Takes what belongs beside `task`, its share, or all that fits when told to wait."""
+        timeout, largest = self._parameters.batch_timeout_micros / 1e6, slot.share
+        until = slot.until
+        if timeout:
+            largest, until = self._parameters.max_batch_size, time.monotonic() + timeout
         with self._changed:
-            self._collecting.add(task.key)
-            try:
-                while True:
-                    room = self._parameters.max_batch_size - task.rows
-                    room -= sum(other.rows for other in taken)
-                    taken += self._take(task.key, room)
-                    full = task.rows + sum(other.rows for other in taken)
-                    left = until - time.monotonic()
-                    if full >= self._parameters.max_batch_size or left <= 0:
-                        return taken
-                    self._changed.wait(left)
-            finally:
-                self._collecting.discard(task.key)
+            same = sum(waiting.rows for waiting in self._waiting if waiting.key == task.key)
+            missing = largest - task.rows - same
+            if missing > 0 and time.monotonic() < until:
+                self._missing[task.key] = missing
+                self._changed.wait_for(
+                    lambda: self._missing[task.key] <= 0, until - time.monotonic()
+                )
+                del self._missing[task.key]
+            self._running += task.rows
+            taken = self._take(task.key, max(largest, self._share()) - task.rows)
+            self._running += sum(other.rows for other in taken)
+            if self._free:
+                # Requests of this key left slots alone while this batch was collected.
+                self._hand_over(self._free.pop())
+            return taken
 
     def _take(self, key: Hashable, room: int) -> list[_Task]:
         taken = []
@@ -154,13 +195,14 @@ class Batcher:
             self._waiting.remove(waiting)
         return taken
 
-    def _hand_over(self) -> None:
-        """Gives this slot to the oldest waiting task, or back. The lock is held."""
-        if not self._waiting:
-            self._free += 1
+    def _hand_over(self, slot: _Slot) -> None:
+        """Gives a slot to the oldest task whose kind is not being collected. The lock is held."""
+        heir = next((task for task in self._waiting if task.key not in self._missing), None)
+        if heir is None:
+            self._free.append(slot)
             return
-        heir = self._waiting.popleft()
-        heir.leads = True
+        self._waiting.remove(heir)
+        heir.slot = slot
         heir.woken.release()
 
     def _execute(self, batch: list[_Task]) -> None:

@@ -164,6 +164,56 @@ def test_a_timeout_collects_requests_that_come_later():
     assert [caller.y.tolist() for caller in callers] == [[[2]], [[4]]]
 
 
+def test_slots_share_what_waits():
+    batcher = Batcher(BatchingParameters(num_batch_threads=2))
+    runs = [Doubling(), Doubling(), Doubling()]
+    busy = [Caller(batcher, run, [[0]]) for run in runs[:2]]
+    assert all(run.entered.wait(10) for run in runs[:2])
+    callers = [Caller(batcher, runs[2], [[1]]) for _ in range(6)]
+    wait_until_queued(batcher, 6)
+    runs[0].released.set()
+    assert runs[2].entered.wait(10)
+    left_for_the_other = len(batcher._waiting)
+    runs[2].released.set()
+    for caller in callers:
+        caller.join()
+    runs[1].released.set()
+    for caller in busy:
+        caller.join()
+    assert left_for_the_other == 2
+    assert runs[2].sizes == [4, 2]
+
+
+def test_a_slot_waits_for_those_who_ask_again_at_once():
+    batcher = Batcher(BatchingParameters(num_batch_threads=1))
+    run = Doubling()
+    ended = threading.Timer(2, run.released.set)
+
+    def ask_twice():
+        for _ in range(2):
+            batcher.run("k", run, {"x": np.array([[1]])})
+
+    twice = threading.Thread(target=ask_twice)
+    twice.start()
+    assert run.entered.wait(10)
+    callers = [Caller(batcher, run, [[1]]) for _ in range(2)]
+    wait_until_queued(batcher, 2)
+    ended.start()
+    for thread in (twice, *callers):
+        thread.join()
+    assert run.sizes == [1, 3]
+
+
+def test_a_slot_does_not_wait_long_for_those_who_do_not_come_back():
+    batcher, run, first = blocked()
+    callers = [Caller(batcher, run, [[1]]) for _ in range(2)]
+    wait_until_queued(batcher, 2)
+    run.released.set()
+    for caller in (first, *callers):
+        caller.join(10)
+    assert run.sizes == [1, 2]
+
+
 def test_many_callers_all_get_their_own_answer():
     batcher = Batcher(BatchingParameters(num_batch_threads=2, max_batch_size=8))
     wrong = []
