@@ -1,8 +1,7 @@
-"""A server of its own process under closed-loop load from this one, over gRPC on 127.0.0.1."""
+"""A server of its own process under closed-loop load of another, over gRPC on 127.0.0.1."""
 
 import statistics
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,13 @@ import tensorflow as tf
 from served_model import served_model
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
+from benchmarks.load import closed_loop, generator
 from benchmarks.serve_reliability import measure as measure_reliability
 from benchmarks.served_exports import QUERY, SUPPORT, request_values, write_exports
 from cmml_tf.serving.client import Client
 
 CLIENTS = (1, 8)
 _BATCHING = Path(__file__).resolve().parents[2] / "export" / "batching.config"
-_PREDICT = "/tensorflow.serving.PredictionService/Predict"
 _OVERHEAD_CALLS = 100
 # Name of a measurement, and the model, signature and inputs it asks.
 _CASES = {
@@ -53,6 +52,7 @@ def measure(rounds: int, seconds: float, odd_requests: int) -> dict[str, Any]:
         reliability = measure_reliability(exports, request, odd_requests)
     return {
         "request": {"S": SUPPORT, "Q": QUERY, "ids": "int64"},
+        "load": generator(),
         "requests_per_second": {
             f"{server}, {case}, {clients} clients": statistics.median(values)
             for (server, case, clients), values in rates.items()
@@ -90,7 +90,7 @@ def _rates(
         for clients in CLIENTS:
             for case, request in requests.items():
                 for server, address in servers.items():
-                    rate = _closed_loop(address, request, clients, seconds if number else 0.3)
+                    rate = closed_loop(address, request, clients, seconds if number else 0.3)
                     if number:  # the first round warms up
                         measured.setdefault((server, case, clients), []).append(rate)
     return measured
@@ -122,48 +122,6 @@ def _predict_request(
     for name, value in inputs.items():
         request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
     return request
-
-
-def _closed_loop(address: str, request: bytes, clients: int, seconds: float) -> float:
-    """Answers a second to clients that each ask again as soon as they are answered.
-
-    Requests are serialized before, answers are not parsed: this process takes little from the
-    server's cores.
-
-    Raises:
-      grpc.RpcError: A request failed.
-    """
-    answered, failures = [0] * clients, []
-    begin = threading.Barrier(clients + 1)
-
-    def ask(number: int) -> None:
-        options = [("grpc.use_local_subchannel_pool", 1)]
-        with grpc.insecure_channel(address, options) as channel:
-            call = channel.unary_unary(_PREDICT)
-            try:
-                call(request, timeout=60)
-                begin.wait()
-                end = time.monotonic() + seconds
-                while time.monotonic() < end:
-                    call(request, timeout=60)
-                    answered[number] += 1
-            except grpc.RpcError as error:
-                begin.abort()
-                failures.append(error)
-
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(clients)]
-    for thread in threads:
-        thread.start()
-    try:
-        begin.wait()
-        started = time.monotonic()
-    except threading.BrokenBarrierError:
-        started = time.monotonic()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
-    return sum(answered) / (time.monotonic() - started)
 
 
 def _client_overhead(address: str, rounds: int) -> dict[str, float]:

@@ -76,10 +76,19 @@ class RestApi:
             else:
                 api = match["method"].capitalize()
                 document = self._infer(match, rest_json.read_body(body), began)
+                self._check_time(began)
         except ServingError as error:
             code, document = error.code, {"error": error.message}
         self._metrics.record(name, api, "REST", code.name, time.monotonic() - began)
         return HTTP_STATUS[code], "application/json", json.dumps(document, indent=1).encode()
+
+    def _check_time(self, began: float) -> None:
+        """A running graph cannot be interrupted here: the answer that comes too late is withheld."""
+        if time.monotonic() - began > self._timeout_seconds:
+            raise ServingError(
+                Code.DEADLINE_EXCEEDED,
+                f"Deadline exceeded: the request took longer than {self._timeout_seconds} seconds.",
+            )
 
     def _look(self, match: re.Match[str]) -> Any:
         spec = _spec(match)
