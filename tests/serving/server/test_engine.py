@@ -3,16 +3,40 @@ import stat
 import subprocess
 import sys
 
+import pytest
 
-def test_auto_becomes_tensorflow_model_server_where_it_is_on_the_path(tmp_path):
+
+@pytest.fixture
+def start(tmp_path):
+    """What a `tensorflow_model_server` on the path is started with: a line each of an echo."""
     real = tmp_path / "tensorflow_model_server"
-    real.write_text('#!/bin/sh\necho "$0 $@"\n')
+    real.write_text('#!/bin/sh\necho "$0 $@"\necho "$TF_ENABLE_ONEDNN_OPTS"\n')
     real.chmod(real.stat().st_mode | stat.S_IEXEC)
-    finished = subprocess.run(
-        [sys.executable, "-m", "cmml_tf.serving.server", "--engine=auto", "--model_base_path=m"],
-        env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert finished.stdout.split() == [str(real), "--model_base_path=m"]
+
+    def started(**environment):
+        known = {name: os.environ[name] for name in os.environ if name != "TF_ENABLE_ONEDNN_OPTS"}
+        finished = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "cmml_tf.serving.server",
+                "--engine=auto",
+                "--model_base_path=m",
+            ],
+            env=known | {"PATH": f"{tmp_path}:{os.environ['PATH']}"} | environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return finished.stdout.splitlines()
+
+    return started
+
+
+def test_auto_becomes_tensorflow_model_server_where_it_is_on_the_path(start, tmp_path):
+    assert start()[0] == f"{tmp_path}/tensorflow_model_server --model_base_path=m"
+
+
+def test_onednn_is_on_unless_told_otherwise(start):
+    assert start()[1] == "1"
+    assert start(TF_ENABLE_ONEDNN_OPTS="0")[1] == "0"
