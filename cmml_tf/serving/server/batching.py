@@ -6,8 +6,8 @@ the slot to the oldest of them, which takes along its share of what has queued o
 
 Clients that ask again as soon as they are answered would fill batches unevenly, one slot running
 single requests while the other runs all the rest, because a slot becomes free just before those it
-answered are back. So a slot waits for its share of the requests under way, at most a quarter of the
-time that its last batch took.
+answered are back. So a slot waits for its share of the requests that have lately been under way, at most as long
+as its last batch took, counted from its end: a request that comes later waits for nothing.
 """
 
 import threading
@@ -22,9 +22,9 @@ from cmml_tf.serving.server.status import Code, ServingError, invalid_argument
 
 Run = Callable[[Arrays], Arrays]
 _FOREVER = -1
-_PATIENCE = 0.25
-"""Longest wait of a slot for its share, as a part of the time of its last batch: an answer comes at
-most that much later, and a batch of four costs half of four alone."""
+_MEMORY = 0.9
+"""Part that is left, a batch later, of the largest number of rows lately under way: callers who have
+just been answered are not, until they ask again."""
 
 
 class _Slot(NamedTuple):
@@ -70,6 +70,8 @@ class Batcher:
         self._waiting: deque[_Task] = deque()
         self._running = 0
         """Rows of batches that are being run."""
+        self._crowd = 0.0
+        """Rows lately under way."""
         self._missing: dict[Hashable, int] = {}
         """Rows that a batch being collected waits for, by key."""
 
@@ -149,16 +151,17 @@ class Batcher:
                 follower.woken.release()
             now = time.monotonic()
             with self._changed:
-                share = self._share()
+                self._crowd = max(self._running + self._queued(), _MEMORY * self._crowd)
                 self._running -= sum(task.rows for task in batch)
-                self._hand_over(_Slot(share, now + _PATIENCE * (now - began)))
+                self._hand_over(_Slot(self._share(), until=now + (now - began)))
 
     def _queued(self) -> int:
         return sum(waiting.rows for waiting in self._waiting)
 
     def _share(self) -> int:
-        """Rows of a batch if all slots ran what is under way. The lock is held."""
-        share = -(-(self._running + self._queued()) // self._parameters.num_batch_threads)
+        """Rows of a batch if the slots ran what is or was under way. The lock is held."""
+        rows = max(self._running + self._queued(), round(self._crowd))
+        share = -(-rows // self._parameters.num_batch_threads)
         return min(share, self._parameters.max_batch_size)
 
     def _collect(self, task: _Task, slot: _Slot) -> list[_Task]:

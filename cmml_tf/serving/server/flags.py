@@ -64,7 +64,7 @@ class ServerFlags:
     saved_model_tags: str = _flag("serve", "Comma-separated tags of the graph to load.")
     tensorflow_session_parallelism: int = _flag(0, "Sets both thread counts below; 0: automatic.")
     tensorflow_intra_op_parallelism: int = _flag(
-        0, "Threads that share one operation; 0: all cores."
+        0, "Threads that share one operation; 0: one, the request's own."
     )
     tensorflow_inter_op_parallelism: int = _flag(
         0, "Operations of a request run at a time; 0: one, in the request's own thread."

@@ -45,7 +45,8 @@ class Threads(NamedTuple):
     """Threads of TensorFlow.
 
     Attributes:
-      intra_op: Threads that share one operation; 0: as many as there are cores.
+      intra_op: Threads that share one operation; 0: one, the request's own. The operations are small
+        and requests many: sharing them costs more than it gains.
       inter_op: Operations of a request run at a time; 0: one, in the request's own thread.
     """
 
@@ -167,7 +168,7 @@ class Servable:
 
 def _session_config(threads: Threads) -> tf.compat.v1.ConfigProto:
     config = tf.compat.v1.ConfigProto(
-        intra_op_parallelism_threads=threads.intra_op,
+        intra_op_parallelism_threads=threads.intra_op or 1,
         inter_op_parallelism_threads=threads.inter_op or _CALLER,
     )
     # Functions are inlined and operations fused. The other rewrites of each signature's graph take

@@ -214,6 +214,28 @@ def test_a_slot_does_not_wait_long_for_those_who_do_not_come_back():
     assert run.sizes == [1, 2]
 
 
+def test_a_slot_remembers_those_who_were_under_way_a_batch_before():
+    batcher = Batcher(BatchingParameters(num_batch_threads=1))
+    sizes = []
+
+    def run(inputs):
+        sizes.append(len(inputs["x"]))
+        time.sleep(0.5)
+        return {"y": inputs["x"]}
+
+    first = Caller(batcher, run, [[1]])
+    time.sleep(0.1)
+    others = [Caller(batcher, run, [[1]]) for _ in range(2)]
+    for caller in (first, *others):
+        caller.join()
+    again = [Caller(batcher, run, [[1]]) for _ in range(2)]
+    time.sleep(0.1)
+    again.append(Caller(batcher, run, [[1]]))
+    for caller in again:
+        caller.join()
+    assert sizes == [1, 2, 3]
+
+
 def test_many_callers_all_get_their_own_answer():
     batcher = Batcher(BatchingParameters(num_batch_threads=2, max_batch_size=8))
     wrong = []
