@@ -33,12 +33,15 @@ def closed_loop(address: str, request: bytes, clients: int, seconds: float) -> f
       OSError: h2load failed; says how.
     """
     with grpc.insecure_channel(address) as channel:
-        channel.unary_unary(_PREDICT)(request, timeout=_TIMEOUT)  # h2load reads no gRPC status
-    ask = _by_threads if generator() == "threads" else _by_h2load
-    return ask(address, request, clients, seconds)
+        answer = channel.unary_unary(_PREDICT)(request, timeout=_TIMEOUT)
+    if generator() == "threads":
+        return _by_threads(address, request, clients, seconds)
+    return _by_h2load(address, request, len(answer), clients, seconds)
 
 
-def _by_h2load(address: str, request: bytes, clients: int, seconds: float) -> float:
+def _by_h2load(
+    address: str, request: bytes, answer_bytes: int, clients: int, seconds: float
+) -> float:
     with tempfile.NamedTemporaryFile() as body:
         body.write(b"\0" + len(request).to_bytes(4, "big") + request)
         body.flush()
@@ -53,6 +56,10 @@ def _by_h2load(address: str, request: bytes, clients: int, seconds: float) -> fl
     counts = re.search(r"(\d+) succeeded, (\d+) failed, (\d+) errored", done.stdout)
     if done.returncode or counts is None or counts[2] != "0" or counts[3] != "0":
         raise OSError(f"h2load failed: {done.stderr.strip() or done.stdout.strip()}")
+    # h2load reads no gRPC status, but an error is shorter than an answer.
+    received = int(re.search(r"\((\d+)\) data", done.stdout)[1])
+    if received < (int(counts[1]) - clients) * answer_bytes:
+        raise OSError(f"{address} answered errors: {received} bytes in {counts[1]} answers.")
     return int(counts[1]) / seconds
 
 

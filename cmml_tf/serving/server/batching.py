@@ -73,7 +73,7 @@ class Batcher:
         self._crowd = 0.0
         """Rows lately under way."""
         self._missing: dict[Hashable, int] = {}
-        """Rows that a batch being collected waits for, by key."""
+        """Rows that a batch being collected waits for, by key; at most one of a key is collected."""
 
     def run(self, key: Hashable, run: Run, inputs: Arrays, deadline: float | None = None) -> Arrays:
         """Outputs of `run(inputs)`, from a call that others with the same key may share.
@@ -110,7 +110,7 @@ class Batcher:
         """Takes a free slot, or queues the task."""
         with self._changed:
             if self._free and task.key not in self._missing:
-                task.slot = self._free.pop()
+                self._grant(task, self._free.pop())
                 return True
             queued = self._queued()
             limit = self._parameters.max_enqueued_batches * self._parameters.max_batch_size
@@ -133,6 +133,7 @@ class Batcher:
             return
         with self._changed:
             if task.slot is not None:
+                del self._missing[task.key]
                 self._hand_over(task.slot)
             elif not task.taken:
                 self._waiting.remove(task)
@@ -172,13 +173,11 @@ class Batcher:
             largest, until = self._parameters.max_batch_size, time.monotonic() + timeout
         with self._changed:
             same = sum(waiting.rows for waiting in self._waiting if waiting.key == task.key)
-            missing = largest - task.rows - same
-            if missing > 0 and time.monotonic() < until:
-                self._missing[task.key] = missing
-                self._changed.wait_for(
-                    lambda: self._missing[task.key] <= 0, until - time.monotonic()
-                )
-                del self._missing[task.key]
+            self._missing[task.key] = largest - task.rows - same
+            self._changed.wait_for(
+                lambda: self._missing[task.key] <= 0, max(0.0, until - time.monotonic())
+            )
+            del self._missing[task.key]
             self._running += task.rows
             taken = self._take(task.key, max(largest, self._share()) - task.rows)
             self._running += sum(other.rows for other in taken)
@@ -186,6 +185,11 @@ class Batcher:
                 # Requests of this key left slots alone while this batch was collected.
                 self._hand_over(self._free.pop())
             return taken
+
+    def _grant(self, task: _Task, slot: _Slot) -> None:
+        """Gives a slot to a task, which collects from here on. The lock is held."""
+        task.slot = slot
+        self._missing[task.key] = 0
 
     def _take(self, key: Hashable, room: int) -> list[_Task]:
         taken = []
@@ -205,7 +209,7 @@ class Batcher:
             self._free.append(slot)
             return
         self._waiting.remove(heir)
-        heir.slot = slot
+        self._grant(heir, slot)
         heir.woken.release()
 
     def _execute(self, batch: list[_Task]) -> None:

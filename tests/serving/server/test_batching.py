@@ -238,18 +238,21 @@ def test_a_slot_remembers_those_who_were_under_way_a_batch_before():
 
 def test_many_callers_all_get_their_own_answer():
     batcher = Batcher(BatchingParameters(num_batch_threads=2, max_batch_size=8))
-    wrong = []
+    answers = {}
+
+    def double(inputs):
+        time.sleep(0.001)
+        return {"y": 2 * inputs["x"]}
 
     def ask(caller):
-        for turn in range(200):
+        for turn in range(100):
             value = caller * 1000 + turn
-            (y,) = batcher.run(turn % 2, lambda x: {"y": 2 * x["x"]}, {"x": np.array([value])})["y"]
-            if y != 2 * value:
-                wrong.append(value)
+            (answers[value],) = batcher.run(turn // 9 % 2, double, {"x": np.array([value])})["y"]
 
     threads = [threading.Thread(target=ask, args=(caller,)) for caller in range(16)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert wrong == []
+    assert len(answers) == 16 * 100
+    assert answers == {value: 2 * value for value in answers}
