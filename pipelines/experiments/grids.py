@@ -123,10 +123,47 @@ def _label_noise(seed: int) -> list[Cell]:
 
 def _support_pairs(seed: int) -> list[Cell]:
     sizes = (4, 16, 64, 256, 512)
-    return [
-        Cell(series, None, _config(seed, model, subspace=3), sizes)
-        for series, model in _ADAPTING.items()
-    ]
+    cells = []
+    for series, model in _ADAPTING.items():
+        config = _config(seed, model, subspace=3)
+        short = replace(config, episode=replace(config.episode, short_supports=0.5))
+        cells.append(Cell(series, None, config, sizes))
+        cells.append(Cell(f"{series}, short supports in training", None, short, sizes))
+    return cells
+
+
+def _regularisation(seed: int) -> list[Cell]:
+    """Few scenarios to learn from, and one option at a time against learning them by heart."""
+    cells = []
+    for series, model in _ADAPTING.items():
+        base = _config(seed, model, subspace=3, meta_train=10)
+        episodes = {
+            "empty supports": {"empty_supports": 0.2},
+            "short supports": {"short_supports": 0.5},
+            "sub-scenarios": {"sub_scenarios": 4},
+        }
+        options = {
+            "none": base,
+            "weight decay": replace(base, training=replace(base.training, weight_decay=1e-3)),
+            **{
+                name: replace(base, episode=replace(base.episode, **option))
+                for name, option in episodes.items()
+            },
+            "early stopping": replace(
+                base,
+                split=SplitConfig(validation_fraction=0.3),
+                training=replace(
+                    base.training,
+                    steps_per_epoch=_STEPS // 5,
+                    max_epochs=5 * _EPOCHS,
+                    early_stopping_patience=2,
+                ),
+            ),
+        }
+        if model.dropout > 0:
+            options["no dropout"] = replace(base, model=replace(model, dropout=0.0))
+        cells += [Cell(series, name, config) for name, config in options.items()]
+    return cells
 
 
 _EXPERIMENTS: dict[str, Callable[[int], list[Cell]]] = {
@@ -138,6 +175,7 @@ _EXPERIMENTS: dict[str, Callable[[int], list[Cell]]] = {
     "scenarios": _scenarios,
     "label-noise": _label_noise,
     "support-pairs": _support_pairs,
+    "regularisation": _regularisation,
 }
 EXPERIMENTS = tuple(_EXPERIMENTS)
 """Names of the experiments."""

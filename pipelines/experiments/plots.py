@@ -26,6 +26,7 @@ _AXES = {
     "hidden-dimension": _Axis("dimensions of the hidden direction"),
     "scenarios": _Axis("meta-training scenarios", True),
     "label-noise": _Axis("share of wrong support and training pairs"),
+    "regularisation": _Axis("what is done, with ten meta-training scenarios"),
     "support-pairs": _Axis("positive support pairs (and twice as many negatives)", True),
 }
 

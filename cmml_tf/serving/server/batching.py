@@ -6,8 +6,9 @@ the slot to the oldest of them, which takes along its share of what has queued o
 
 Clients that ask again as soon as they are answered would fill batches unevenly, one slot running
 single requests while the other runs all the rest, because a slot becomes free just before those it
-answered are back. So a slot waits for its share of the requests that have lately been under way, at most as long
-as its last batch took, counted from its end: a request that comes later waits for nothing.
+answered are back. So a slot waits for its share of the requests that have lately been under way,
+at most as long as its last batch took, counted from its end: a request that comes later waits for
+nothing.
 """
 
 import threading
@@ -23,8 +24,8 @@ from cmml_tf.serving.server.status import Code, ServingError, invalid_argument
 Run = Callable[[Arrays], Arrays]
 _FOREVER = -1
 _MEMORY = 0.9
-"""Part that is left, a batch later, of the largest number of rows lately under way: callers who have
-just been answered are not, until they ask again."""
+"""Part that is left, a batch later, of the largest number of rows lately under way: callers who
+have just been answered are not, until they ask again."""
 
 
 class _Slot(NamedTuple):
@@ -73,7 +74,7 @@ class Batcher:
         self._crowd = 0.0
         """Rows lately under way."""
         self._missing: dict[Hashable, int] = {}
-        """Rows that a batch being collected waits for, by key; at most one of a key is collected."""
+        """Rows that a batch being collected waits for, by key: one of a key is at a time."""
 
     def run(self, key: Hashable, run: Run, inputs: Arrays, deadline: float | None = None) -> Arrays:
         """Outputs of `run(inputs)`, from a call that others with the same key may share.

@@ -83,7 +83,7 @@ class RestApi:
         return HTTP_STATUS[code], "application/json", json.dumps(document, indent=1).encode()
 
     def _check_time(self, began: float) -> None:
-        """A running graph cannot be interrupted here: the answer that comes too late is withheld."""
+        """A running graph cannot be interrupted here: an answer that comes too late is withheld."""
         if time.monotonic() - began > self._timeout_seconds:
             raise ServingError(
                 Code.DEADLINE_EXCEEDED,

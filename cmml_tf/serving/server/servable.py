@@ -45,8 +45,8 @@ class Threads(NamedTuple):
     """Threads of TensorFlow.
 
     Attributes:
-      intra_op: Threads that share one operation; 0: one, the request's own. The operations are small
-        and requests many: sharing them costs more than it gains.
+      intra_op: Threads that share one operation; 0: one, the request's own. Operations are small:
+        sharing them costs more than it gains.
       inter_op: Operations of a request run at a time; 0: one, in the request's own thread.
     """
 
