@@ -147,6 +147,7 @@ EXPLAINED = {
         **{f"{kind}_{layer}": (2, 4, 8) for kind in ("scale", "shift") for layer in (1, 2)},
         "ridge_weight": (2, 1, 4),
     },
+    "attention": {f"{kind}_{layer}": (2, 4, 8) for kind in ("scale", "shift") for layer in (1, 2)},
     "no-context": {},
 }
 
