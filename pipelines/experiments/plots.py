@@ -17,6 +17,8 @@ _DOTS_PER_INCH = 90
 class _Axis(NamedTuple):
     label: str
     logarithmic: bool = False
+    named: bool = False
+    """Its places have names and no order."""
 
 
 _AXES = {
@@ -26,7 +28,7 @@ _AXES = {
     "hidden-dimension": _Axis("dimensions of the hidden direction"),
     "scenarios": _Axis("meta-training scenarios", True),
     "label-noise": _Axis("share of wrong support and training pairs"),
-    "regularisation": _Axis("what is done, with ten meta-training scenarios"),
+    "regularisation": _Axis("option, with ten meta-training scenarios", named=True),
     "support-pairs": _Axis("positive support pairs (and twice as many negatives)", True),
 }
 
@@ -59,17 +61,21 @@ def _draw_recall(
             line.append((cell.x, result))
     for number, (series, points) in enumerate(lines.items()):
         x = [place for place, _ in points]
-        axes.plot(x, [p["own"] for _, p in points], "o-", color=f"C{number}", label=series)
+        own = [p["own"] for _, p in points]
+        axes.plot(x, own, "o" if axis.named else "o-", color=f"C{number}", label=series)
         if "swapped" in points[0][1]:
             swapped = [p["swapped"] for _, p in points]
-            axes.plot(x, swapped, "x:", color=f"C{number}", alpha=0.6)
+            axes.plot(x, swapped, "x" if axis.named else "x:", color=f"C{number}", alpha=0.6)
         if axis.label == _AXES["scenarios"].label:
             learned = [p["learned"] for _, p in points]
             label = f"{series}, scenarios learned from"
             axes.plot(x, learned, "^--", color=f"C{number}", alpha=0.6, label=label)
-    first = next(iter(lines.values()))
-    axes.plot([x for x, _ in first], [p["oracle"] for _, p in first], "k--", label="oracle")
-    axes.plot([], [], "kx:", alpha=0.6, label="the same, support set swapped")
+    longest = max(lines.values(), key=len)
+    axes.plot([x for x, _ in longest], [p["oracle"] for _, p in longest], "k--", label="oracle")
+    if "swapped" in longest[0][1]:
+        axes.plot([], [], "kx:", alpha=0.6, label="the same, support set swapped")
+    if axis.named:
+        axes.tick_params(axis="x", labelrotation=20)
     axes.set_xlabel(axis.label)
     axes.set_ylabel("Recall@10, unseen scenarios")
     if axis.logarithmic:
