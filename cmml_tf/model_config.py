@@ -37,7 +37,7 @@ class ModelConfig:
     """How the task context meets a query pair (equation 8): `dot`, `mlp` or `none`; or `attention`
     (not in the paper): the pair attends to the context vectors of an `attention` encoder."""
     hybrid_scale: float = 1.0
-    """What the hybrid context `dot` is multiplied with (the paper's 1)."""
+    """What the hybrid contexts `dot` and `attention` are multiplied with (the paper's 1)."""
     modulation: Modulation = "film"
     """`film` (equation 11), `sigmoid` (10), `linear` (9), `soft` modules (12, 13), `ridge` (with
     the encoder of that name) or `none`."""

@@ -12,12 +12,14 @@ class QueryAttention(tf.keras.layers.Layer):
 
     Not in the paper. With K vectors that an attention encoder has made of the support, a query pair
     attends to a summary of fixed size instead of to the support itself, so the context stays
-    cacheable: C_h = concat over heads of sum_k softmax_k(<e W_q, C_k W_k> / sqrt(u)) C_k W_v.
+    cacheable: C_h = s concat over heads of sum_k softmax_k(<e W_q, C_k W_k> / sqrt(u)) C_k W_v.
 
     Args:
       vectors: K.
       units: Width of C_h, divided among the heads.
       heads: Attention heads.
+      scale: s. What is read is small at the start of training, and a modulation network that
+        hardly sees it learns to do without.
 
     Raises:
       ValueError: A size is not positive, or `units` no multiple of `heads`.
@@ -29,7 +31,9 @@ class QueryAttention(tf.keras.layers.Layer):
     [2, 5, 8]
     """
 
-    def __init__(self, vectors: int, units: int = 128, heads: int = 4, **kwargs: Any) -> None:
+    def __init__(
+        self, vectors: int, units: int = 128, heads: int = 4, scale: float = 1.0, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         if min(vectors, units, heads) < 1 or units % heads:
             raise ValueError(
@@ -39,6 +43,7 @@ class QueryAttention(tf.keras.layers.Layer):
         self.vectors = vectors
         self.units = units
         self.heads = heads
+        self.scale = scale
         self.query, self.key, self.value = (
             dense(units, name=name) for name in ("query", "key", "value")
         )
@@ -58,7 +63,7 @@ class QueryAttention(tf.keras.layers.Layer):
         query = self._by_head(self.query(pairs))  # [B, heads, Q, u]
         key, value = self._by_head(self.key(vectors)), self._by_head(self.value(vectors))
         logits = tf.matmul(query, key, transpose_b=True) * (self.units // self.heads) ** -0.5
-        read = tf.matmul(tf.nn.softmax(logits), value)  # [B, heads, Q, u]
+        read = self.scale * tf.matmul(tf.nn.softmax(logits), value)  # [B, heads, Q, u]
         shape = tf.concat([tf.shape(pairs)[:2], [self.units]], axis=0)
         return tf.reshape(tf.transpose(read, [0, 2, 1, 3]), shape)
 
@@ -77,4 +82,5 @@ class QueryAttention(tf.keras.layers.Layer):
             "vectors": self.vectors,
             "units": self.units,
             "heads": self.heads,
+            "scale": self.scale,
         }

@@ -98,7 +98,9 @@ def _encoder(config: ModelConfig, d: int) -> tf.keras.layers.Layer | None:
 
 def _hybrid(config: ModelConfig, d: int) -> tf.keras.layers.Layer:
     if config.hybrid == "attention":
-        return QueryAttention(config.context_vectors, d, config.attention_heads)
+        return QueryAttention(
+            config.context_vectors, d, config.attention_heads, config.hybrid_scale
+        )
     return HybridContext(config.hybrid, config.hybrid_scale)
 
 

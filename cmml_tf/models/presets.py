@@ -78,7 +78,7 @@ _SCHEDULES = {
     "cmml-film-ridge": "adaptive",
     "cmml-soft-m-ridge": "adaptive",
     "cmml-film-plus": "eager",
-    "cmml-soft-m-plus": "eager",
+    "cmml-soft-m-plus": "adaptive",
     "cmml-attention": "eager",
     "cmml-attention-query": "eager",
 }

@@ -40,6 +40,15 @@ class TestQueryAttention(LayerRecipe):
             expected = beyond_the_paper.query_attention(context, query, weights, 3, 2)
             np.testing.assert_allclose(row, expected, rtol=1e-5, atol=1e-5)
 
+    def test_scale_multiplies_what_is_read(self):
+        layer = self.built()
+        larger = QueryAttention(3, units=8, heads=2, scale=4.0)
+        self.build(larger)
+        larger.set_weights(layer.get_weights())
+        inputs = [*map(tf.constant, self.inputs())]
+        np.testing.assert_allclose(larger(*inputs), 4 * layer(*inputs), rtol=1e-6)
+        assert larger.get_config()["scale"] == 4.0
+
     def test_output_width_is_what_call_gives(self):
         layer = self.built()
         assert layer(*map(tf.constant, self.inputs())).shape[-1] == layer.output_width(12, 6)

@@ -90,7 +90,8 @@ def context(embedding, label, valid, weights, config):
 def hybrid(task_context, embedding, weights, config):
     if config.hybrid == "attention":
         vectors, heads = config.context_vectors, config.attention_heads
-        return query_attention(task_context, embedding, weights, vectors, heads)
+        read = query_attention(task_context, embedding, weights, vectors, heads)
+        return config.hybrid_scale * read
     if config.hybrid != "dot":
         return hybrid_context(task_context, embedding, config.hybrid)
     products = [
