@@ -27,7 +27,7 @@ def read_table(out):
     """The table without what depends on the machine's mood."""
     table = json.loads((out / "table.json").read_text())
     for system in table["systems"]:
-        assert system["cost"]["peak_memory_mib"] > system["cost"]["memory_before_mib"] > 50
+        assert system["cost"]["peak_memory_mib"] >= system["cost"]["memory_before_mib"] > 50
         steps = system["cost"].pop("steps")
         del system["cost"]
         system["steps"] = steps
