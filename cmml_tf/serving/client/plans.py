@@ -62,20 +62,26 @@ class Plans:
         self._newest: int | None = version
         """The version that answered last without being asked for by number."""
 
-    def _spec(self, signature: str = "", version: int | None = None) -> model_pb2.ModelSpec:
-        spec = model_pb2.ModelSpec(name=self._model_name, signature_name=signature)
+    def _address(self, spec: model_pb2.ModelSpec, version: int | None = None) -> None:
+        spec.name = self._model_name
         version = self._version if version is None else version
         if version is not None:
             spec.version.value = version
         elif self._label is not None:
             spec.version_label = self._label
-        return spec
 
-    def _known_contract(self) -> Plan[Contract]:
-        if self._contract is None:
-            response = yield Call("GetModelMetadata", metadata_request(self._spec()))
-            self._contract = Contract(response)
-        return self._contract
+    def _request(self, signature: str, version: int | None = None) -> predict_pb2.PredictRequest:
+        request = predict_pb2.PredictRequest()
+        self._address(request.model_spec, version)
+        request.model_spec.signature_name = signature
+        return request
+
+    def _asked_contract(self) -> Plan[Contract]:
+        spec = model_pb2.ModelSpec()
+        self._address(spec)
+        response = yield Call("GetModelMetadata", metadata_request(spec))
+        self._contract = contract = Contract(response)
+        return contract
 
     def _predict(
         self, request: predict_pb2.PredictRequest
@@ -96,7 +102,7 @@ class Plans:
         self, user: Any, item: Any, label: Any, query_user: Any, query_item: Any, length: Any
     ) -> Plan[Scores]:
         """See `Client.score`."""
-        contract = yield from self._known_contract()
+        contract = self._contract or (yield from self._asked_contract())
         signature = "serving_default" if self._cache is None else "encode_context"
         support = requests.read_support(contract, signature, user, item, label, length)
         query = requests.read_query(
@@ -119,7 +125,7 @@ class Plans:
                     self._cache.drop_version(self._newest)
                     self._newest = None
         # One request is answered by one version, whatever comes and goes.
-        request = predict_pb2.PredictRequest(model_spec=self._spec("serving_default"))
+        request = self._request("serving_default")
         support.fill(request)
         query.fill(request)
         outputs, version = yield from self._predict(request)
@@ -128,7 +134,7 @@ class Plans:
     def _score_context(
         self, context: np.ndarray, version: int, query: requests.Query
     ) -> Plan[Scores]:
-        request = predict_pb2.PredictRequest(model_spec=self._spec("score_with_context", version))
+        request = self._request("score_with_context", version)
         fill_numeric(request.inputs["context"], context, types_pb2.DT_FLOAT)
         query.fill(request)
         outputs, answered = yield from self._predict(request)
@@ -137,7 +143,7 @@ class Plans:
     def _encode(
         self, support: requests.Support, version: int | None = None
     ) -> Plan[tuple[dict[str, np.ndarray], int]]:
-        request = predict_pb2.PredictRequest(model_spec=self._spec("encode_context", version))
+        request = self._request("encode_context", version)
         support.fill(request)
         return (yield from self._predict(request))
 
@@ -167,7 +173,7 @@ class Plans:
 
     def encode_context(self, user: Any, item: Any, label: Any, length: Any) -> Plan[Contexts]:
         """See `Client.encode_context`."""
-        contract = yield from self._known_contract()
+        contract = self._contract or (yield from self._asked_contract())
         support = requests.read_support(contract, "encode_context", user, item, label, length)
         outputs, version = yield from self._encode(support)
         return Contexts(outputs["context"], outputs["support_known"], version, support.user.single)
@@ -176,7 +182,7 @@ class Plans:
         self, contexts: Contexts, query_user: Any, query_item: Any
     ) -> Plan[Scores]:
         """See `Client.score_with_context`."""
-        contract = yield from self._known_contract()
+        contract = self._contract or (yield from self._asked_contract())
         context = requests.read_context(contract, contexts.context)
         query = requests.read_query(
             contract, "score_with_context", query_user, query_item, len(context), contexts.single
@@ -195,11 +201,11 @@ class Plans:
         self, user: Any, item: Any, label: Any, user_id: Any, length: Any
     ) -> Plan[Recommendations]:
         """See `Client.recommend`."""
-        contract = yield from self._known_contract()
+        contract = self._contract or (yield from self._asked_contract())
         support = requests.read_support(contract, "recommend", user, item, label, length)
         single = support.user.single
         users = requests.read_users(contract, user_id, len(support.lengths), single)
-        request = predict_pb2.PredictRequest(model_spec=self._spec("recommend"))
+        request = self._request("recommend")
         support.fill(request)
         requests.fill_users(request, users, support.dtypes["user_id"])
         outputs, version = yield from self._predict(request)
@@ -212,13 +218,13 @@ class Plans:
         self, user: Any, item: Any, label: Any, query_user: Any, query_item: Any, length: Any
     ) -> Plan[Explanations]:
         """See `Client.explain`."""
-        contract = yield from self._known_contract()
+        contract = self._contract or (yield from self._asked_contract())
         support = requests.read_support(contract, "explain", user, item, label, length)
         single = support.user.single
         query = requests.read_query(
             contract, "explain", query_user, query_item, len(support.lengths), single
         )
-        request = predict_pb2.PredictRequest(model_spec=self._spec("explain"))
+        request = self._request("explain")
         support.fill(request)
         query.fill(request)
         outputs, version = yield from self._predict(request)
@@ -237,9 +243,11 @@ class Plans:
 
     def status(self) -> Call:
         """Asks which versions there are."""
-        spec = self._spec() if self._version is not None else model_pb2.ModelSpec()
-        spec.name = self._model_name
-        return Call("GetModelStatus", get_model_status_pb2.GetModelStatusRequest(model_spec=spec))
+        request = get_model_status_pb2.GetModelStatusRequest()
+        request.model_spec.name = self._model_name
+        if self._version is not None:
+            request.model_spec.version.value = self._version
+        return Call("GetModelStatus", request)
 
 
 def is_ready(response: get_model_status_pb2.GetModelStatusResponse) -> bool:

@@ -42,6 +42,8 @@ def read_rows(name: str, values: Any, dtype: int) -> Rows:
     Raises:
       InputError: Not a sequence, or values of another type.
     """
+    if dtype != STRING and _fits(values, numeric_dtype(dtype)):
+        return Rows(values, [len(values)], len(values), True)  # nothing to convert
     values = _plain(name, values)
     if isinstance(values, np.ndarray):
         if values.ndim not in (1, 2):
@@ -58,6 +60,15 @@ def read_rows(name: str, values: Any, dtype: int) -> Rows:
         raise InputError(f"`{name}` must hold either values or sequences. Received: a mixture.")
     single = not nested
     return _ragged(name, [values] if single else nested, dtype, single)
+
+
+def _fits(values: Any, dtype: np.dtype) -> bool:
+    return (
+        isinstance(values, np.ndarray)
+        and values.ndim == 1
+        and len(values) > 0
+        and values.dtype == dtype
+    )
 
 
 def _is_sequence(value: Any) -> bool:

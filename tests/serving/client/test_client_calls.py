@@ -138,6 +138,7 @@ def test_a_version_or_label_can_be_fixed(contract_server):
         (1, "i1", "support_item_id"),
         (2, ["a", "b", "c"], "support_label"),
         (2, [1.0, np.nan, 0.0], "support_label"),
+        (2, np.float32([-np.inf, np.inf, 0.0]), "support_label"),
         (3, [["u7", "u7"]], "query_user_id"),
         (3, None, "query_user_id"),
         (4, ["i8", ["i9"]], "query_item_id"),
