@@ -6,11 +6,14 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from cmml_tf.serving.client import Client
+
+_START_SECONDS = 120.0
 
 
 class ServedModel(NamedTuple):
@@ -51,7 +54,7 @@ def served_model(
             address = f"127.0.0.1:{port}"
             try:
                 with Client(address, model_name) as client:
-                    client.wait_until_ready(120)
+                    _wait_until_ready(client, process)
             except TimeoutError as error:
                 log.seek(0)
                 last = log.read().decode(errors="replace").strip().splitlines()[-3:]
@@ -64,6 +67,16 @@ def served_model(
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def _wait_until_ready(client: Client, process: subprocess.Popen) -> None:
+    end = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            return client.wait_until_ready(1.0)
+        except TimeoutError:
+            if process.poll() is not None or time.monotonic() > end:
+                raise
 
 
 def _python_path() -> list[str]:
