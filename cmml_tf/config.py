@@ -12,6 +12,7 @@ from cmml_tf.model_config import RECOMMENDED, ModelConfig
 
 Strategy = Literal["none", "mirrored", "multiworker", "parameter-server"]
 Alignment = Literal["pad", "project"]
+RankingLoss = Literal["hinge", "logistic"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,9 @@ class EpisodeConfig:
     """Share of the training tasks without any support (context dropout)."""
     sub_scenarios: int = 0
     """Random parts of each meta-training scenario, half of its items, that are learned from too."""
+    loss: RankingLoss = "hinge"
+    """What is minimised over the pairs of a query positive and its negative: `hinge` (the paper's
+    equation 4) or `logistic` (not in the paper)."""
 
     def __post_init__(self) -> None:
         for name in ("support_positives", "query_positives", "tasks_per_step"):
@@ -40,6 +44,7 @@ class EpisodeConfig:
             _require(getattr(self, name) >= 0, self, name, "zero or more")
         for name in ("short_supports", "empty_supports"):
             _require(0 <= getattr(self, name) <= 1, self, name, "between 0 and 1")
+        _require(self.loss in get_args(RankingLoss), self, "loss", "hinge or logistic")
 
     @property
     def support_size(self) -> int:
@@ -127,11 +132,15 @@ class Schedule:
     tasks_per_step: int = EpisodeConfig.tasks_per_step
     query_positives: int = EpisodeConfig.query_positives
     validation_fraction: float = 0.1
+    loss: RankingLoss = EpisodeConfig.loss
 
     def episode(self, base: EpisodeConfig) -> EpisodeConfig:
-        """`base` with this schedule's sizes."""
+        """`base` with this schedule's sizes and loss."""
         return replace(
-            base, tasks_per_step=self.tasks_per_step, query_positives=self.query_positives
+            base,
+            tasks_per_step=self.tasks_per_step,
+            query_positives=self.query_positives,
+            loss=self.loss,
         )
 
     def split(self, base: "SplitConfig") -> "SplitConfig":
@@ -139,16 +148,20 @@ class Schedule:
         return replace(base, validation_fraction=self.validation_fraction)
 
 
+# For a closed-form head: cheap steps, many tasks in each, and not too many of them. Their number is
+# fixed, so that every scenario is learned from.
+_ADAPTIVE = Schedule(
+    TrainingConfig(learning_rate=2e-3, weight_decay=1e-4, steps_per_epoch=400, max_epochs=4),
+    tasks_per_step=8,
+    query_positives=256,
+    validation_fraction=0.0,
+)
+
 SCHEDULES: dict[str, Schedule] = {
     "default": Schedule(),
-    # For the closed-form head: cheap steps, many tasks in each, and not too many of them. Their
-    # number is fixed, so that every scenario is learned from.
-    "adaptive": Schedule(
-        TrainingConfig(learning_rate=2e-3, weight_decay=1e-4, steps_per_epoch=400, max_epochs=4),
-        tasks_per_step=8,
-        query_positives=256,
-        validation_fraction=0.0,
-    ),
+    "adaptive": _ADAPTIVE,
+    # A closed form alone: the same with a loss for which no pair is ever far enough ahead.
+    "closed-form": replace(_ADAPTIVE, loss="logistic"),
     # For a learned encoder and modulation, which must find out what a support set tells before the
     # backbone has learned the meta-training scenarios by heart: larger and fewer steps.
     "eager": Schedule(TrainingConfig(learning_rate=3e-3, steps_per_epoch=50), 8),
@@ -158,7 +171,7 @@ SCHEDULES: dict[str, Schedule] = {
     ),
 }
 """Training schedules by name; `paper` is the paper's."""
-_RECOMMENDED_SCHEDULE = "adaptive"
+_RECOMMENDED_SCHEDULE = "closed-form"
 
 
 @dataclass(frozen=True)
@@ -276,8 +289,8 @@ class ScenarioRunConfig:
     preset: str = "cmml-ridge"
     """The model: `cmml-ridge`, a row of the paper's tables, or another that `--help` lists."""
     schedule: str = _RECOMMENDED_SCHEDULE
-    """Training schedule: the preset's own unless given; `default`, `adaptive` (closed form),
-    `eager` (encoders that adapt), or `paper` (1 task, 1e-4)."""
+    """Training schedule: the preset's own unless given; `default`, `closed-form`, `adaptive` (a
+    closed form beside a network), `eager` (encoders that adapt), or `paper` (1 task, 1e-4)."""
     seed: int = 0
     """Fixes data split, sampling and initial weights."""
     run_dir: str | None = None

@@ -24,7 +24,8 @@ class ScenarioRun(ScenarioParts):
 
     def model(self, config: ModelConfig) -> CMML:
         """A model of these users and items, with its initial weights fixed by the seed."""
-        return build_cmml(config, self, self.config.training, self.config.seed)
+        own = self.config
+        return build_cmml(config, self, own.training, own.seed, own.episode.loss)
 
     def no_context_config(self) -> ModelConfig:
         """The same backbone without a context; soft modules stand in as layers of their width."""

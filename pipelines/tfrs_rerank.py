@@ -6,7 +6,7 @@ among the scenario's items; CMML re-ranks them over gRPC, given the scenario's s
 recall before and after, and of the sum of both scores, standardised for each user, as a service
 that trusts both would rank.
 
-python pipelines/train_scenario.py --preset cmml-ridge --schedule adaptive
+python pipelines/train_scenario.py --preset cmml-ridge
 python pipelines/tfrs_rerank.py
 python pipelines/tfrs_rerank.py --target models.example:8500     # a server that runs already
 """

@@ -145,6 +145,13 @@ def test_sizes_follow_from_the_pairs():
     assert EpisodeConfig().query_size == 256
 
 
+def test_an_unknown_loss_is_refused():
+    with pytest.raises(
+        ValueError, match=r"`loss` must be hinge or logistic\. Received: loss='bpr'"
+    ):
+        EpisodeConfig(loss="bpr")
+
+
 def test_lists_of_units_become_tuples():
     assert ModelConfig(backbone_units=[8, 8]) == ModelConfig(backbone_units=(8, 8))
 

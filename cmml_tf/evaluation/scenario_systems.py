@@ -12,7 +12,7 @@ from cmml_tf.baseline_config import BASELINES, BaselineConfig
 from cmml_tf.baselines.build import build_baseline
 from cmml_tf.baselines.conet import CoNet
 from cmml_tf.baselines.item_pop import item_popularity_scores
-from cmml_tf.config import EpisodeConfig, ModelConfig, TrainingConfig
+from cmml_tf.config import EpisodeConfig, ModelConfig, RankingLoss, TrainingConfig
 from cmml_tf.episodes.cross_domain import cross_domain_sampler, source_item_of_users
 from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes
 from cmml_tf.evaluation.adapted_scorer import model_scorer
@@ -31,7 +31,7 @@ from cmml_tf.evaluation.systems import SCENARIO_SYSTEMS, within_steps
 from cmml_tf.models.build import build_model
 from cmml_tf.models.cmml import CMML
 from cmml_tf.models.presets import MODEL_PRESETS
-from cmml_tf.tasks.scenario import HingeTask
+from cmml_tf.tasks.scenario import ranking_task
 from cmml_tf.training.fit import TrainingResult, episode_sampler, fit_scenario_model
 
 VALIDATION_METRICS = ("recall@10", "recall@20", "ndcg@10")
@@ -40,10 +40,14 @@ _TIMED_CANDIDATES = 100
 
 
 def build_cmml(
-    config: ModelConfig, parts: ScenarioParts, training: TrainingConfig, seed: int
+    config: ModelConfig,
+    parts: ScenarioParts,
+    training: TrainingConfig,
+    seed: int,
+    loss: RankingLoss = "hinge",
 ) -> CMML:
     """A CMML of these users and items, with its initial weights fixed by the seed."""
-    return _with_tables(build_model, config, parts, training, seed)
+    return _with_tables(build_model, config, parts, training, seed, loss)
 
 
 def build_system(
@@ -57,9 +61,10 @@ def build_system(
 
     `config` stands in for a baseline's own.
     """
+    loss = SCENARIO_SYSTEMS[name].loss
     if name in MODEL_PRESETS:
-        return build_cmml(MODEL_PRESETS[name], parts, training, seed)
-    model = _with_tables(build_baseline, config or BASELINES[name], parts, training, seed)
+        return build_cmml(MODEL_PRESETS[name], parts, training, seed, loss)
+    model = _with_tables(build_baseline, config or BASELINES[name], parts, training, seed, loss)
     if isinstance(model, CoNet):
         model.set_source_items(source_item_of_users(parts.data, seed))
     return model
@@ -71,6 +76,7 @@ def _with_tables(
     parts: ScenarioParts,
     training: TrainingConfig,
     seed: int,
+    loss: RankingLoss,
 ) -> tf.keras.Model:
     tf.keras.utils.set_random_seed(seed)
     model = build(
@@ -80,7 +86,7 @@ def _with_tables(
         user_dimension=parts.user_embeddings.shape[1],
         item_dimension=parts.item_embeddings.shape[1],
         trainable_tables=training.train_embeddings,
-        task=HingeTask(),
+        task=ranking_task(loss),
         gradient_clip=training.gradient_clip,
     )
     model.pair_embedding.set_tables(parts.user_embeddings, parts.item_embeddings)
@@ -141,6 +147,7 @@ def run_scenario_system(
     episode = EpisodeConfig(
         tasks_per_step=config.tasks_per_step or system.tasks_per_step,
         query_positives=system.query_positives,
+        loss=system.loss,
     )
     model = build_system(name, parts, training, seed)
     # DCN-F is a trained DCN that adapts: what is trained is the DCN in it.

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from cmml_tf.baselines.rating_presets import RATING_BASELINES
-from cmml_tf.config import SCHEDULES, EpisodeConfig, TrainingConfig
+from cmml_tf.config import SCHEDULES, EpisodeConfig, RankingLoss, TrainingConfig
 from cmml_tf.models.presets import MODEL_PRESETS, preset_schedule
 from cmml_tf.models.rating_presets import RATING_PRESETS
 
@@ -18,6 +18,7 @@ class System:
       training: Its schedule; None: nothing is trained.
       tasks_per_step: Tasks B of one of its training steps.
       query_positives: Positive query pairs of one of its training tasks (scenario setting).
+      loss: What is minimised over them (scenario setting).
       trained_as: The system whose trained weights it uses; None: its own.
     """
 
@@ -25,12 +26,15 @@ class System:
     training: TrainingConfig | None = None
     tasks_per_step: int = 1
     query_positives: int = EpisodeConfig.query_positives
+    loss: RankingLoss = EpisodeConfig.loss
     trained_as: str | None = None
 
 
 def _preset(label: str, schedule: str = "default") -> System:
     chosen = SCHEDULES[schedule]
-    return System(label, chosen.training, chosen.tasks_per_step, chosen.query_positives)
+    return System(
+        label, chosen.training, chosen.tasks_per_step, chosen.query_positives, chosen.loss
+    )
 
 
 _PRESET_LABELS = {
@@ -94,7 +98,7 @@ RATING_SYSTEMS: dict[str, System] = {
             label,
             RATING_BASELINES[name].training,
             RATING_BASELINES[name].episode.tasks_per_step,
-            RATING_BASELINES[name].trained_as,
+            trained_as=RATING_BASELINES[name].trained_as,
         )
         for name, label in _RATING_BASELINE_LABELS.items()
     },

@@ -74,7 +74,7 @@ MODEL_PRESETS: dict[str, ModelConfig] = {
 
 # Schedules of `cmml_tf.config.SCHEDULES`; every other preset is meant for `default`.
 _SCHEDULES = {
-    "cmml-ridge": "adaptive",
+    "cmml-ridge": "closed-form",
     "cmml-film-ridge": "adaptive",
     "cmml-soft-m-ridge": "adaptive",
     "cmml-film-plus": "eager",

@@ -5,6 +5,8 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
+from cmml_tf.config import RankingLoss
+
 
 class HingeTask(tf.keras.layers.Layer, tfrs.tasks.Task):
     """Mean of max(0, margin - s+ + s-) over the positive/negative pairs of each task.
@@ -28,8 +30,43 @@ class HingeTask(tf.keras.layers.Layer, tfrs.tasks.Task):
     def call(self, scores: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
         """float32 [B, Q] with Q even -> loss of each task, float32 [B]; the order is the label."""
         del label
-        positive, negative = tf.split(scores, 2, axis=1)
-        return tf.reduce_mean(tf.nn.relu(self.margin - positive + negative), axis=1)
+        return tf.reduce_mean(tf.nn.relu(self.margin - _leads(scores)), axis=1)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "margin": self.margin}
+
+
+class LogisticTask(tf.keras.layers.Layer, tfrs.tasks.Task):
+    """Mean of log(1 + exp(s- - s+)) over the positive/negative pairs of each task.
+
+    Not in the paper: the loss of Bayesian personalised ranking (Rendle et al. 2009), minus the log
+    of the probability that the user prefers the positive. It has no margin behind which a pair no
+    longer counts. Scores come in the order that `HingeTask` takes.
+
+    Example:
+
+    >>> LogisticTask()(tf.constant([[0.0, 0.0]])).numpy()
+    array([0.6931472], dtype=float32)
+    """
+
+    def call(self, scores: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
+        """float32 [B, Q] with Q even -> loss of each task, float32 [B]; the order is the label."""
+        del label
+        return tf.reduce_mean(tf.nn.softplus(-_leads(scores)), axis=1)
+
+
+def ranking_task(loss: RankingLoss) -> HingeTask | LogisticTask:
+    """The task of an `EpisodeConfig.loss`.
+
+    Example:
+
+    >>> ranking_task("hinge").margin
+    1.0
+    """
+    return LogisticTask() if loss == "logistic" else HingeTask()
+
+
+def _leads(scores: tf.Tensor) -> tf.Tensor:
+    """What each positive is ahead of its negative, [B, Q / 2]."""
+    positive, negative = tf.split(scores, 2, axis=1)
+    return positive - negative

@@ -63,12 +63,14 @@ def test_contracted_flags(options):
 
 
 def test_the_schedule_follows_the_preset_unless_one_is_given(options):
-    assert options().schedule == "adaptive"
+    assert options().schedule == "closed-form"
+    assert options().episode.loss == "logistic"
     assert options().split.validation_fraction == 0
     film = options("--preset", "cmml-film")
     assert film.schedule == "default"
     assert film.split.validation_fraction > 0
-    other = options("--preset", "cmml-film", "--schedule", "adaptive")
+    assert film.episode.loss == "hinge"
+    other = options("--preset", "cmml-film", "--schedule", "closed-form")
     assert other.training == options().training
     assert other.episode == options().episode
     kept = options("--split.validation-fraction", 0.2, "--training.max-epochs", 7)

@@ -14,7 +14,7 @@ from cmml_tf.evaluation.comparison_cell import Cell, CellResult
 from cmml_tf.evaluation.comparison_config import ComparisonConfig
 from cmml_tf.evaluation.efficiency import Cost
 from cmml_tf.evaluation.systems import SCENARIO_SYSTEMS, system_names, within_steps
-from cmml_tf.models.presets import MODEL_PRESETS
+from cmml_tf.models.presets import MODEL_PRESETS, preset_schedule
 
 TASKS = 9
 
@@ -111,6 +111,14 @@ def test_presets_that_are_one_model_are_run_once():
     with pytest.raises(ValueError, match=r"names out of item-pop, .* Received: 'bpr'"):
         system_names("scenario", "pe,bpr")
     assert set(MODEL_PRESETS) < set(SCENARIO_SYSTEMS)
+
+
+def test_every_preset_is_compared_as_its_own_command_trains_it():
+    for name in MODEL_PRESETS:
+        schedule, system = SCHEDULES[preset_schedule(name)], SCENARIO_SYSTEMS[name]
+        assert (system.training, system.loss) == (schedule.training, schedule.loss)
+        asked = (system.tasks_per_step, system.query_positives)
+        assert asked == (schedule.tasks_per_step, schedule.query_positives)
 
 
 @pytest.mark.parametrize(("steps", "epochs", "each"), [(1, 1, 1), (199, 1, 199), (1000, 5, 200)])

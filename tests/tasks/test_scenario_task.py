@@ -1,11 +1,11 @@
-"""The hinge of the scenario setting (equation 4)."""
+"""The objectives of the scenario setting: the hinge (equation 4) and the logistic loss."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from reference import numpy_reference
 
-from cmml_tf.tasks.scenario import HingeTask
+from cmml_tf.tasks.scenario import HingeTask, LogisticTask, ranking_task
 
 
 def test_equals_the_reference_task_by_task():
@@ -30,6 +30,23 @@ def test_config_round_trip():
     assert HingeTask.from_config(task.get_config()).margin == 0.5
 
 
-def test_odd_query_size_is_refused():
+@pytest.mark.parametrize("task", [HingeTask(), LogisticTask()])
+def test_odd_query_size_is_refused(task):
     with pytest.raises((tf.errors.InvalidArgumentError, ValueError)):
-        HingeTask()(tf.ones([2, 3]))
+        task(tf.ones([2, 3]))
+
+
+def test_logistic_is_the_log_likelihood_of_the_preferences():
+    scores = np.random.default_rng(0).normal(size=[4, 10])
+    preferred = 1 / (1 + np.exp(scores[:, 5:] - scores[:, :5]))
+    expected = -np.log(preferred).mean(axis=1)
+    np.testing.assert_allclose(LogisticTask()(tf.constant(scores)), expected, rtol=1e-6)
+
+
+def test_logistic_is_finite_however_wrong_the_scores():
+    assert LogisticTask()(tf.constant([[-500.0, 500.0]])).numpy() == [1000.0]
+
+
+def test_the_loss_of_a_configuration_by_name():
+    assert isinstance(ranking_task("hinge"), HingeTask)
+    assert isinstance(ranking_task("logistic"), LogisticTask)
