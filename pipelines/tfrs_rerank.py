@@ -23,7 +23,13 @@ from command_line import run
 from served_model import served_model
 from two_tower import TwoTower, retrieve, train_two_tower
 
-from cmml_tf.config import EmbeddingConfig, EpisodeConfig, ScenarioConfig, SplitConfig
+from cmml_tf.config import (
+    EmbeddingConfig,
+    EpisodeConfig,
+    ScenarioConfig,
+    ScenarioRunConfig,
+    SplitConfig,
+)
 from cmml_tf.datasets.open_data import open_scenario_data
 from cmml_tf.datasets.scenario_data import ScenarioData
 from cmml_tf.embeddings.matrix_factorisation import pretrained_embeddings
@@ -41,9 +47,16 @@ def main(argv: Sequence[str]) -> int:
     arguments = _parser().parse_args(argv)
     _cutoffs(arguments)
     start = time.monotonic()
-    data = open_scenario_data(arguments.data, ScenarioConfig(), SplitConfig(), arguments.seed)
+    split, fingerprint = ScenarioRunConfig().split, None
     if arguments.target is None:
-        _check_export(Path(arguments.export_dir), data)
+        split, fingerprint = _trained_with(Path(arguments.export_dir))
+    data = open_scenario_data(arguments.data, ScenarioConfig(), split, arguments.seed)
+    if fingerprint not in (None, data.fingerprint()):
+        # A model that has seen the held-out scenarios would be measured on what it knows.
+        raise ValueError(
+            f"The model in {arguments.export_dir} was trained on other data or another split: give "
+            "the --data and --seed of its training."
+        )
     print(f"Training a two-tower model on {data.name}")
     pairs = (
         np.concatenate([one.users for one in data.meta_train]),
@@ -83,8 +96,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _check_export(export_dir: Path, data: ScenarioData) -> None:
-    """A model that has seen the held-out scenarios would be measured on what it knows."""
+def _trained_with(export_dir: Path) -> tuple[SplitConfig, str]:
+    """The split of the newest version's training, and the fingerprint of its data."""
     found = versions(export_dir)
     if not found:
         raise FileNotFoundError(
@@ -92,11 +105,12 @@ def _check_export(export_dir: Path, data: ScenarioData) -> None:
             "or name a running server with --target."
         )
     manifest = json.loads((export_dir / str(found[-1]) / MANIFEST_FILE).read_text())
-    if manifest.get("data_fingerprint") != data.fingerprint():
+    if "data_fingerprint" not in manifest:
         raise ValueError(
-            f"The model in {export_dir} was trained on other data or another split: give the "
-            "--data and --seed of its training."
+            f"The model in {export_dir} does not say what it was trained on: it must be one of "
+            "pipelines/train_scenario.py."
         )
+    return SplitConfig(**manifest["config"]["split"]), manifest["data_fingerprint"]
 
 
 @contextlib.contextmanager
