@@ -58,7 +58,9 @@ def served_model(
             except TimeoutError as error:
                 log.seek(0)
                 last = log.read().decode(errors="replace").strip().splitlines()[-3:]
-                raise OSError(f"The model server does not answer: {' '.join(last)}") from error
+                status = process.poll()
+                what = "does not answer" if status is None else f"ended with status {status}"
+                raise OSError(f"The model server {what}: {' '.join(last)}") from error
             yield ServedModel(address, model_name, process.pid)
         finally:
             process.terminate()

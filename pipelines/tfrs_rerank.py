@@ -105,12 +105,13 @@ def _trained_with(export_dir: Path) -> tuple[SplitConfig, str]:
             "or name a running server with --target."
         )
     manifest = json.loads((export_dir / str(found[-1]) / MANIFEST_FILE).read_text())
-    if "data_fingerprint" not in manifest:
+    split = manifest.get("config", {}).get("split")
+    if split is None:
         raise ValueError(
-            f"The model in {export_dir} does not say what it was trained on: it must be one of "
-            "pipelines/train_scenario.py."
+            f"The model in {export_dir} does not say how its scenarios were divided: it must be "
+            "one that pipelines/train_scenario.py has exported."
         )
-    return SplitConfig(**manifest["config"]["split"]), manifest["data_fingerprint"]
+    return SplitConfig(**split), manifest["data_fingerprint"]
 
 
 @contextlib.contextmanager

@@ -147,7 +147,6 @@ def run_scenario_system(
     episode = EpisodeConfig(
         tasks_per_step=config.tasks_per_step or system.tasks_per_step,
         query_positives=system.query_positives,
-        loss=system.loss,
     )
     model = build_system(name, parts, training, seed)
     # DCN-F is a trained DCN that adapts: what is trained is the DCN in it.
