@@ -26,13 +26,20 @@ def test_recall_before_and_after_is_printed_and_the_server_is_gone(finished_run,
 
 
 def test_what_cannot_be_measured_is_refused_in_one_sentence(finished_run, commands):
+    version = commands.folder / "ratings" / "1"
+    (version / "assets.extra").mkdir(parents=True)
+    (version / "saved_model.pb").touch()
+    manifest = {"config": {"tasks": {}}, "data_fingerprint": "of a user setting"}
+    (version / "assets.extra" / "cmml_manifest.json").write_text(json.dumps(manifest))
     outcomes = commands.run_several(
         "tfrs_rerank.py",
+        ["--export-dir", "ratings"],
         ["--export-dir", "nothing"],
         ["--export-dir", finished_run.export_dir, "--seed", "1"],
         ["--export-dir", finished_run.export_dir, "--candidates", "2"],
     )
-    assert [status for status, _ in outcomes] == [2, 2, 2]
-    assert "no exported version in nothing" in outcomes[0][1]
-    assert "trained on other data or another split" in outcomes[1][1]
-    assert "`candidates` must be at least 5" in outcomes[2][1]
+    assert [status for status, _ in outcomes] == [2, 2, 2, 2]
+    assert "does not say how its scenarios were divided" in outcomes[0][1]
+    assert "no exported version in nothing" in outcomes[1][1]
+    assert "trained on other data or another split" in outcomes[2][1]
+    assert "`candidates` must be at least 5" in outcomes[3][1]
