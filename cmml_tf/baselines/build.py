@@ -8,6 +8,7 @@ from cmml_tf.baselines.dcn import DCN, DeepCrossNetwork
 from cmml_tf.baselines.fine_tuning import FineTunedDCN
 from cmml_tf.baselines.s2meta import S2Meta
 from cmml_tf.layers.embedding import PairEmbedding
+from cmml_tf.layers.precision import require_float32
 from cmml_tf.models.adapting_model import AdaptingModel
 
 
@@ -34,21 +35,27 @@ def build_baseline(
       task: Loss of the model's scores; needed to train.
       gradient_clip: Clip gradient values to [-c, c].
 
+    Raises:
+      ValueError: Keras' dtype policy is not float32.
+
     Example:
 
     >>> from cmml_tf.baseline_config import DcnConfig
     >>> len(build_baseline(DcnConfig(), users=3, items=5).network.weights)
     12
     """
+    require_float32()
     embedding = PairEmbedding(users, items, user_dimension, item_dimension, trainable_tables)
-    embedding.build(None)
     training = {"task": task, "gradient_clip": gradient_clip}
     if isinstance(config, S2MetaConfig):
-        return S2Meta(embedding, config, **training)
-    if isinstance(config, CoNetConfig):
-        return CoNet(embedding, config, **training)
-    sizes = config.network if isinstance(config, FineTuningConfig) else config
-    network = DeepCrossNetwork(sizes.cross_layers, sizes.deep_units)
-    network.build([None, None, embedding.dimension])
-    dcn = DCN(embedding, network, **training)
-    return FineTunedDCN(dcn, config) if isinstance(config, FineTuningConfig) else dcn
+        model = S2Meta(embedding, config, **training)
+    elif isinstance(config, CoNetConfig):
+        model = CoNet(embedding, config, **training)
+    else:
+        sizes = config.network if isinstance(config, FineTuningConfig) else config
+        network = DeepCrossNetwork(sizes.cross_layers, sizes.deep_units)
+        model = DCN(embedding, network, **training)
+        if isinstance(config, FineTuningConfig):
+            model = FineTunedDCN(model, config)
+    model.build()
+    return model

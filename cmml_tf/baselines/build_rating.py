@@ -12,6 +12,7 @@ from cmml_tf.baselines.metacs import MetaCS
 from cmml_tf.baselines.rating_presets import MeluConfig, RatingBaselineConfig
 from cmml_tf.baselines.support_loss import support_squared_error
 from cmml_tf.layers.feature_embedding import FeaturePairEmbedding
+from cmml_tf.layers.precision import require_float32
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.types import FeatureColumn
 
@@ -37,22 +38,26 @@ def build_rating_baseline(
       task: Loss of the model's scores; needed to train.
       gradient_clip: Clip gradient values to [-c, c].
       first_rating: First value of the output layer's bias, such as the mean rating.
+
+    Raises:
+      ValueError: Keras' dtype policy is not float32.
     """
+    require_float32()
     embedding = FeaturePairEmbedding(item_columns, user_columns, config.feature_dimension, users)
-    embedding.build(None)
     if isinstance(config, MeluConfig):
         network = InteractionMLP(config.units)
     else:
         sizes = config.network
         network = DeepCrossNetwork(sizes.cross_layers, sizes.deep_units, config.projection)
-    network.build([None, None, embedding.dimension])
-    output_bias = network.trainable_variables[-1]
-    output_bias.assign(tf.fill(output_bias.shape, first_rating))
     given = {"task": task, "gradient_clip": gradient_clip}
     if isinstance(config, MeluConfig):
         kind = MetaCS if config.adapt_embeddings else MeLU
-        return kind(embedding, network, config, **given)
-    dcn = DCN(embedding, network, **given)
-    if config.fine_tuning is None:
-        return dcn
-    return FineTunedDCN(dcn, config.fine_tuning, support_squared_error)
+        model = kind(embedding, network, config, **given)
+    else:
+        model = DCN(embedding, network, **given)
+        if config.fine_tuning is not None:
+            model = FineTunedDCN(model, config.fine_tuning, support_squared_error)
+    model.build()
+    output_bias = network.trainable_variables[-1]
+    output_bias.assign(tf.fill(output_bias.shape, first_rating))
+    return model

@@ -1,5 +1,6 @@
 """CoNet: networks of a target and a source domain that read each other (Hu et al. 2018)."""
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -8,12 +9,15 @@ import tensorflow as tf
 from cmml_tf.baseline_config import CoNetConfig
 from cmml_tf.baselines.task_weights import add_affine, affine
 from cmml_tf.episodes.cross_domain import CrossDomainEpisode
+from cmml_tf.layers.building import build_named
 from cmml_tf.layers.embedding import PairEmbedding
 from cmml_tf.layers.mlp import fan_in_uniform
+from cmml_tf.layers.serialized_parts import serialize
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.types import Episode
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class CrossConnectedNetwork(tf.keras.layers.Layer):
     """A network for each domain; at each hidden layer both read each other's inputs.
 
@@ -66,6 +70,7 @@ class CrossConnectedNetwork(tf.keras.layers.Layer):
         return {**super().get_config(), "units": self.units}
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class CoNet(AdaptingModel):
     """CoNet over all meta-training scenarios; it knows a user from elsewhere and does not adapt.
 
@@ -84,12 +89,18 @@ class CoNet(AdaptingModel):
     ) -> None:
         super().__init__(*args, **kwargs)
         self.pair_embedding = pair_embedding
-        self.l1 = config.l1
+        self.config = config
         self.network = CrossConnectedNetwork(config.units)
-        self.network.build([None, None, pair_embedding.dimension])
         self._source_item = tf.Variable(
-            tf.fill([pair_embedding.users + 1], pair_embedding.items), trainable=False
+            tf.fill([pair_embedding.users + 1], pair_embedding.items),
+            trainable=False,
+            name="source_item",
         )
+
+    def build_parts(self) -> None:
+        """Creates the weights of embedding and networks."""
+        build_named(self.pair_embedding, [None, None])
+        build_named(self.network, [None, None, self.pair_embedding.dimension])
 
     def set_source_items(self, items: np.ndarray) -> None:
         """Sets which source item stands for each user.
@@ -138,7 +149,20 @@ class CoNet(AdaptingModel):
         target, source = self._scores(episode.query_user, episode.query_item, episode.source_item)
         sparse = sum(tf.reduce_sum(tf.abs(matrix)) for matrix in self.network.transfer)
         losses = self.task(target, episode.query_label) + _source_loss(source, episode.source_order)
-        return tf.reduce_mean(losses) + self.l1 * sparse
+        return tf.reduce_mean(losses) + self.config.l1 * sparse
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "pair_embedding": serialize(self.pair_embedding),
+            "config": asdict(self.config),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict | None = None) -> Any:
+        """A model of the same parts, with first weights of its own."""
+        config = {**config, "config": CoNetConfig(**config["config"])}
+        return super().from_config(config, custom_objects)
 
 
 def _source_loss(scores: tf.Tensor, order: tf.Tensor) -> tf.Tensor:

@@ -7,8 +7,10 @@ import tensorflow as tf
 
 from cmml_tf.baseline_config import DcnConfig
 from cmml_tf.baselines.task_weights import add_affine, affine
+from cmml_tf.layers.building import build_named
 from cmml_tf.layers.embedding import PairEmbedding
 from cmml_tf.layers.mlp import fan_in_uniform
+from cmml_tf.layers.serialized_parts import serialize
 from cmml_tf.models.adapting_model import AdaptingModel
 
 
@@ -26,6 +28,7 @@ def cross(x0: tf.Tensor, x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf
     return x0 * tf.matmul(x, kernel) + bias[..., None, :] + x
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class DeepCrossNetwork(tf.keras.layers.Layer):
     """Scores pair embeddings by a cross and a deep network, concatenated, then linear to 1.
 
@@ -95,6 +98,7 @@ class DeepCrossNetwork(tf.keras.layers.Layer):
         return {**super().get_config(), **own, "projection": self.projection}
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class DCN(AdaptingModel):
     """DCN over all meta-training tasks; it does not adapt.
 
@@ -111,9 +115,21 @@ class DCN(AdaptingModel):
         self.pair_embedding = pair_embedding
         self.network = network
 
+    def build_parts(self) -> None:
+        """Creates the weights of embedding and network."""
+        build_named(self.pair_embedding, [None, None])
+        build_named(self.network, [None, None, self.pair_embedding.dimension])
+
     def score_adapted(
         self, adapted: Any, query_user: tf.Tensor, query_item: tf.Tensor
     ) -> tf.Tensor:
         """() and int [B, Q] rows -> score float32 [B, Q]."""
         del adapted
         return self.network(self.pair_embedding(query_user, query_item))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "pair_embedding": serialize(self.pair_embedding),
+            "network": serialize(self.network),
+        }

@@ -1,20 +1,23 @@
 """DCN-F: the trained DCN, fine-tuned on each task's support set (the paper's table 2)."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import tensorflow as tf
 
-from cmml_tf.baseline_config import FineTuningConfig
+from cmml_tf.baseline_config import DcnConfig, FineTuningConfig
 from cmml_tf.baselines.dcn import DCN
 from cmml_tf.baselines.support_loss import support_hinge
 from cmml_tf.baselines.task_weights import per_task
+from cmml_tf.layers.serialized_parts import serialize
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.types import Support
 
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-7
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class FineTunedDCN(AdaptingModel):
     """Adapts by a few gradient steps on the support set; all tasks of a batch at once.
 
@@ -38,6 +41,10 @@ class FineTunedDCN(AdaptingModel):
         self.dcn = dcn
         self.config = config
         self._support_loss = support_loss
+
+    def build_parts(self) -> None:
+        """Creates the DCN's weights."""
+        self.dcn.build()
 
     @property
     def pair_embedding(self) -> tf.keras.layers.Layer:
@@ -85,3 +92,18 @@ class FineTunedDCN(AdaptingModel):
     ) -> tf.Tensor:
         """Weights of each task and int [B, Q] rows -> score float32 [B, Q]."""
         return self.dcn.network(self.pair_embedding(query_user, query_item), adapted)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "dcn": serialize(self.dcn),
+            "config": asdict(self.config),
+            "support_loss": serialize(self._support_loss),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict | None = None) -> Any:
+        """A model with a DCN of its own, with first weights of its own."""
+        network = DcnConfig(**config["config"]["network"])
+        fine_tuning = FineTuningConfig(**{**config["config"], "network": network})
+        return super().from_config({**config, "config": fine_tuning}, custom_objects)

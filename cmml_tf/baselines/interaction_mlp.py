@@ -8,6 +8,7 @@ import tensorflow as tf
 from cmml_tf.baselines.task_weights import add_affine, affine
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class InteractionMLP(tf.keras.layers.Layer):
     """Hidden layers with ReLU, then linear to one score.
 

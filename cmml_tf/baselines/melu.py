@@ -1,5 +1,6 @@
 """MeLU: the decision layers adapt to a user by gradient steps (Lee et al. 2019)."""
 
+from dataclasses import asdict
 from typing import Any
 
 import tensorflow as tf
@@ -9,11 +10,14 @@ from cmml_tf.baselines.interaction_mlp import InteractionMLP
 from cmml_tf.baselines.rating_presets import MeluConfig
 from cmml_tf.baselines.support_loss import support_squared_error
 from cmml_tf.baselines.task_weights import per_task
+from cmml_tf.layers.building import build_named
 from cmml_tf.layers.feature_embedding import FeaturePairEmbedding
+from cmml_tf.layers.serialized_parts import serialize
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.types import Support
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class MeLU(AdaptingModel):
     """MAML on the fully connected layers; the embeddings stay as they are in the inner loop.
 
@@ -40,6 +44,11 @@ class MeLU(AdaptingModel):
         self.config = config
         self.steps = config.steps
 
+    def build_parts(self) -> None:
+        """Creates the weights of embedding and network."""
+        build_named(self.pair_embedding, [None, None])
+        build_named(self.network, [None, None, self.pair_embedding.dimension])
+
     def adapt(self, support: Support, training: bool = False) -> list[tf.Tensor]:
         """The network's weights for each task, in their order, [B, ...] each."""
         pairs = self.pair_embedding(support.user, support.item)  # [B, S, d]
@@ -58,3 +67,17 @@ class MeLU(AdaptingModel):
     ) -> tf.Tensor:
         """Weights of each task and int [B, Q] rows -> score float32 [B, Q]."""
         return self.network(self.pair_embedding(query_user, query_item), adapted)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "pair_embedding": serialize(self.pair_embedding),
+            "network": serialize(self.network),
+            "config": asdict(self.config),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict | None = None) -> Any:
+        """A model of the same parts, with first weights of its own."""
+        config = {**config, "config": MeluConfig(**config["config"])}
+        return super().from_config(config, custom_objects)

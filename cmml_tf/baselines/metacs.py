@@ -34,6 +34,7 @@ class AdaptedNetwork(NamedTuple):
     rows: list[TaskRows]
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class MetaCS(MeLU):
     """As `MeLU`, and the embeddings adapt too."""
 

@@ -1,5 +1,6 @@
 """s2Meta: learned initial weights, learned updates and a learned end (Du et al., KDD 2019)."""
 
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -9,8 +10,10 @@ from cmml_tf.baselines.inner_batch import InnerBatches
 from cmml_tf.baselines.interaction_mlp import InteractionMLP
 from cmml_tf.baselines.stop_controller import StopController
 from cmml_tf.baselines.task_weights import per_task
-from cmml_tf.baselines.update_controller import UpdateController, log_and_sign
+from cmml_tf.baselines.update_controller import INPUTS, UpdateController, log_and_sign
+from cmml_tf.layers.building import build_named
 from cmml_tf.layers.embedding import PairEmbedding
+from cmml_tf.layers.serialized_parts import serialize
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.types import Episode, Support
 
@@ -38,6 +41,7 @@ class _InnerState(NamedTuple):
     went_on_at: tf.Tensor
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class S2Meta(AdaptingModel):
     """Adapts by inner steps whose rates and number are learned; all tasks of a batch at once.
 
@@ -67,15 +71,20 @@ class S2Meta(AdaptingModel):
         self.pair_embedding = pair_embedding
         self.config = config
         self.network = InteractionMLP(config.units)
-        self.network.build([None, None, pair_embedding.dimension])
-        tensors = len(self.network.trainable_variables)
+        tensors = 2 * (len(config.units) + 1)  # kernels and biases
         self.update_controllers = [
-            UpdateController(config.controller_units) for _ in range(tensors)
+            UpdateController(config.controller_units, name=f"update_controller_{tensor}")
+            for tensor in range(tensors)
         ]
-        for controller in self.update_controllers:
-            controller.build(None)
         self.stop_controller = StopController(config.stop_units)
-        self.stop_controller.build([None, tensors + 1])
+
+    def build_parts(self) -> None:
+        """Creates the weights of embedding, network and controllers."""
+        build_named(self.pair_embedding, [None, None])
+        build_named(self.network, [None, None, self.pair_embedding.dimension])
+        for controller in self.update_controllers:
+            build_named(controller, [INPUTS, None])
+        build_named(self.stop_controller, [None, len(self.update_controllers) + 1])
 
     def adapt(self, support: Support, training: bool = False) -> list[tf.Tensor]:
         """The network's weights for each task, in their order, [B, ...] each."""
@@ -195,6 +204,19 @@ class S2Meta(AdaptingModel):
         """int64 [2]: where this call's random numbers come from."""
         step = self.optimizer.iterations + 1 if training else tf.constant(0, tf.int64)
         return tf.stack([tf.constant(self.config.seed, tf.int64), step])
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "pair_embedding": serialize(self.pair_embedding),
+            "config": asdict(self.config),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict | None = None) -> Any:
+        """A model of the same parts, with first weights of its own."""
+        config = {**config, "config": S2MetaConfig(**config["config"])}
+        return super().from_config(config, custom_objects)
 
 
 def _update(

@@ -5,8 +5,10 @@ from typing import Any
 import tensorflow as tf
 
 from cmml_tf.baselines.update_controller import log_and_sign
+from cmml_tf.layers.building import build_named
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class StopController(tf.keras.layers.Layer):
     """Probability to stop, from the loss and the gradient norms of every step so far.
 
@@ -17,12 +19,12 @@ class StopController(tf.keras.layers.Layer):
     def __init__(self, units: int = 16, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.units = units
-        self.lstm = tf.keras.layers.LSTMCell(units)
-        self.output_layer = tf.keras.layers.Dense(1)
+        self.lstm = tf.keras.layers.LSTMCell(units, name="lstm")
+        self.output_layer = tf.keras.layers.Dense(1, name="output")
 
     def build(self, input_shape: Any) -> None:
-        self.lstm.build([None, int(input_shape[-1])])
-        self.output_layer.build([None, self.units])
+        build_named(self.lstm, [None, int(input_shape[-1])])
+        build_named(self.output_layer, [None, self.units])
         self.first = [
             self.add_weight(
                 name=name,

@@ -5,6 +5,7 @@ import tensorflow as tf
 from cmml_tf.types import Support
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 def support_hinge(scores: tf.Tensor, support: Support, margin: float = 1.0) -> tf.Tensor:
     """Hinge loss (equation 4) over the support pairs of each task.
 
@@ -32,6 +33,7 @@ def support_hinge(scores: tf.Tensor, support: Support, margin: float = 1.0) -> t
     )
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 def support_squared_error(scores: tf.Tensor, support: Support) -> tf.Tensor:
     """Mean squared error (equation 5) over the support ratings of each task.
 

@@ -31,6 +31,7 @@ def log_and_sign(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     )
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class UpdateController(tf.keras.layers.Layer):
     """The controller of one parameter tensor: (state, inputs) -> (gates, new state).
 
@@ -75,7 +76,7 @@ class UpdateController(tf.keras.layers.Layer):
             shape=[2, 1],
             initializer=lambda shape, dtype=None: tf.constant([[0.0], [_FORGET_BIAS]], dtype),
         )
-        super().build(None)
+        super().build([INPUTS, None])
 
     def first_state(self, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Hidden and cell state before the first step, float32 [H, N] for N = `count` weights."""

@@ -7,6 +7,7 @@ import tensorflow as tf
 from cmml_tf.layers.learned_number import REACH, learned_number
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class Affinity(tf.keras.layers.Layer):
     """A term of the score, a <u, v>, for user embedding u, item embedding v and a learned number a.
 

@@ -4,9 +4,11 @@ from typing import Any
 
 import tensorflow as tf
 
+from cmml_tf.layers.building import build_named
 from cmml_tf.layers.mlp import MLP, dense
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class AttentionContextEncoder(tf.keras.layers.Layer):
     """K context vectors, each a learned question that attends over all labelled support pairs.
 
@@ -53,14 +55,14 @@ class AttentionContextEncoder(tf.keras.layers.Layer):
         self.heads = heads
         self.context_dimension = vectors * vector_dimension
         self.supports_masking = True
-        self.pair_mlp = MLP([units, units])
-        self.points = dense(vectors * heads)
-        self.vector_mlp = MLP([units, vector_dimension])
+        self.pair_mlp = MLP([units, units], name="pair_mlp")
+        self.points = dense(vectors * heads, name="points")
+        self.vector_mlp = MLP([units, vector_dimension], name="vector_mlp")
 
     def build(self, input_shape: Any) -> None:
-        self.pair_mlp.build(input_shape)
-        self.points.build([None, None, self.units])
-        self.vector_mlp.build([None, None, self.heads * self.units])
+        build_named(self.pair_mlp, input_shape)
+        build_named(self.points, [None, None, self.units])
+        build_named(self.vector_mlp, [None, None, self.heads * self.units])
         super().build(input_shape)
 
     def call(

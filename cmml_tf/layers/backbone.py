@@ -5,11 +5,13 @@ from typing import Any
 
 import tensorflow as tf
 
+from cmml_tf.layers.building import build_named
 from cmml_tf.layers.mlp import dense
 
 LEAK = 0.01
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class Backbone(tf.keras.layers.Layer):
     """Maps pair embeddings to scores; without modulation it is the "no-context MLP".
 
@@ -40,19 +42,23 @@ class Backbone(tf.keras.layers.Layer):
                 f"`units` must be one or more positive integers. Received: units={list(units)}."
             )
         self.bias_initial_value = bias_initial_value
-        self.hidden_layers = [dense(width, bias=bias_initial_value) for width in self.units]
+        self.hidden_layers = [
+            dense(width, bias=bias_initial_value, name=f"hidden_{index}")
+            for index, width in enumerate(self.units)
+        ]
         self.output_layer = self._make_output_layer()
 
     def _make_output_layer(self) -> tf.keras.layers.Layer | None:
-        return dense(1, bias=self.bias_initial_value)
+        return dense(1, bias=self.bias_initial_value, name="output")
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: Any, hybrid_shape: Any = None) -> None:
+        del hybrid_shape
         width = int(input_shape[-1])
         for layer in self.hidden_layers:
-            layer.build([None, width])
+            build_named(layer, [None, width])
             width = layer.units
         if self.output_layer is not None:
-            self.output_layer.build([None, width])
+            build_named(self.output_layer, [None, width])
         super().build(input_shape)
 
     def hidden(

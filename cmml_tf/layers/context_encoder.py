@@ -10,6 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from cmml_tf.layers.building import build_named
 from cmml_tf.layers.gru import gru_last_state, gru_mean_state
 from cmml_tf.layers.gru_gradient import trainable_gru_last_state, trainable_gru_mean_state
 from cmml_tf.layers.mlp import MLP, fan_in_uniform
@@ -28,6 +29,7 @@ def binary_label_features(label: tf.Tensor) -> tf.Tensor:
     return tf.stack([label, 1.0 - label], axis=-1)
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class PoolingContextEncoder(tf.keras.layers.Layer):
     """PE (equation 6): a shared MLP on each pair, then the mean or maximum over the valid pairs.
 
@@ -74,10 +76,10 @@ class PoolingContextEncoder(tf.keras.layers.Layer):
         self.supports_masking = True
         self.hidden_layers = hidden_layers
         self.prior = prior
-        self.mlp = MLP([units] * hidden_layers + [context_dimension])
+        self.mlp = MLP([units] * hidden_layers + [context_dimension], name="mlp")
 
     def build(self, input_shape: Any) -> None:
-        self.mlp.build(input_shape)
+        build_named(self.mlp, input_shape)
         if self.prior:
             self.prior_context = self.add_weight(
                 name="prior_context",
@@ -127,6 +129,7 @@ class PoolingContextEncoder(tf.keras.layers.Layer):
         }
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class SequentialContextEncoder(tf.keras.layers.Layer):
     """SE (equation 7): C = MLP(GRU(c_1 .. c_n)), the GRU's last valid state through an MLP.
 
@@ -165,7 +168,7 @@ class SequentialContextEncoder(tf.keras.layers.Layer):
         self.context_dimension = context_dimension
         self.units = units
         self.supports_masking = True
-        self.mlp = MLP([units, context_dimension])
+        self.mlp = MLP([units, context_dimension], name="mlp")
 
     def build(self, input_shape: Any) -> None:
         self.kernel = self.add_weight(
@@ -179,7 +182,7 @@ class SequentialContextEncoder(tf.keras.layers.Layer):
             initializer=fan_in_uniform(),
         )
         self.bias = self.add_weight(name="gru_bias", shape=[2, 3 * self.units], initializer="zeros")
-        self.mlp.build([None, self.units])
+        build_named(self.mlp, [None, self.units])
         super().build(input_shape)
 
     def call(

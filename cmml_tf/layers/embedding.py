@@ -8,6 +8,7 @@ import tensorflow as tf
 _BLOCK_ROWS = 65_536
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class PairEmbedding(tf.keras.layers.Layer):
     """The pair embedding e = concat(user embedding, item embedding).
 
@@ -59,7 +60,7 @@ class PairEmbedding(tf.keras.layers.Layer):
         del input_shape
         self.user_table = self._table("user_table", self.users, self._sizes["user_dimension"])
         self.item_table = self._table("item_table", self.items, self._sizes["item_dimension"])
-        super().build(None)
+        super().build([None, None])
 
     def _table(self, name: str, rows: int, dimension: int) -> tf.Variable:
         return self.add_weight(

@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from cmml_tf.types import FeatureColumn
+from cmml_tf.layers.building import build_named
+from cmml_tf.types import Feature, FeatureColumn
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class FieldEmbedding(tf.keras.layers.Layer):
     """One feature: its embedding table and its values for every known row of a catalogue.
 
@@ -16,12 +18,13 @@ class FieldEmbedding(tf.keras.layers.Layer):
     the mean of their rows and no value gives zeros; a number scales one learned vector.
 
     Args:
-      column: The feature and its values, kept with the layer as constants that are not trained.
+      column: The feature and its values, kept with the layer as weights that are not trained. The
+        configuration tells how many they are, the weights what they are.
       dimension: Size of the embedding.
     """
 
     def __init__(self, column: FeatureColumn, dimension: int, **kwargs: Any) -> None:
-        super().__init__(name=f"field_{column.feature.name}", **kwargs)
+        super().__init__(**kwargs)
         if dimension < 1:
             raise ValueError(
                 f"`dimension` must be a positive integer. Received: dimension={dimension}."
@@ -31,7 +34,6 @@ class FieldEmbedding(tf.keras.layers.Layer):
         self._column = column
 
     def build(self, input_shape: Any) -> None:
-        del input_shape
         column = self._column
         numeric = self.feature.kind == "numeric"
         self.values = self._constant("values", column.values, tf.float32 if numeric else tf.int32)
@@ -43,7 +45,7 @@ class FieldEmbedding(tf.keras.layers.Layer):
             shape=[1 if numeric else len(self.feature.vocabulary) + 1, self.dimension],
             initializer=_first_table(self.feature.kind),
         )
-        super().build(None)
+        super().build(input_shape)
 
     def _constant(self, name: str, values: np.ndarray, dtype: tf.DType) -> tf.Variable:
         return self.add_weight(
@@ -106,7 +108,17 @@ class FieldEmbedding(tf.keras.layers.Layer):
         total = tf.math.unsorted_segment_sum(rows, of_row, tf.shape(count)[0])
         return tf.math.divide_no_nan(total, tf.cast(count, tf.float32)[:, None])
 
+    def get_config(self) -> dict[str, Any]:
+        own = {"column": _column_config(self._column), "dimension": self.dimension}
+        return {**super().get_config(), **own}
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "FieldEmbedding":
+        """A layer whose values are zeros until its weights are set."""
+        return cls(**{**config, "column": _zero_column(config["column"])})
+
+
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class FeaturePairEmbedding(tf.keras.layers.Layer):
     """The pair embedding e = concat(item features, user features), in this order.
 
@@ -143,22 +155,23 @@ class FeaturePairEmbedding(tf.keras.layers.Layer):
                     f"`{name}` must belong to one catalogue. Received: {sorted(sizes)} rows."
                 )
 
-        def field(column: FeatureColumn) -> FieldEmbedding:
+        def field(name: str, column: FeatureColumn) -> FieldEmbedding:
             is_id = column.feature.kind == "id" and id_dimension is not None
-            return FieldEmbedding(column, id_dimension if is_id else dimension)
+            return FieldEmbedding(column, id_dimension if is_id else dimension, name=name)
 
+        self._sizes = {"dimension": dimension, "users": users, "id_dimension": id_dimension}
         self.items = item_columns[0].rows
         self.users = user_columns[0].rows if user_columns else users
-        self.item_fields = [field(column) for column in item_columns]
-        self.user_fields = [field(column) for column in user_columns]
+        # Numbered, since users and items may have features of one name, and names any letters.
+        self.item_fields = [field(f"item_{n}", column) for n, column in enumerate(item_columns)]
+        self.user_fields = [field(f"user_{n}", column) for n, column in enumerate(user_columns)]
         self.item_dimension = sum(layer.dimension for layer in self.item_fields)
         self.dimension = self.item_dimension + sum(layer.dimension for layer in self.user_fields)
 
     def build(self, input_shape: Any) -> None:
-        del input_shape
         for layer in (*self.item_fields, *self.user_fields):
-            layer.build(None)
-        super().build(None)
+            build_named(layer, [None])
+        super().build(input_shape)
 
     def call(self, user: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
         """int [B, N] user and item rows -> float32 [B, N, d]."""
@@ -167,6 +180,50 @@ class FeaturePairEmbedding(tf.keras.layers.Layer):
         flat += [layer(tf.reshape(user, [-1])) for layer in self.user_fields]
         pairs = tf.concat(flat, axis=-1)
         return tf.reshape(pairs, [shape[0], shape[1], self.dimension])
+
+    def get_config(self) -> dict[str, Any]:
+        columns = {
+            side: [field.get_config()["column"] for field in fields]
+            for side, fields in (
+                ("item_columns", self.item_fields),
+                ("user_columns", self.user_fields),
+            )
+        }
+        return {**super().get_config(), **columns, **self._sizes}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "FeaturePairEmbedding":
+        """A layer whose columns hold zeros until its weights are set."""
+        columns = {
+            side: [_zero_column(column) for column in config[side]]
+            for side in ("item_columns", "user_columns")
+        }
+        return cls(**{**config, **columns})
+
+
+def _column_config(column: FeatureColumn) -> dict[str, Any]:
+    """What a column is, without its values, which are weights."""
+    feature = column.feature
+    return {
+        "name": feature.name,
+        "kind": feature.kind,
+        "vocabulary": list(feature.vocabulary),
+        "mean": float(feature.mean),
+        "deviation": float(feature.deviation),
+        "values": len(column.values),
+        "starts": None if column.starts is None else len(column.starts),
+    }
+
+
+def _zero_column(config: dict[str, Any]) -> FeatureColumn:
+    """A column of these sizes; its zeros take no memory."""
+    feature = {name: config[name] for name in ("name", "kind", "mean", "deviation")}
+    values, starts = (
+        None if size is None else np.broadcast_to(np.int32(0), [size])
+        for size in (config["values"], config["starts"])
+    )
+    vocabulary = tuple(config["vocabulary"])
+    return FeatureColumn(Feature(vocabulary=vocabulary, **feature), values, starts)
 
 
 def _first_table(kind: str) -> Any:

@@ -5,6 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class HybridContext(tf.keras.layers.Layer):
     """Equation 8: C_h from the task context C and the query pair's embedding e.
 
@@ -30,6 +31,10 @@ class HybridContext(tf.keras.layers.Layer):
             raise ValueError(f"`kind` must be dot, mlp or none. Received: kind={kind!r}.")
         self.kind = kind
         self.scale = scale
+
+    def build(self, context_shape: Any, pair_shape: Any = None) -> None:
+        del pair_shape
+        super().build(context_shape)
 
     def call(self, context: tf.Tensor, pairs: tf.Tensor) -> tf.Tensor:
         """float32 [B, D], [B, Q, d] -> [B, Q, D] (`mlp`: [B, Q, d + D]; `none`: [B, 1, D])."""

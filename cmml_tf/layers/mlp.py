@@ -5,6 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from cmml_tf.layers.building import build_named
+
 
 def fan_in_uniform() -> tf.keras.initializers.Initializer:
     """Uniform in +-1/sqrt(fan in): what the reference implementation's linear layers start from."""
@@ -24,6 +26,7 @@ def dense(
     )
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class MLP(tf.keras.layers.Layer):
     """Dense layers with ReLU between them; the last one is linear.
 
@@ -46,13 +49,15 @@ class MLP(tf.keras.layers.Layer):
             raise ValueError(
                 f"`units` must be one or more positive integers. Received: units={list(units)}."
             )
-        self.dense_layers = [dense(width, "relu") for width in self.units[:-1]]
-        self.dense_layers.append(dense(self.units[-1]))
+        self.dense_layers = [
+            dense(width, "relu" if index < len(self.units) - 1 else None, name=f"layer_{index}")
+            for index, width in enumerate(self.units)
+        ]
 
     def build(self, input_shape: Any) -> None:
         width = int(input_shape[-1])
         for layer in self.dense_layers:
-            layer.build([None, width])
+            build_named(layer, [None, width])
             width = layer.units
         super().build(input_shape)
 

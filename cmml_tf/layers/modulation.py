@@ -6,9 +6,11 @@ from typing import Any
 import tensorflow as tf
 
 from cmml_tf.layers.backbone import Backbone
+from cmml_tf.layers.building import build_named, built_shape
 from cmml_tf.layers.mlp import MLP, dense
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class HyperNetwork(tf.keras.layers.Layer):
     """A chain of ReLU layers on the hybrid context, with a linear head at each of them.
 
@@ -30,14 +32,20 @@ class HyperNetwork(tf.keras.layers.Layer):
         self.units = units
         self.head_units = list(head_units)
         self.bias_initial_value = bias_initial_value
-        self.chain = [dense(units, "relu", bias_initial_value) for _ in self.head_units]
-        self.heads = [dense(width, bias=bias_initial_value) for width in self.head_units]
+        self.chain = [
+            dense(units, "relu", bias_initial_value, name=f"chain_{index}")
+            for index in range(len(self.head_units))
+        ]
+        self.heads = [
+            dense(width, bias=bias_initial_value, name=f"head_{index}")
+            for index, width in enumerate(self.head_units)
+        ]
 
     def build(self, input_shape: Any) -> None:
         width = int(input_shape[-1])
         for layer, head in zip(self.chain, self.heads, strict=True):
-            layer.build([None, width])
-            head.build([None, self.units])
+            build_named(layer, [None, width])
+            build_named(head, [None, self.units])
             width = self.units
         super().build(input_shape)
 
@@ -81,7 +89,7 @@ class _HyperBackbone(Backbone):
 
     def build(self, input_shape: Any, hybrid_shape: Any = None) -> None:
         if hybrid_shape is not None:
-            self.hyper_network.build(hybrid_shape)
+            build_named(self.hyper_network, hybrid_shape)
         super().build(input_shape)
 
     def call(self, pairs: tf.Tensor, hybrid_context: tf.Tensor) -> tf.Tensor:
@@ -91,7 +99,17 @@ class _HyperBackbone(Backbone):
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "hyper_units": self.hyper_units}
 
+    def get_build_config(self) -> dict[str, Any] | None:
+        """Both shapes of `build`."""
+        config = super().get_build_config()
+        return config and {**config, "hybrid_shape": built_shape(self.hyper_network)}
 
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Creates the weights that a layer of this `get_build_config` has."""
+        self.build(config["input_shape"], config["hybrid_shape"])
+
+
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class FilmBackbone(_HyperBackbone):
     """FiLM (equation 11): scale * x + shift on each hidden layer's pre-activation x.
 
@@ -121,7 +139,7 @@ class FilmBackbone(_HyperBackbone):
 
     def _make_hyper_network(self) -> HyperNetwork:
         widths = [2 * width for width in self.units]
-        return HyperNetwork(self.hyper_units, widths, self.bias_initial_value)
+        return HyperNetwork(self.hyper_units, widths, self.bias_initial_value, name="hyper_network")
 
     def _scales_and_shifts(self, hybrid_context: tf.Tensor) -> list[tuple[tf.Tensor, tf.Tensor]]:
         pairs = [tf.split(head, 2, axis=-1) for head in self.hyper_network(hybrid_context)]
@@ -151,6 +169,7 @@ class FilmBackbone(_HyperBackbone):
         return {**super().get_config(), "residual_scale": self.residual_scale}
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class SigmoidBackbone(_HyperBackbone):
     """Sigmoid gates (equation 10): sigmoid(head) * x on each hidden layer's pre-activation x.
 
@@ -166,7 +185,9 @@ class SigmoidBackbone(_HyperBackbone):
     """
 
     def _make_hyper_network(self) -> HyperNetwork:
-        return HyperNetwork(self.hyper_units, self.units, self.bias_initial_value)
+        return HyperNetwork(
+            self.hyper_units, self.units, self.bias_initial_value, name="hyper_network"
+        )
 
     def score_and_hidden(
         self, pairs: tf.Tensor, hybrid_context: tf.Tensor
@@ -182,6 +203,7 @@ class SigmoidBackbone(_HyperBackbone):
         return {f"scale_{i}": tf.sigmoid(head) for i, head in enumerate(heads, start=1)}
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class LinearBackbone(_HyperBackbone):
     """Linear weight modulation (equation 9): the context writes the output layer.
 
@@ -200,7 +222,7 @@ class LinearBackbone(_HyperBackbone):
         return None
 
     def _make_hyper_network(self) -> MLP:
-        return MLP([self.hyper_units, self.hyper_units, self.units[-1] + 1])
+        return MLP([self.hyper_units, self.hyper_units, self.units[-1] + 1], name="hyper_network")
 
     def score_and_hidden(
         self, pairs: tf.Tensor, hybrid_context: tf.Tensor

@@ -4,9 +4,11 @@ from typing import Any
 
 import tensorflow as tf
 
+from cmml_tf.layers.building import build_named, built_shape
 from cmml_tf.layers.mlp import dense
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class QueryAttention(tf.keras.layers.Layer):
     """C_h from a context of K vectors: what attention from the pair embedding e reads of them.
 
@@ -50,10 +52,10 @@ class QueryAttention(tf.keras.layers.Layer):
 
     def build(self, context_shape: Any, pair_shape: Any = None) -> None:
         width = int(context_shape[-1]) // self.vectors
-        self.key.build([None, None, width])
-        self.value.build([None, None, width])
+        build_named(self.key, [None, None, width])
+        build_named(self.value, [None, None, width])
         if pair_shape is not None:
-            self.query.build(pair_shape)
+            build_named(self.query, pair_shape)
         super().build(context_shape)
 
     def call(self, context: tf.Tensor, pairs: tf.Tensor) -> tf.Tensor:
@@ -84,3 +86,12 @@ class QueryAttention(tf.keras.layers.Layer):
             "heads": self.heads,
             "scale": self.scale,
         }
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """Both shapes of `build`."""
+        config = super().get_build_config()
+        return config and {**config, "pair_shape": built_shape(self.query)}
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Creates the weights that a layer of this `get_build_config` has."""
+        self.build(config["input_shape"], config["pair_shape"])

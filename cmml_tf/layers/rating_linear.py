@@ -8,6 +8,7 @@ from cmml_tf.layers.mlp import MLP
 from cmml_tf.layers.modulation import LinearBackbone
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class RatingLinearBackbone(LinearBackbone):
     """Hidden layers with ReLU between and none behind the last; one hidden hyper-network layer.
 
@@ -23,7 +24,7 @@ class RatingLinearBackbone(LinearBackbone):
     """
 
     def _make_hyper_network(self) -> MLP:
-        return MLP([self.hyper_units, self.units[-1] + 1])
+        return MLP([self.hyper_units, self.units[-1] + 1], name="hyper_network")
 
     def hidden(
         self, pairs: tf.Tensor, modulate: Callable[[int, tf.Tensor], tf.Tensor] | None = None

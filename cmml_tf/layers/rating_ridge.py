@@ -11,9 +11,13 @@ from typing import Any
 
 import tensorflow as tf
 
+from cmml_tf.layers.building import build_named
+from cmml_tf.layers.serialized_parts import deserialized, serialize
+
 _LEAST_PENALTY = 1e-3
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class RidgeBasis(tf.keras.layers.Layer):
     """What the regression works with: a rating expected of anyone, and k features of an item.
 
@@ -60,6 +64,7 @@ class RidgeBasis(tf.keras.layers.Layer):
         return {**super().get_config(), **own}
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class RidgeContextEncoder(tf.keras.layers.Layer):
     """The context is w = argmin sum_i (y_i - expected_i - <x_i, w>)^2 + <w, L w>, L diagonal.
 
@@ -81,13 +86,13 @@ class RidgeContextEncoder(tf.keras.layers.Layer):
         super().__init__(**kwargs)
         self.basis = basis
         self.context_dimension = basis.features + 1
-        self._first_penalty = [bias_penalty] + [feature_penalty] * basis.features
+        self.bias_penalty = bias_penalty
+        self.feature_penalty = feature_penalty
         self.supports_masking = True
 
     def build(self, input_shape: Any) -> None:
-        first = self._first_penalty
-        if not self.basis.built:
-            self.basis.build([None, None, int(input_shape[-1]) - 1])
+        first = [self.bias_penalty] + [self.feature_penalty] * self.basis.features
+        build_named(self.basis, [None, None, int(input_shape[-1]) - 1])
         self.log_penalty = self.add_weight(
             name="log_penalty",
             shape=[len(first)],
@@ -115,7 +120,21 @@ class RidgeContextEncoder(tf.keras.layers.Layer):
         """The context has no sequence axis, so no mask leaves the layer."""
         del inputs, mask
 
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "basis": serialize(self.basis),
+            "bias_penalty": self.bias_penalty,
+            "feature_penalty": self.feature_penalty,
+        }
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "RidgeContextEncoder":
+        """A layer with a basis of its own; a model shares one between both layers."""
+        return cls(**deserialized(config))
+
+
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class RidgeRecommender(tf.keras.layers.Layer):
     """score = expected + <x, w>, for the context w.
 
@@ -127,6 +146,11 @@ class RidgeRecommender(tf.keras.layers.Layer):
         super().__init__(**kwargs)
         self.basis = basis
 
+    def build(self, input_shape: Any, hybrid_shape: Any = None) -> None:
+        del hybrid_shape
+        build_named(self.basis, input_shape)
+        super().build(input_shape)
+
     def call(self, pairs: tf.Tensor, hybrid_context: tf.Tensor) -> tf.Tensor:
         """float32 [B, Q, d], [B, 1, k + 1] -> score float32 [B, Q]."""
         basis = self.basis(pairs)
@@ -135,3 +159,11 @@ class RidgeRecommender(tf.keras.layers.Layer):
     def modulation(self, hybrid_context: tf.Tensor) -> dict[str, tf.Tensor]:
         """`output_bias` [B, 1, 1], the user's offset, and `output_weight` [B, 1, k]."""
         return {"output_bias": hybrid_context[..., :1], "output_weight": hybrid_context[..., 1:]}
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "basis": serialize(self.basis)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "RidgeRecommender":
+        """A layer with a basis of its own; a model shares one between both layers."""
+        return cls(**deserialized(config))

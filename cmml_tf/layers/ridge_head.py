@@ -16,6 +16,7 @@ from cmml_tf.layers.ridge import solve_ridge
 _LEAST_PENALTY = 0.1
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class RidgeHead(tf.keras.layers.Layer):
     """score = base + g <x, w>, w = argmin sum_i c_i (t_i - <x_i, w>)^2 + p |w|^2 over the support.
 

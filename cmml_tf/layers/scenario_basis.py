@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from cmml_tf.layers.backbone import Backbone
+from cmml_tf.layers.building import build_named
 from cmml_tf.layers.learned_number import REACH, learned_number
 from cmml_tf.layers.mlp import MLP
 
@@ -14,6 +15,7 @@ _TO_ONE = 4.0
 _TASTE_UNITS = 64
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class ScenarioBasis(tf.keras.layers.Layer):
     """What regression and score share: a score without context, and features of a pair.
 
@@ -52,9 +54,9 @@ class ScenarioBasis(tf.keras.layers.Layer):
                 raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value}.")
         if not 0 <= dropout < 1:
             raise ValueError(f"`dropout` must be at least 0 and below 1. Received: {dropout}.")
-        self.backbone = Backbone(units, bias_initial_value=0.1)
-        self.user_tastes = MLP([_TASTE_UNITS, tastes])
-        self.item_tastes = MLP([_TASTE_UNITS, tastes])
+        self.backbone = Backbone(units, bias_initial_value=0.1, name="backbone")
+        self.user_tastes = MLP([_TASTE_UNITS, tastes], name="user_tastes")
+        self.item_tastes = MLP([_TASTE_UNITS, tastes], name="item_tastes")
         self.features = features
         self.tastes = tastes
         self.dropout = dropout
@@ -71,9 +73,9 @@ class ScenarioBasis(tf.keras.layers.Layer):
                 "User and item embeddings must be equally wide here. "
                 f"Received: a pair embedding of {d}."
             )
-        self.backbone.build([None, None, d + d // 2])
-        self.user_tastes.build([None, None, d // 2])
-        self.item_tastes.build([None, None, d // 2])
+        build_named(self.backbone, [None, None, d + d // 2])
+        build_named(self.user_tastes, [None, None, d // 2])
+        build_named(self.item_tastes, [None, None, d // 2])
         self.affinity = learned_number(self, "affinity", 4.0)
         self.base_feature = learned_number(self, "base_feature", 1.0)
         self.projection = self.add_weight(

@@ -12,13 +12,16 @@ from typing import Any
 
 import tensorflow as tf
 
+from cmml_tf.layers.building import build_named
 from cmml_tf.layers.learned_number import REACH, learned_number
 from cmml_tf.layers.ridge import solve_ridge
 from cmml_tf.layers.scenario_basis import ScenarioBasis
+from cmml_tf.layers.serialized_parts import deserialized, serialize
 
 _LEAST_PENALTY = 0.1
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class ScenarioRidgeEncoder(tf.keras.layers.Layer):
     """Context w = argmin sum_i c_i (t_i - <x_i, w>)^2 + p |w|^2 over the valid support pairs.
 
@@ -43,8 +46,7 @@ class ScenarioRidgeEncoder(tf.keras.layers.Layer):
         self.supports_masking = True
 
     def build(self, input_shape: Any) -> None:
-        if not self.basis.built:
-            self.basis.build([None, None, int(input_shape[-1]) - 2])
+        build_named(self.basis, [None, None, int(input_shape[-1]) - 2])
         self.negative_target = learned_number(self, "negative_target", 0.5)
         self.negative_log_weight = learned_number(self, "negative_log_weight", 0.0)
         self.base_share = learned_number(self, "base_share", 0.5)
@@ -71,14 +73,15 @@ class ScenarioRidgeEncoder(tf.keras.layers.Layer):
         del inputs, mask
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "basis": self.basis.get_config()}
+        return {**super().get_config(), "basis": serialize(self.basis)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "ScenarioRidgeEncoder":
-        """A layer with a basis of its own; `build_model` shares one between both layers."""
-        return cls(**{**config, "basis": ScenarioBasis.from_config(config["basis"])})
+        """A layer with a basis of its own; a model shares one between both layers."""
+        return cls(**deserialized(config))
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class ScenarioRidgeRecommender(tf.keras.layers.Layer):
     """score = base + g <x, w>, for the context w and a learned gate g.
 
@@ -98,8 +101,7 @@ class ScenarioRidgeRecommender(tf.keras.layers.Layer):
 
     def build(self, input_shape: Any, hybrid_shape: Any = None) -> None:
         del hybrid_shape
-        if not self.basis.built:
-            self.basis.build(input_shape)
+        build_named(self.basis, input_shape)
         self.gate = learned_number(self, "gate", 1.0)
         super().build(input_shape)
 
@@ -116,9 +118,9 @@ class ScenarioRidgeRecommender(tf.keras.layers.Layer):
         return {"output_weight": REACH * self.gate * hybrid_context}
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "basis": self.basis.get_config()}
+        return {**super().get_config(), "basis": serialize(self.basis)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "ScenarioRidgeRecommender":
-        """A layer with a basis of its own; `build_model` shares one between both layers."""
-        return cls(**{**config, "basis": ScenarioBasis.from_config(config["basis"])})
+        """A layer with a basis of its own; a model shares one between both layers."""
+        return cls(**deserialized(config))

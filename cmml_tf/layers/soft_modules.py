@@ -5,10 +5,12 @@ from typing import Any
 
 import tensorflow as tf
 
+from cmml_tf.layers.building import build_named, built_shape
 from cmml_tf.layers.mlp import dense, fan_in_uniform
 from cmml_tf.layers.modulation import HyperNetwork
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class SoftModularBackbone(tf.keras.layers.Layer):
     """L layers of M modules; soft routes, set by the hybrid context, join one layer to the next.
 
@@ -47,8 +49,8 @@ class SoftModularBackbone(tf.keras.layers.Layer):
         self.modules = modules
         self.hyper_units = hyper_units
         between = [modules * modules] * (len(self.units) - 1)
-        self.route_network = HyperNetwork(hyper_units, [*between, modules])
-        self.output_layer = dense(1)
+        self.route_network = HyperNetwork(hyper_units, [*between, modules], name="route_network")
+        self.output_layer = dense(1, name="output")
 
     def build(self, input_shape: Any, hybrid_shape: Any = None) -> None:
         width = int(input_shape[-1])
@@ -66,9 +68,9 @@ class SoftModularBackbone(tf.keras.layers.Layer):
             self.kernels.append(kernel)
             self.biases.append(bias)
             width = units
-        self.output_layer.build([None, width])
+        build_named(self.output_layer, [None, width])
         if hybrid_shape is not None:
-            self.route_network.build(hybrid_shape)
+            build_named(self.route_network, hybrid_shape)
         super().build(input_shape)
 
     def routes(self, hybrid_context: tf.Tensor) -> list[tf.Tensor]:
@@ -113,6 +115,15 @@ class SoftModularBackbone(tf.keras.layers.Layer):
             "modules": self.modules,
             "hyper_units": self.hyper_units,
         }
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """Both shapes of `build`."""
+        config = super().get_build_config()
+        return config and {**config, "hybrid_shape": built_shape(self.route_network)}
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Creates the weights that a layer of this `get_build_config` has."""
+        self.build(config["input_shape"], config["hybrid_shape"])
 
 
 class _PerModule(tf.keras.initializers.Initializer):

@@ -10,6 +10,7 @@ from cmml_tf.layers.context_encoder import PoolingContextEncoder, SequentialCont
 from cmml_tf.layers.embedding import PairEmbedding
 from cmml_tf.layers.hybrid_context import HybridContext
 from cmml_tf.layers.modulation import FilmBackbone, LinearBackbone, SigmoidBackbone
+from cmml_tf.layers.precision import require_float32
 from cmml_tf.layers.query_attention import QueryAttention
 from cmml_tf.layers.ridge_head import RidgeHead
 from cmml_tf.layers.scenario_basis import ScenarioBasis
@@ -43,15 +44,18 @@ def build_model(
       task: Loss of the model's scores; needed to train.
       gradient_clip: Clip gradient values to [-c, c].
 
+    Raises:
+      ValueError: Keras' dtype policy is not float32.
+
     Example:
 
     >>> model = build_model(ModelConfig(encoder="mean"), users=3, items=5)
     >>> model.context_dimension
     128
     """
+    require_float32()
     d = user_dimension + item_dimension
     embedding = PairEmbedding(users, items, user_dimension, item_dimension, trainable_tables)
-    embedding.build(None)
     if config.encoder == "ridge":
         basis = ScenarioBasis(
             config.backbone_units, config.ridge_features, config.ridge_tastes, config.dropout
@@ -60,29 +64,22 @@ def build_model(
         recommender = ScenarioRidgeRecommender(basis)
     else:
         encoder, recommender = _encoder(config, d), _recommender(config)
-    if encoder is not None:
-        encoder.build([None, None, d + _LABEL_FEATURES])
-    hybrid = _hybrid(config, d)
-    if config.modulation in ("none", "ridge"):
-        recommender.build([None, None, d])
-    else:
-        context_width = encoder.context_dimension
-        if config.hybrid == "attention":
-            hybrid.build([None, context_width], [None, None, d])
-        recommender.build([None, None, d], [None, None, hybrid.output_width(context_width, d)])
-    parts = (embedding, encoder, hybrid, recommender)
+    parts = (embedding, encoder, _hybrid(config, d), recommender)
     options = {
         "positives_only": config.positives_only,
-        "affinity": _affinity(config, d),
+        "affinity": Affinity() if config.affinity else None,
         "task": task,
         "gradient_clip": gradient_clip,
     }
     if config.head == "none":
-        return CMML(*parts, **options)
-    width = {"item": item_dimension, "pair": d, "hidden": config.backbone_units[-1]}
-    head = RidgeHead(width[config.ridge_inputs], config.ridge_features, config.ridge_inputs)
-    head.build([None, None, d])
-    return RidgeCMML(*parts, head=head, **options)
+        model = CMML(*parts, **options)
+    else:
+        width = {"item": item_dimension, "pair": d, "hidden": config.backbone_units[-1]}
+        inputs = config.ridge_inputs
+        head = RidgeHead(width[inputs], config.ridge_features, inputs)
+        model = RidgeCMML(*parts, head=head, **options)
+    model.build()
+    return model
 
 
 def _encoder(config: ModelConfig, d: int) -> tf.keras.layers.Layer | None:
@@ -102,14 +99,6 @@ def _hybrid(config: ModelConfig, d: int) -> tf.keras.layers.Layer:
             config.context_vectors, d, config.attention_heads, config.hybrid_scale
         )
     return HybridContext(config.hybrid, config.hybrid_scale)
-
-
-def _affinity(config: ModelConfig, d: int) -> tf.keras.layers.Layer | None:
-    if not config.affinity:
-        return None
-    affinity = Affinity()
-    affinity.build([None, None, d])
-    return affinity
 
 
 def _recommender(config: ModelConfig) -> tf.keras.layers.Layer:

@@ -1,17 +1,21 @@
 """The CMML recommender: context encoder -> hybrid context -> modulation -> backbone."""
 
+import inspect
 from typing import Any
 
 import tensorflow as tf
 
 from cmml_tf.layers.backbone import Backbone
+from cmml_tf.layers.building import build_named
 from cmml_tf.layers.context_encoder import binary_label_features
 from cmml_tf.layers.embedding import PairEmbedding
 from cmml_tf.layers.hybrid_context import HybridContext
+from cmml_tf.layers.serialized_parts import deserialized, serialize
 from cmml_tf.models.episode_model import EpisodeModel
 from cmml_tf.types import Episode, Support
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class CMML(EpisodeModel):
     """Scores query pairs of a task after reading its support set, in one forward pass (section 3).
 
@@ -53,6 +57,26 @@ class CMML(EpisodeModel):
         self.positives_only = positives_only
         self.stop_support_gradient = stop_support_gradient
         self.affinity = affinity
+
+    def build_parts(self) -> None:
+        """Creates the weights of the parts, in the order in which a task passes them."""
+        build_named(self.pair_embedding, [None, None])
+        d = self.pair_embedding.dimension
+        pairs, hybrid = [None, None, d], None
+        if self.context_encoder is not None:
+            build_named(self.context_encoder, [None, None, d + self._label_width()])
+            context = self.context_encoder.context_dimension
+            _build_for(self.hybrid_context, [None, context], pairs)
+            hybrid = [None, None, self.hybrid_context.output_width(context, d)]
+        _build_for(self.recommender, pairs, hybrid)
+        if self.affinity is not None:
+            build_named(self.affinity, pairs)
+
+    def _label_width(self) -> int:
+        if self.label_features is None:
+            return 2
+        build_named(self.label_features, [None, None])
+        return int(self.label_features.compute_output_shape([None, None])[-1])
 
     @property
     def parts(self) -> list[tf.keras.layers.Layer]:
@@ -119,3 +143,40 @@ class CMML(EpisodeModel):
         """Scores of the query pairs, float32 [B, Q]."""
         context = self.encode_context(episode.support, training)
         return self.score_with_context(context, episode.query_user, episode.query_item)
+
+    def get_config(self) -> dict[str, Any]:
+        recommender = serialize(self.recommender)
+        if self._shares_basis():
+            recommender["config"]["basis"] = None
+        return {
+            **super().get_config(),
+            "pair_embedding": serialize(self.pair_embedding),
+            "context_encoder": serialize(self.context_encoder),
+            "hybrid_context": serialize(self.hybrid_context),
+            "recommender": recommender,
+            "label_features": serialize(self.label_features),
+            "positives_only": self.positives_only,
+            "stop_support_gradient": self.stop_support_gradient,
+            "affinity": serialize(self.affinity),
+        }
+
+    def _shares_basis(self) -> bool:
+        basis = getattr(self.recommender, "basis", None)
+        return basis is not None and basis is getattr(self.context_encoder, "basis", None)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict | None = None) -> Any:
+        """A model of the same parts, with first weights of its own."""
+        recommender = config["recommender"]
+        if recommender["config"].get("basis", recommender) is None:
+            encoder = deserialized({"encoder": config["context_encoder"]})["encoder"]
+            shared = {**recommender["config"], "basis": encoder.basis}
+            recommender = {**recommender, "config": shared}
+            config = {**config, "context_encoder": encoder, "recommender": recommender}
+        return super().from_config(config, custom_objects)
+
+
+def _build_for(part: tf.keras.layers.Layer, first: list, second: list | None) -> None:
+    """Builds a part for its inputs' shapes; Keras' own layers know the first one's only."""
+    takes_both = len(inspect.signature(part.build).parameters) > 1
+    build_named(part, *([first, second] if takes_both else [first]))

@@ -5,6 +5,8 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
+from cmml_tf.layers.precision import require_float32
+from cmml_tf.layers.serialized_parts import deserialized, serialize
 from cmml_tf.types import Episode
 
 
@@ -13,6 +15,10 @@ class EpisodeModel(tfrs.Model):
 
     `compile` and `fit` work as for any Keras model, on a `tf.data.Dataset` of `Episode`s. The
     reported loss is the mean over all tasks seen, not the last batch's.
+
+    A model is saved, copied and pickled as any Keras model. What is large, embedding tables and
+    the values of features, are weights and in no configuration: `from_config` and `clone_model`
+    give a model with first weights of its own, and zeros in these.
 
     Args:
       task: Scores to losses, for training; called as `task(scores, query_label)`, float32
@@ -30,6 +36,20 @@ class EpisodeModel(tfrs.Model):
         self.task = task
         self.gradient_clip = gradient_clip
         self._loss_mean = tf.keras.metrics.Mean(name="loss")
+
+    def build(self, input_shape: Any = None) -> None:
+        """Creates every weight that does not exist yet.
+
+        Raises:
+          ValueError: The dtype policy, of Keras or of a part, is not float32.
+        """
+        del input_shape
+        require_float32(self)
+        self.build_parts()
+        self.built = True
+
+    def build_parts(self) -> None:
+        """Creates the weights of the parts that have none; a subclass says how."""
 
     def compute_loss(self, episode: Episode, training: bool = False) -> tf.Tensor:
         """The mean loss over the tasks of a batch (equations 4 and 5).
@@ -68,6 +88,10 @@ class EpisodeModel(tfrs.Model):
         """The loss of B tasks, without training."""
         return self._report(self.compute_loss(episode, training=False), episode)
 
+    def predict_step(self, episode: Episode) -> tf.Tensor:
+        """Scores of the query pairs of B tasks, float32 [B, Q]; the query labels are not read."""
+        return self(episode, training=False)
+
     def _report(self, loss: tf.Tensor, episode: Episode) -> dict[str, tf.Tensor]:
         self._loss_mean.update_state(loss, sample_weight=tf.shape(episode.query_user)[0])
         return {"loss": self._loss_mean.result()}
@@ -76,3 +100,21 @@ class EpisodeModel(tfrs.Model):
     def metrics(self) -> list[tf.keras.metrics.Metric]:
         """What Keras resets at each epoch."""
         return [self._loss_mean]
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "task": serialize(self.task),
+            "gradient_clip": self.gradient_clip,
+        }
+
+    def get_build_config(self) -> None:
+        """Nothing: `from_config` creates every weight."""
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict | None = None) -> Any:
+        """A model of the same parts, with first weights of its own."""
+        with tf.keras.utils.custom_object_scope(custom_objects or {}):
+            model = cls(**deserialized(config))
+        model.build()
+        return model

@@ -9,8 +9,9 @@ from cmml_tf.layers.backbone import Backbone
 from cmml_tf.layers.context_encoder import PoolingContextEncoder, SequentialContextEncoder
 from cmml_tf.layers.feature_embedding import FeaturePairEmbedding
 from cmml_tf.layers.hybrid_context import HybridContext
-from cmml_tf.layers.label_features import RatingFeatures, rating_itself
+from cmml_tf.layers.label_features import RatingFeatures, RatingItself
 from cmml_tf.layers.modulation import FilmBackbone, SigmoidBackbone
+from cmml_tf.layers.precision import require_float32
 from cmml_tf.layers.rating_linear import RatingLinearBackbone
 from cmml_tf.layers.rating_ridge import RidgeBasis, RidgeContextEncoder, RidgeRecommender
 from cmml_tf.layers.soft_modules import SoftModularBackbone
@@ -42,35 +43,29 @@ def build_rating_model(
       gradient_clip: Clip gradient values to [-c, c].
 
     Raises:
-      ValueError: `ridge` without item ids.
+      ValueError: `ridge` without item ids, or Keras' dtype policy is not float32.
     """
+    require_float32()
     if config.ridge:
         return _build_ridge(config, item_columns, user_columns, users, task, gradient_clip)
     embedding = FeaturePairEmbedding(item_columns, user_columns, config.feature_dimension, users)
-    embedding.build(None)
     d, network = embedding.dimension, config.network
     encoder, labels = _encoder(config, d), None
     if encoder is not None:
         labels = RatingFeatures(config.label_units)
-        labels.build(None)
-        encoder.build([None, None, d + config.label_units])
-    hybrid = HybridContext(network.hybrid, network.hybrid_scale)
-    recommender = _recommender(network)
-    if network.modulation == "none":
-        recommender.build([None, None, d])
-    else:
-        recommender.build([None, None, d], [None, None, hybrid.output_width(d, d)])
-    return CMML(
+    model = CMML(
         embedding,
         encoder,
-        hybrid,
-        recommender,
+        HybridContext(network.hybrid, network.hybrid_scale),
+        _recommender(network),
         label_features=labels,
         positives_only=False,
         stop_support_gradient=True,
         task=task,
         gradient_clip=gradient_clip,
     )
+    model.build()
+    return model
 
 
 def _build_ridge(
@@ -94,21 +89,18 @@ def _build_ridge(
         users,
         id_dimension=config.ridge_features + 1,
     )
-    embedding.build(None)
     basis = RidgeBasis(embedding.item_dimension, config.ridge_features)
-    encoder = RidgeContextEncoder(basis, config.bias_penalty, config.ridge_penalty)
-    encoder.build([None, None, embedding.dimension + 1])
-    recommender = RidgeRecommender(basis)
-    recommender.build([None, None, embedding.dimension])
-    return CMML(
+    model = CMML(
         embedding,
-        encoder,
+        RidgeContextEncoder(basis, config.bias_penalty, config.ridge_penalty),
         HybridContext("none"),
-        recommender,
-        label_features=tf.keras.layers.Lambda(rating_itself, name="rating"),
+        RidgeRecommender(basis),
+        label_features=RatingItself(),
         task=task,
         gradient_clip=gradient_clip,
     )
+    model.build()
+    return model
 
 
 def _encoder(config: RatingModelConfig, d: int) -> tf.keras.layers.Layer | None:

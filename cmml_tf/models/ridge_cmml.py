@@ -4,10 +4,13 @@ from typing import Any
 
 import tensorflow as tf
 
+from cmml_tf.layers.building import build_named
 from cmml_tf.layers.ridge_head import RidgeHead
+from cmml_tf.layers.serialized_parts import serialize
 from cmml_tf.models.cmml import CMML
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class RidgeCMML(CMML):
     """A CMML whose context is [C, w]: the encoder's context and the head's solution.
 
@@ -22,6 +25,11 @@ class RidgeCMML(CMML):
     def __init__(self, *args: Any, head: RidgeHead, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.head = head
+
+    def build_parts(self) -> None:
+        """Creates the weights of the parts, the head's behind the others."""
+        super().build_parts()
+        build_named(self.head, [None, None, self.pair_embedding.dimension])
 
     @property
     def parts(self) -> list[tf.keras.layers.Layer]:
@@ -67,3 +75,6 @@ class RidgeCMML(CMML):
     def _split(self, context: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         solution = self.head.solution_dimension
         return context[:, :-solution], context[:, -solution:]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "head": serialize(self.head)}

@@ -6,6 +6,7 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class RatingTask(tf.keras.layers.Layer, tfrs.tasks.Task):
     """Mean squared, or mean absolute, error over the query ratings of each task.
 

@@ -8,6 +8,7 @@ import tensorflow_recommenders as tfrs
 from cmml_tf.config import RankingLoss
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class HingeTask(tf.keras.layers.Layer, tfrs.tasks.Task):
     """Mean of max(0, margin - s+ + s-) over the positive/negative pairs of each task.
 
@@ -36,6 +37,7 @@ class HingeTask(tf.keras.layers.Layer, tfrs.tasks.Task):
         return {**super().get_config(), "margin": self.margin}
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class LogisticTask(tf.keras.layers.Layer, tfrs.tasks.Task):
     """Mean of log(1 + exp(s- - s+)) over the positive/negative pairs of each task.
 
