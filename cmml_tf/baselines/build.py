@@ -45,7 +45,9 @@ def build_baseline(
     12
     """
     require_float32()
-    embedding = PairEmbedding(users, items, user_dimension, item_dimension, trainable_tables)
+    embedding = PairEmbedding(
+        users, items, user_dimension, item_dimension, trainable_tables, name="pair_embedding"
+    )
     training = {"task": task, "gradient_clip": gradient_clip}
     if isinstance(config, S2MetaConfig):
         model = S2Meta(embedding, config, **training)
@@ -53,7 +55,7 @@ def build_baseline(
         model = CoNet(embedding, config, **training)
     else:
         sizes = config.network if isinstance(config, FineTuningConfig) else config
-        network = DeepCrossNetwork(sizes.cross_layers, sizes.deep_units)
+        network = DeepCrossNetwork(sizes.cross_layers, sizes.deep_units, name="network")
         model = DCN(embedding, network, **training)
         if isinstance(config, FineTuningConfig):
             model = FineTunedDCN(model, config)

@@ -43,12 +43,16 @@ def build_rating_baseline(
       ValueError: Keras' dtype policy is not float32.
     """
     require_float32()
-    embedding = FeaturePairEmbedding(item_columns, user_columns, config.feature_dimension, users)
+    embedding = FeaturePairEmbedding(
+        item_columns, user_columns, config.feature_dimension, users, name="pair_embedding"
+    )
     if isinstance(config, MeluConfig):
-        network = InteractionMLP(config.units)
+        network = InteractionMLP(config.units, name="network")
     else:
         sizes = config.network
-        network = DeepCrossNetwork(sizes.cross_layers, sizes.deep_units, config.projection)
+        network = DeepCrossNetwork(
+            sizes.cross_layers, sizes.deep_units, config.projection, name="network"
+        )
     given = {"task": task, "gradient_clip": gradient_clip}
     if isinstance(config, MeluConfig):
         kind = MetaCS if config.adapt_embeddings else MeLU

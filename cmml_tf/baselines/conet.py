@@ -90,7 +90,7 @@ class CoNet(AdaptingModel):
         super().__init__(*args, **kwargs)
         self.pair_embedding = pair_embedding
         self.config = config
-        self.network = CrossConnectedNetwork(config.units)
+        self.network = CrossConnectedNetwork(config.units, name="network")
         self._source_item = tf.Variable(
             tf.fill([pair_embedding.users + 1], pair_embedding.items),
             trainable=False,

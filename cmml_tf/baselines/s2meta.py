@@ -70,13 +70,13 @@ class S2Meta(AdaptingModel):
         super().__init__(*args, **kwargs)
         self.pair_embedding = pair_embedding
         self.config = config
-        self.network = InteractionMLP(config.units)
+        self.network = InteractionMLP(config.units, name="network")
         tensors = 2 * (len(config.units) + 1)  # kernels and biases
         self.update_controllers = [
             UpdateController(config.controller_units, name=f"update_controller_{tensor}")
             for tensor in range(tensors)
         ]
-        self.stop_controller = StopController(config.stop_units)
+        self.stop_controller = StopController(config.stop_units, name="stop_controller")
 
     def build_parts(self) -> None:
         """Creates the weights of embedding, network and controllers."""

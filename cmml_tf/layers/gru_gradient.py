@@ -199,9 +199,13 @@ def _rows(kept: tf.TensorArray, row: tf.Tensor) -> tf.Tensor:
 
     An array that no iteration wrote to cannot be stacked where B is unknown in the graph.
     """
-    shape = tf.shape(row)
+
+    def shape(rows: int) -> tf.Tensor:
+        # Called in each branch: XLA knows the shape of what a branch is given, but no value.
+        return tf.concat([[rows], tf.shape(row)], 0)
+
     return tf.cond(
         kept.size() > 0,
-        lambda: tf.reshape(kept.stack(), tf.concat([[-1], shape], 0)),
-        lambda: tf.zeros(tf.concat([[0], shape], 0), row.dtype),
+        lambda: tf.reshape(kept.stack(), shape(-1)),
+        lambda: tf.zeros(shape(0), row.dtype),
     )

@@ -19,7 +19,8 @@ from cmml_tf.layers.soft_modules import SoftModularBackbone
 from cmml_tf.models.cmml import CMML
 from cmml_tf.models.ridge_cmml import RidgeCMML
 
-_LABEL_FEATURES = 2
+# Names of parts are those of `CMML`, the same in every model.
+_ENCODER, _HYBRID, _RECOMMENDER = "context_encoder", "hybrid_context", "recommender"
 
 
 def build_model(
@@ -55,19 +56,25 @@ def build_model(
     """
     require_float32()
     d = user_dimension + item_dimension
-    embedding = PairEmbedding(users, items, user_dimension, item_dimension, trainable_tables)
+    embedding = PairEmbedding(
+        users, items, user_dimension, item_dimension, trainable_tables, name="pair_embedding"
+    )
     if config.encoder == "ridge":
         basis = ScenarioBasis(
-            config.backbone_units, config.ridge_features, config.ridge_tastes, config.dropout
+            config.backbone_units,
+            config.ridge_features,
+            config.ridge_tastes,
+            config.dropout,
+            name="basis",
         )
-        encoder = ScenarioRidgeEncoder(basis)
-        recommender = ScenarioRidgeRecommender(basis)
+        encoder = ScenarioRidgeEncoder(basis, name=_ENCODER)
+        recommender = ScenarioRidgeRecommender(basis, name=_RECOMMENDER)
     else:
         encoder, recommender = _encoder(config, d), _recommender(config)
     parts = (embedding, encoder, _hybrid(config, d), recommender)
     options = {
         "positives_only": config.positives_only,
-        "affinity": Affinity() if config.affinity else None,
+        "affinity": Affinity(name="affinity") if config.affinity else None,
         "task": task,
         "gradient_clip": gradient_clip,
     }
@@ -76,7 +83,7 @@ def build_model(
     else:
         width = {"item": item_dimension, "pair": d, "hidden": config.backbone_units[-1]}
         inputs = config.ridge_inputs
-        head = RidgeHead(width[inputs], config.ridge_features, inputs)
+        head = RidgeHead(width[inputs], config.ridge_features, inputs, name="head")
         model = RidgeCMML(*parts, head=head, **options)
     model.build()
     return model
@@ -85,20 +92,24 @@ def build_model(
 def _encoder(config: ModelConfig, d: int) -> tf.keras.layers.Layer | None:
     units = config.encoder_units
     if config.encoder == "gru":
-        return SequentialContextEncoder(d, units, config.gru_state, config.support_order)
+        return SequentialContextEncoder(
+            d, units, config.gru_state, config.support_order, name=_ENCODER
+        )
     if config.encoder in ("mean", "max"):
-        return PoolingContextEncoder(d, units, config.encoder)
+        return PoolingContextEncoder(d, units, config.encoder, name=_ENCODER)
     if config.encoder == "attention":
-        return AttentionContextEncoder(d, config.context_vectors, units, config.attention_heads)
+        return AttentionContextEncoder(
+            d, config.context_vectors, units, config.attention_heads, name=_ENCODER
+        )
     return None
 
 
 def _hybrid(config: ModelConfig, d: int) -> tf.keras.layers.Layer:
     if config.hybrid == "attention":
         return QueryAttention(
-            config.context_vectors, d, config.attention_heads, config.hybrid_scale
+            config.context_vectors, d, config.attention_heads, config.hybrid_scale, name=_HYBRID
         )
-    return HybridContext(config.hybrid, config.hybrid_scale)
+    return HybridContext(config.hybrid, config.hybrid_scale, name=_HYBRID)
 
 
 def _recommender(config: ModelConfig) -> tf.keras.layers.Layer:
@@ -108,11 +119,11 @@ def _recommender(config: ModelConfig) -> tf.keras.layers.Layer:
         config.bias_initial_value,
     )
     if config.modulation == "film":
-        return FilmBackbone(units, hyper_units, bias, config.residual_scale)
+        return FilmBackbone(units, hyper_units, bias, config.residual_scale, name=_RECOMMENDER)
     if config.modulation == "sigmoid":
-        return SigmoidBackbone(units, hyper_units, bias)
+        return SigmoidBackbone(units, hyper_units, bias, name=_RECOMMENDER)
     if config.modulation == "linear":
-        return LinearBackbone(units, hyper_units)
+        return LinearBackbone(units, hyper_units, name=_RECOMMENDER)
     if config.modulation == "soft":
-        return SoftModularBackbone(units, config.modules, hyper_units)
-    return Backbone(units, bias)
+        return SoftModularBackbone(units, config.modules, hyper_units, name=_RECOMMENDER)
+    return Backbone(units, bias, name=_RECOMMENDER)

@@ -35,7 +35,9 @@ class EpisodeModel(tfrs.Model):
         super().__init__(**kwargs)
         self.task = task
         self.gradient_clip = gradient_clip
-        self._loss_mean = tf.keras.metrics.Mean(name="loss")
+        # A model may hold another, with a loss of its own.
+        with tf.name_scope(self.name):
+            self._loss_mean = tf.keras.metrics.Mean(name="loss")
 
     def build(self, input_shape: Any = None) -> None:
         """Creates every weight that does not exist yet.

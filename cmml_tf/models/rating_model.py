@@ -20,6 +20,9 @@ from cmml_tf.models.weight_names import named_weights
 from cmml_tf.types import FeatureColumn
 from cmml_tf.user_config import RatingModelConfig
 
+# Names of parts are those of `CMML`, the same in every model.
+_ENCODER, _HYBRID, _RECOMMENDER = "context_encoder", "hybrid_context", "recommender"
+
 
 def build_rating_model(
     config: RatingModelConfig,
@@ -48,15 +51,17 @@ def build_rating_model(
     require_float32()
     if config.ridge:
         return _build_ridge(config, item_columns, user_columns, users, task, gradient_clip)
-    embedding = FeaturePairEmbedding(item_columns, user_columns, config.feature_dimension, users)
+    embedding = FeaturePairEmbedding(
+        item_columns, user_columns, config.feature_dimension, users, name="pair_embedding"
+    )
     d, network = embedding.dimension, config.network
     encoder, labels = _encoder(config, d), None
     if encoder is not None:
-        labels = RatingFeatures(config.label_units)
+        labels = RatingFeatures(config.label_units, name="label_features")
     model = CMML(
         embedding,
         encoder,
-        HybridContext(network.hybrid, network.hybrid_scale),
+        HybridContext(network.hybrid, network.hybrid_scale, name=_HYBRID),
         _recommender(network),
         label_features=labels,
         positives_only=False,
@@ -88,14 +93,15 @@ def _build_ridge(
         config.feature_dimension,
         users,
         id_dimension=config.ridge_features + 1,
+        name="pair_embedding",
     )
-    basis = RidgeBasis(embedding.item_dimension, config.ridge_features)
+    basis = RidgeBasis(embedding.item_dimension, config.ridge_features, name="basis")
     model = CMML(
         embedding,
-        RidgeContextEncoder(basis, config.bias_penalty, config.ridge_penalty),
-        HybridContext("none"),
-        RidgeRecommender(basis),
-        label_features=RatingItself(),
+        RidgeContextEncoder(basis, config.bias_penalty, config.ridge_penalty, name=_ENCODER),
+        HybridContext("none", name=_HYBRID),
+        RidgeRecommender(basis, name=_RECOMMENDER),
+        label_features=RatingItself(name="label_features"),
         task=task,
         gradient_clip=gradient_clip,
     )
@@ -108,9 +114,14 @@ def _encoder(config: RatingModelConfig, d: int) -> tf.keras.layers.Layer | None:
     if network.encoder == "none":
         return None
     if network.encoder == "gru":
-        return SequentialContextEncoder(d, network.encoder_units, network.gru_state)
+        return SequentialContextEncoder(d, network.encoder_units, network.gru_state, name=_ENCODER)
     return PoolingContextEncoder(
-        d, network.encoder_units, network.encoder, hidden_layers=1, prior=config.context_prior
+        d,
+        network.encoder_units,
+        network.encoder,
+        hidden_layers=1,
+        prior=config.context_prior,
+        name=_ENCODER,
     )
 
 
@@ -121,14 +132,14 @@ def _recommender(network: ModelConfig) -> tf.keras.layers.Layer:
         network.bias_initial_value,
     )
     if network.modulation == "film":
-        return FilmBackbone(units, hyper_units, bias, network.residual_scale)
+        return FilmBackbone(units, hyper_units, bias, network.residual_scale, name=_RECOMMENDER)
     if network.modulation == "sigmoid":
-        return SigmoidBackbone(units, hyper_units, bias)
+        return SigmoidBackbone(units, hyper_units, bias, name=_RECOMMENDER)
     if network.modulation == "linear":
-        return RatingLinearBackbone(units, hyper_units)
+        return RatingLinearBackbone(units, hyper_units, name=_RECOMMENDER)
     if network.modulation == "soft":
-        return SoftModularBackbone(units, network.modules, hyper_units)
-    return Backbone(units, bias)
+        return SoftModularBackbone(units, network.modules, hyper_units, name=_RECOMMENDER)
+    return Backbone(units, bias, name=_RECOMMENDER)
 
 
 def named_rating_weights(model: CMML) -> dict[str, tf.Variable]:

@@ -1,4 +1,6 @@
-"""What every layer of the library promises, as test methods a layer's test class inherits."""
+"""What every layer of the library promises; `test_every_layer` checks it of each."""
+
+import json
 
 import numpy as np
 import pytest
@@ -6,7 +8,7 @@ import tensorflow as tf
 
 
 class LayerRecipe:
-    """Subclasses say how to make the layer; the methods below are then run on it.
+    """Subclasses say how to make the layer; `test_every_layer` runs the checks below on it.
 
     A subclass defines `make()`, `inputs()` (float32 or int32 arrays, batch axis first, 3 rows),
     `build(layer)` (as a model does, before any call), `weights` (how many variables that makes),
@@ -18,6 +20,9 @@ class LayerRecipe:
     output_shapes: tuple
     refused: tuple = ()
     mask = None
+    frozen = 0
+    """How many of the variables are not trained."""
+    batch_axis = 0
     without_gradient = ()
     """Ends of the names of weights that no output depends on."""
     input_axes = None
@@ -32,31 +37,40 @@ class LayerRecipe:
     def build(self, layer):
         raise NotImplementedError
 
+    def call(self, layer, inputs, **given):
+        return layer(*inputs, **given)
+
     def built(self):
-        """The layer with random values in every weight, biases too."""
+        """The layer with random values in every trained weight, biases too."""
         layer = self.make()
         self.build(layer)
         rng = np.random.default_rng(0)
-        layer.set_weights([rng.normal(0, 0.5, w.shape).astype("f") for w in layer.get_weights()])
+        for variable in layer.trainable_variables:
+            variable.assign(rng.normal(0, 0.5, variable.shape))
         return layer
 
     def outputs(self, layer, inputs=None, mask=None):
         """The layer's outputs as a list."""
         mask = self.mask if mask is None else mask
         given = {} if mask is None else {"mask": tf.constant(mask)}
-        inputs = map(tf.constant, self.inputs()) if inputs is None else inputs
-        return tf.nest.flatten(layer(*inputs, **given))
+        inputs = [*map(tf.constant, self.inputs())] if inputs is None else inputs
+        return tf.nest.flatten(self.call(layer, inputs, **given))
 
-    def test_output_shapes_and_values_are_sound(self):
+    def computes_the_same(self, layer, again):
+        for ours, theirs in zip(self.outputs(layer), self.outputs(again), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+    def check_output_shapes_and_values_are_sound(self):
         outputs = self.outputs(self.built())
         assert [output.shape.as_list() for output in outputs] == [
-            [3, *shape] for shape in self.output_shapes
+            [*shape[: self.batch_axis], 3, *shape[self.batch_axis :]]
+            for shape in self.output_shapes
         ]
         for output in outputs:
             assert output.dtype == tf.float32
             assert np.isfinite(output).all()
 
-    def test_build_creates_every_weight(self):
+    def check_build_creates_every_weight(self):
         layer = self.make()
         assert layer.weights == []
         self.build(layer)
@@ -65,20 +79,36 @@ class LayerRecipe:
         self.outputs(layer)
         assert [id(weight) for weight in layer.weights] == before
 
-    def test_config_round_trip_computes_the_same(self):
+    def check_every_weight_has_a_name_of_its_own(self):
+        names = [weight.name for weight in self.built().weights]
+        assert len(set(names)) == len(names)
+
+    def check_config_round_trip_computes_the_same(self):
         layer = self.built()
         config = layer.get_config()
         again = type(layer).from_config(config)
         self.build(again)
-        assert again.get_config() == config
+        assert json.dumps(again.get_config()) == json.dumps(config)
         again.set_weights(layer.get_weights())
-        for ours, theirs in zip(self.outputs(layer), self.outputs(again), strict=True):
-            np.testing.assert_array_equal(ours, theirs)
+        self.computes_the_same(layer, again)
 
-    def test_gradient_reaches_every_weight(self):
+    def check_serialized_layer_is_built_as_it_was(self):
+        layer = self.built()
+        text = json.dumps(tf.keras.utils.serialize_keras_object(layer))
+        again = tf.keras.utils.deserialize_keras_object(json.loads(text))
+        assert type(again) is type(layer)
+        assert len(again.weights) == self.weights
+        again.set_weights(layer.get_weights())
+        self.computes_the_same(layer, again)
+
+    def check_is_registered(self):
+        name = tf.keras.utils.get_registered_name(type(self.make()))
+        assert name == f"cmml_tf>{type(self.make()).__name__}"
+
+    def check_gradient_reaches_every_weight(self):
         layer = self.built()
         trainable = layer.trainable_variables
-        assert len(trainable) == self.weights
+        assert len(trainable) == self.weights - self.frozen
         rng = np.random.default_rng(1)
         with tf.GradientTape() as tape:
             outputs = self.outputs(layer)
@@ -88,9 +118,12 @@ class LayerRecipe:
                 for output in outputs
             )
         for variable, gradient in zip(trainable, tape.gradient(loss, trainable), strict=True):
+            unread = variable.name.split(":")[0].endswith(self.without_gradient)
+            if gradient is None:
+                assert unread, variable.name
+                continue
             gradient = tf.convert_to_tensor(gradient)
             assert np.isfinite(gradient).all(), variable.name
-            unread = variable.name.split(":")[0].endswith(self.without_gradient)
             assert unread or np.abs(gradient).max() > 0, variable.name
 
     def signature(self):
@@ -108,24 +141,28 @@ class LayerRecipe:
         @tf.function(input_signature=self.signature())
         def call(*arguments):
             if self.mask is None:
-                return tf.nest.flatten(layer(*arguments))
-            return tf.nest.flatten(layer(*arguments[:-1], mask=arguments[-1]))
+                return tf.nest.flatten(self.call(layer, arguments))
+            return tf.nest.flatten(self.call(layer, arguments[:-1], mask=arguments[-1]))
 
         return call
 
     def arguments(self, rows):
         arrays = [*self.inputs(), *([] if self.mask is None else [np.asarray(self.mask)])]
-        return [tf.constant(array[:rows]) for array in arrays]
+        return [tf.constant(self.first(array, rows)) for array in arrays]
 
-    def test_one_graph_serves_every_batch_size(self):
+    def first(self, array, rows):
+        return np.take(array, range(rows), axis=self.batch_axis)
+
+    def check_one_graph_serves_every_batch_size(self):
         layer = self.built()
         call = self.graph(layer)
         for output, whole in zip(call(*self.arguments(3)), self.outputs(layer), strict=True):
             np.testing.assert_allclose(output, whole, rtol=1e-5, atol=1e-5)
         for output, whole in zip(call(*self.arguments(1)), self.outputs(layer), strict=True):
-            np.testing.assert_allclose(output, whole[:1], rtol=1e-5, atol=1e-5)
+            alone = self.first(whole.numpy(), 1)
+            np.testing.assert_allclose(output, alone, rtol=1e-5, atol=1e-5)
 
-    def test_saved_model_computes_the_same(self, tmp_path):
+    def check_saved_model_computes_the_same(self, tmp_path):
         layer = self.built()
         module = tf.Module()
         # Plain variables: only what the layer's call reads, none of Keras' bookkeeping.
@@ -137,25 +174,30 @@ class LayerRecipe:
         for output, again in zip(self.outputs(layer), results, strict=True):
             np.testing.assert_allclose(output, again, rtol=1e-5, atol=1e-5)
 
-    def test_keras_model_saved_and_loaded_computes_the_same(self, tmp_path):
+    def check_keras_model_saved_and_loaded_computes_the_same(self, tmp_path):
         layer = self.built()
         arrays = self.inputs()
-        symbols = [tf.keras.Input([*array.shape[1:]], dtype=array.dtype.name) for array in arrays]
+        symbols = [
+            tf.keras.Input(
+                [*array.shape[1:]],
+                dtype=array.dtype.name,
+                batch_size=len(array) if self.batch_axis else None,
+            )
+            for array in arrays
+        ]
         given = {}
         if self.mask is not None:
             symbols.append(tf.keras.Input([len(self.mask[0])], dtype="bool"))
             given["mask"] = symbols[-1]
-        model = tf.keras.Model(symbols, layer(*symbols[: len(arrays)], **given))
+        model = tf.keras.Model(symbols, self.call(layer, symbols[: len(arrays)], **given))
         path = str(tmp_path / "model.keras")
         model.save(path)
-        loaded = tf.keras.models.load_model(
-            path, custom_objects={type(layer).__name__: type(layer)}
-        )
+        loaded = tf.keras.models.load_model(path)
         results = tf.nest.flatten(loaded(self.arguments(3)))
         for output, again in zip(self.outputs(layer), results, strict=True):
             np.testing.assert_allclose(output, again, rtol=1e-5, atol=1e-5)
 
-    def test_bad_arguments_are_refused_with_the_sentence(self):
+    def check_bad_arguments_are_refused_with_the_sentence(self):
         for changes, sentence in self.refused:
             with pytest.raises(ValueError, match=sentence):
                 self.make(**changes)
@@ -166,14 +208,14 @@ class MaskedLayerRecipe(LayerRecipe):
 
     mask = np.array([[True] * 5, [True, True, False, False, False], [False] * 5])
 
-    def test_masked_positions_change_nothing(self):
+    def check_masked_positions_change_nothing(self):
         layer = self.built()
         (sequence,) = self.inputs()
         disturbed = np.where(self.mask[:, :, None], sequence, np.float32(7.0))
         (ours,), (theirs,) = self.outputs(layer), self.outputs(layer, [tf.constant(disturbed)])
         np.testing.assert_array_equal(ours, theirs)
 
-    def test_masked_batch_equals_each_row_alone(self):
+    def check_masked_batch_equals_each_row_alone(self):
         layer = self.built()
         (sequence,) = self.inputs()
         (whole,) = self.outputs(layer)
@@ -181,7 +223,7 @@ class MaskedLayerRecipe(LayerRecipe):
             alone = sequence[row : row + 1, : self.mask[row].sum()]
             np.testing.assert_allclose(layer(tf.constant(alone)), whole[row : row + 1], atol=1e-6)
 
-    def test_no_mask_means_every_position(self):
+    def check_no_mask_means_every_position(self):
         layer = self.built()
         (sequence,) = self.inputs()
         everything = np.ones(sequence.shape[:2], bool)

@@ -173,10 +173,10 @@ class TestInterleavedMeanOfStates(TestSequential):
     """Beyond the paper: labels decide the order, and every state reaches the context."""
 
     state, order = "mean", "interleaved"
-    test_keras_model_saved_and_loaded_computes_the_same = (
+    check_keras_model_saved_and_loaded_computes_the_same = (
         None  # Tracing is slow; its parent has it.
     )
-    test_saved_model_computes_the_same = None  # The tests of the exported presets have it.
+    check_saved_model_computes_the_same = None  # The tests of the exported presets have it.
 
     def inputs(self):
         positive = np.array([[1, 1, 0, 0, 0], [0, 1, 1, 0, 1], [1, 0, 1, 0, 1]], np.float32)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from layers.layer_recipe import LayerRecipe
 
 from cmml_tf.layers.feature_embedding import FeaturePairEmbedding, FieldEmbedding
 from cmml_tf.types import Feature, FeatureColumn
@@ -15,6 +16,60 @@ GENRE = FeatureColumn(
 RATE = FeatureColumn(Feature("rate", "categorical", ("R", "G")), np.int32([1, 0, 2, 2]))
 PRICE = FeatureColumn(Feature("price", "numeric"), np.float32([1.5, -2, 0, 0]))
 AGE = FeatureColumn(Feature("age", "categorical", ("1", "18")), np.int32([1, 2]))
+
+
+class FieldRecipe(LayerRecipe):
+    output_shapes = ([4],)
+    weights, frozen = 2, 1
+    input_axes = ((0,),)
+    column = RATE
+
+    def make(self, dimension=4):
+        return FieldEmbedding(self.column, dimension)
+
+    def inputs(self):
+        return [np.int32([0, 3, 2])]
+
+    def build(self, layer):
+        layer.build([None])
+
+
+class TestOneValue(FieldRecipe):
+    refused = (({"dimension": 0}, r"`dimension` must be a positive .* dimension=0"),)
+
+
+class TestSeveralValues(FieldRecipe):
+    column = GENRE
+    weights, frozen = 3, 2
+
+
+class TestNumber(FieldRecipe):
+    column = PRICE
+
+
+class TestFeaturePairs(LayerRecipe):
+    weights, frozen = 9, 5
+    output_shapes = ([2, 4 + 3 * 3],)
+    input_axes = ((0, 1), (0, 1))
+
+    def make(self):
+        ids = FeatureColumn(Feature("rate", "id", ("a", "b", "c")), np.int32([0, 1, 2, 3]))
+        return FeaturePairEmbedding([ids, GENRE, PRICE], [AGE], 3, id_dimension=4)
+
+    def inputs(self):
+        return [np.int32([[0, 1], [1, 1], [0, 0]]), np.int32([[0, 3], [2, 1], [1, 0]])]
+
+    def build(self, layer):
+        layer.build([None, None])
+
+    def test_values_are_weights_and_not_in_the_configuration(self):
+        layer = self.built()
+        columns = layer.get_config()["item_columns"]
+        assert [column["values"] for column in columns] == [4, 5, 4]
+        again = FeaturePairEmbedding.from_config(layer.get_config())
+        assert not again(*self.inputs()).numpy()[..., -1].all()
+        again.set_weights(layer.get_weights())
+        np.testing.assert_array_equal(again(*self.inputs()), layer(*self.inputs()))
 
 
 def built(column, dimension=4):

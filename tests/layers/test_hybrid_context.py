@@ -16,7 +16,7 @@ class HybridRecipe(LayerRecipe):
     weights = 0
     refused = REFUSED
     kind = "dot"
-    test_gradient_reaches_every_weight = None  # It has none.
+    check_gradient_reaches_every_weight = None  # It has none.
 
     def make(self, kind=None):
         return HybridContext(kind or self.kind)

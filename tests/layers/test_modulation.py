@@ -7,6 +7,7 @@ from reference import beyond_the_paper, numpy_reference
 
 from cmml_tf.config import ModelConfig
 from cmml_tf.layers.modulation import FilmBackbone, HyperNetwork, LinearBackbone, SigmoidBackbone
+from cmml_tf.layers.rating_linear import RatingLinearBackbone
 
 
 def dense_weights(target, layer):
@@ -175,3 +176,19 @@ class TestLinear(ModulatedRecipe):
             tf.reduce_sum(hidden * values["output_weight"], -1) + values["output_bias"][..., 0]
         )
         np.testing.assert_allclose(layer(*map(tf.constant, self.inputs())), written, atol=1e-5)
+
+
+class TestRatingLinear(ModulatedRecipe):
+    """The user setting's: ReLU between the hidden layers only, one hidden hyper-network layer."""
+
+    weights = 8
+    layer_type = RatingLinearBackbone
+
+    @staticmethod
+    def scores(embedding, hybrid, weights):
+        dense = numpy_reference.dense
+        hidden = np.maximum(dense(embedding, weights, "backbone/hidden/0"), 0)
+        hidden = dense(hidden, weights, "backbone/hidden/1")
+        written = np.maximum(dense(hybrid, weights, "modulation/hyper/0"), 0)
+        written = dense(written, weights, "modulation/hyper/1")
+        return (hidden * written[..., :-1]).sum(-1) + written[..., -1]

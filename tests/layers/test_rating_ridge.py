@@ -2,10 +2,54 @@
 
 import numpy as np
 import tensorflow as tf
+from layers.layer_recipe import LayerRecipe, MaskedLayerRecipe, normal
 
 from cmml_tf.layers.rating_ridge import RidgeBasis, RidgeContextEncoder, RidgeRecommender
 
 B, S, D_ITEM, D, K = 3, 7, 5, 6, 2
+
+
+class TestBasis(LayerRecipe):
+    weights = 3
+    output_shapes = ([S, K + 2],)
+    refused = (({"features": 5}, r"`features` must be positive and below .* features=5"),)
+
+    def make(self, features=K):
+        return RidgeBasis(D_ITEM, features)
+
+    def inputs(self):
+        return [normal(3, S, D)]
+
+    def build(self, layer):
+        layer.build([None, None, D])
+
+
+class TestEncoder(MaskedLayerRecipe):
+    weights = 4
+    output_shapes = ([K + 1],)
+
+    def make(self):
+        return RidgeContextEncoder(RidgeBasis(D_ITEM, K), bias_penalty=2.0, feature_penalty=5.0)
+
+    def inputs(self):
+        return [normal(3, 5, D + 1)]
+
+    def build(self, layer):
+        layer.build([None, None, D + 1])
+
+
+class TestRecommender(LayerRecipe):
+    weights = 3
+    output_shapes = ([S],)
+
+    def make(self):
+        return RidgeRecommender(RidgeBasis(D_ITEM, K))
+
+    def inputs(self):
+        return [normal(3, S, D), normal(3, 1, K + 1, seed=4)]
+
+    def build(self, layer):
+        layer.build([None, None, D])
 
 
 def parts():

