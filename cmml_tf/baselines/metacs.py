@@ -38,6 +38,8 @@ class AdaptedNetwork(NamedTuple):
 class MetaCS(MeLU):
     """As `MeLU`, and the embeddings adapt too."""
 
+    not_for_xla = "XLA has no ragged tensors, which list the rows that a task touches"
+
     def adapt(self, support: Support, training: bool = False) -> AdaptedNetwork:
         """Network weights and embedding rows of each task."""
         B, S = tf.shape(support.item)[0], tf.shape(support.item)[1]

@@ -64,6 +64,8 @@ class S2Meta(AdaptingModel):
       task, gradient_clip: As of `EpisodeModel`.
     """
 
+    not_for_xla = "XLA trains no loop whose number of steps is learned"
+
     def __init__(
         self, pair_embedding: PairEmbedding, config: S2MetaConfig, *args: Any, **kwargs: Any
     ) -> None:

@@ -142,7 +142,9 @@ def _all_states(
     units = recurrent_kernel.shape[0]
     row = tf.tile(initial, [1, 5])
     kept = tf.concat([_rows(many, row), _rows(few, row)], 0)
-    return tf.ensure_shape(kept, [None, None, 5 * units]), state
+    # XLA knows the sizes of an argument, but not of what a loop has kept.
+    shape = tf.concat([tf.shape(gates)[:2], [5 * units]], 0)
+    return tf.reshape(kept, shape), state
 
 
 def _walk_back(

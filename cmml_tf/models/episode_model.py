@@ -26,6 +26,9 @@ class EpisodeModel(tfrs.Model):
       gradient_clip: Gradient values are clipped to [-c, c]; None: not clipped.
     """
 
+    not_for_xla: str | None = None
+    """Why `compile(jit_compile=True)` is refused; None: it is not."""
+
     def __init__(
         self,
         task: tf.keras.layers.Layer | None = None,
@@ -66,6 +69,7 @@ class EpisodeModel(tfrs.Model):
 
     def train_step(self, episode: Episode) -> dict[str, tf.Tensor]:
         """One optimiser step on B tasks (algorithm 1), divided equally among the replicas."""
+        self._check_xla()
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         with tf.GradientTape() as tape:
             loss = self.compute_loss(episode, training=True)
@@ -88,11 +92,20 @@ class EpisodeModel(tfrs.Model):
 
     def test_step(self, episode: Episode) -> dict[str, tf.Tensor]:
         """The loss of B tasks, without training."""
+        self._check_xla()
         return self._report(self.compute_loss(episode, training=False), episode)
 
     def predict_step(self, episode: Episode) -> tf.Tensor:
         """Scores of the query pairs of B tasks, float32 [B, Q]; the query labels are not read."""
+        self._check_xla()
         return self(episode, training=False)
+
+    def _check_xla(self) -> None:
+        if self.jit_compile and self.not_for_xla is not None:
+            raise ValueError(
+                f"`jit_compile` must be false for {type(self).__name__}: {self.not_for_xla}. "
+                "Received: jit_compile=True."
+            )
 
     def _report(self, loss: tf.Tensor, episode: Episode) -> dict[str, tf.Tensor]:
         self._loss_mean.update_state(loss, sample_weight=tf.shape(episode.query_user)[0])

@@ -5,6 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class AdamL2(tf.keras.optimizers.legacy.Adam):
     """Adam with weight decay added to the gradient, as PyTorch's `Adam(weight_decay=...)`.
 

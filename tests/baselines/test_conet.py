@@ -22,7 +22,10 @@ def crossed(order):
 
 def scores_in_numpy(model, user, item, source_item):
     """Target and source scores of pairs, in float64, without the layer."""
-    weights = {w.name.split(":")[0]: w.numpy().astype(np.float64) for w in model.network.weights}
+    weights = {
+        w.name.split(":")[0].removeprefix("network/"): w.numpy().astype(np.float64)
+        for w in model.network.weights
+    }
     target, source = embedded(model, user, item), embedded(model, user, source_item)
     for layer in (1, 2):
         shared = weights[f"transfer_{layer}"]
