@@ -1,176 +1,61 @@
-"""Pickles of strangers: plain containers, strings, numbers and numpy arrays, nothing that runs.
+"""Pickles of strangers: plain containers, strings, numbers and numpy arrays, nothing that runs."""
 
-A pickle is a program. The unpickler below knows the few constructors that the admitted values
-need, each wrapped so that it checks its arguments, and refuses every other name.
-"""
-
-import collections
-import io
-import pickle
-import pickletools
-import re
 import struct
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from cmml_tf.datasets.pickle_machine import PickleMachine
+from cmml_tf.datasets.pickled_values import RefusedPickleError
 
-_DTYPE_CODE = re.compile(r"[biufcSU]\d+|O8?|\?")
-_NUMPY_MODULES = ("numpy.core.multiarray", "numpy._core.multiarray")
-_MALFORMED = (
-    pickle.UnpicklingError,
-    EOFError,
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    AttributeError,
-    OverflowError,
-    RecursionError,
-    struct.error,
-)
-
-
-class _GuardedDtype:
-    """Stands for a `numpy.dtype` while unpickling: takes over its code and byte order only.
-
-    The pickled state of a dtype may claim flags and sizes that make numpy read foreign memory.
-    """
-
-    def __init__(self, code: str, *_: Any) -> None:
-        if not isinstance(code, str) or _DTYPE_CODE.fullmatch(code) is None:
-            raise pickle.UnpicklingError(f"it holds an array of the refused type {code!r}")
-        self.dtype = np.dtype("O" if code.startswith("O") else code)
-
-    def __setstate__(self, state: tuple) -> None:
-        order = state[1]
-        if order in ("<", ">"):
-            self.dtype = self.dtype.newbyteorder(order)
-
-
-class _GuardedArray(np.ndarray):
-    """An array that is filled from checked state."""
-
-    def __setstate__(self, state: tuple) -> None:
-        _, shape, dtype, fortran_order, content = state
-        if isinstance(content, str):  # written by Python 2
-            content = content.encode("latin1")
-        if not isinstance(dtype, _GuardedDtype):
-            raise pickle.UnpicklingError("it holds an array without a type")
-        if (dtype.dtype == object) != isinstance(content, list):
-            raise pickle.UnpicklingError("it holds an array whose content is not of its type")
-        super().__setstate__((1, shape, dtype.dtype, bool(fortran_order), content))
-
-
-def _reconstruct(*_: Any) -> np.ndarray:
-    # The pickled arguments (a class, a shape, a type) are placeholders; the state that follows
-    # decides.
-    return _GuardedArray((0,), np.int8)
-
-
-def _from_buffer(content: bytes, dtype: _GuardedDtype, shape: tuple, order: str) -> np.ndarray:
-    return np.frombuffer(content, dtype.dtype).reshape(shape, order=order)
-
-
-def _scalar(dtype: _GuardedDtype, content: bytes | str) -> Any:
-    if isinstance(content, str):
-        content = content.encode("latin1")
-    (value,) = np.frombuffer(content, dtype.dtype)
-    return value
-
-
-def _encode(text: str, encoding: str) -> bytes:
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"it asks for the encoding {encoding!r}")
-    return text.encode("latin1")
-
-
-def _empty_bytes() -> bytes:
-    # What protocols 0 to 2 write for b"". The type itself would allocate on demand: bytes(10**12).
-    return b""
-
-
-_ADMITTED: dict[tuple[str, str], Any] = {
-    ("numpy", "dtype"): _GuardedDtype,
-    ("numpy", "ndarray"): _GuardedArray,
-    ("_codecs", "encode"): _encode,
-    ("collections", "OrderedDict"): collections.OrderedDict,
-    ("numpy.core.numeric", "_frombuffer"): _from_buffer,
-    ("numpy._core.numeric", "_frombuffer"): _from_buffer,
-    **{(module, "_reconstruct"): _reconstruct for module in _NUMPY_MODULES},
-    **{(module, "scalar"): _scalar for module in _NUMPY_MODULES},
-    **{(module, "bytes"): _empty_bytes for module in ("builtins", "__builtin__")},
-    **{(module, "set"): set for module in ("builtins", "__builtin__")},
-    **{(module, "frozenset"): frozenset for module in ("builtins", "__builtin__")},
-}
-
-
-class _PlainUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        try:
-            return _ADMITTED[module, name]
-        except KeyError:
-            raise pickle.UnpicklingError(f"it asks for `{module}.{name}`") from None
+# Files of this layout are a few megabytes; a larger log comes as a table.
+_MOST_BYTES = 512 << 20
+_MALFORMED = (ValueError, TypeError, IndexError, OverflowError, struct.error)
 
 
 def load_plain_pickle(path: str | Path) -> Any:
     """Reads a pickle that holds plain containers, strings, numbers and numpy arrays only.
 
+    Nothing that the file names is called: its instructions are interpreted here, and arrays are
+    built from bytes that fit their type and shape. Time and memory are bounded by a multiple of the
+    file's size.
+
     Args:
-      path: The file.
+      path: The file, written with any protocol from 0 to 5.
 
     Returns:
-      The value. Arrays may be of a subclass of `numpy.ndarray`.
+      The value: None, bool, int within int64, float, complex, str, bytes, bytearray, list, tuple,
+      dict (of an OrderedDict too), set, frozenset and `numpy.ndarray` of them, numbers, text or
+      bytes. numpy's scalars are Python's. Text that Python 2 wrote is read as latin-1.
 
     Raises:
       FileNotFoundError: There is no such file.
-      ValueError: The file is not a whole pickle, asks for anything else (the message names the
-        refused global), or for more memory than there is.
+      ValueError: The file is not a whole pickle, asks for anything else (the message names it), or
+        is made to take more time or memory than its size allows: nested more than 64 levels, values
+        that are named again and again, keys that are long or collide, sizes that are not there.
     """
     path = Path(path)
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
+    if not path.is_file():
         raise FileNotFoundError(
             f"The file {path} is missing. Give the folder of the complete data set."
-        ) from None
+        )
+    if path.stat().st_size > _MOST_BYTES:
+        raise ValueError(
+            f"The pickle {path} must be of at most {_MOST_BYTES >> 20} MiB. Received: "
+            f"{path.stat().st_size >> 20} MiB. Write the data as a table (.csv or .parquet)."
+        )
     try:
-        _check_memo(content)
-        return _PlainUnpickler(io.BytesIO(content), encoding="latin1").load()
+        return PickleMachine(path.read_bytes()).run()
     except MemoryError:
         raise ValueError(
-            f"The pickle {path} asks for more memory than there is; it is damaged or hostile. "
-            "Get the file again from a source you trust."
+            f"The pickle {path} asks for more memory than a file of its size may; it is damaged or "
+            "hostile. Get the file again from a source you trust."
         ) from None
     except _MALFORMED as error:
+        reason = str(error).rstrip(".") or type(error).__name__
+        if not isinstance(error, RefusedPickleError):
+            reason = f"it is truncated or damaged ({reason})"
         raise ValueError(
-            f"The pickle {path} was not read, because {_reason(error)}. Only plain containers, "
+            f"The pickle {path} was not read, because {reason}. Only plain containers, "
             "strings, numbers and numpy arrays are admitted; get the complete file again, or "
             "write it anew with those."
         ) from error
-
-
-def _reason(error: Exception) -> str:
-    text = str(error).rstrip(".")
-    if text.startswith("it "):
-        return text
-    return f"it is truncated or damaged ({text or type(error).__name__})"
-
-
-def _check_memo(content: bytes) -> None:
-    """Refuses memo numbers that no honest pickle of this size reaches.
-
-    The unpickler allocates its memo up to the largest number named, so a file of a few bytes could
-    take all memory. Most files are cleared by looking at the bytes; where text looks like such an
-    instruction, the instructions are read one by one.
-    """
-    limit = max(len(content), 1024)
-    data = np.frombuffer(content, np.uint8)
-    at = np.flatnonzero(data[:-4] == ord("r")) + 1  # LONG_BINPUT and four bytes of number
-    number = sum(data[at + byte].astype(np.uint64) << np.uint64(8 * byte) for byte in range(4))
-    digits = len(str(limit))
-    if not (number > limit).any() and not re.search(rb"p\d{%d,}\n" % digits, content):
-        return
-    for opcode, argument, _ in pickletools.genops(content):
-        if opcode.name in ("PUT", "LONG_BINPUT") and argument > limit:
-            raise MemoryError
