@@ -17,6 +17,7 @@ import yaml
 
 from cmml_tf.config import SCHEDULES, ScenarioRunConfig, override
 from cmml_tf.models.presets import MODEL_PRESETS, model_preset, preset_key, preset_schedule
+from cmml_tf.plain_yaml import load_plain_yaml
 
 _QUICK = {
     "model": {"encoder_units": 32},
@@ -107,10 +108,7 @@ def read_options(path: Path, kind: type) -> dict[str, Any]:
         raise FileNotFoundError(
             f"There is no options file {path}. --print-config writes one that --config reads."
         )
-    try:
-        content = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not a YAML file: {error}") from error
+    content = load_plain_yaml(path)
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold options by name, as --print-config writes them.")
     _check_types(path, kind, content)

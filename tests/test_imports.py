@@ -9,7 +9,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "cmml_tf"
 MOST_LINES = 400
 
-DATA = {"config", "user_config", "data_config", "types", "datasets"}
+PLAIN_FILES = {"plain_arrays", "plain_yaml"}
+DATA = {*PLAIN_FILES, "config", "user_config", "data_config", "types", "datasets"}
 NETWORK = {"config", "user_config", "types", "layers", "models", "tasks"}
 BELOW_TRAINING = {
     *DATA,
@@ -30,8 +31,10 @@ MAY_IMPORT = {
     "data_config": {"config"},
     "baseline_config": {"config"},
     "types": set(),
+    "plain_arrays": set(),
+    "plain_yaml": set(),
     "keras_generation": set(),
-    "datasets": {"config", "user_config", "data_config", "types"},
+    "datasets": {*PLAIN_FILES, "config", "user_config", "data_config", "types"},
     "embeddings": DATA,
     "episodes": DATA,
     "metrics": {"config", "types"},
@@ -41,7 +44,7 @@ MAY_IMPORT = {
     "baselines": BELOW_TRAINING - {"baselines"},
     "training": BELOW_TRAINING,
     "evaluation": {*BELOW_TRAINING, "training"},
-    "interop": {"config", "model_config", "user_config", "types", "layers", "models"},
+    "interop": {*PLAIN_FILES, "config", "model_config", "user_config", "types", "layers", "models"},
     "interpretation": {"config", "types", "layers", "models"},
     "serving": {"config", "user_config", "types", "layers", "models", "interop"},
 }

@@ -1,8 +1,11 @@
 """Embedding tables kept as .npy files."""
 
+import math
 from pathlib import Path
 
 import numpy as np
+
+from cmml_tf.plain_arrays import read_header
 
 _BLOCK_ROWS = 65_536
 
@@ -18,8 +21,8 @@ def read_matrix(path: str | Path) -> np.ndarray:
 
     Raises:
       FileNotFoundError: There is no such file.
-      ValueError: The file is no complete .npy file, not a matrix of real numbers, or holds NaN or
-        infinite values; the message names the first row that does.
+      ValueError: The file is no complete .npy file, not a matrix of real numbers, or holds numbers
+        that are NaN, infinite or beyond float32; the message names row and column of the first.
     """
     path = Path(path)
     if not path.is_file():
@@ -27,26 +30,52 @@ def read_matrix(path: str | Path) -> np.ndarray:
             f"The embedding file {path} is missing. Give an existing .npy file."
         )
     try:
-        # Mapped first, so that a header that claims more than the file has is refused unread.
-        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+        with path.open("rb") as file:
+            header = read_header(file, path.stat().st_size)
+    except ValueError as error:
         raise ValueError(
             f"The embedding file {path} is not a complete .npy file of numbers ({error}). Write it "
             "again with numpy.save."
         ) from error
-    if not isinstance(mapped, np.ndarray) or mapped.ndim != 2 or mapped.dtype.kind not in "fiu":
-        form = f"{mapped.dtype} {mapped.shape}" if isinstance(mapped, np.ndarray) else "an archive"
+    if header.ndim != 2 or header.dtype.kind not in "fiu" or not header.size:
         raise ValueError(
             f"The embedding file {path} must hold a matrix of real numbers, one embedding a row. "
-            f"Received: {form}."
+            f"Received: {header.dtype} {header.shape}."
         )
-    matrix = mapped if mapped.dtype == np.float32 else np.array(mapped, dtype=np.float32)
-    for first in range(0, len(matrix), _BLOCK_ROWS):
-        finite = np.isfinite(matrix[first : first + _BLOCK_ROWS]).all(axis=1)
+    order = "F" if header.fortran_order else "C"
+    mapped = np.memmap(path, header.dtype, "r", header.offset, header.shape, order)
+    return finite_matrix(f"The embedding file {path}", mapped)
+
+
+def finite_matrix(name: str, numbers: np.ndarray, first_row: int = 0) -> np.ndarray:
+    """A matrix as float32, if all its numbers are finite there.
+
+    Args:
+      name: How the message calls it.
+      numbers: [rows, d], real.
+      first_row: The number of its first row, for the message.
+
+    Returns:
+      float32 [rows, d]; `numbers` itself if it is of that type.
+
+    Raises:
+      ValueError: A number is NaN, infinite or beyond float32; the message names row and column.
+    """
+    same = numbers.dtype == np.float32
+    matrix = numbers if same else np.empty(numbers.shape, np.float32)
+    for begin in range(0, len(numbers), _BLOCK_ROWS):
+        block = slice(begin, begin + _BLOCK_ROWS)
+        if not same:
+            with np.errstate(over="ignore"):
+                matrix[block] = numbers[block]
+        finite = np.isfinite(matrix[block])
         if not finite.all():
+            row, column = (int(place) for place in np.argwhere(~finite)[0])
+            value = float(numbers[begin + row, column])
+            form = f"{value:g}, beyond float32" if math.isfinite(value) else f"{value:g}"
             raise ValueError(
-                f"The embedding file {path} must hold finite numbers. Row "
-                f"{first + int(np.argmin(finite))} has NaN or infinite values; replace them, with "
-                "zeros for an unknown row."
+                f"{name} must hold finite numbers. Row {first_row + begin + row}, column {column} "
+                f"(counted from 0) has {form}; replace it, with a row of zeros where nothing is "
+                "known."
             )
     return matrix

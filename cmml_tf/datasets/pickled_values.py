@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from cmml_tf.plain_arrays import check_values
+
 
 class RefusedPickleError(ValueError):
     """A pickle holds what is not plain data, or too much of it; the text begins with "it"."""
@@ -150,7 +152,10 @@ def array_of_bytes(kind: Any, shape: Any, order: Any, content: Any) -> np.ndarra
     if dtype.itemsize == 0 and count > _MOST_EMPTY_ROWS:
         raise RefusedPickleError(f"it holds {count} values of no bytes")
     array = np.frombuffer(bytearray(content), dtype) if content else np.zeros(count, dtype)
-    _check_values(array)
+    try:
+        check_values(array)
+    except ValueError as error:
+        raise RefusedPickleError(str(error)) from None
     return array.reshape(shape, order=order)
 
 
@@ -203,17 +208,6 @@ def _count(shape: Any) -> int:
     if 0 in shape and math.prod(size for size in shape if size) > _MOST_EMPTY_ROWS:
         raise RefusedPickleError(f"it holds an array without values of the shape {shape}")
     return math.prod(shape)
-
-
-def _check_values(array: np.ndarray) -> None:
-    """Refuses bits that stand for no value: numpy takes them as they are."""
-    kind = array.dtype.kind
-    if kind == "b" and (array.view(np.uint8) > 1).any():
-        raise RefusedPickleError("it holds truth values other than true and false")
-    if kind == "U" and array.size and array.dtype.itemsize:
-        points = array.view(np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
-        if (points > 0x10FFFF).any() or ((points >= 0xD800) & (points <= 0xDFFF)).any():
-            raise RefusedPickleError("it holds text that is not Unicode")
 
 
 class KeyGuard:

@@ -11,11 +11,11 @@ features.yaml                       ratings.csv       user,item,value
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
 from cmml_tf.datasets.features import RawFeature
 from cmml_tf.datasets.interactions import Interactions, without_catalogue
 from cmml_tf.datasets.table import load_table
+from cmml_tf.plain_yaml import load_plain_yaml
 
 DECLARATION = "features.yaml"
 _KINDS = ("categorical", "multi-hot", "numeric")
@@ -37,10 +37,7 @@ def load_feature_folder(folder: Path) -> tuple[Interactions, list[RawFeature], l
       FileNotFoundError: A table is missing that a declared feature needs.
       ValueError: The declaration or a table is damaged; the message says where.
     """
-    try:
-        declared = yaml.safe_load((folder / DECLARATION).read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{folder / DECLARATION} is not a YAML file: {error}") from error
+    declared = load_plain_yaml(folder / DECLARATION)
     if not isinstance(declared, dict) or not declared.keys() <= {"items", "users"}:
         raise ValueError(
             f"{folder / DECLARATION} must have the groups items and users, each with feature names "

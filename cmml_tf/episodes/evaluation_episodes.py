@@ -2,8 +2,6 @@
 
 import hashlib
 import os
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +11,8 @@ import numpy as np
 
 from cmml_tf.config import EpisodeConfig
 from cmml_tf.datasets.scenario_data import HeldOutScenario
+from cmml_tf.plain_arrays import open_archive
 from cmml_tf.types import Support
-
-# What reading a damaged .npz file raises.
-_DAMAGED = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, TypeError, KeyError)
 
 
 class EvaluationEpisode(NamedTuple):
@@ -163,16 +159,14 @@ class EvaluationEpisodes:
           FileNotFoundError: There is no such file.
           ValueError: The file is not one of these; the message names it.
         """
-        # Opened here: numpy leaves a file that it opened itself open when it is no archive.
-        with path.open("rb") as file:
-            try:
-                with np.load(file, allow_pickle=False) as arrays:
-                    return cls(**arrays)
-            except _DAMAGED as error:
-                raise ValueError(
-                    f"{path} is not a file of evaluation episodes ({error}). Remove it to draw "
-                    "them anew."
-                ) from error
+        try:
+            with open_archive(path) as archive:
+                return cls(**archive.read(lambda name: True))
+        except (ValueError, TypeError) as error:
+            raise ValueError(
+                f"{path} is not a file of evaluation episodes ({error}). Remove it to draw "
+                "them anew."
+            ) from error
 
 
 def _draw_support(

@@ -1,39 +1,37 @@
-"""Plain arrays of an .npz file that someone else wrote: nothing in it is ever unpickled."""
+"""Weights and features in an .npz file that someone else wrote, as finite numbers of one type."""
 
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-_ACCEPTED = "Accepted: an .npz file of plain arrays of numbers, as numpy.savez writes it."
-# RuntimeError: zipfile on an encrypted member or an unknown compression.
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, MemoryError, RuntimeError)
+from cmml_tf.plain_arrays import ArrayHeader, open_archive
 
 
 def read_float_arrays(
     path: Path,
     wanted: Callable[[str], bool],
-    check_names: Callable[[list[str]], None] | None = None,
+    check: Callable[[list[str], dict[str, ArrayHeader]], None] | None = None,
 ) -> dict[str, np.ndarray]:
     """Reads some arrays of an .npz file as finite float32.
 
     Args:
       path: The file.
       wanted: Whether the array of a name is read.
-      check_names: Called with all names before anything is loaded; may raise.
+      check: Called with all names, and what the wanted arrays say of themselves, before any value
+        is loaded; may raise.
 
     Raises:
       FileNotFoundError: There is no such file.
-      ValueError: It is not an .npz file, or a wanted array is pickled, damaged or not of finite
-        floats.
+      ValueError: It is not an .npz file of plain arrays, a wanted array is damaged or not of
+        finite floats, or they unfold to much more than the file's size.
     """
-    with _opened(path) as archive:
-        if check_names is not None:
-            check_names(archive.files)
-        return {name: _read_float(archive, name) for name in archive.files if wanted(name)}
+    with open_archive(path) as archive:
+        headers = {name: archive.header(name) for name in archive.names if wanted(name)}
+        if check is not None:
+            check(archive.names, headers)
+        _check_kinds(headers, "f", "floats")
+        return {name: _finite(name, array) for name, array in archive.read(wanted).items()}
 
 
 def read_integer_arrays(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
@@ -41,14 +39,19 @@ def read_integer_arrays(path: Path, names: Sequence[str]) -> dict[str, np.ndarra
 
     Raises:
       FileNotFoundError: There is no such file.
-      ValueError: It is not an .npz file, or one of the arrays is missing, pickled, damaged or not
-        of integers.
+      ValueError: It is not an .npz file of plain arrays, or one of the arrays is missing, damaged,
+        not of integers or beyond int64.
     """
-    with _opened(path) as archive:
-        missing = [name for name in names if name not in archive.files]
+    with open_archive(path) as archive:
+        missing = [name for name in names if name not in archive.names]
         if missing:
             raise ValueError(f"`{missing[0]}` is missing in {path.name!r}.")
-        return {name: _read_kind(archive, name, "iu", "integers", np.int64) for name in names}
+        _check_kinds({name: archive.header(name) for name in names}, "iu", "integers")
+        arrays = archive.read(names.__contains__)
+    for name, array in arrays.items():
+        if array.dtype.kind == "u" and array.size and array.max() > np.iinfo(np.int64).max:
+            raise ValueError(f"`{name}` must hold integers within int64. Received: {array.max()}.")
+    return {name: array.astype(np.int64) for name, array in arrays.items()}
 
 
 def array_names(path: Path) -> list[str]:
@@ -56,46 +59,21 @@ def array_names(path: Path) -> list[str]:
 
     Raises:
       FileNotFoundError: There is no such file.
-      ValueError: It is not an .npz file.
+      ValueError: It is not an .npz file of plain arrays.
     """
-    with _opened(path) as archive:
-        return archive.files
+    with open_archive(path) as archive:
+        return archive.names
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no weights file {str(path)!r}.")
-    # Opened here: numpy leaves a file that it opened itself open when it is no archive.
-    with path.open("rb") as file:
-        try:
-            archive = np.load(file, allow_pickle=False)
-        except (ValueError, *_DAMAGED) as error:
-            raise ValueError(f"{path.name!r} is not an .npz file. {_ACCEPTED}") from error
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise ValueError(f"{path.name!r} holds one array, not an .npz archive. {_ACCEPTED}")
-        yield archive
+def _check_kinds(headers: dict[str, ArrayHeader], kinds: str, accepted: str) -> None:
+    for name, header in headers.items():
+        if header.dtype.kind not in kinds:
+            raise ValueError(f"`{name}` must hold {accepted}. Received: {header.dtype}.")
 
 
-def _read_float(archive: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
-    """One finite float32 array."""
-    array = _read_kind(archive, name, "f", "floats", np.float32)
-    if not np.isfinite(array).all():
-        raise ValueError(f"`{name}` must be finite in float32. Received: NaN or infinite values.")
-    return array
-
-
-def _read_kind(
-    archive: np.lib.npyio.NpzFile, name: str, kinds: str, accepted: str, dtype: type
-) -> np.ndarray:
-    try:
-        array = archive[name]
-    except (ValueError, *_DAMAGED) as error:
-        raise ValueError(
-            f"`{name}` is pickled or damaged and was not loaded. {_ACCEPTED}"
-        ) from error
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in kinds:
-        kind = array.dtype if isinstance(array, np.ndarray) else "no array"
-        raise ValueError(f"`{name}` must hold {accepted}. Received: {kind}.")
+def _finite(name: str, array: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):
-        return array.astype(dtype)
+        numbers = array.astype(np.float32)
+    if not np.isfinite(numbers).all():
+        raise ValueError(f"`{name}` must be finite in float32. Received: NaN or infinite values.")
+    return numbers

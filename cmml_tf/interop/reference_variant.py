@@ -1,6 +1,7 @@
 """Which network of the paper a state dict of the reference implementation belongs to."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -8,13 +9,17 @@ import numpy as np
 
 from cmml_tf.interop.reference_layout import HIDDEN_LAYERS
 from cmml_tf.model_config import ModelConfig, Modulation
+from cmml_tf.plain_arrays import ArrayHeader
+
+Arrays = Mapping[str, np.ndarray | ArrayHeader]
+"""Arrays, or what they say of themselves: their shapes are asked, and no value."""
 
 Hybrid = Literal["dot", "mlp", "none"]
 """The hybrid contexts that the reference implementation has."""
 
 
 def recognise_variant(
-    state: dict[str, np.ndarray],
+    state: Arrays,
     d: int,
     hybrid: Hybrid | None,
     recorded: np.ndarray | None,
@@ -39,7 +44,7 @@ def recognise_variant(
     return _recognise_sizes(state, modulation, hybrid), note
 
 
-def _recognise_modulation(state: dict[str, np.ndarray]) -> Modulation:
+def _recognise_modulation(state: Arrays) -> Modulation:
     if any(name.startswith("mlp.fc") for name in state):
         return "soft"
     if "mlp.0.weight" in state:
@@ -64,7 +69,7 @@ def _recognise_modulation(state: dict[str, np.ndarray]) -> Modulation:
 
 
 def _recognise_hybrid(
-    state: dict[str, np.ndarray],
+    state: Arrays,
     modulation: Modulation,
     d: int,
     hybrid: Hybrid | None,
@@ -99,9 +104,7 @@ def _recognise_hybrid(
     )
 
 
-def _recognise_sizes(
-    state: dict[str, np.ndarray], modulation: Modulation, hybrid: Hybrid
-) -> ModelConfig:
+def _recognise_sizes(state: Arrays, modulation: Modulation, hybrid: Hybrid) -> ModelConfig:
     is_gru = any(name.startswith("context_encoder.gru.") for name in state)
     if is_gru:
         _, encoder_units = _rows_and_columns(state, "context_encoder.gru.weight_hh_l0")
@@ -134,7 +137,7 @@ def _first_hyper_layer(modulation: Modulation) -> str:
     )
 
 
-def _rows_and_columns(state: dict[str, np.ndarray], name: str) -> tuple[int, int]:
+def _rows_and_columns(state: Arrays, name: str) -> tuple[int, int]:
     """The shape of a weight matrix that sizes are read off."""
     if name not in state:
         raise ValueError(f"`state/{name}` is missing. Accepted: a matrix (units, inputs).")

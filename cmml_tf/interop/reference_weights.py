@@ -5,6 +5,7 @@ The file holds the state dict as `state/<name>` and the embedding tables as `in/
 inputs and results) may stand beside them and are not weights. No TensorFlow.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -17,8 +18,9 @@ from cmml_tf.interop.reference_layout import (
     dense_layers,
     expected_shapes,
 )
-from cmml_tf.interop.reference_variant import Hybrid, recognise_variant
+from cmml_tf.interop.reference_variant import Arrays, Hybrid, recognise_variant
 from cmml_tf.model_config import ModelConfig
+from cmml_tf.plain_arrays import ArrayHeader
 
 _TABLES = ("in/user_embeddings", "in/item_embeddings")
 _HYPER_INPUT = "out/hypernet_input"
@@ -77,7 +79,7 @@ def read_reference_weights(path: str | Path, hybrid: Hybrid | None = None) -> Re
     arrays = read_float_arrays(
         path,
         lambda name: name.startswith("state/") or name in (*_TABLES, _HYPER_INPUT),
-        _check_names,
+        lambda names, headers: _check_headers(names, headers, hybrid, path),
     )
     user_embeddings, item_embeddings = (_table(arrays, name) for name in _TABLES)
     d = user_embeddings.shape[1] + item_embeddings.shape[1]
@@ -89,14 +91,31 @@ def read_reference_weights(path: str | Path, hybrid: Hybrid | None = None) -> Re
     _drop_repeated_tables(state, user_embeddings, item_embeddings)
     recorded = arrays.get(_HYPER_INPUT)
     config, note = recognise_variant(state, d, hybrid, recorded, path)
-    _check_state(state, config, d)
     return ReferenceWeights(
         config, user_embeddings, item_embeddings, _convert(state, config, d), note
     )
 
 
-def _check_names(names: list[str]) -> None:
-    """Refuses the user setting and names outside the layout, before anything is loaded."""
+def _check_headers(
+    names: list[str], headers: dict[str, ArrayHeader], hybrid: Hybrid | None, path: Path
+) -> None:
+    """Refuses names and shapes that no model has, before any value is loaded."""
+    _check_names(names)
+    widths = [_table_shape(headers, name)[1] for name in _TABLES]
+    state = {
+        name.removeprefix("state/"): header
+        for name, header in headers.items()
+        if name.startswith("state/")
+    }
+    for name in _repeated_tables():
+        state.pop(name, None)
+    # Which of two hybrid contexts it is changes no shape, so nothing recorded is needed here.
+    config, _ = recognise_variant(state, sum(widths), hybrid, None, path)
+    _check_state(state, config, sum(widths))
+
+
+def _check_names(names: Iterable[str]) -> None:
+    """Refuses the user setting and names outside the layout."""
     for name in names:
         if name.removeprefix("state/").startswith(_USER_SETTING):
             raise ValueError(
@@ -111,31 +130,49 @@ def _check_names(names: list[str]) -> None:
             )
 
 
-def _table(arrays: dict[str, np.ndarray], name: str) -> np.ndarray:
+def _table_shape(arrays: Arrays, name: str) -> tuple[int, ...]:
     if name not in arrays:
         raise ValueError(f"`{name}` is missing. Accepted: an embedding table [rows + 1, size].")
-    table = arrays[name]
-    if table.ndim != 2 or table.shape[0] < 2 or table.shape[1] < 1 or table[-1].any():
+    shape = arrays[name].shape
+    if len(shape) != 2 or shape[0] < 2 or shape[1] < 1:
         raise ValueError(
             f"`{name}` must be a table [rows + 1, size] whose last row is zeros (padding). "
-            f"Received: shape {table.shape}."
+            f"Received: shape {shape}."
         )
-    return table
+    return shape
+
+
+def _table(arrays: dict[str, np.ndarray], name: str) -> np.ndarray:
+    _table_shape(arrays, name)
+    if arrays[name][-1].any():
+        raise ValueError(
+            f"`{name}` must be a table [rows + 1, size] whose last row is zeros (padding). "
+            "Received: other numbers in the last row."
+        )
+    return arrays[name]
+
+
+def _repeated_tables() -> dict[str, str]:
+    """Where a whole state dict repeats the embedding tables, and which one stands there."""
+    return {
+        f"{prefix}useritem_embeds.{kind}_embeds.weight": kind
+        for prefix in ("", "context_encoder.")
+        for kind in ("user", "item")
+    }
 
 
 def _drop_repeated_tables(state: dict[str, np.ndarray], user: np.ndarray, item: np.ndarray) -> None:
     """A whole state dict repeats the embedding tables, the encoder's copy too: they must agree."""
-    for prefix in ("", "context_encoder."):
-        for kind, table in (("user", user), ("item", item)):
-            name = f"{prefix}useritem_embeds.{kind}_embeds.weight"
-            if not np.array_equal(state.pop(name, table), table):
-                raise ValueError(
-                    f"`state/{name}` must be absent or equal to `in/{kind}_embeddings`. "
-                    "Received: other values."
-                )
+    tables = {"user": user, "item": item}
+    for name, kind in _repeated_tables().items():
+        if not np.array_equal(state.pop(name, tables[kind]), tables[kind]):
+            raise ValueError(
+                f"`state/{name}` must be absent or equal to `in/{kind}_embeddings`. "
+                "Received: other values."
+            )
 
 
-def _check_state(state: dict[str, np.ndarray], config: ModelConfig, d: int) -> None:
+def _check_state(state: Arrays, config: ModelConfig, d: int) -> None:
     """Exactly the arrays of this configuration, in exactly their shapes."""
     shapes = expected_shapes(config, d)
     model = f"a {config.modulation} model with a {config.encoder} encoder"

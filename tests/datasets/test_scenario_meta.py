@@ -114,7 +114,7 @@ def test_pairs_may_be_arrays(tmp_path):
         ({"user_dict": {"u1": 31}}, "different data sets"),
         ({"user_dict": {"u1": 1, "u2": 1}}, "row of its own"),
         ({"user_dict": ["u1"]}, "Received: list"),
-        ({"users": np.full((31, 4), np.nan)}, "Row 0 has NaN"),
+        ({"users": np.full((31, 4), np.nan)}, "Row 0, column 0 .* has nan"),
         ({"users": np.zeros(31)}, "must hold a matrix"),
     ],
 )

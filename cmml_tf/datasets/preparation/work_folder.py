@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from cmml_tf.plain_arrays import open_archive
+
 Arrays = dict[str, np.ndarray]
 Counts = dict[str, int]
 
@@ -67,14 +69,14 @@ class WorkFolder:
 
     def load(self, stage: str, task: int, prefix: str = "") -> Arrays:
         """The arrays whose names begin with the prefix, which is taken off."""
-        with np.load(self._file(stage, task), allow_pickle=False) as arrays:
-            names = [name for name in arrays.files if name.startswith(prefix)]
-            return {name.removeprefix(prefix): arrays[name] for name in names}
+        with open_archive(self._file(stage, task)) as archive:
+            arrays = archive.read(lambda name: name.startswith(prefix))
+        return {name.removeprefix(prefix): array for name, array in arrays.items()}
 
     def load_one(self, stage: str, task: int, name: str) -> np.ndarray:
         """One array; the others are not read."""
-        with np.load(self._file(stage, task), allow_pickle=False) as arrays:
-            return arrays[name]
+        with open_archive(self._file(stage, task)) as archive:
+            return archive.read(name.__eq__)[name]
 
     def save_counts(self, stage: str, task: int, counts: Counts) -> None:
         """Writes what a task counted."""
