@@ -214,7 +214,7 @@ def open_archive(path: Path) -> Iterator[ArrayArchive]:
       ValueError: It is not an .npz file, or two arrays have one name.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"There is no file {str(path)!r} of arrays.")
+        raise FileNotFoundError(f"There is no weights or array file {str(path)!r}.")
     accepted = "Accepted: an .npz file of plain arrays, as numpy.savez writes it."
     with path.open("rb") as file:
         if file.read(len(_MAGIC)) == _MAGIC:

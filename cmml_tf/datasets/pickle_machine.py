@@ -7,23 +7,28 @@ the file.
 """
 
 import pickletools
-import re
 import struct
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from cmml_tf.datasets.pickled_text import (
+    RefusedPickleError,
+    checked_text,
+    plain_float,
+    plain_integer,
+    python_2_text,
+)
 from cmml_tf.datasets.pickled_values import (
     KeyGuard,
     Marker,
     PickledArray,
     PickledType,
-    RefusedPickleError,
     array_of_bytes,
     check_whole,
     checked_integer,
-    checked_text,
     marker,
     scalar,
 )
@@ -36,19 +41,6 @@ _MOST_MEMORY = 4 << 30
 # Values met on a walk through the result for a byte of the file; honest files hold less than one.
 _VALUES_OF_A_BYTE = 16
 _LEAST_MEMO = 1024
-_LONGEST_NUMBER = 40
-_INTEGER = re.compile(rb"[+-]?\d+L?")
-_PYTHON_2_TEXT = re.compile(rb"(?:[^\\]|\\[\\'\"abfnrtv]|\\x[0-9a-fA-F]{2})*", re.DOTALL)
-_ESCAPE = re.compile(rb"\\(x..|.)", re.DOTALL)
-_ESCAPED = {
-    b"a": b"\a",
-    b"b": b"\b",
-    b"f": b"\f",
-    b"n": b"\n",
-    b"r": b"\r",
-    b"t": b"\t",
-    b"v": b"\v",
-}
 _NO_VALUE = object()
 # Bytes that Python takes for an empty container of a kind and for each reference in it.
 _LIST, _TUPLE, _DICT, _SET, _REFERENCE, _ENTRY = 72, 56, 80, 232, 9, 104
@@ -134,13 +126,9 @@ class PickleMachine:
         self._spend(memory + _REFERENCE)
         self._stack.append(container)
 
-    def _push_text(self, text: str) -> None:
-        self._spend(64 + 4 * len(text) if not text.isascii() else 56 + len(text))
-        self._stack.append(text)
-
-    def _push_bytes(self, content: bytes | bytearray) -> None:
-        self._spend(64 + len(content))
-        self._stack.append(content)
+    def _push_sized(self, value: str | bytes | bytearray) -> None:
+        self._spend(_REFERENCE + sys.getsizeof(value))
+        self._stack.append(value)
 
     def _push_tuple(self, count: int) -> None:
         if len(self._stack) < count:
@@ -232,7 +220,7 @@ class PickleMachine:
 
     def _push_integer(self, text: bytes) -> None:
         self._spend(32)
-        self._stack.append(checked_integer(_plain_integer(text)))
+        self._stack.append(checked_integer(plain_integer(text)))
 
     def _push_line_integer(self) -> None:
         line = self._line()
@@ -240,12 +228,6 @@ class PickleMachine:
             self._push(line == b"01")
         else:
             self._push_integer(line)
-
-    def _push_line_float(self) -> None:
-        line = self._line()
-        if len(line) > _LONGEST_NUMBER or b"_" in line:
-            raise RefusedPickleError(f"it holds the number {line[:_LONGEST_NUMBER]!r}")
-        self._push(float(line))
 
     def _push_long(self, size: int) -> None:
         content = self._take(size) if size >= 0 else b""
@@ -261,16 +243,9 @@ class PickleMachine:
 
     # Text.
 
-    def _push_python_2_text(self) -> None:
-        line = self._line()
-        quoted = len(line) >= 2 and line[:1] == line[-1:] and line[:1] in (b"'", b'"')
-        if not quoted or _PYTHON_2_TEXT.fullmatch(line[1:-1]) is None:
-            raise ValueError("it holds text without quotes, or with unknown escapes")
-        self._push_text(_ESCAPE.sub(_unescaped, line[1:-1]).decode("latin1"))
-
     def _push_unicode(self, size: int) -> None:
         try:
-            self._push_text(self._take(size).decode())
+            self._push_sized(self._take(size).decode())
         except UnicodeDecodeError:
             raise RefusedPickleError("it holds text that is not Unicode") from None
 
@@ -355,19 +330,6 @@ class PickleMachine:
             raise ValueError(f"protocol {number} is not known")
 
 
-def _plain_integer(text: bytes) -> int:
-    if len(text) > _LONGEST_NUMBER or _INTEGER.fullmatch(text) is None:
-        raise RefusedPickleError(f"it holds the number {text[:_LONGEST_NUMBER]!r}")
-    return int(text.rstrip(b"L"))
-
-
-def _unescaped(found: re.Match[bytes]) -> bytes:
-    code = found[1]
-    if code[:1] == b"x":
-        return bytes([int(code[1:], 16)])
-    return _ESCAPED.get(code, code)
-
-
 _UINT8, _UINT16, _UINT32, _UINT64 = (struct.Struct(form) for form in ("<B", "<H", "<I", "<Q"))
 _INT32, _FLOAT64 = struct.Struct("<i"), struct.Struct(">d")
 _STOP = ord(".")
@@ -386,24 +348,24 @@ _BY_NAME: dict[str, Callable[[PickleMachine], None]] = {
     "NEWFALSE": lambda m: m._push(False),
     "INT": _M._push_line_integer,
     "LONG": lambda m: m._push_integer(m._line()),
-    "FLOAT": _M._push_line_float,
+    "FLOAT": lambda m: m._push(plain_float(m._line())),
     "BININT": lambda m: m._push_number(_INT32),
     "BININT1": lambda m: m._push_number(_UINT8),
     "BININT2": lambda m: m._push_number(_UINT16),
     "BINFLOAT": lambda m: m._push_number(_FLOAT64),
     "LONG1": lambda m: m._push_long(m._number(_UINT8)),
     "LONG4": lambda m: m._push_long(m._number(_INT32)),
-    "STRING": _M._push_python_2_text,
-    "BINSTRING": lambda m: m._push_text(m._take(m._number(_INT32)).decode("latin1")),
-    "SHORT_BINSTRING": lambda m: m._push_text(m._take(m._number(_UINT8)).decode("latin1")),
-    "UNICODE": lambda m: m._push_text(checked_text(m._line().decode("raw-unicode-escape"))),
+    "STRING": lambda m: m._push_sized(python_2_text(m._line())),
+    "BINSTRING": lambda m: m._push_sized(m._take(m._number(_INT32)).decode("latin1")),
+    "SHORT_BINSTRING": lambda m: m._push_sized(m._take(m._number(_UINT8)).decode("latin1")),
+    "UNICODE": lambda m: m._push_sized(checked_text(m._line().decode("raw-unicode-escape"))),
     "BINUNICODE": lambda m: m._push_unicode(m._number(_UINT32)),
     "SHORT_BINUNICODE": lambda m: m._push_unicode(m._number(_UINT8)),
     "BINUNICODE8": lambda m: m._push_unicode(m._number(_UINT64)),
-    "BINBYTES": lambda m: m._push_bytes(m._take(m._number(_UINT32))),
-    "SHORT_BINBYTES": lambda m: m._push_bytes(m._take(m._number(_UINT8))),
-    "BINBYTES8": lambda m: m._push_bytes(m._take(m._number(_UINT64))),
-    "BYTEARRAY8": lambda m: m._push_bytes(bytearray(m._take(m._number(_UINT64)))),
+    "BINBYTES": lambda m: m._push_sized(m._take(m._number(_UINT32))),
+    "SHORT_BINBYTES": lambda m: m._push_sized(m._take(m._number(_UINT8))),
+    "BINBYTES8": lambda m: m._push_sized(m._take(m._number(_UINT64))),
+    "BYTEARRAY8": lambda m: m._push_sized(bytearray(m._take(m._number(_UINT64)))),
     "EMPTY_LIST": lambda m: m._push_empty([], _LIST),
     "EMPTY_TUPLE": lambda m: m._push(()),
     "EMPTY_DICT": lambda m: m._push_empty({}, _DICT),
@@ -420,11 +382,11 @@ _BY_NAME: dict[str, Callable[[PickleMachine], None]] = {
     "SETITEM": _M._set_item,
     "SETITEMS": lambda m: m._fill(m._since_mark()),
     "ADDITEMS": _M._add_items,
-    "PUT": lambda m: m._put(_plain_integer(m._line())),
+    "PUT": lambda m: m._put(plain_integer(m._line())),
     "BINPUT": lambda m: m._put(m._number(_UINT8)),
     "LONG_BINPUT": lambda m: m._put(m._number(_UINT32)),
     "MEMOIZE": lambda m: m._put(len(m._memo)),
-    "GET": lambda m: m._get(_plain_integer(m._line())),
+    "GET": lambda m: m._get(plain_integer(m._line())),
     "BINGET": lambda m: m._get(m._number(_UINT8)),
     "LONG_BINGET": lambda m: m._get(m._number(_UINT32)),
     "GLOBAL": _M._push_name,

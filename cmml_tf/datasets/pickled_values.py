@@ -14,11 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from cmml_tf.datasets.pickled_text import RefusedPickleError
 from cmml_tf.plain_arrays import check_values
-
-
-class RefusedPickleError(ValueError):
-    """A pickle holds what is not plain data, or too much of it; the text begins with "it"."""
 
 
 class Marker(Enum):
@@ -170,15 +167,6 @@ def checked_integer(value: Any) -> Any:
     if isinstance(value, int) and not _INT64.min <= value <= _INT64.max:
         raise RefusedPickleError("it holds an integer beyond 64 bits with a sign")
     return value
-
-
-def checked_text(text: str) -> str:
-    """The text, unless it holds halves of characters, which no encoding has."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise RefusedPickleError("it holds text that is not Unicode") from None
-    return text
 
 
 def _as_bytes(content: Any) -> bytes:

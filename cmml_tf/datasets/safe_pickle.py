@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from cmml_tf.datasets.pickle_machine import PickleMachine
-from cmml_tf.datasets.pickled_values import RefusedPickleError
+from cmml_tf.datasets.pickled_text import RefusedPickleError
 
 # Files of this layout are a few megabytes; a larger log comes as a table.
 _MOST_BYTES = 512 << 20

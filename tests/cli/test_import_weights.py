@@ -177,7 +177,7 @@ def test_a_user_model_without_what_it_needs_is_one_sentence(tmp_path, capsys, mo
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (None, "There is no weights file"),
+        (None, "There is no weights or array file"),
         (b"PK\x03\x04 and then nothing", "is not an .npz file"),
         ({"in/user_embeddings": np.zeros([3, 2])}, "`in/item_embeddings` is missing"),
     ],

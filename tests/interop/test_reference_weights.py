@@ -276,11 +276,9 @@ def test_files_that_are_not_npz_are_refused(tmp_path):
     }
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(
-            ValueError, match=r"npz.*Accepted: an \.npz file of plain arrays of numbers"
-        ):
+        with pytest.raises(ValueError, match=r"npz.*Accepted: an \.npz file of plain arrays"):
             read_reference_weights(tmp_path / name)
-    with pytest.raises(FileNotFoundError, match=r"no weights file '.*absent\.npz'"):
+    with pytest.raises(FileNotFoundError, match=r"no weights or array file '.*absent\.npz'"):
         read_reference_weights(tmp_path / "absent.npz")
 
 
