@@ -25,6 +25,9 @@ _KEYS = {"descr", "fortran_order", "shape"}
 _MOST_AXES = 8
 _MOST_ARRAYS = 10_000
 _CHUNK = 16 << 20
+_ACCEPTED = "Accepted: an .npz file of plain arrays, as numpy.savez writes it."
+# Characters of what a file says that a message repeats.
+_LONGEST_QUOTE = 200
 # Weights and ids hardly shrink when packed. What unfolds to more than this was made to fill memory.
 _UNFOLDED_FREE = 256 << 20
 _UNFOLDED_OF_A_BYTE = 16
@@ -200,8 +203,8 @@ class ArrayArchive:
 
     def _refused(self, name: str, error: Exception) -> ValueError:
         return ValueError(
-            f"`{name}` is pickled or damaged and was not loaded from {self._path.name!r} "
-            f"({error}). Accepted: an .npz file of plain arrays, as numpy.savez writes it."
+            f"`{name[:_LONGEST_QUOTE]}` is pickled or damaged and was not loaded from "
+            f"{self._path.name!r} ({str(error)[:_LONGEST_QUOTE]}). {_ACCEPTED}"
         )
 
 
@@ -215,15 +218,14 @@ def open_archive(path: Path) -> Iterator[ArrayArchive]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"There is no weights or array file {str(path)!r}.")
-    accepted = "Accepted: an .npz file of plain arrays, as numpy.savez writes it."
     with path.open("rb") as file:
         if file.read(len(_MAGIC)) == _MAGIC:
-            raise ValueError(f"{path.name!r} holds one array, not an .npz archive. {accepted}")
+            raise ValueError(f"{path.name!r} holds one array, not an .npz archive. {_ACCEPTED}")
         try:
             archive = zipfile.ZipFile(file)
             members = archive.infolist()
         except (ValueError, NotImplementedError, *_DAMAGED) as error:
-            raise ValueError(f"{path.name!r} is not an .npz file. {accepted}") from error
+            raise ValueError(f"{path.name!r} is not an .npz file. {_ACCEPTED}") from error
         if len(members) > _MOST_ARRAYS:
             raise ValueError(
                 f"{path.name!r} must hold at most {_MOST_ARRAYS} arrays. Received: {len(members)}."
@@ -237,7 +239,8 @@ def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]
         name = member.filename.removesuffix(".npy")
         if name in members:
             raise ValueError(
-                f"`{name}` stands twice in {path.name!r}, and which one is meant is not known."
+                f"`{name[:_LONGEST_QUOTE]}` stands twice in {path.name!r}, and which one is meant "
+                "is not known."
             )
         members[name] = member
     return members

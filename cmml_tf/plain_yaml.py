@@ -14,6 +14,7 @@ import yaml
 _MOST_BYTES = 256 << 10
 _MOST_LEVELS = 32
 _LONGEST_NUMBER = 64
+_LONGEST_REASON = 400
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _MERGE = "tag:yaml.org,2002:merge"
 
@@ -43,7 +44,7 @@ def load_plain_yaml(path: Path) -> Any:
         _check_form(text)
         return yaml.load(text, _PlainLoader)
     except (yaml.YAMLError, ValueError, OverflowError, TypeError) as error:
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error).split())[:_LONGEST_REASON]
         raise ValueError(f"{path} is not a YAML file of plain values: {reason}") from error
 
 

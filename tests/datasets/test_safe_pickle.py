@@ -126,6 +126,101 @@ def test_text_that_looks_like_a_large_memo_number_is_read(load):
     assert load(pickle.dumps(value)) == value
 
 
+def opcodes(text):
+    return text if isinstance(text, bytes) else pickle.dumps(text)
+
+
+NESTED = b"\x80\x02)" + b"2\x86" * 60  # a tuple of twice the one before, sixty times
+CYCLE: list = []
+CYCLE.append(CYCLE)
+PAIRS = [(row, row) for row in range(1000)]
+ARRAY = pickle.dumps(np.arange(3, dtype=np.int64), 2)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\x80\x02)" + b"\x85" * 70 + b".", "nested more than 64 levels"),
+        (b"]" * 30_000 + b"a" * 29_999 + b".", "nested more than|more memory"),
+        (b"(" * 300_000, "more memory"),
+        (b"(" + b"\x8f" * 300_000 + b"l.", "more memory"),
+        (NESTED + b".", "the same values again and again"),
+        (b"}" + NESTED[2:] + b"Ns.", "tuples of tuples as a key"),
+        (opcodes([PAIRS] * 10_000), "the same values again and again"),
+        (opcodes(CYCLE), "contains itself"),
+        (opcodes({tuple(range(1000)): 1}), "a tuple of 1000 members as a key"),
+        (opcodes({"x" * 5000: 1}), "a key of 5000 characters"),
+        (b"}]Ns.", "a key of type list"),
+        (b"\x8f(]\x90.", "a key of type list"),
+        (opcodes(2**63), "beyond 64 bits"),
+        (opcodes([np.uint64(2**63)]), "beyond 64 bits"),
+        (b"L" + b"9" * 5000 + b"L\n.", "it holds the number"),
+        (b"I" + b"1_0" + b"\n.", "it holds the number"),
+        (opcodes("\ud800"), "not Unicode"),
+        (pickle.dumps("\ud800", 0), "not Unicode"),
+        (b"\x8c\x01\xff.", "not Unicode"),
+        (
+            ARRAY.replace(b"i8", b"u8").replace(b"(K\x01K\x03\x85", b"(K\x01K\x04\x85"),
+            "24 bytes for",
+        ),
+        (opcodes(np.zeros((10**12, 0))), "without values of the shape"),
+        (pickle.dumps(np.zeros((0, 10**12)), 2), "without values of the shape"),
+        (b"cnumpy\nndarray\n.", "a name and no value"),
+        (b"]cnumpy\nndarray\na.", "unfinished value"),
+        (b"cnumpy\nndarray\n(I3\ntR.", "asks for `numpy.ndarray` of something else"),
+        (b"cnumpy\nndarray\n)\x81.", "the instruction NEWOBJ"),
+        (b"cbuiltins\nset\n(I1000000000\ntR.", "asks for `set` of something else"),
+        (b"cbuiltins\nbytes\n(I1000000000\ntR.", "asks for `bytes` of something else"),
+        (b"Pname\n.", "the instruction PERSID"),
+        (b"(cos\nsystem\no.", "asks for `os.system`"),
+        (b"]}b.", "sets attributes"),
+        (b"N.", None),
+        (b"NN.", "truncated or damaged"),
+        (b"(.", "truncated or damaged"),
+        (b"\xff.", "truncated or damaged .the byte 255"),
+        (b"\x80\x09N.", "protocol 9 is not known"),
+        (b"h\x05.", "memo has no value 5"),
+        (b"S'a\\q'\n.", "unknown escapes"),
+    ],
+)
+def test_what_is_made_to_do_harm_is_told(load, content, message):
+    if message is None:
+        assert load(content) is None
+        return
+    with pytest.raises(ValueError, match=rf"The pickle .*({message})"):
+        load(content)
+
+
+def test_an_object_array_with_fewer_objects_than_its_shape_is_refused(load):
+    content = pickle.dumps(np.array(["a", "b", "c"], dtype=object), 2)
+    assert b"K\x03\x85" in content
+    with pytest.raises(ValueError, match=r"3 objects for an array of shape .7,"):
+        load(content.replace(b"K\x03\x85", b"K\x07\x85"))
+
+
+def test_keys_that_were_made_to_collide_are_refused(load):
+    # Hashes of numbers are not salted: powers of 2 repeat theirs every 61, and so do multiples.
+    keys = {(part, 2.0 ** (61 * power)): 0 for part in (0,) for power in range(-17, 17)}
+    assert load(pickle.dumps(keys)) == keys
+    keys = {tuple(2.0 ** (61 * power) for power in pair): 0 for pair in np.ndindex(9, 9)}
+    assert len({hash(key) for key in keys}) == 1
+    with pytest.raises(ValueError, match="made to collide"):
+        load(pickle.dumps(keys))
+
+
+def test_strings_of_python_2_are_latin_1(load):
+    assert load(b"(dp0\nS'caf\\xe9\\n\\'\\\\'\np1\n(lp2\nI1\naL7L\nasU\x02a\xe9T\x01\0\0\0xs.") == {
+        "café\n'\\": [1, 7],
+        "aé": "x",
+    }
+
+
+def test_integers_of_64_bits_and_truth_values(load):
+    for protocol in range(6):
+        value = [2**63 - 1, -(2**63), 0, 255, 256, -1, True, False]
+        assert load(pickle.dumps(value, protocol)) == value
+
+
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="user_dict is missing"):
         load_plain_pickle(tmp_path / "user_dict")
