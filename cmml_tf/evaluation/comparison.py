@@ -131,7 +131,7 @@ class Comparison:
         tasks = self.tasks["task"].nunique()
         scored = "100 candidates" if self.setting == "scenario" else "the query"
         lines.append(
-            f"\nMeans over seeds ± 95% interval (1.96 standard errors). p: Wilcoxon's signed-rank "
+            f"\nMeans over seeds ± 95% interval (Student's t). p: Wilcoxon's signed-rank "
             f"test of {metric} against the best (bold), paired over {tasks} tasks, each averaged "
             "over seeds, adjusted by Holm. Context gain: own support against another task's. "
             f"Adapt: one task; score: {scored} of an adapted task (median CPU time). Peak: "

@@ -1,7 +1,8 @@
 """The paper's tables: their rows and columns, and the numbers printed in them. No TensorFlow.
 
 Values are percent for recall, as the paper prints them; `five_seeds` are those of the appendix,
-mean and half of the 95% interval, where it repeats a table with 5 seeds.
+mean and 1.96 standard errors (the paper's "confidence interval"; over 5 seeds it covers 88%), where
+it repeats a table with 5 seeds.
 """
 
 from collections.abc import Mapping

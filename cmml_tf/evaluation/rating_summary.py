@@ -26,7 +26,7 @@ class RatingRuns:
     metrics: Mapping[str, Sequence[Mapping[str, Any]]]
 
     def table(self) -> str:
-        """Markdown: the means to beat, then each preset, mean ± 1.96 standard errors over seeds.
+        """Markdown: the means to beat, then each preset, mean ± 95% interval over seeds.
 
         `context gain` is the mean over seeds of what the own support is better by than another
         user's; its ± is the larger of two: that over seeds, and the largest of one run over users.

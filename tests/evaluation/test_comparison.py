@@ -55,7 +55,7 @@ def test_table_is_means_intervals_and_paired_tests_of_the_cells(tmp_path):
     for row in comparison.rows:
         mean, half_width = row.metrics["recall@10"]
         assert mean == pytest.approx(np.mean(values[row.system]))
-        assert half_width == pytest.approx(1.96 * np.std(values[row.system], ddof=1) / 3**0.5)
+        assert half_width == pytest.approx(4.3027 * np.std(values[row.system], ddof=1) / 3**0.5)
         assert row.gain.mean == pytest.approx(0.11)
         assert row.seeds == 3
         assert row.cost.steps == 7

@@ -56,7 +56,7 @@ def test_paper_numbers_stand_beside_the_same_data(tmp_path):
     text = layout("table2", table, [part], "ml-20m")
     rows = rows_of(text)
     assert list(rows)[:7] == [label for label, _ in table.rows]
-    half = 1.96 * np.std([40, 42], ddof=1) / 2**0.5
+    half = 12.7062 * np.std([40, 42], ddof=1) / 2**0.5
     assert rows["ItemPop"]["Recall@10"] == f"41.00 ± {half:.2f}"
     assert rows["ItemPop"]["context gain, Recall@10"].startswith("+1.00")
     assert rows["CMML-FiLM"]["Recall@10"] == "**50.00 ± 0.00**"

@@ -34,13 +34,14 @@ def test_each_preset_has_its_mean_and_interval_over_seeds(tmp_path):
             finished(tmp_path / "c", "ridge", 0, 0.74),
         ]
     )
-    # Two seeds: 1.96 * 0.01414 / sqrt(2); of the gain, one run's interval over users is wider.
-    w = "± 0.0300"
+    # Two seeds: Student's 12.706 * 0.01414 / sqrt(2) ; of NDCG's gain, which is
+    # the same in both, one run's interval over users is wider.
+    w, mae = "± 0.0300", "± 0.1271"
     assert runs.table().splitlines() == [
         "| model | seeds | MAE | NDCG@3 | NDCG@1 | context gain, MAE | NDCG@3 |",
         "| --- | --- | --- | --- | --- | --- | --- |",
         "| global mean |  | 0.9500 | 0.7500 | 0.7000 |  |  |",
-        f"| cmml-film | 2 | 0.7600 ± 0.0196 | 0.7500 | 0.7000 | +0.0600 {w} | +0.1000 {w} |",
+        f"| cmml-film | 2 | 0.7600 {mae} | 0.7500 | 0.7000 | +0.0600 {mae} | +0.1000 {w} |",
         f"| ridge | 1 | 0.7400 | 0.7500 | 0.7000 | +0.0400 {w} | +0.1000 {w} |",
     ]
     assert runs.curve_table().splitlines()[2:] == [

@@ -12,7 +12,14 @@ def test_mean_interval_by_hand():
     # Sample variance of 1, 2, 3, 6 is (4 + 1 + 0 + 9) / 3.
     mean, half_width = mean_interval([1.0, 2.0, 3.0, 6.0])
     assert mean == 3.0
-    assert half_width == pytest.approx(1.96 * math.sqrt(14 / 3) / 2)
+    assert half_width == pytest.approx(3.1824 * math.sqrt(14 / 3) / 2)
+
+
+@pytest.mark.parametrize("runs", [2, 3, 5, 10])
+def test_mean_interval_covers_the_truth_of_few_runs(runs):
+    drawn = np.random.default_rng(runs).normal(2.0, 0.3, (4000, runs))
+    covered = [abs(mean - 2.0) < half for mean, half in map(mean_interval, drawn)]
+    assert np.mean(covered) == pytest.approx(0.95, abs=0.012)
 
 
 def test_undefined_values_are_left_out_of_the_mean():
