@@ -4,12 +4,20 @@ Multi-hot values are kept as index lists, never as dense rows.
 """
 
 import math
+import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from cmml_tf.types import Feature, FeatureColumn
+
+# Parts of the names of inputs, weights and asset files.
+_NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
+# `<side>_id` and `<side>_ids` are what inputs and assets of the ids themselves are called.
+_TAKEN = ("id", "ids")
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 class RawFeature(NamedTuple):
@@ -27,17 +35,89 @@ class RawFeature(NamedTuple):
     values: Mapping[Hashable, Any]
 
 
+def check_names(side: Literal["item", "user"], features: Iterable[tuple[Any, str]]) -> None:
+    """Refuses names under which two things would be one input, weight or file of an export.
+
+    Args:
+      side: What the features are of.
+      features: Names and kinds; only one of the kind `id` may be called `id`.
+
+    Raises:
+      ValueError: A name is taken, is not one of letters, digits and _, or differs from another in
+        case only.
+    """
+    seen: dict[str, str] = {}
+    for name, kind in features:
+        if not isinstance(name, str) or _NAME.fullmatch(name) is None:
+            raise ValueError(
+                "The name of a feature must be 1 to 64 letters, digits and _ of ASCII, since inputs of "
+                f"the export are named after it. Received: {name!r} among the {side} features."
+            )
+        if name.lower() in _TAKEN and kind != "id":
+            raise ValueError(
+                f"A feature of {side}s must not be named {name!r}: `{side}_{name.lower()}` stands "
+                "for the ids themselves. Give the column another name."
+            )
+        if name.lower() in seen:
+            raise ValueError(
+                f"The names of the {side} features must differ in more than upper and lower case. "
+                f"Received: {seen[name.lower()]!r} and {name!r}."
+            )
+        seen[name.lower()] = name
+
+
+def finite_numbers(
+    path: Path, column: str, keys: Sequence[Hashable], texts: Sequence[str]
+) -> list[float]:
+    """The numbers of a column, NaN where there is none.
+
+    Args:
+      path: The table.
+      column: Its column.
+      keys: The id of each row, for the message.
+      texts: What the column holds; empty: unknown.
+
+    Raises:
+      ValueError: A text is no number, or one that is not finite in float32; the message names row,
+        column and id.
+    """
+    numbers = []
+    for row, (key, text) in enumerate(zip(keys, texts, strict=True)):
+        try:
+            number = float(text.replace("_", "?")) if text.strip() else math.nan
+        except ValueError:
+            number = math.inf
+        if abs(number) > _LARGEST or (math.isnan(number) and text.strip()):
+            raise ValueError(
+                f"Column {column!r} of {path} must hold finite numbers (float32). Received: "
+                f"{text[:40]!r} in row {row + 1} of its {len(texts)} rows, that of {key}. Leave it "
+                "empty where the number is unknown."
+            )
+        numbers.append(number)
+    return numbers
+
+
 def build_columns(
-    raw: Iterable[RawFeature], ids: Sequence[Hashable], trained_ids: Sequence[Hashable]
+    side: Literal["item", "user"],
+    raw: Iterable[RawFeature],
+    ids: Sequence[Hashable],
+    trained_ids: Sequence[Hashable],
 ) -> tuple[FeatureColumn, ...]:
     """The columns of all features for a catalogue of `ids`; those without any value are left out.
 
     The vocabulary of an `id` feature holds `trained_ids` alone: an embedding that is never trained
     says nothing. All other vocabularies are the values of the catalogue, sorted.
+
+    Raises:
+      ValueError: A name is taken (see `check_names`), a number is infinite or beyond float32, or a
+        value has a line break.
     """
+    raw = list(raw)
+    check_names(side, [(feature.name, feature.kind) for feature in raw])
     columns = []
     for feature in raw:
         values = [feature.values.get(one) for one in ids]
+        _check_values(side, feature, ids, values)
         source = trained_ids if feature.kind == "id" else values
         declared = learn_feature(feature.name, feature.kind, source)
         if declared is not None:
@@ -82,6 +162,24 @@ def encode_column(feature: Feature, values: Sequence[Any]) -> FeatureColumn:
     flat = [row.get(member, unknown) for found in members for member in found]
     starts = np.concatenate([[0], np.cumsum([*counts, 0])]).astype(np.int64)
     return FeatureColumn(feature, np.array(flat, np.int32), starts)
+
+
+def _check_values(
+    side: str, feature: RawFeature, ids: Sequence[Hashable], values: Sequence[Any]
+) -> None:
+    """Refuses what training would turn into NaN and an export could not write as a line of text."""
+    for one, value in zip(ids, values, strict=True):
+        if feature.kind == "numeric":
+            if abs(_number(value)) > _LARGEST:
+                raise ValueError(
+                    f"The {side} feature {feature.name!r} must be finite in float32. "
+                    f"Received: {value} of {side} {one}."
+                )
+        elif any(set(member) & {"\n", "\r", "\0"} for member in _members(feature.kind, value)):
+            raise ValueError(
+                f"The {side} feature {feature.name!r} must hold lines of text. "
+                f"Received: {str(value)[:80]!r} of {side} {one}."
+            )
 
 
 def _members(kind: str, value: Any) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cmml_tf.datasets.features import RawFeature
+from cmml_tf.datasets.features import RawFeature, check_names, finite_numbers
 from cmml_tf.datasets.interactions import Interactions, without_catalogue
 from cmml_tf.datasets.table import load_table
 from cmml_tf.plain_yaml import load_plain_yaml
@@ -67,6 +67,7 @@ def _features(folder: Path, side: str, declared: object, id_kind: str) -> list[R
     path = folder / f"{side}s.csv"
     if not isinstance(declared, dict):
         raise ValueError(f"`{side}s` of {folder / DECLARATION} must name features and their kinds.")
+    check_names(side, [(name, "declared") for name in declared])
     if not path.is_file():
         raise FileNotFoundError(f"The file {path} is missing, whose columns {DECLARATION} names.")
     try:
@@ -90,14 +91,7 @@ def _features(folder: Path, side: str, declared: object, id_kind: str) -> list[R
         if kind == "multi-hot":
             values = [tuple(filter(None, value.split(_SEPARATOR))) for value in values]
         if kind == "numeric":
-            numbers = pd.to_numeric(table[name].replace("", None), errors="coerce")
-            wrong = numbers.isna() & (table[name] != "")
-            if wrong.any():
-                raise ValueError(
-                    f"Column {name!r} of {path} must hold numbers. "
-                    f"Received: {table[name][wrong].iloc[0]!r}."
-                )
-            values = numbers.tolist()
+            values = finite_numbers(path, name, keys, values)
         features.append(RawFeature(name, kind, dict(zip(keys, values, strict=True))))
     return features
 

@@ -61,7 +61,7 @@ def _columns(
             raw.append(RawFeature(name, "multi-hot", {row: tuple(drawn[row]) for row in ids}))
         else:
             raw.append(RawFeature(name, "categorical", {row: drawn[row, 0] for row in ids}))
-    return build_columns(raw, ids, list(map(str, ids)))
+    return build_columns("item" if with_id else "user", raw, ids, list(map(str, ids)))
 
 
 def user_request(model: Any, asked: int, rng: np.random.Generator) -> Any:

@@ -248,7 +248,7 @@ def test_a_folder_may_declare_its_own_features(tmp_path):
     for text, message in (
         ("items: {colour: list}", "kind of 'colour' .*Received: 'list'"),
         ("items: {size: numeric}", "must have a column 'size'"),
-        ("items: {colour: numeric}", r"Column 'colour' .* must hold numbers.*'a\|b'"),
+        ("items: {colour: numeric}", r"Column 'colour' .* must hold finite numbers.*'a\|b'"),
         ("things: {}", "must have the groups items and users"),
     ):
         declared.write_text(text)
