@@ -50,8 +50,9 @@ def check_names(side: Literal["item", "user"], features: Iterable[tuple[Any, str
     for name, kind in features:
         if not isinstance(name, str) or _NAME.fullmatch(name) is None:
             raise ValueError(
-                "The name of a feature must be 1 to 64 letters, digits and _ of ASCII, since inputs of "
-                f"the export are named after it. Received: {name!r} among the {side} features."
+                "The name of a feature must be 1 to 64 letters, digits and _ of ASCII, since "
+                "inputs of the export are named after it. "
+                f"Received: {name!r} among the {side} features."
             )
         if name.lower() in _TAKEN and kind != "id":
             raise ValueError(

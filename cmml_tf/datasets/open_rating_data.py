@@ -1,5 +1,6 @@
 """From a name or folder to the tasks and features of the user setting."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,26 +54,38 @@ def open_rating_data(
     user_ids = _catalogue_ids(table["user"], user_features)
     item_ids = _catalogue_ids(table["item"], item_features)
     rng = np.random.default_rng(seed)
+    left_out = {
+        "ratings read": len(interactions.table),
+        "repeated ratings of a user and item, the last counts": len(interactions.table)
+        - len(table),
+        "users without a rating": len(user_ids) - table["user"].nunique(),
+        "items without a rating": len(item_ids) - table["item"].nunique(),
+    }
+    rows = (
+        pd.Index(user_ids).get_indexer(table["user"]),
+        pd.Index(item_ids).get_indexer(table["item"]),
+    )
     if config.tasks is not None:
         meta_train, meta_test = read_task_file(Path(config.tasks), user_ids, item_ids, config)
+        left_out |= _outside_of_tasks(*rows, [meta_train, meta_test])
     else:
-        tasks = draw_tasks(
-            pd.Index(user_ids).get_indexer(table["user"]),
-            pd.Index(item_ids).get_indexer(table["item"]),
-            table["value"].to_numpy(np.float64),
-            config,
-            rng,
-        )
+        tasks = draw_tasks(*rows, table["value"].to_numpy(np.float64), config, rng)
+        left_out |= _left_out_of_tasks(table, tasks, config)
         learned, asked = choose_meta_test(tasks, user_ids, config, rng)
+        neither = len(tasks) - len(learned) - len(asked)
+        left_out[f"users neither learned from nor asked (split {config.split})"] = neither
         meta_train, meta_test = tasks.take(learned), tasks.take(asked)
     meta_train, validation = _validation(meta_train, config, rng)
     trained = [str(item) for item in item_ids[np.unique(meta_train.item)]]
     data_counts = {
+        **{what: count for what, count in left_out.items() if count},
+        "users": len(user_ids),
         "items": len(item_ids),
         "meta-training users": len(meta_train),
         "meta-training ratings": len(meta_train.item),
         "validation users": len(validation),
         "meta-test users": len(meta_test),
+        "meta-test ratings": len(meta_test.item),
     }
     return RatingData(
         name=interactions.name,
@@ -111,6 +124,36 @@ def _read(
     interactions = load_movielens(folder)
     items = movielens_item_features(folder, interactions.catalogue)
     return interactions, items, movielens_user_features(folder)
+
+
+def _left_out_of_tasks(
+    table: pd.DataFrame, tasks: RatingTasks, config: RatingDataConfig
+) -> dict[str, int]:
+    """What is in the data and in no task."""
+    of_user = table["user"].value_counts()
+    few = of_user < config.min_ratings
+    cut = int(of_user[~few].sum()) - len(tasks.item)
+    return {
+        f"users with fewer than {config.min_ratings} ratings (tasks.min_ratings), left out": int(
+            few.sum()
+        ),
+        "ratings of these users, left out": int(of_user[few].sum()),
+        f"ratings of a user beyond {config.max_ratings} (tasks.max_ratings), left out": cut,
+    }
+
+
+def _outside_of_tasks(
+    user: np.ndarray, item: np.ndarray, parts: Sequence[RatingTasks]
+) -> dict[str, int]:
+    """Users and ratings of the data that a task file does not name."""
+    users = np.concatenate([np.repeat(part.user, part.lengths) for part in parts]).astype(np.int64)
+    items = np.concatenate([part.item for part in parts])
+    size = int(max(item.max(), items.max())) + 1
+    unnamed = ~np.isin(user.astype(np.int64) * size + item, users * size + items)
+    return {
+        "users that the task file does not name, left out": len(np.setdiff1d(user, users)),
+        "ratings that the task file does not name, left out": int(unnamed.sum()),
+    }
 
 
 def _catalogue_ids(rated: pd.Series, features: list[RawFeature]) -> np.ndarray:

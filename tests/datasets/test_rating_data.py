@@ -283,3 +283,36 @@ def test_the_embedded_data_set_needs_nothing_else():
     assert names(data.item_columns) == ["id", "genre", "decade"]
     assert data.user_columns == ()
     assert len(data.meta_test) > 100
+
+
+def test_whatever_is_left_out_is_counted(tmp_path):
+    config = replace(SMALL, min_ratings=5, split="cold-warm", validation_fraction=0.0)
+    ratings = [(u, m, 1 + u % 5) for u in range(1, 17) for m in range(1, 4 + u % 4 + 1)]
+    ratings += [(1, 1, 5), (1, 1, 4)]  # rated three times
+    counts = open_rating_data(write_ml1m(tmp_path, ratings), config, 0).counts
+    assert counts["ratings read"] == len(ratings)
+    assert counts["repeated ratings of a user and item, the last counts"] == 2
+    assert counts["users without a rating"] == 4
+    assert counts["items without a rating"] == 2
+    # Of 16 users four have 4, 5, 6 and 7 ratings each.
+    assert counts["users with fewer than 5 ratings (tasks.min_ratings), left out"] == 4
+    assert counts["ratings of these users, left out"] == 16
+    assert counts["ratings of a user beyond 6 (tasks.max_ratings), left out"] == 4
+    neither = counts["users neither learned from nor asked (split cold-warm)"]
+    assert counts["meta-training users"] + counts["meta-test users"] + neither == 12
+    assert neither > 0
+
+
+def test_what_a_task_file_does_not_name_is_counted(tmp_path):
+    folder = write_ml1m(tmp_path)
+    lines = [f"1,meta_train,{m},3,pool" for m in (4, 5, 6)]
+    lines += [
+        f"2,meta_test,{m},3,{role}" for m, role in ((7, "support"), (8, "query"), (9, "query"))
+    ]
+    tasks = tmp_path / "tasks.csv"
+    tasks.write_text("user,part,movie,rating,role\n" + "\n".join(lines) + "\n")
+    config = replace(SMALL, tasks=str(tasks), validation_fraction=0.0)
+    counts = open_rating_data(folder, config, 0).counts
+    assert counts["users that the task file does not name, left out"] == USERS - 2
+    read = counts["ratings read"]
+    assert counts["ratings that the task file does not name, left out"] == read - 6
