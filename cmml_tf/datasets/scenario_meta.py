@@ -207,7 +207,7 @@ def _vocabulary(folder: Path, kind: str) -> tuple[np.ndarray, dict, np.ndarray]:
         raise ValueError(
             f"{file} must hold a dictionary of raw id to row. Received: {type(raw).__name__}."
         )
-    if not all(isinstance(row, int | np.integer) for row in raw.values()):
+    if not all(isinstance(row, int) and not isinstance(row, bool) for row in raw.values()):
         raise ValueError(f"{file} must map each raw id to a row number (an integer).")
     pairs = sorted(raw.items(), key=lambda pair: pair[1])
     rows = np.array([row for _, row in pairs], np.int64)
@@ -218,9 +218,28 @@ def _vocabulary(folder: Path, kind: str) -> tuple[np.ndarray, dict, np.ndarray]:
             f"from {rows[0]} to {rows[-1]}. The two files belong to different data sets."
         )
     ids = [raw_id for raw_id, _ in pairs]
-    whole = all(isinstance(raw_id, int | np.integer) for raw_id in ids)
+    _check_ids(file, ids)
+    whole = all(isinstance(raw_id, int) for raw_id in ids)
     array = np.array(ids, np.int64) if whole else np.array([str(raw_id) for raw_id in ids])
     return array, {raw_id: row for row, raw_id in enumerate(ids)}, embeddings[rows]
+
+
+def _check_ids(file: Path, ids: list[Any]) -> None:
+    """Raw ids are numbers, or texts that a line of a served vocabulary can hold."""
+    for raw_id in ids:
+        if isinstance(raw_id, bool) or not isinstance(raw_id, str | int | float):
+            raise ValueError(
+                f"{file} must have ids that are text or numbers. "
+                f"Received: {str(raw_id)[:80]!r} of type {type(raw_id).__name__}."
+            )
+        if raw_id == "" or (isinstance(raw_id, str) and set(raw_id) & {"\n", "\r", "\0"}):
+            raise ValueError(
+                f"{file} must have ids that are lines of text, not empty. "
+                f"Received: {raw_id[:80]!r}."
+            )
+    if len({str(raw_id) for raw_id in ids}) < len(ids):
+        name, _ = Counter(map(str, ids)).most_common(1)[0]
+        raise ValueError(f"{file} has the id {name} twice, as a number and as text.")
 
 
 def _records(file: Path, form: str, size: int) -> list[tuple]:

@@ -94,7 +94,7 @@ def test_pairs_may_be_arrays(tmp_path):
         tmp_path / "set",
         train=train,
         test=[("t", np.array([[1, 100]]), np.array([[2, 100]]))],
-        user_dict={np.int64(row): row for row in range(31)},
+        user_dict={np.int64(row): np.int32(row) for row in range(31)},
     )
     data = load_scenario_meta(folder, SplitConfig(validation_fraction=0), seed=0)
     assert data.user_ids.dtype == np.int64
@@ -114,6 +114,13 @@ def test_pairs_may_be_arrays(tmp_path):
         ({"user_dict": {"u1": 31}}, "different data sets"),
         ({"user_dict": {"u1": 1, "u2": 1}}, "row of its own"),
         ({"user_dict": ["u1"]}, "Received: list"),
+        ({"user_dict": {"u1": True}}, "a row number"),
+        ({"user_dict": {b"u1": 1}}, "ids that are text or numbers.*bytes"),
+        ({"user_dict": {(1, 2): 1}}, "ids that are text or numbers.*tuple"),
+        ({"user_dict": {"": 1}}, "lines of text, not empty"),
+        ({"user_dict": {"a\nb": 1}}, "lines of text, not empty"),
+        ({"user_dict": {"7": 1, 7: 2}}, "the id 7 twice"),
+        ({"users": np.full((31, 4), 1e39)}, "Row 0, column 0 .* has 1e.39, beyond float32"),
         ({"users": np.full((31, 4), np.nan)}, "Row 0, column 0 .* has nan"),
         ({"users": np.zeros(31)}, "must hold a matrix"),
     ],
