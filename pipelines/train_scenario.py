@@ -80,7 +80,7 @@ def _finish(
 
     report = report_scenarios(model, no_context, scenario_run.meta_test)
     clock.lap("evaluate")
-    metrics = report.metrics()
+    metrics = report.metrics() | {"counts": scenario_run.data.counts}
     report.model.scenario_table().to_csv(folder / "meta_test_scenarios.csv", index=False)
     version = export_model(
         model,

@@ -74,7 +74,7 @@ def _finish(
     """Evaluates, exports, and writes the metrics."""
     trained = time.monotonic()
     report = report_ratings(model, data)
-    metrics = report.metrics()
+    metrics = report.metrics() | {"counts": data.counts}
     version = export_rating_model(
         model,
         Path(config.export_dir),

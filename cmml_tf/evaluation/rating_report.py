@@ -1,4 +1,4 @@
-"""What a user run is judged by: the model beside means, and whether it adapts."""
+"""What a user run is judged by: the model beside means, and whether it reads its support."""
 
 import math
 from dataclasses import dataclass

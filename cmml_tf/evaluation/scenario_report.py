@@ -1,4 +1,4 @@
-"""What a scenario run is judged by: the model beside its baselines, and whether it adapts."""
+"""A scenario run judged: the model beside its baselines, and whether it reads its support."""
 
 import math
 from dataclasses import dataclass
@@ -37,7 +37,8 @@ class ScenarioReport:
 
         `meta_test_interval` is half of each mean's 95% interval over scenarios.
         `context_gain` is Recall@10 with the own support set minus that with another's;
-        `interval` is half of its 95% interval over scenarios.
+        `interval` is half of its 95% interval over scenarios. A gain says that the support set is
+        read, not that it helps: harm by a wrong one counts as well.
         """
         gain: dict[str, Any] = {_GAIN: None, "interval": None, "swapped": None}
         if self.swapped is not None:

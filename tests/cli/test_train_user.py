@@ -37,6 +37,9 @@ def test_one_command_trains_evaluates_and_exports(ridge):
     metrics = read(commands.folder)
     assert metrics["baselines"].keys() == {"global mean", "user mean", "item mean + user bias"}
     assert metrics["meta_test"]["mae"] < metrics["baselines"]["global mean"]["mae"]
+    assert metrics["counts"]["ratings read"] > 0
+    for what, count in metrics["counts"].items():
+        assert f"  {what}: {count:,}" in output
     for name in ("mae", "ndcg@3"):
         gain = metrics["context_gain"][name]
         assert f"{gain['gain']:+.4f} ± {gain['interval']:.4f}" in output

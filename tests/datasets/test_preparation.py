@@ -12,7 +12,12 @@ from cmml_tf.datasets import open_scenario_data
 from cmml_tf.datasets.generated_logs import generate_logs
 from cmml_tf.datasets.movielens import load_movielens
 from cmml_tf.datasets.preparation.prepare import prepare_folder
-from cmml_tf.datasets.preparation.prepared_folder import is_prepared, load_prepared
+from cmml_tf.datasets.preparation.prepared_folder import (
+    FORMAT,
+    is_prepared,
+    load_prepared,
+    prepared_manifest,
+)
 from cmml_tf.datasets.scenarios import find_scenarios
 from cmml_tf.datasets.splits import split_scenarios
 from cmml_tf.datasets.table import load_table
@@ -124,6 +129,27 @@ def test_the_folder_is_opened_by_name_and_damage_is_named(logs, tmp_path):
     assert not is_prepared(out)
     with pytest.raises(FileNotFoundError, match=r"is no prepared folder"):
         load_prepared(out)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda manifest: FORMAT.encode().join([b'["', b'",' + b"[" * 200_000]),
+        lambda manifest: b"\xff" + json.dumps(manifest).encode(),
+        lambda manifest: json.dumps(manifest).encode()[:-5],
+        lambda manifest: json.dumps(manifest | {"files": []}).encode(),
+        lambda manifest: json.dumps(manifest | {"counts": {"users": "1"}}).encode(),
+        lambda manifest: json.dumps(
+            manifest | {"files": {"../outside": {"bytes": 1, "sha256": "0"}}}
+        ).encode(),
+    ],
+    ids=["deep", "not UTF-8", "cut", "no files", "no counts", "a file outside"],
+)
+def test_a_damaged_manifest_is_told(tmp_path, damage):
+    manifest = prepared_manifest("films", {}, {"users": 1}, {})
+    (tmp_path / "manifest.json").write_bytes(damage(manifest))
+    with pytest.raises(ValueError, match=r"manifest\.json is damaged"):
+        load_prepared(tmp_path)
 
 
 def _add(path, lines):

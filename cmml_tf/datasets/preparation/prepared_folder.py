@@ -50,7 +50,7 @@ def load_prepared(folder: str | Path) -> ScenarioData:
             f"{folder} is no prepared folder: it has no {MANIFEST} of one. Write it with "
             "pipelines/prepare.py."
         )
-    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest = _read_manifest(folder / MANIFEST)
     for name, wanted in manifest["files"].items():
         file = folder / name
         if not file.is_file() or sha256_of(file) != wanted["sha256"]:
@@ -81,6 +81,28 @@ def load_prepared(folder: str | Path) -> ScenarioData:
         item_embeddings=embeddings["item"],
         counts=manifest["counts"],
     )
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    """What training needs of a manifest, in its types."""
+    try:
+        manifest = json.loads(path.read_bytes())
+        whole = (
+            isinstance(manifest["name"], str)
+            and all(isinstance(count, int) for count in manifest["counts"].values())
+            and all(
+                name == Path(name).name and isinstance(wanted["sha256"], str)
+                for name, wanted in manifest["files"].items()
+            )
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        whole = False
+    if not whole:
+        raise ValueError(
+            f"{path} is damaged: it must hold the name, counts and files of a prepared folder. "
+            "Prepare the data again."
+        )
+    return manifest
 
 
 def save_prepared(data: ScenarioData, out: str | Path, config: dict[str, Any]) -> None:
