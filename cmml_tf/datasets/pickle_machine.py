@@ -37,7 +37,7 @@ _HIGHEST_PROTOCOL = 5
 # Bytes of memory for a byte of the file. Pairs of numbers, what the layout is made of, take 15.
 _MEMORY_OF_A_BYTE = 48
 _MEMORY_BESIDE = 1 << 20
-_MOST_MEMORY = 4 << 30
+_MOST_MEMORY = 768 << 20
 # Values met on a walk through the result for a byte of the file; honest files hold less than one.
 _VALUES_OF_A_BYTE = 16
 _LEAST_MEMO = 1024

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -233,13 +233,6 @@ class KeyGuard:
                 raise RefusedPickleError("it holds keys that were made to collide")
 
 
-class _Size(NamedTuple):
-    """Values and levels of a container, each value counted as often as it is met."""
-
-    values: int
-    levels: int
-
-
 def check_whole(value: Any, most_values: int) -> None:
     """Refuses what is not plain data through and through, and what unfolds without bound.
 
@@ -254,7 +247,9 @@ def check_whole(value: Any, most_values: int) -> None:
       RefusedPickleError: Something is unfinished, contains itself, is nested more than 64 levels,
         or unfolds to more values.
     """
-    sizes: dict[int, _Size] = {}
+    # Values times 256, and levels, of containers that hold containers, as one number to save
+    # memory; the others are looked at wherever they are met.
+    sizes: dict[int, int] = {}
     opened: set[int] = set()
     stack = [[value]]
     while stack:
@@ -262,19 +257,24 @@ def check_whole(value: Any, most_values: int) -> None:
         if id(node) in sizes:
             stack.pop()
             continue
-        inner, other = _contents(node)
-        waiting = [child for child in inner if id(child) not in sizes]
-        if not waiting:
-            found = [sizes[id(child)] for child in inner]
-            size = _Size(
-                1 + other + sum(size.values for size in found),
-                1 + max((size.levels for size in found), default=0),
-            )
-            if size.levels > _MOST_LEVELS + 1:
-                raise RefusedPickleError(f"it is nested more than {_MOST_LEVELS} levels")
-            if size.values > most_values:
+        inner, values = _contents(node)
+        levels, waiting = 1, []
+        for child in inner:
+            size = sizes.get(id(child))
+            if size is None:
+                grandchildren, count = _contents(child)
+                if grandchildren:
+                    waiting.append(child)
+                    continue
+                size = count << 8 | 1
+            values += size >> 8
+            levels = max(levels, 1 + (size & 255))
+            if values > most_values:
                 raise RefusedPickleError("it names the same values again and again without bound")
-            sizes[id(node)] = size
+        if not waiting:
+            if levels > _MOST_LEVELS + 1:
+                raise RefusedPickleError(f"it is nested more than {_MOST_LEVELS} levels")
+            sizes[id(node)] = values << 8 | levels
             opened.discard(id(node))
             stack.pop()
             continue
@@ -285,20 +285,20 @@ def check_whole(value: Any, most_values: int) -> None:
 
 
 def _contents(node: Any) -> tuple[Sequence[Any], int]:
-    """The containers in a container, and how many other values it holds."""
+    """The containers in a container, and how many values it and what else it holds are."""
     kind = type(node)
     if kind is dict:
         # A dictionary's keys were checked before they went in: they are flat.
         members, keys = node.values(), len(node)
     elif kind is np.ndarray:
         if node.dtype != object:
-            return (), node.size
+            return (), 1 + node.size
         members, keys = node.ravel().tolist(), 0
     elif kind in (list, tuple):
         members, keys = node, 0
     elif kind in (set, frozenset):
-        return (), len(node)
+        return (), 1 + len(node)
     else:
         raise RefusedPickleError(f"it holds an unfinished value ({kind.__name__})")
     inner = [member for member in members if type(member) not in _SCALARS]
-    return inner, keys + len(members) - len(inner)
+    return inner, 1 + keys + len(members) - len(inner)

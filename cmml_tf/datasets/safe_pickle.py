@@ -8,7 +8,7 @@ from cmml_tf.datasets.pickle_machine import PickleMachine
 from cmml_tf.datasets.pickled_text import RefusedPickleError
 
 # Files of this layout are a few megabytes; a larger log comes as a table.
-_MOST_BYTES = 512 << 20
+_MOST_BYTES = 128 << 20
 _MALFORMED = (ValueError, TypeError, IndexError, OverflowError, struct.error)
 
 
@@ -47,8 +47,9 @@ def load_plain_pickle(path: str | Path) -> Any:
         return PickleMachine(path.read_bytes()).run()
     except MemoryError:
         raise ValueError(
-            f"The pickle {path} asks for more memory than a file of its size may; it is damaged or "
-            "hostile. Get the file again from a source you trust."
+            f"The pickle {path} asks for more memory than a file of its size may (48 times its "
+            "size, at most 768 MiB). If it is neither damaged nor hostile, write the data as a table "
+            "(.csv or .parquet)."
         ) from None
     except _MALFORMED as error:
         reason = str(error).rstrip(".") or type(error).__name__
