@@ -48,8 +48,8 @@ def load_plain_pickle(path: str | Path) -> Any:
     except MemoryError:
         raise ValueError(
             f"The pickle {path} asks for more memory than a file of its size may (48 times its "
-            "size, at most 768 MiB). If it is neither damaged nor hostile, write the data as a table "
-            "(.csv or .parquet)."
+            "size, at most 768 MiB). If it is neither damaged nor hostile, write the data as a "
+            "table (.csv or .parquet)."
         ) from None
     except _MALFORMED as error:
         reason = str(error).rstrip(".") or type(error).__name__

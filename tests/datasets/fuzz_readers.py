@@ -23,9 +23,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "pipelines"))
 
 from command_line import plain_options, read_options
 
-from cmml_tf.config import ScenarioRunConfig, override
+from cmml_tf.config import ScenarioRunConfig, SplitConfig, override
 from cmml_tf.datasets.matrix_file import read_matrix
 from cmml_tf.datasets.safe_pickle import load_plain_pickle
+from cmml_tf.datasets.scenario_meta import load_scenario_meta
 from cmml_tf.datasets.table_features import load_feature_folder
 from cmml_tf.interop.npz_arrays import read_float_arrays, read_integer_arrays
 from cmml_tf.plain_arrays import open_archive
@@ -98,7 +99,33 @@ def read_yaml(path):
     override(ScenarioRunConfig(), read_options(path, ScenarioRunConfig))
 
 
+def honest_train_data():
+    pairs = [(f"u{user}", 100 + user % 7, 5.0) for user in range(30)]
+    values = [[(name, pairs) for name in ("a", "b", "c", "d")]]
+    values.append([(1, np.array([["u1", 100], ["u2", 101]], object)), (2.5, pairs), ("c", pairs)])
+    return [pickle.dumps(value, protocol) for value in values for protocol in (0, 2, 4, 5)]
+
+
+def read_folder(path):
+    """A folder in ScenarioMeta's layout whose training data are the file."""
+    others = {
+        "embeddings/user_dict": {f"u{row}": row for row in range(30)},
+        "embeddings/item_dict": {100 + row: row for row in range(7)},
+        "train_data/test_data": [("t", [("u3", 105)], [("u9", 101), ("u8", 104)])],
+    }
+    if not (path.parent / "embeddings").exists():
+        (path.parent / "embeddings").mkdir()
+        (path.parent / "train_data").mkdir()
+        for side in ("user", "item"):
+            np.save(path.parent / f"embeddings/{side}_embeddings.npy", np.ones((31, 4)))
+        for name, value in others.items():
+            (path.parent / name).write_bytes(pickle.dumps(value))
+    path.replace(path.parent / "train_data/train_data")
+    load_scenario_meta(path.parent, SplitConfig(validation_fraction=0), seed=0)
+
+
 READERS = {
+    "folder": (honest_train_data, read_folder, "train_data.pickle"),
     "pickle": (honest_pickles, load_plain_pickle, "data.pickle"),
     "npy": (honest_npy, read_matrix, "matrix.npy"),
     "npz": (honest_npz, read_npz, "arrays.npz"),

@@ -20,6 +20,7 @@ from cmml_tf.plain_yaml import load_plain_yaml
 FUZZ = Path(__file__).with_name("fuzz_readers.py")
 ROOT = Path(__file__).resolve().parents[2]
 MOST_MEBIBYTES = 1024
+KINDS = ["pickle", "folder", "npy", "npz", "yaml"]
 
 
 def fuzz(kind, seconds, seed, folder):
@@ -39,14 +40,14 @@ def fuzz(kind, seconds, seed, folder):
     assert largest < MOST_MEBIBYTES
 
 
-@pytest.mark.parametrize("kind", ["pickle", "npy", "npz", "yaml"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_mutations_of_honest_files_are_read_or_refused(tmp_path, kind):
     fuzz(kind, 2, 1, tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [11, 12, 13])
-@pytest.mark.parametrize("kind", ["pickle", "npy", "npz", "yaml"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_minute_of_mutations(tmp_path, kind, seed):
     fuzz(kind, 20, seed, tmp_path)
 
