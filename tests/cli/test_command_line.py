@@ -167,6 +167,9 @@ def test_printed_configuration_reads_back_as_the_same(options, tmp_path, capsys,
         ("- seed", r"options\.yaml must hold options by name"),
         ("", r"options\.yaml must hold options by name"),
         ("seed: [", r"options\.yaml is not a YAML file"),
+        ("a: &a [x]\nb: [*a, *a]", r"options\.yaml .*anchors and aliases are not accepted .line 1"),
+        ("seed: 1\nseed: 2", r"options\.yaml .*'seed' stands twice .line 2"),
+        ("[" * 9000, r"options\.yaml .*nested more than 32 levels"),
     ],
 )
 def test_a_file_that_does_not_fit_is_named(options, tmp_path, content, message):
