@@ -138,7 +138,9 @@ def learn_feature(name: str, kind: str, values: Iterable[Any]) -> Feature | None
         if not len(numbers):
             return None
         deviation = float(numbers.std())
-        return Feature(name, kind, (), float(numbers.mean()), deviation if deviation > 0 else 1.0)
+        # What is nothing in float32, which the served graph divides in, is no deviation either.
+        varies = deviation >= float(np.finfo(np.float32).tiny)
+        return Feature(name, kind, (), float(numbers.mean()), deviation if varies else 1.0)
     members = {member for value in values for member in _members(kind, value)}
     return Feature(name, kind, tuple(sorted(members))) if members else None
 

@@ -62,8 +62,9 @@ def load_scenario_meta(folder: str | Path, split: SplitConfig, seed: int) -> Sce
             f"The ScenarioMeta folder {folder} is not complete: {', '.join(missing)} missing. "
             "Give the folder that holds `embeddings` and `train_data`, or get it again."
         )
-    user_ids, user_rows, user_embeddings = _vocabulary(folder, "user")
-    item_ids, item_rows, item_embeddings = _vocabulary(folder, "item")
+    without_id: dict[str, int] = {}
+    user_ids, user_rows, user_embeddings = _vocabulary(folder, "user", without_id)
+    item_ids, item_rows, item_embeddings = _vocabulary(folder, "item", without_id)
     reader = _PairReader(user_rows, item_rows)
     train_file, test_file = folder / _FILES[-2], folder / _FILES[-1]
     train: list[Scenario] = []
@@ -104,6 +105,7 @@ def load_scenario_meta(folder: str | Path, split: SplitConfig, seed: int) -> Sce
         item_embeddings=item_embeddings,
         counts={
             **{key: value for key, value in reader.counts.items() if value},
+            **{key: value for key, value in without_id.items() if value},
             "users": len(user_ids),
             "items": len(item_ids),
             "meta-train scenarios": len(train),
@@ -198,8 +200,10 @@ class _PairReader:
         return rows[0], rows[1]
 
 
-def _vocabulary(folder: Path, kind: str) -> tuple[np.ndarray, dict, np.ndarray]:
-    """Raw ids by row, raw id -> row, and embeddings; embedding rows without an id are left out."""
+def _vocabulary(
+    folder: Path, kind: str, counts: dict[str, int]
+) -> tuple[np.ndarray, dict, np.ndarray]:
+    """Raw ids by row, raw id -> row, and embeddings; rows without an id are left out, counted."""
     embeddings = read_matrix(folder / "embeddings" / f"{kind}_embeddings.npy")
     file = folder / "embeddings" / f"{kind}_dict"
     raw = load_plain_pickle(file)
@@ -217,6 +221,7 @@ def _vocabulary(folder: Path, kind: str) -> tuple[np.ndarray, dict, np.ndarray]:
             f"{kind}_embeddings.npy. Received: {len(rows)} ids in {len(np.unique(rows))} rows, "
             f"from {rows[0]} to {rows[-1]}. The two files belong to different data sets."
         )
+    counts[f"rows of {kind}_embeddings.npy without an id, left out"] = len(embeddings) - len(rows)
     ids = [raw_id for raw_id, _ in pairs]
     _check_ids(file, ids)
     whole = all(isinstance(raw_id, int) for raw_id in ids)

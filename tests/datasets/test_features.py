@@ -37,6 +37,7 @@ def test_numbers_are_standardised_and_a_missing_one_is_the_mean():
     assert (feature.mean, feature.deviation) == (2.0, 1.0)
     assert encode_column(feature, [4.0, None]).values.tolist() == [2.0, 0.0, 0.0]
     assert learn_feature("same", "numeric", [5.0, 5.0]).deviation == 1.0
+    assert learn_feature("nearly", "numeric", [0.0, 1e-300]).deviation == 1.0
 
 
 def test_only_trained_ids_have_a_row_of_their_own():

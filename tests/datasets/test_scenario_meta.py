@@ -82,6 +82,8 @@ def test_what_is_dropped_is_counted(tmp_path):
     data = load_scenario_meta(folder, SplitConfig(validation_fraction=0), seed=0)
     assert [len(scenario.users) for scenario in data.meta_train] == [2, 2]
     assert data.counts["repeated pairs of a scenario, dropped"] == 1
+    assert data.counts["rows of user_embeddings.npy without an id, left out"] == 1
+    assert "rows of item_embeddings.npy without an id, left out" not in data.counts
     assert data.counts["pairs with an id without embedding, dropped"] == 2
     assert data.counts["scenarios with fewer than 2 items, dropped"] == 1
     assert data.counts["evaluation pairs that are support too, dropped"] == 1
