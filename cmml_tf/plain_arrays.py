@@ -24,6 +24,8 @@ _TYPE = re.compile(r"[<>|=]?(?:\?|b1|[iu][1248]|f[248]|c8|c16|[SU]\d{1,6})")
 _KEYS = {"descr", "fortran_order", "shape"}
 _MOST_AXES = 8
 _MOST_ARRAYS = 10_000
+# Bytes of an archive's list of members, of which Python makes 20 times as many.
+_LARGEST_DIRECTORY = 4 << 20
 _CHUNK = 16 << 20
 _ACCEPTED = "Accepted: an .npz file of plain arrays, as numpy.savez writes it."
 # Characters of what a file says that a message repeats.
@@ -222,15 +224,42 @@ def open_archive(path: Path) -> Iterator[ArrayArchive]:
         if file.read(len(_MAGIC)) == _MAGIC:
             raise ValueError(f"{path.name!r} holds one array, not an .npz archive. {_ACCEPTED}")
         try:
+            directory = _directory_bytes(file)
+            if directory > _LARGEST_DIRECTORY:
+                raise ValueError(f"{directory} bytes of names")
             archive = zipfile.ZipFile(file)
             members = archive.infolist()
         except (ValueError, NotImplementedError, *_DAMAGED) as error:
-            raise ValueError(f"{path.name!r} is not an .npz file. {_ACCEPTED}") from error
+            raise ValueError(
+                f"{path.name!r} is not an .npz file ({str(error)[:_LONGEST_QUOTE]}). {_ACCEPTED}"
+            ) from error
         if len(members) > _MOST_ARRAYS:
             raise ValueError(
                 f"{path.name!r} must hold at most {_MOST_ARRAYS} arrays. Received: {len(members)}."
             )
         yield ArrayArchive(archive, path)
+
+
+def _directory_bytes(file: IO[bytes]) -> int:
+    """Bytes that an archive claims for its list of members; 0 where it has no end of one."""
+    end, far_locator, far_end = struct.Struct("<12xI6x"), struct.Struct("<4s4xQ4x"), 56
+    begin = max(0, file.seek(0, 2) - (end.size + 0xFFFF + far_locator.size + far_end))
+    file.seek(begin)
+    tail = file.read()
+    at = tail.rfind(b"PK\5\6")
+    if at < 0 or len(tail) - at < end.size:
+        return 0
+    claimed = [*end.unpack_from(tail, at)]
+    if at >= far_locator.size:
+        # Of a large archive another record counts, before the locator or where that says.
+        mark, place = far_locator.unpack_from(tail, at - far_locator.size)
+        if mark == b"PK\6\7":
+            for start in (begin + at - far_locator.size - far_end, place):
+                file.seek(max(0, min(start, begin + at)))
+                record = file.read(far_end)
+                if len(record) == far_end and record.startswith(b"PK\6\6"):
+                    claimed += struct.unpack_from("<Q", record, 40)
+    return max(claimed)
 
 
 def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:

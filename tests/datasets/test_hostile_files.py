@@ -155,6 +155,9 @@ def test_an_archive_must_be_what_it_says(tmp_path):
     archive(path, [("a.npy", npy_claiming((1,), "|b1", b"\x02"))])
     with open_archive(path) as opened, pytest.raises(ValueError, match="truth values"):
         opened.read(lambda name: True)
+    archive(path, [(f"{number}{'x' * 60_000}.npy", b"") for number in range(80)])
+    with pytest.raises(ValueError, match=r"not an \.npz file \(\d+ bytes of names"):
+        read_float_arrays(path, lambda name: True)
     archive(path, [(f"{number}.npy", b"") for number in range(10_001)])
     with pytest.raises(ValueError, match="at most 10000 arrays"):
         read_float_arrays(path, lambda name: True)
