@@ -84,7 +84,9 @@ class ScenarioReport:
                     f"{difference.mean:+.4f} ± {difference.half_width:.4f}"
                 )
         rows = np.sum(~np.isnan(self.model.rows[_GAIN]))
-        lines.append(f"{len(self.model.names)} unseen scenarios, {rows} (scenario, user) rankings")
+        lines.append(
+            f"{len(self.model.names)} held-out scenarios, {rows} (scenario, user) rankings"
+        )
         return "\n".join(lines)
 
 

@@ -90,7 +90,7 @@ def test_table_shows_all_systems_and_differences(report):
     assert f"{report.metrics()['meta_test_interval']['recall@10']:.4f}" in lines[2]
     gain = report.metrics()["context_gain"]
     assert f"(context gain), recall@10: {gain['recall@10']:+.4f} ± {gain['interval']:.4f}" in table
-    assert lines[-1] == "3 unseen scenarios, 60 (scenario, user) rankings"
+    assert lines[-1] == "3 held-out scenarios, 60 (scenario, user) rankings"
 
 
 def test_a_single_scenario_has_no_swap_and_no_interval():
