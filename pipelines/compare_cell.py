@@ -7,13 +7,13 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
 from command_line import run
 from own_process import end_with_parent
 
 from cmml_tf.config import override
 from cmml_tf.evaluation.comparison_cell import Cell, CellResult
 from cmml_tf.evaluation.comparison_config import ComparisonConfig
-from cmml_tf.plain_yaml import load_plain_yaml
 from cmml_tf.training.run_folder import RunFolder, environment
 
 
@@ -25,7 +25,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("seed", type=int)
     arguments = parser.parse_args(argv)
     end_with_parent()
-    config = override(ComparisonConfig(), load_plain_yaml(arguments.out / "config.yaml"))
+    text = (arguments.out / "config.yaml").read_text()
+    config = override(ComparisonConfig(), yaml.safe_load(text))
     cell = Cell(arguments.system, arguments.seed)
     shared = RunFolder(arguments.out / f"seed-{cell.seed}")
     result, fingerprint = _run(cell, config, shared)

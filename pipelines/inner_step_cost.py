@@ -8,12 +8,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
 from command_line import run
 from own_process import end_with_parent
 
 from cmml_tf.config import EpisodeConfig, override
 from cmml_tf.evaluation.comparison_config import ComparisonConfig
-from cmml_tf.plain_yaml import load_plain_yaml
 from cmml_tf.training.run_folder import write_whole
 
 _SEED = 0
@@ -29,7 +29,8 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser.parse_args(argv)
     end_with_parent()
     steps = arguments.steps or None
-    config = override(ComparisonConfig(), load_plain_yaml(arguments.out / "config.yaml"))
+    text = (arguments.out / "config.yaml").read_text()
+    config = override(ComparisonConfig(), yaml.safe_load(text))
 
     # Imported here: TensorFlow starts with them.
     from cmml_tf.datasets.open_rating_data import open_rating_data

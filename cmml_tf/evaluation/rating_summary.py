@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from cmml_tf.evaluation.statistics import mean_interval
-from cmml_tf.plain_yaml import load_plain_yaml
 
 _METRICS = ("mae", "ndcg@3", "ndcg@1")
 _GAINS = ("mae", "ndcg@3")
@@ -106,7 +107,7 @@ def read_rating_runs(folders: Sequence[Path]) -> RatingRuns:
         for file in files:
             if not file.is_file():
                 raise FileNotFoundError(f"{folder} holds no finished run: it has no {file.name}.")
-        config = load_plain_yaml(files[0])
+        config = yaml.safe_load(files[0].read_text())
         tasks = {k: v for k, v in config["tasks"].items() if k != "validation_fraction"}
         question = {"data": config["data"], **tasks}
         first = first or question

@@ -13,7 +13,6 @@ from typing import Any
 import yaml
 
 from cmml_tf.config import ScenarioRunConfig, override
-from cmml_tf.plain_yaml import load_plain_yaml
 
 _PACKAGES = ("cmml_tf", "tensorflow", "tf_keras", "tensorflow-recommenders", "numpy", "pandas")
 # Where results go, how long a process may train and how many do do not change what is computed.
@@ -46,7 +45,7 @@ class RunFolder:
         file = self.path / "config.yaml"
         wanted = plain(config)
         if file.exists():
-            earlier = load_plain_yaml(file)
+            earlier = yaml.safe_load(file.read_text())
             different = sorted(
                 name
                 for name in wanted.keys() | earlier.keys()
@@ -86,7 +85,7 @@ def load_config(path: Path) -> ScenarioRunConfig:
     file = path / "config.yaml"
     if not file.exists():
         raise FileNotFoundError(f"{path} is not the folder of a run: it has no config.yaml.")
-    return override(ScenarioRunConfig(), load_plain_yaml(file))
+    return override(ScenarioRunConfig(), yaml.safe_load(file.read_text()))
 
 
 def plain(config: Any) -> dict[str, Any]:
