@@ -1,6 +1,7 @@
 """Training and evaluation of one system of the scenario setting, whichever it is."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def build_cmml(
     loss: RankingLoss = "hinge",
 ) -> CMML:
     """A CMML of these users and items, with its initial weights fixed by the seed."""
-    return _with_tables(build_model, config, parts, training, seed, loss)
+    return _with_tables(partial(build_model, seed=seed), config, parts, training, seed, loss)
 
 
 def build_system(

@@ -9,10 +9,12 @@ from cmml_tf.layers.backbone import Backbone
 from cmml_tf.layers.building import build_named
 from cmml_tf.layers.learned_number import REACH, learned_number
 from cmml_tf.layers.mlp import MLP
+from cmml_tf.layers.step_dropout import StepDropout
 
 # Embeddings have a root mean square of about .25: what is multiplied with this is near 1.
 _TO_ONE = 4.0
 _TASTE_UNITS = 64
+_NETWORKS = 3
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
@@ -30,9 +32,10 @@ class ScenarioBasis(tf.keras.layers.Layer):
       features: Columns of P.
       tastes: Width of g(u) and h(v).
       dropout: Share of the networks' inputs left out in training.
+      seed: With the training step, fixes which ones.
 
     Raises:
-      ValueError: `features` or `tastes` is below 1, or `dropout` not in [0, 1).
+      ValueError: `features` or `tastes` is below 1, `dropout` not in [0, 1), or `seed` negative.
 
     Example:
 
@@ -46,6 +49,7 @@ class ScenarioBasis(tf.keras.layers.Layer):
         features: int = 64,
         tastes: int = 32,
         dropout: float = 0.4,
+        seed: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -59,7 +63,7 @@ class ScenarioBasis(tf.keras.layers.Layer):
         self.item_tastes = MLP([_TASTE_UNITS, tastes], name="item_tastes")
         self.features = features
         self.tastes = tastes
-        self.dropout = dropout
+        self.dropout = StepDropout(dropout, seed)
 
     @property
     def width(self) -> int:
@@ -85,18 +89,21 @@ class ScenarioBasis(tf.keras.layers.Layer):
         )
         super().build(input_shape)
 
-    def call(self, pairs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """float32 [B, N, d] -> [B, N, 1 + width]: base, then 1, b base, P v, 4 tastes."""
+    def call(self, pairs: tf.Tensor, use: int = 0, training: bool | None = None) -> tf.Tensor:
+        """float32 [B, N, d] -> [B, N, 1 + width]: base, then 1, b base, P v, 4 tastes.
+
+        `use` tells the calls of one training step apart: support pairs, query pairs.
+        """
         user, item = tf.split(pairs, 2, axis=-1)
         product = user * item
 
-        def dropped(inputs: tf.Tensor) -> tf.Tensor:
-            return tf.nn.dropout(inputs, self.dropout) if training and self.dropout else inputs
+        def dropped(inputs: tf.Tensor, network: int) -> tf.Tensor:
+            return self.dropout(inputs, use=use * _NETWORKS + network, training=training)
 
-        base = self.backbone(dropped(tf.concat([pairs, _TO_ONE * product], axis=-1)))[..., None]
+        base = self.backbone(dropped(tf.concat([pairs, _TO_ONE * product], axis=-1), 0))[..., None]
         base += REACH * self.affinity * tf.reduce_sum(product, axis=-1, keepdims=True)
-        tastes = self.user_tastes(dropped(_TO_ONE * user)) * self.item_tastes(
-            dropped(_TO_ONE * item)
+        tastes = self.user_tastes(dropped(_TO_ONE * user, 1)) * self.item_tastes(
+            dropped(_TO_ONE * item, 2)
         )  # [B, N, tastes]
         base += tf.reduce_sum(tastes, axis=-1, keepdims=True)
         own = REACH * self.base_feature * base
@@ -109,5 +116,6 @@ class ScenarioBasis(tf.keras.layers.Layer):
             "units": self.backbone.units,
             "features": self.features,
             "tastes": self.tastes,
-            "dropout": self.dropout,
+            "dropout": self.dropout.rate,
+            "seed": self.dropout.seed,
         }

@@ -19,6 +19,8 @@ from cmml_tf.layers.scenario_basis import ScenarioBasis
 from cmml_tf.layers.serialized_parts import deserialized, serialize
 
 _LEAST_PENALTY = 0.1
+# Which use of the basis within a training step.
+_SUPPORT, _QUERY = range(2)
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
@@ -60,7 +62,7 @@ class ScenarioRidgeEncoder(tf.keras.layers.Layer):
         if mask is None:
             mask = tf.ones(tf.shape(pairs)[:2], tf.bool)
         positive, negative = pairs[..., -2], pairs[..., -1]  # [B, S]
-        basis = self.basis(pairs[..., :-2], training=training)
+        basis = self.basis(pairs[..., :-2], use=_SUPPORT, training=training)
         base, x = basis[..., 0], basis[..., 1:]
         target = positive - REACH * self.negative_target * negative
         target -= REACH * self.base_share * base
@@ -109,7 +111,7 @@ class ScenarioRidgeRecommender(tf.keras.layers.Layer):
         self, pairs: tf.Tensor, hybrid_context: tf.Tensor, training: bool | None = None
     ) -> tf.Tensor:
         """float32 [B, Q, d], [B, 1, D] -> score float32 [B, Q]."""
-        basis = self.basis(pairs, training=training)
+        basis = self.basis(pairs, use=_QUERY, training=training)
         adapted = tf.reduce_sum(basis[..., 1:] * hybrid_context, axis=-1)
         return basis[..., 0] + REACH * self.gate * adapted
 

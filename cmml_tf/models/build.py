@@ -32,6 +32,7 @@ def build_model(
     trainable_tables: bool = False,
     task: tf.keras.layers.Layer | None = None,
     gradient_clip: float | None = None,
+    seed: int = 0,
 ) -> CMML:
     """Composes the layers of `config` and creates every weight; the embedding tables are zeros.
 
@@ -44,6 +45,7 @@ def build_model(
       trainable_tables: Train the embedding tables too.
       task: Loss of the model's scores; needed to train.
       gradient_clip: Clip gradient values to [-c, c].
+      seed: With the training step, fixes what dropout leaves out.
 
     Raises:
       ValueError: Keras' dtype policy is not float32.
@@ -65,6 +67,7 @@ def build_model(
             config.ridge_features,
             config.ridge_tastes,
             config.dropout,
+            seed,
             name="basis",
         )
         encoder = ScenarioRidgeEncoder(basis, name=_ENCODER)

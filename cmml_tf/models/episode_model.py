@@ -7,6 +7,7 @@ import tensorflow_recommenders as tfrs
 
 from cmml_tf.layers.precision import require_float32
 from cmml_tf.layers.serialized_parts import deserialized, serialize
+from cmml_tf.layers.step_dropout import training_step
 from cmml_tf.types import Episode
 
 
@@ -71,7 +72,7 @@ class EpisodeModel(tfrs.Model):
         """One optimiser step on B tasks (algorithm 1), divided equally among the replicas."""
         self._check_xla()
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        with tf.GradientTape() as tape:
+        with training_step(self.optimizer.iterations), tf.GradientTape() as tape:
             loss = self.compute_loss(episode, training=True)
             share = loss / replicas if replicas > 1 else loss
         variables = self.trainable_variables

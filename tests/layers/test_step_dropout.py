@@ -1,0 +1,62 @@
+"""Dropout that another process repeats: a function of seed, step and use, and nothing else."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from cmml_tf.layers.step_dropout import StepDropout, training_step
+
+ONES = tf.ones([4, 50])
+
+
+def dropped(seed=1, step=0, use=0, rate=0.4, inputs=ONES):
+    with training_step(step):
+        return StepDropout(rate, seed)(inputs, use=use, training=True).numpy()
+
+
+def test_equal_seed_step_and_use_leave_out_the_same_whatever_was_drawn_before():
+    first = dropped(step=3)
+    tf.random.uniform([7])
+    dropped(step=4)
+    np.testing.assert_array_equal(dropped(step=tf.Variable(3, dtype=tf.int64)), first)
+    for other in (dropped(seed=2, step=3), dropped(step=4), dropped(step=3, use=1)):
+        assert (other != first).any()
+
+
+def test_a_graph_reads_the_step_anew_each_time():
+    step, layer = tf.Variable(0, dtype=tf.int64), StepDropout(0.4, seed=1)
+
+    @tf.function
+    def draw():
+        with training_step(step):
+            return layer(ONES, training=True)
+
+    for number in (0, 1, 0):
+        step.assign(number)
+        np.testing.assert_array_equal(draw(), dropped(step=number))
+
+
+def test_a_share_is_zero_and_the_mean_stays():
+    values = dropped(rate=0.25, inputs=tf.ones([200, 500]))
+    assert {*np.unique(values)} == {0.0, np.float32(4 / 3)}
+    assert values.mean() == pytest.approx(1.0, abs=0.01)
+
+
+def test_nothing_is_left_out_outside_of_training():
+    layer = StepDropout(0.4)
+    np.testing.assert_array_equal(layer(ONES), ONES)
+    np.testing.assert_array_equal(layer(ONES, training=False), ONES)
+    np.testing.assert_array_equal(dropped(rate=0.0), ONES)
+    assert layer.weights == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"rate": 1.0}, "`rate` must be at least 0 and below 1. Received: rate=1.0."),
+        ({"rate": 0.1, "seed": -1}, "`seed` must be zero or a positive integer. Received: seed=-1"),
+    ],
+)
+def test_refused_arguments(arguments, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        StepDropout(**arguments)
