@@ -21,9 +21,6 @@ from cmml_tf.evaluation.comparison_config import ComparisonConfig
 from cmml_tf.evaluation.systems import RATING_SYSTEMS, SCENARIO_SYSTEMS, system_names
 from cmml_tf.training.run_folder import RunFolder
 
-_MAY_DIFFER = ("systems", "seeds", "out", "only_finished")
-_OF_SCENARIOS = ("hybrid_with", "alignment", "read", "scenario", "split", "embedding")
-
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command."""
@@ -55,10 +52,10 @@ def claim(config: ComparisonConfig, out: Path) -> None:
     """Takes the folder for this comparison; one that is continued may have more systems or seeds.
 
     Raises:
-      ValueError: Another comparison has been run in this folder.
+      ValueError: Another comparison has been run in this folder, or which one cannot be told.
+      OSError: The folder cannot be written.
     """
-    not_read = _OF_SCENARIOS if config.setting == "user" else ("tasks",)
-    RunFolder(out).claim(config, (*_MAY_DIFFER, *not_read))
+    RunFolder(out, parts="seed-*").claim(config, config.free_to_change)
 
 
 def compare(config: ComparisonConfig, out: Path) -> Comparison:

@@ -7,13 +7,11 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
 from command_line import run
 from own_process import end_with_parent
 
-from cmml_tf.config import override
 from cmml_tf.evaluation.comparison_cell import Cell, CellResult
-from cmml_tf.evaluation.comparison_config import ComparisonConfig
+from cmml_tf.evaluation.comparison_config import ComparisonConfig, load_comparison
 from cmml_tf.training.run_folder import RunFolder, environment
 
 
@@ -25,8 +23,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("seed", type=int)
     arguments = parser.parse_args(argv)
     end_with_parent()
-    text = (arguments.out / "config.yaml").read_text()
-    config = override(ComparisonConfig(), yaml.safe_load(text))
+    config = load_comparison(arguments.out)
     cell = Cell(arguments.system, arguments.seed)
     shared = RunFolder(arguments.out / f"seed-{cell.seed}")
     result, fingerprint = _run(cell, config, shared)
@@ -51,11 +48,11 @@ def _run(cell: Cell, config: ComparisonConfig, shared: RunFolder) -> tuple[CellR
     trainings = shared.path / "trainings"
     if config.setting == "user":
         data = open_rating_data(config.data, config.tasks, cell.seed)
-        shared.check_data(data.fingerprint())
+        shared.check_data(data.fingerprint(), config, config.free_to_change)
         result = run_rating_system(cell.system, data, config, cell.seed, trainings)
     else:
         data = open_scenarios(config, cell.seed)
-        shared.check_data(data.fingerprint())
+        shared.check_data(data.fingerprint(), config, config.free_to_change)
         episode = EpisodeConfig()
         parts = scenario_parts(data, shared.path, config.embedding, episode, cell.seed)
         result = run_scenario_system(cell.system, parts, config, cell.seed, trainings)

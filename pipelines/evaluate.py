@@ -10,13 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from command_line import run
-from scenario_run import ScenarioRun, prepare
+from scenario_run import prepare
 
-from cmml_tf.config import ModelConfig
 from cmml_tf.evaluation.scenario_report import report_scenarios
-from cmml_tf.models.cmml import CMML
-from cmml_tf.training.checkpoint import restore_best_weights
-from cmml_tf.training.run_folder import load_config, write_whole
+from cmml_tf.files import write_whole
+from cmml_tf.training.run_folder import load_config
+from cmml_tf.user_config import UserRunConfig
 
 
 def main(argv: Sequence[str]) -> int:
@@ -24,25 +23,25 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("run_dir", type=Path, help="folder that train_scenario.py has written")
     arguments = parser.parse_args(argv)
-    config = dataclasses.replace(load_config(arguments.run_dir), run_dir=str(arguments.run_dir))
-    scenario_run = prepare(config)
+    config = load_config(arguments.run_dir)
+    if isinstance(config, UserRunConfig):
+        raise ValueError(
+            f"`run_dir` must be a run of train_scenario.py. Received: {arguments.run_dir}, a run "
+            "of train_user.py, which evaluates its model itself."
+        )
+    scenario_run = prepare(dataclasses.replace(config, run_dir=str(arguments.run_dir)))
     report = report_scenarios(
-        _trained(scenario_run, config.model, "model"),
-        _trained(scenario_run, scenario_run.no_context_config(), "no_context"),
+        scenario_run.trained(),
+        scenario_run.trained(scenario_run.no_context_config(), "no_context"),
         scenario_run.meta_test,
     )
     metrics = report.metrics() | {"episodes_hash": scenario_run.meta_test.fingerprint()}
     file = arguments.run_dir / "evaluation.json"
     write_whole(file, json.dumps(metrics, indent=2))
-    report.model.scenario_table().to_csv(arguments.run_dir / "meta_test_scenarios.csv", index=False)
+    table = report.model.scenario_table()
+    write_whole(arguments.run_dir / "meta_test_scenarios.csv", table.to_csv(index=False))
     print(f"\n{report.table(config.preset)}\n\nMetrics: {file}")
     return 0
-
-
-def _trained(scenario_run: ScenarioRun, config: ModelConfig, name: str) -> CMML:
-    model = scenario_run.model(config)
-    restore_best_weights(model, scenario_run.folder.path / name / "checkpoints")
-    return model
 
 
 if __name__ == "__main__":

@@ -8,13 +8,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
 from command_line import run
 from own_process import end_with_parent
 
-from cmml_tf.config import EpisodeConfig, override
-from cmml_tf.evaluation.comparison_config import ComparisonConfig
-from cmml_tf.training.run_folder import write_whole
+from cmml_tf.config import EpisodeConfig
+from cmml_tf.evaluation.comparison_config import load_comparison
+from cmml_tf.files import write_whole
+from cmml_tf.training.run_folder import RunFolder
 
 _SEED = 0
 
@@ -29,8 +29,7 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser.parse_args(argv)
     end_with_parent()
     steps = arguments.steps or None
-    text = (arguments.out / "config.yaml").read_text()
-    config = override(ComparisonConfig(), yaml.safe_load(text))
+    config = load_comparison(arguments.out)
 
     # Imported here: TensorFlow starts with them.
     from cmml_tf.datasets.open_rating_data import open_rating_data
@@ -41,11 +40,10 @@ def main(argv: Sequence[str]) -> int:
         data = open_rating_data(config.data, config.tasks, _SEED)
         cost = measure_rating_steps(arguments.system, steps, data, _SEED)
     else:
-        shared = arguments.out / f"seed-{_SEED}"
-        shared.mkdir(parents=True, exist_ok=True)
-        parts = scenario_parts(
-            open_scenarios(config, _SEED), shared, config.embedding, EpisodeConfig(), _SEED
-        )
+        shared = RunFolder(arguments.out / f"seed-{_SEED}")
+        data = open_scenarios(config, _SEED)
+        shared.check_data(data.fingerprint(), config, config.free_to_change)
+        parts = scenario_parts(data, shared.path, config.embedding, EpisodeConfig(), _SEED)
         cost = measure_scenario_steps(arguments.system, steps, parts, _SEED)
     write_whole(arguments.result, json.dumps(cost._asdict()))
     return 0

@@ -22,7 +22,7 @@ from compare import compare, comparison_folder
 from cmml_tf.evaluation.comparison_config import ComparisonConfig
 from cmml_tf.evaluation.paper_layout import Part, layout, layout_json
 from cmml_tf.evaluation.paper_tables import PAPER_TABLES, TABLE_3_COLD, PaperTable
-from cmml_tf.training.run_folder import write_whole
+from cmml_tf.files import write_whole
 
 # Figures and the systems that they show.
 _FIGURES = {"figure2": "cmml-film,s2meta", "figure3": "cmml-film", "figure4": "cmml-soft-m"}

@@ -18,6 +18,7 @@ from cmml_tf.evaluation.inner_steps import INNER_STEPS
 from cmml_tf.evaluation.scenario_parts import ScenarioParts, open_scenarios, scenario_parts
 from cmml_tf.evaluation.scenario_systems import build_system
 from cmml_tf.evaluation.systems import SCENARIO_SYSTEMS, system_names, systems_of
+from cmml_tf.files import write_whole
 from cmml_tf.interpretation.contexts import (
     choose_tasks,
     project,
@@ -38,7 +39,6 @@ from cmml_tf.interpretation.figures import (
 from cmml_tf.interpretation.routes import cluster_tasks, task_routes
 from cmml_tf.models.cmml import CMML
 from cmml_tf.training.checkpoint import restore_best_weights
-from cmml_tf.training.run_folder import write_whole
 
 _SEED = 0
 _DRAWS = 20

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
@@ -12,7 +13,16 @@ from cmml_tf.evaluation.scenario_parts import ScenarioParts, scenario_parts
 from cmml_tf.evaluation.scenario_systems import build_cmml
 from cmml_tf.models.cmml import CMML
 from cmml_tf.models.presets import model_preset
-from cmml_tf.training.run_folder import RunFolder
+from cmml_tf.serving.export import export_model
+from cmml_tf.serving.exported import Exported, export_once
+from cmml_tf.training.checkpoint import restore_best_weights
+from cmml_tf.training.run_folder import (
+    FREE_TO_CHANGE,
+    RunFolder,
+    environment,
+    plain,
+    settled_options,
+)
 
 
 @dataclass(frozen=True)
@@ -26,6 +36,29 @@ class ScenarioRun(ScenarioParts):
         """A model of these users and items, with its initial weights fixed by the seed."""
         own = self.config
         return build_cmml(config, self, own.training, own.seed, own.episode.loss)
+
+    def trained(self, config: ModelConfig | None = None, name: str = "model") -> CMML:
+        """The model of the run that has been trained in its folder `name`."""
+        model = self.model(config or self.config.model)
+        restore_best_weights(model, self.folder.path / name / "checkpoints")
+        return model
+
+    def export(self, model: CMML, metrics: dict[str, Any]) -> Exported:
+        """Exports the model with what is known of it, unless it has been exported already."""
+        return export_once(
+            export_model,
+            model,
+            Path(self.config.export_dir),
+            self.data.user_ids,
+            self.data.item_ids,
+            config=settled_options(plain(self.config), FREE_TO_CHANGE),
+            manifest={
+                "config": plain(self.config),
+                "data_fingerprint": self.data.fingerprint(),
+                "environment": environment(),
+                **metrics,
+            },
+        )
 
     def no_context_config(self) -> ModelConfig:
         """The same backbone without a context; soft modules stand in as layers of their width."""
@@ -58,7 +91,7 @@ def prepare(config: ScenarioRunConfig, writes: bool = True) -> ScenarioRun:
         print(f"  {what}: {count:,}")
     if sampler.pairs_without_negative:
         print(f"  pairs whose user took every item, left out: {sampler.pairs_without_negative:,}")
-    folder.check_data(data.fingerprint())
+    folder.check_data(data.fingerprint(), config)
     parts = scenario_parts(data, folder.path, config.embedding, config.episode, config.seed)
     return ScenarioRun(**vars(parts), config=config, folder=folder)
 

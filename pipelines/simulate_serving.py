@@ -17,13 +17,13 @@ from pathlib import Path
 import tyro
 from command_line import run
 
+from cmml_tf.files import write_whole
 from cmml_tf.serving.capacity import (
     CapacityConfig,
     capacity_table,
     measured_rates,
     plan_capacity,
 )
-from cmml_tf.training.run_folder import write_whole
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ python pipelines/train_scenario.py                       # cmml-ridge on moviele
 python pipelines/train_scenario.py --data ml-1m --preset cmml-soft-m --seed 1
 """
 
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -12,15 +11,14 @@ from pathlib import Path
 
 import tensorflow as tf
 from command_line import run, scenario_config
+from run_end import described, export_finished, save_metrics, warn_of_export
 from scenario_run import ScenarioRun, prepare
 
 from cmml_tf.config import ModelConfig, ScenarioRunConfig
 from cmml_tf.evaluation.scenario_report import report_scenarios
 from cmml_tf.evaluation.scenario_systems import fit_scenario_system
+from cmml_tf.files import write_whole
 from cmml_tf.models.cmml import CMML
-from cmml_tf.serving.export import export_model
-from cmml_tf.training.checkpoint import restore_best_weights
-from cmml_tf.training.run_folder import environment, plain, write_whole
 from cmml_tf.training.strategies import (
     chief_first,
     is_chief,
@@ -42,6 +40,7 @@ def main(argv: Sequence[str]) -> int:
         serve_cluster()
     strategy = open_strategy(config.strategy)
     clock = _Clock()
+    warn_of_export(Path(config.export_dir))
     print(f"Data: {config.data}")
     with chief_first(strategy):
         scenario_run = prepare(config, writes=is_chief(strategy))
@@ -75,35 +74,22 @@ def _finish(
     model: CMML,
     clock: "_Clock",
 ) -> None:
-    """Evaluates, exports, and writes the metrics."""
+    """Evaluates, writes what that gave, then exports."""
     folder = scenario_run.folder.path
-
     report = report_scenarios(model, no_context, scenario_run.meta_test)
     clock.lap("evaluate")
-    metrics = report.metrics() | {"counts": scenario_run.data.counts}
-    report.model.scenario_table().to_csv(folder / "meta_test_scenarios.csv", index=False)
-    version = export_model(
-        model,
-        Path(config.export_dir),
-        scenario_run.data.user_ids,
-        scenario_run.data.item_ids,
-        manifest={
-            "config": plain(config),
-            "data_fingerprint": scenario_run.data.fingerprint(),
-            "episodes_hash": scenario_run.meta_test.fingerprint(),
-            "environment": environment(),
-            **metrics,
-        },
-    )
-    clock.lap("export")
-    metrics |= {
+    table = report.model.scenario_table()
+    write_whole(folder / "meta_test_scenarios.csv", table.to_csv(index=False))
+    metrics = report.metrics() | {
+        "counts": scenario_run.data.counts,
         "episodes_hash": scenario_run.meta_test.fingerprint(),
-        "export": str(version),
-        "seconds": clock.seconds,
     }
-    write_whole(folder / "metrics.json", json.dumps(metrics, indent=2))
-    print(f"\n{report.table(config.preset)}\n")
-    print(f"Metrics: {folder / 'metrics.json'}\nExported: {version}")
+    file = save_metrics(folder, metrics | {"seconds": clock.seconds})
+    print(f"\n{report.table(config.preset)}\n\nMetrics: {file}", flush=True)
+    exported = export_finished(folder, lambda facts: scenario_run.export(model, facts))
+    clock.lap("export")
+    save_metrics(folder, metrics | {"export": str(exported.version), "seconds": clock.seconds})
+    print(described(exported))
 
 
 def _train(
@@ -131,8 +117,7 @@ def _train(
         print(f"Resumed behind epoch {result.resumed_from}.")
     if config.strategy != "none":
         # What is evaluated and exported has ordinary variables.
-        model = scenario_run.model(model_config)
-        restore_best_weights(model, folder / "checkpoints")
+        return scenario_run.trained(model_config, folder.name)
     return model
 
 

@@ -10,7 +10,7 @@ PACKAGE = ROOT / "cmml_tf"
 MOST_LINES = 400
 
 PLAIN_FILES = {"plain_arrays", "plain_yaml"}
-DATA = {*PLAIN_FILES, "config", "user_config", "data_config", "types", "datasets"}
+DATA = {*PLAIN_FILES, "config", "user_config", "data_config", "files", "types", "datasets"}
 NETWORK = {"config", "user_config", "types", "layers", "models", "tasks"}
 BELOW_TRAINING = {
     *DATA,
@@ -30,11 +30,12 @@ MAY_IMPORT = {
     "user_config": {"config"},
     "data_config": {"config"},
     "baseline_config": {"config"},
+    "files": set(),
     "types": set(),
     "plain_arrays": set(),
     "plain_yaml": set(),
     "keras_generation": set(),
-    "datasets": {*PLAIN_FILES, "config", "user_config", "data_config", "types"},
+    "datasets": {*PLAIN_FILES, "config", "user_config", "data_config", "files", "types"},
     "embeddings": DATA,
     "episodes": DATA,
     "metrics": {"config", "types"},
@@ -46,7 +47,7 @@ MAY_IMPORT = {
     "evaluation": {*BELOW_TRAINING, "training"},
     "interop": {*PLAIN_FILES, "config", "model_config", "user_config", "types", "layers", "models"},
     "interpretation": {"config", "types", "layers", "models"},
-    "serving": {"config", "user_config", "types", "layers", "models", "interop"},
+    "serving": {"config", "user_config", "files", "types", "layers", "models", "interop"},
 }
 CLIENT = "cmml_tf.serving.client"
 

@@ -1,7 +1,6 @@
 """Evaluation tasks: drawn once, saved and hashed, so that every system is asked the same."""
 
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 
 from cmml_tf.config import EpisodeConfig
 from cmml_tf.datasets.scenario_data import HeldOutScenario
+from cmml_tf.files import write_whole
 from cmml_tf.plain_arrays import open_archive
 from cmml_tf.types import Support
 
@@ -141,15 +141,8 @@ class EvaluationEpisodes:
         return digest.hexdigest()
 
     def save(self, path: Path) -> None:
-        """Writes a .npz beside its final place and renames it there."""
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            with beside.open("wb") as file:
-                np.savez_compressed(file, **vars(self))
-            beside.replace(path)
-        except OSError:
-            beside.unlink(missing_ok=True)
-            raise
+        """Writes a .npz that appears whole."""
+        write_whole(path, lambda file: np.savez_compressed(file, **vars(self)))
 
     @classmethod
     def load(cls, path: Path) -> "EvaluationEpisodes":

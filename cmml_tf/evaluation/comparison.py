@@ -15,7 +15,7 @@ from cmml_tf.evaluation.efficiency import Cost
 from cmml_tf.evaluation.significance import holm, wilcoxon_p
 from cmml_tf.evaluation.statistics import mean_interval
 from cmml_tf.evaluation.systems import systems_of
-from cmml_tf.training.run_folder import write_whole
+from cmml_tf.files import write_whole
 
 METRICS = {
     "scenario": ("recall@5", "recall@10", "recall@20", "recall@50", "ndcg@10"),

@@ -1,7 +1,6 @@
 """One cell of a comparison: what a system with a seed reached, per task, in files written whole."""
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,7 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from cmml_tf.evaluation.efficiency import Cost
-from cmml_tf.training.run_folder import write_whole
+from cmml_tf.files import make_folder, write_whole
 
 _RESULT, _TASKS = "result.json", "tasks.parquet"
 
@@ -51,7 +50,7 @@ class Cell(NamedTuple):
     def save(self, out: Path, result: CellResult, about: dict[str, Any]) -> None:
         """Writes tasks and result; `about` goes into the result's file."""
         folder = self.folder(out)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         tasks = result.tasks.copy()
         tasks.insert(0, "seed", self.seed)
         tasks.insert(0, "system", self.system)
@@ -85,10 +84,5 @@ class Cell(NamedTuple):
 
 
 def write_parquet(path: Path, table: pd.DataFrame) -> None:
-    """Writes beside the file's final place and renames it there."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        table.to_parquet(beside, index=False)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    """Writes a table as a file that appears whole."""
+    write_whole(path, lambda file: table.to_parquet(file, index=False))

@@ -1,11 +1,22 @@
 """What a comparison is: systems, data, seeds, budget. No TensorFlow."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
-from cmml_tf.config import Alignment, EmbeddingConfig, ReadConfig, ScenarioConfig, SplitConfig
+from cmml_tf.config import (
+    Alignment,
+    EmbeddingConfig,
+    ReadConfig,
+    ScenarioConfig,
+    SplitConfig,
+    override,
+)
+from cmml_tf.training.run_folder import read_record
 from cmml_tf.user_config import RatingDataConfig
 
+_EXTENT = ("systems", "seeds", "out", "only_finished")
+_OF_SCENARIOS = ("hybrid_with", "alignment", "read", "scenario", "split", "embedding")
 Setting = Literal["scenario", "user"]
 
 
@@ -48,3 +59,18 @@ class ComparisonConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value}.")
+
+    @property
+    def free_to_change(self) -> tuple[str, ...]:
+        """What may be another when a comparison is continued: its extent, and what is not read."""
+        not_read = _OF_SCENARIOS if self.setting == "user" else ("tasks",)
+        return (*_EXTENT, *not_read, "read.block_mb", "read.max_malformed")
+
+
+def load_comparison(out: Path) -> ComparisonConfig:
+    """The configuration of a comparison's folder.
+
+    Raises:
+      ValueError: Its file is missing or damaged.
+    """
+    return override(ComparisonConfig(), read_record(out / "config.yaml"))

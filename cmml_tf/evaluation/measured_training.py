@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cmml_tf.evaluation.efficiency import Cost, CpuTimer, peak_memory_mib
+from cmml_tf.files import write_whole
 from cmml_tf.training.fit import TrainingResult
-from cmml_tf.training.run_folder import write_whole
 
 
 def measured_training(

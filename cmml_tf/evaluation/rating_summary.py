@@ -1,15 +1,13 @@
 """Several user runs side by side: mean and interval over seeds, and the curve by support length."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from cmml_tf.evaluation.statistics import mean_interval
+from cmml_tf.training.run_folder import read_record
 
 _METRICS = ("mae", "ndcg@3", "ndcg@1")
 _GAINS = ("mae", "ndcg@3")
@@ -97,7 +95,8 @@ def read_rating_runs(folders: Sequence[Path]) -> RatingRuns:
 
     Raises:
       FileNotFoundError: A folder holds no finished run.
-      ValueError: The runs were asked different questions, or one preset has a seed twice.
+      ValueError: The runs were asked different questions, one preset has a seed twice, or a file is
+        damaged.
     """
     metrics: dict[str, list[dict[str, Any]]] = {}
     seen: dict[tuple[str, int], Path] = {}
@@ -107,7 +106,7 @@ def read_rating_runs(folders: Sequence[Path]) -> RatingRuns:
         for file in files:
             if not file.is_file():
                 raise FileNotFoundError(f"{folder} holds no finished run: it has no {file.name}.")
-        config = yaml.safe_load(files[0].read_text())
+        config, found = map(read_record, files)
         tasks = {k: v for k, v in config["tasks"].items() if k != "validation_fraction"}
         question = {"data": config["data"], **tasks}
         first = first or question
@@ -121,7 +120,7 @@ def read_rating_runs(folders: Sequence[Path]) -> RatingRuns:
         if key in seen:
             raise ValueError(f"{seen[key]} and {folder} are the same preset and seed.")
         seen[key] = folder
-        metrics.setdefault(config["preset"], []).append(json.loads(files[1].read_text()))
+        metrics.setdefault(config["preset"], []).append(found)
     return RatingRuns(metrics)
 
 

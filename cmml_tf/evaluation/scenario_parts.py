@@ -1,7 +1,7 @@
 """What every system of one seed has in common: data, embeddings, evaluation episodes."""
 
-import os
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from cmml_tf.datasets.scenario_data import HeldOutScenario, ScenarioData
 from cmml_tf.embeddings.matrix_factorisation import pretrained_embeddings
 from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes
 from cmml_tf.evaluation.comparison_config import ComparisonConfig
+from cmml_tf.files import write_whole
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,7 @@ def _embeddings(
     if not (user_file.exists() and item_file.exists()):
         user, item = pretrained_embeddings(data, config, seed)
         for file, matrix in ((user_file, user), (item_file, item)):
-            beside = file.with_name(f".{os.getpid()}-{file.name}")
-            np.save(beside, matrix)
-            beside.replace(file)
+            write_whole(file, partial(np.save, arr=matrix))
     # Read as maps: large tables are then in memory once, in the model.
     return read_matrix(user_file), read_matrix(item_file)
 

@@ -112,7 +112,7 @@ def publish(export_dir: str | Path, write: Callable[[Path, Path], None]) -> Path
 def _reason(error: OSError | tf.errors.OpError) -> str:
     """What the operating system said; TensorFlow puts it behind the path of a temporary file."""
     if isinstance(error, OSError):
-        return error.strerror or str(error)
+        return error.strerror or str(error).rstrip(".")
     return error.message.rsplit("; ", 1)[-1].split(" [Op:", 1)[0]
 
 

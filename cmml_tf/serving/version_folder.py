@@ -13,6 +13,8 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from cmml_tf.files import flush, flush_entry, make_folder
+
 _PREFIX = "tmp-"
 _LOCK = "lock"
 
@@ -33,15 +35,15 @@ def publish_version(base: str | Path, write: Callable[[Path, Path], None]) -> Pa
       OSError: The folder cannot be written, for example on a full disk; nothing is left behind.
     """
     base = Path(base)
-    base.mkdir(parents=True, exist_ok=True)
+    make_folder(base)
     _clear_abandoned(base)
     with _scratch_folder(base) as scratch:
         content = scratch / "version"
         content.mkdir()
         write(content, scratch)
-        _flush(content)
+        flush(content)
         version = _rename_to_next(content, base)
-        _flush_folder(base)
+        flush_entry(base)
     return version
 
 
@@ -107,19 +109,3 @@ def _lock(folder: Path, wait: bool) -> int | None:
         os.close(lock)
         return None
     return lock
-
-
-def _flush(folder: Path) -> None:
-    """Waits until every file and folder below is on disk."""
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            _flush_folder(Path(parent) / name)
-        _flush_folder(Path(parent))
-
-
-def _flush_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

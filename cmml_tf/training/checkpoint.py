@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from cmml_tf.training.checkpoint_files import CheckpointFiles
 from cmml_tf.training.weight_average import WeightAverage
 
 # What Keras' own callbacks remember between epochs, where they have it.
@@ -32,7 +33,8 @@ class TrainingState(tf.keras.callbacks.Callback):
     """Saves weights, optimizer, history and the other callbacks' memory after every epoch.
 
     All of it is one `tf.train.Checkpoint`, which becomes the latest in one rename: a kill leaves
-    the state before the epoch or after it, never between. Frozen tables are not saved.
+    the state before the epoch or after it, never between. Frozen tables are not saved. What layers
+    draw at random needs no saving: it follows from the seed and the optimizer's step.
 
     Args:
       model: A compiled model.
@@ -56,6 +58,7 @@ class TrainingState(tf.keras.callbacks.Callback):
         super().__init__()
         self._monitor = monitor
         self._remembered = list(remembered)
+        self._prefix: str | None = None
         self._record = _Record()
         self._average = average
         checkpoint = tf.train.Checkpoint(
@@ -64,10 +67,11 @@ class TrainingState(tf.keras.callbacks.Callback):
             optimizer=model.optimizer,
             record=self._record,
         )
-        self._folder = folder / "latest"
+        self._checkpoint = checkpoint
+        self._shared = CheckpointFiles(checkpoint, folder / "latest")
         place = save_to or folder
-        self._latest = tf.train.CheckpointManager(checkpoint, str(place / "latest"), max_to_keep=1)
-        self._best = _best_weights(model, place)
+        self._latest = CheckpointFiles(checkpoint, place / "latest")
+        self._best = CheckpointFiles(_weights_of(model), place / "best")
 
     @property
     def history(self) -> list[dict[str, float]]:
@@ -75,12 +79,18 @@ class TrainingState(tf.keras.callbacks.Callback):
         return self._record.history
 
     def resume(self) -> int:
-        """Restores the latest state, if there is one; the number of epochs done."""
-        latest = tf.train.latest_checkpoint(str(self._folder))
-        if latest is None:
-            return 0
-        # Slot variables of the optimizer appear at its first step and are restored then.
-        self._latest.checkpoint.restore(latest)
+        """Restores the latest state, if there is one; the number of epochs done.
+
+        Raises:
+          ValueError: It is damaged; the message names the file.
+        """
+        self._prefix = self._shared.latest()
+        return 0 if self._prefix is None else self._restore(self._prefix)
+
+    def _restore(self, prefix: str) -> int:
+        # Slot variables of the optimizer appear at its first step and are restored then. Where
+        # every step is done, they never do, which is no cause for a warning.
+        self._checkpoint.read(prefix).expect_partial()
         for callback, values in zip(self._remembered, self._record.callbacks, strict=True):
             for name, value in values.items():
                 setattr(callback, name, value)
@@ -89,8 +99,8 @@ class TrainingState(tf.keras.callbacks.Callback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         # Keras' callbacks forget at the beginning of `fit`; they are told again.
         del logs
-        if self.history:
-            self.resume()
+        if self._prefix is not None:
+            self._restore(self._prefix)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         row = {name: float(value) for name, value in logs.items()}
@@ -98,13 +108,13 @@ class TrainingState(tf.keras.callbacks.Callback):
         self.history.append({"epoch": epoch + 1, **row})
         if self._monitor is None or not earlier or row[self._monitor] > max(earlier):
             with nullcontext() if self._average is None else self._average.applied():
-                self._best.save(checkpoint_number=epoch + 1)
+                self._best.save(epoch + 1)
         memory = [
             {name: getattr(callback, name) for name in _REMEMBERED if hasattr(callback, name)}
             for callback in self._remembered
         ]
         self._record.callbacks = [{k: float(v) for k, v in one.items()} for one in memory]
-        self._latest.save(checkpoint_number=epoch + 1)
+        self._latest.save(epoch + 1)
 
 
 def restore_best_weights(model: tf.keras.Model, folder: Path) -> None:
@@ -112,17 +122,17 @@ def restore_best_weights(model: tf.keras.Model, folder: Path) -> None:
 
     Raises:
       FileNotFoundError: No epoch has been completed there.
-      ValueError: The saved weights are another model's.
+      ValueError: The saved weights are another model's, or damaged.
     """
-    best = _best_weights(model, folder)
-    if best.latest_checkpoint is None:
+    checkpoint = _weights_of(model)
+    best = CheckpointFiles(checkpoint, folder / "best").latest()
+    if best is None:
         raise FileNotFoundError(f"{folder} holds no weights: no epoch has been completed.")
     try:
-        best.checkpoint.restore(best.latest_checkpoint).assert_existing_objects_matched()
+        checkpoint.read(best).assert_existing_objects_matched()
     except (AssertionError, ValueError) as error:
         raise ValueError(f"The weights in {folder} do not fit this model: {error}") from error
 
 
-def _best_weights(model: tf.keras.Model, folder: Path) -> tf.train.CheckpointManager:
-    checkpoint = tf.train.Checkpoint(weights=list(model.trainable_variables))
-    return tf.train.CheckpointManager(checkpoint, str(folder / "best"), max_to_keep=1)
+def _weights_of(model: tf.keras.Model) -> tf.train.Checkpoint:
+    return tf.train.Checkpoint(weights=list(model.trainable_variables))

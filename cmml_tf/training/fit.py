@@ -11,8 +11,11 @@ from cmml_tf.config import EpisodeConfig, TrainingConfig, check_strategy
 from cmml_tf.datasets.scenario_data import ScenarioData
 from cmml_tf.episodes.sampled_steps import sampled_steps
 from cmml_tf.episodes.sampler import EpisodeSampler
+from cmml_tf.files import make_folder
 from cmml_tf.models.episode_model import EpisodeModel
 from cmml_tf.training.checkpoint import TrainingState, restore_best_weights
+from cmml_tf.training.event_files import EventFiles
+from cmml_tf.training.finite_loss import FiniteLoss
 from cmml_tf.training.history_log import HistoryLog
 from cmml_tf.training.optimizer import AdamL2
 from cmml_tf.training.strategies import (
@@ -122,14 +125,16 @@ def fit_model(
       verbose: Keras' progress: 0 silent, 1 a bar, 2 a line an epoch.
 
     Raises:
-      ValueError: The tasks of a step cannot be divided among the replicas, or weights are to be
-        averaged where no process sees each step.
+      ValueError: The tasks of a step cannot be divided among the replicas; weights are to be
+        averaged where no process sees each step; the loss is no finite number; a checkpoint is
+        damaged.
+      OSError: The disk refuses.
       ConnectionError: Another process of the training is gone.
     """
     strategy = model.distribute_strategy
     if is_parameter_server(strategy):
         check_strategy("parameter-server", training)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with (
         tempfile.TemporaryDirectory() as scratch,
         lost_workers_named(strategy),
@@ -137,7 +142,9 @@ def fit_model(
     ):
         save_to = folder if is_chief(strategy) else Path(scratch)
         model.compile(optimizer=AdamL2(training.learning_rate, training.weight_decay))
-        callbacks: list[tf.keras.callbacks.Callback] = []
+        callbacks: list[tf.keras.callbacks.Callback] = [
+            FiniteLoss(each_step=not is_parameter_server(strategy))
+        ]
         remembered: list[tf.keras.callbacks.Callback] = []
         average = None
         if training.weight_average > 0:
@@ -156,8 +163,7 @@ def fit_model(
         done = state.resume()
         callbacks += [*remembered, state, HistoryLog(lambda: state.history, save_to)]
         if save_to == folder:
-            events = tf.keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False)
-            callbacks.append(events)
+            callbacks.append(EventFiles(folder / "tensorboard"))
         if done < training.max_epochs and not _stopped_early(remembered):
             model.fit(
                 distributed_episodes(strategy, episodes, done * training.steps_per_epoch),

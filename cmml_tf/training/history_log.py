@@ -1,12 +1,15 @@
 """The history of a training as files that people and tools read."""
 
 import csv
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+
+from cmml_tf.files import write_whole
 
 
 class HistoryLog(tf.keras.callbacks.Callback):
@@ -37,8 +40,9 @@ class HistoryLog(tf.keras.callbacks.Callback):
     def _write(self) -> None:
         rows = self._history()
         lines = "".join(json.dumps(row) + "\n" for row in rows)
-        (self._folder / "metrics.jsonl").write_text(lines)
-        with (self._folder / "history.csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
+        write_whole(self._folder / "metrics.jsonl", lines)
+        table = io.StringIO(newline="")
+        writer = csv.DictWriter(table, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+        write_whole(self._folder / "history.csv", table.getvalue())

@@ -1,5 +1,6 @@
 """The folder of one run: what was asked, with what software, on which data."""
 
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -13,79 +14,186 @@ from typing import Any
 import yaml
 
 from cmml_tf.config import ScenarioRunConfig, override
+from cmml_tf.files import make_folder, write_whole
+from cmml_tf.user_config import UserRunConfig
 
 _PACKAGES = ("cmml_tf", "tensorflow", "tf_keras", "tensorflow-recommenders", "numpy", "pandas")
 # Where results go, how long a process may train and how many do do not change what is computed.
-FREE_TO_CHANGE = ("run_dir", "export_dir", "max_minutes", "strategy")
+# How a log is read shows in the data's fingerprint, which is checked.
+FREE_TO_CHANGE = (
+    *("run_dir", "export_dir", "max_minutes", "strategy"),
+    *("read.block_mb", "read.max_malformed"),
+)
+_CONFIG, _DATA = "config.yaml", "data.json"
+_KEYS = ("fingerprint", "configuration")
+# What a run leaves only behind its configuration and the record of its data.
+_OF_A_RUN = (
+    *("model", "no_context", "trainings", "cells", "metrics.json", "meta_test_tasks.csv"),
+    *("validation.npz", "meta_test.npz", "user_embeddings.npy", "item_embeddings.npy"),
+)
+_ANEW = (
+    "Put the file back as it was, or begin anew: choose another `run_dir`, or remove that folder."
+)
 
 
 class RunFolder:
     """Holds `config.yaml`, `environment.json`, `data.json`, episodes, checkpoints and metrics.
 
+    What it holds was computed with one configuration from one state of the data, both of which are
+    recorded. Where a record is missing, damaged or another, nothing is continued.
+
     Args:
       path: Created if it is missing.
       writes: False in a process that must leave the folder to another, and only checks.
+      parts: Folders below that keep records of their data, as a pattern.
+
+    Raises:
+      OSError: The folder cannot be made.
     """
 
-    def __init__(self, path: Path, writes: bool = True) -> None:
-        self.path = path
+    def __init__(self, path: Path, writes: bool = True, parts: str = ".") -> None:
+        self.path = make_folder(path)
         self._writes = writes
-        path.mkdir(parents=True, exist_ok=True)
+        self._parts = parts
 
     def claim(self, config: Any, free_to_change: Sequence[str] = FREE_TO_CHANGE) -> None:
         """Writes the resolved configuration, or checks that the unfinished run here has the same.
 
         Args:
           config: A dataclass.
-          free_to_change: Its fields that may differ from the earlier ones.
+          free_to_change: Its fields that may differ from the earlier ones; those of a part are
+            written as `part.field`.
 
         Raises:
-          ValueError: Another configuration has been run in this folder.
+          ValueError: Another configuration has been run in this folder, or which one cannot be
+            told, because a file is missing, damaged or changed; the message names it.
+          OSError: The folder cannot be written.
         """
-        file = self.path / "config.yaml"
+        file = self.path / _CONFIG
         wanted = plain(config)
-        if file.exists():
-            earlier = yaml.safe_load(file.read_text())
+        if file.exists() or self._holds_a_run():
+            earlier, now = (
+                settled_options(one, free_to_change) for one in (read_record(file), wanted)
+            )
             different = sorted(
-                name
-                for name in wanted.keys() | earlier.keys()
-                if name not in free_to_change and wanted.get(name) != earlier.get(name)
+                name for name in now.keys() | earlier.keys() if now.get(name) != earlier.get(name)
             )
             if different:
                 raise ValueError(
                     f"The run in {self.path} was started with another configuration (different: "
                     f"{', '.join(different)}). Choose another `run_dir`, or remove that folder."
                 )
+            for record in sorted(self.path.glob(f"{self._parts}/{_DATA}")):
+                if read_record(record, _KEYS)["configuration"] != _digest(earlier):
+                    raise ValueError(
+                        f"{file} is not what the run in {self.path} was started with, by {record}. "
+                        f"{_ANEW}"
+                    )
         if self._writes:
             write_whole(file, yaml.safe_dump(wanted, sort_keys=False))
             write_whole(self.path / "environment.json", json.dumps(environment(), indent=2))
 
-    def check_data(self, fingerprint: str) -> None:
+    def check_data(
+        self, fingerprint: str, config: Any, free_to_change: Sequence[str] = FREE_TO_CHANGE
+    ) -> None:
         """Remembers the data's fingerprint, or checks it against the remembered one.
 
+        Args:
+          fingerprint: Of the data.
+          config, free_to_change: What was claimed; remembered with it.
+
         Raises:
-          ValueError: The data has changed since this run began.
+          ValueError: The data or the configuration have changed since this run began, or its record
+            is missing or damaged.
         """
-        file = self.path / "data.json"
-        if file.exists() and json.loads(file.read_text())["fingerprint"] != fingerprint:
-            raise ValueError(
-                f"The data has changed since the run in {self.path} began. Choose another "
-                "`run_dir`, or remove that folder."
-            )
-        if self._writes:
-            write_whole(file, json.dumps({"fingerprint": fingerprint}))
+        file = self.path / _DATA
+        configuration = _digest(settled_options(plain(config), free_to_change))
+        record = {"fingerprint": fingerprint, "configuration": configuration}
+        if file.exists() or self._holds_a_run():
+            earlier = read_record(file, _KEYS)
+            if earlier["fingerprint"] != fingerprint:
+                raise ValueError(
+                    f"The data has changed since the run in {self.path} began, by {file}. Choose "
+                    "another `run_dir`, or remove that folder."
+                )
+            if earlier["configuration"] != configuration:
+                raise ValueError(
+                    f"The configuration has changed since the run in {self.path} began, by {file}. "
+                    f"{_ANEW}"
+                )
+        elif self._writes:
+            write_whole(file, json.dumps(record))
+
+    def _holds_a_run(self) -> bool:
+        return any((self.path / name).exists() for name in _OF_A_RUN)
 
 
-def load_config(path: Path) -> ScenarioRunConfig:
-    """The configuration that a run folder holds.
+def read_record(file: Path, keys: Sequence[str] = ()) -> dict[str, Any]:
+    """What a file of a run folder, YAML or JSON, says about the run.
+
+    Args:
+      file: `config.yaml`, `data.json` or `metrics.json`.
+      keys: What it must hold.
+
+    Raises:
+      ValueError: It is missing, empty, damaged or lacks a key; the message names the file.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ValueError(_untold(file, "is missing")) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(_untold(file, f"cannot be read ({error})")) from error
+    if not text.strip():
+        raise ValueError(_untold(file, "is empty"))
+    try:
+        content = json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        raise ValueError(_untold(file, "is damaged")) from error
+    if not isinstance(content, dict):
+        raise ValueError(_untold(file, "is damaged"))
+    for key in keys:
+        if key not in content:
+            raise ValueError(_untold(file, f"is damaged (it has no {key})"))
+    return content
+
+
+def _untold(file: Path, what: str) -> str:
+    return f"{file} {what}, so it cannot be told what the run in {file.parent} is of. {_ANEW}"
+
+
+def settled_options(options: dict[str, Any], free_to_change: Sequence[str]) -> dict[str, Any]:
+    """A configuration's options without those that may change; a part's are `part.field`."""
+    kept = json.loads(json.dumps(options))
+    for name in free_to_change:
+        part, dot, field = name.partition(".")
+        if not dot:
+            kept.pop(part, None)
+        elif isinstance(kept.get(part), dict):
+            kept[part].pop(field, None)
+    return kept
+
+
+def _digest(options: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()
+
+
+def load_config(path: Path) -> ScenarioRunConfig | UserRunConfig:
+    """The configuration that a run folder holds, of whichever setting.
 
     Raises:
       FileNotFoundError: The folder holds no run.
+      ValueError: Its configuration is damaged.
     """
-    file = path / "config.yaml"
+    file = path / _CONFIG
     if not file.exists():
         raise FileNotFoundError(f"{path} is not the folder of a run: it has no config.yaml.")
-    return override(ScenarioRunConfig(), yaml.safe_load(file.read_text()))
+    options = read_record(file)
+    kind = UserRunConfig if "tasks" in options else ScenarioRunConfig
+    try:
+        return override(kind(), options)
+    except (ValueError, TypeError) as error:
+        raise ValueError(_untold(file, f"is damaged ({error})")) from error
 
 
 def plain(config: Any) -> dict[str, Any]:
@@ -123,14 +231,3 @@ def _git_commit() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return answer.stdout.strip()
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Writes beside the file's final place and renames, so that no reader sees half of it."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_text(text)
-        beside.replace(path)
-    except OSError:
-        beside.unlink(missing_ok=True)
-        raise

@@ -20,7 +20,8 @@ from cmml_tf.evaluation.efficiency import CpuTimer, median_cpu_milliseconds
 from cmml_tf.evaluation.ranking_protocol import ContextScorer, evaluate_ranking
 from cmml_tf.evaluation.scenario_systems import fit_scenario_system
 from cmml_tf.evaluation.systems import within_steps
-from cmml_tf.training.run_folder import plain, write_whole
+from cmml_tf.files import write_whole
+from cmml_tf.training.run_folder import plain
 from experiments.sensitivity import position_sensitivity
 
 _METRIC = "recall@10"

@@ -9,7 +9,8 @@ import tensorflow as tf
 import yaml
 
 from cmml_tf.config import ModelConfig, ScenarioRunConfig
-from cmml_tf.training.run_folder import RunFolder, load_config, plain, write_whole
+from cmml_tf.files import write_whole
+from cmml_tf.training.run_folder import RunFolder, load_config, plain
 
 CONFIG = ScenarioRunConfig(seed=4, model=ModelConfig(backbone_units=(8, 4)))
 
@@ -46,10 +47,10 @@ def test_another_configuration_is_refused_and_changes_nothing(tmp_path):
 
 def test_other_data_are_refused(tmp_path):
     folder = RunFolder(tmp_path)
-    folder.check_data("abc")
-    folder.check_data("abc")
+    folder.check_data("abc", CONFIG)
+    folder.check_data("abc", CONFIG)
     with pytest.raises(ValueError, match=r"The data has changed since the run in .* began"):
-        folder.check_data("abd")
+        folder.check_data("abd", CONFIG)
 
 
 def test_folder_without_a_run_is_named(tmp_path):

@@ -1,0 +1,87 @@
+"""Whether a model has been exported already, so that one model makes one version."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+import cmml_tf
+from cmml_tf.models.cmml import CMML
+from cmml_tf.serving.graph import network_variables
+from cmml_tf.serving.manifest import MANIFEST_FILE
+from cmml_tf.serving.version_folder import versions
+
+_DIGEST = "model_digest"
+
+
+class Exported(NamedTuple):
+    """A version folder, and whether it was written just now or found."""
+
+    version: Path
+    is_new: bool
+
+
+def export_once(
+    export: Callable[..., Path],
+    model: CMML,
+    export_dir: Path,
+    user_ids: np.ndarray,
+    item_ids: np.ndarray,
+    *,
+    config: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+    **options: Any,
+) -> Exported:
+    """Exports a model, unless a version of the base path is of this very model.
+
+    A process that was ended behind its export, or a run that is asked for again, finds the version
+    by the `model_digest` of its manifest.
+
+    Args:
+      export: `export_model` or `export_rating_model`.
+      model, export_dir, user_ids, item_ids, options: Its arguments.
+      config: What the model was trained with; another one is another model.
+      manifest: Facts to keep with the model, `config` among them.
+
+    Raises:
+      ValueError, TypeError, OSError: As `export`.
+    """
+    digest = model_digest(model, user_ids, item_ids, {**config, **options})
+    for number in reversed(versions(export_dir)):
+        version = export_dir / str(number)
+        if _digest_of(version) == digest:
+            return Exported(version, is_new=False)
+    facts = {**manifest, _DIGEST: digest}
+    version = export(model, export_dir, user_ids, item_ids, manifest=facts, **options)
+    return Exported(version, is_new=True)
+
+
+def model_digest(
+    model: CMML, user_ids: np.ndarray, item_ids: np.ndarray, config: Mapping[str, Any]
+) -> str:
+    """sha256 (hex) over what a version is made of: weights, ids, configuration, software."""
+    software = [cmml_tf.__version__, tf.__version__]
+    digest = hashlib.sha256(json.dumps([config, software], sort_keys=True).encode())
+    variables = network_variables(model)
+    if model.label_features is not None:
+        variables += model.label_features.variables
+    for variable in variables:
+        digest.update(f"\n{variable.dtype.name} {variable.shape}\n".encode())
+        digest.update(np.ascontiguousarray(variable.numpy()).data)
+    for ids in (user_ids, item_ids):
+        digest.update("\n".join(map(str, ids)).encode("utf-8", "surrogatepass"))
+        digest.update(b"\n\n")
+    return digest.hexdigest()
+
+
+def _digest_of(version: Path) -> str | None:
+    """What the version says of itself; None where it says nothing that can be read."""
+    try:
+        manifest = json.loads((version / MANIFEST_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return manifest.get(_DIGEST) if isinstance(manifest, dict) else None

@@ -1,0 +1,76 @@
+"""A training ends at its first loss that is no number, and says what to look at."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+
+class FiniteLoss(tf.keras.callbacks.Callback):
+    """Raises at the first NaN or infinite loss, and before weights that are none are saved.
+
+    Place it before the callbacks that evaluate and save.
+
+    Args:
+      each_step: Look at the loss behind each step; false: behind each epoch, where no process sees
+        the steps.
+
+    Raises:
+      ValueError: In training; the message has step, loss, learning rate and the inputs to check.
+    """
+
+    def __init__(self, each_step: bool = True) -> None:
+        super().__init__()
+        self._each_step = each_step
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        del batch
+        if self._each_step and not math.isfinite(logs["loss"]):
+            raise ValueError(_message(self.model, f"The loss became {float(logs['loss'])}"))
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        del epoch
+        if not math.isfinite(logs["loss"]):
+            raise ValueError(_message(self.model, f"The loss became {float(logs['loss'])}"))
+        for weight in self.model.trainable_variables:
+            if not np.isfinite(weight.numpy()).all():
+                what = f"The loss was {float(logs['loss'])}, then {weight.name} became NaN or inf,"
+                raise ValueError(_message(self.model, what))
+
+
+def _message(model: tf.keras.Model, what: str) -> str:
+    optimizer = model.optimizer
+    rate = float(optimizer.learning_rate)
+    inputs = " ".join(_look_at(model))
+    return (
+        f"{what} at step {int(optimizer.iterations)} with a learning rate of {rate:g}, so the "
+        f"training has ended; nothing was exported. {inputs} Where these are right, start again in "
+        "another `run_dir` with a smaller `learning_rate` or with `gradient_clip`."
+    )
+
+
+def _look_at(model: tf.keras.Model) -> Iterator[str]:
+    """What to check of each input: its first row that is not finite, or its largest value."""
+    tables = list(_inputs(model))
+    for name, table in tables:
+        values = np.abs(table.reshape(len(table), -1))
+        is_finite = np.isfinite(values).all(axis=1)
+        if not is_finite.all():
+            yield f"Row {int(np.argmin(is_finite))} of the {name} has NaN or infinite values."
+        else:
+            row = int(np.argmax(values.max(axis=1)))
+            yield f"Check the {name}: the largest value is {values.max():g}, in row {row}."
+
+
+def _inputs(model: tf.keras.Model) -> Iterator[tuple[str, np.ndarray]]:
+    """What the model is given and does not learn: names and tables of one row an id."""
+    embedding = model.pair_embedding
+    for side in ("user", "item"):
+        table = getattr(embedding, f"{side}_table", None)
+        if table is not None:
+            yield f"{side} embeddings", table.numpy()
+        for field in getattr(embedding, f"{side}_fields", ()):
+            if field.feature.kind == "numeric":
+                yield f"{side} feature {field.feature.name}", field.values.numpy()
