@@ -112,4 +112,4 @@ def flush_entry(path: Path) -> None:
 
 def _reason(error: OSError) -> str:
     # NumPy counts elements and does not say why the rest was refused.
-    return error.strerror or f"the disk did not take all of it ({error})"
+    return error.strerror or "the disk did not take all of it"

@@ -1,6 +1,7 @@
 """The files of a checkpoint: on disk before they count, and read before they are trusted."""
 
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,9 +43,11 @@ class CheckpointFiles:
             flush(self._folder)
         state = f'model_checkpoint_path: "{name}"\nall_model_checkpoint_paths: "{name}"\n'
         write_whole(self._folder / _STATE, state)
-        for file in self._folder.glob("ckpt-*"):
-            if file.is_file() and file.name.split(".")[0] != name:
-                file.unlink()
+        for old in self._folder.glob("ckpt-*"):
+            if old.is_dir():  # what a save that was ended in the middle left
+                shutil.rmtree(old)
+            elif old.name.split(".")[0] != name:
+                old.unlink()
 
     def latest(self) -> str | None:
         """Where the latest checkpoint is, with every value in it read once; None: there is none.
@@ -98,5 +101,5 @@ def refusals_of_tensorflow_named(path: Path) -> Iterator[None]:
             yield
     except tf.errors.OpError as error:
         # TensorFlow puts what the operating system said behind the path of a temporary file.
-        reason = error.message.rsplit("; ", 1)[-1].split(" [Op:", 1)[0]
+        reason = error.message.splitlines()[0].rsplit("; ", 1)[-1].split(" [Op:", 1)[0]
         raise OSError(not_written(path, reason)) from error

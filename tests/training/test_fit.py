@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import gc
 import json
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 import tensorflow as tf
 from training.small_run import EPISODE, POOLING, build, planted, validator
 
-from cmml_tf.config import TrainingConfig
+from cmml_tf.config import ModelConfig, TrainingConfig
+from cmml_tf.models.build import build_model
+from cmml_tf.tasks.scenario import HingeTask
 from cmml_tf.training.checkpoint import restore_best_weights
 from cmml_tf.training.fit import fit_scenario_model
 
@@ -80,6 +83,46 @@ def test_resumed_training_is_the_uninterrupted_one(data, straight, resumed):
     weights, done = _fit(data, folder, "real")
     _same_weights(weights, straight[0])
     assert (done.history, done.resumed_from) == (rest.history, 4)
+
+
+RIDGE = ModelConfig(
+    encoder="ridge",
+    hybrid="none",
+    modulation="ridge",
+    dropout=0.4,
+    backbone_units=(8, 8),
+    ridge_features=3,
+    ridge_tastes=2,
+)
+
+
+def _fit_random(data, folder, epochs):
+    """Trains the closed form, whose dropout draws in each step; its weights and history."""
+    tf.keras.utils.set_random_seed(0)
+    size = data.user_embeddings.shape[1]
+    sizes = (len(data.user_ids), len(data.item_ids), size, size)
+    model = build_model(RIDGE, *sizes, task=HingeTask(), seed=7)
+    model.pair_embedding.set_tables(data.user_embeddings, data.item_embeddings)
+    training = dataclasses.replace(TRAINING, max_epochs=epochs)
+    result = fit_scenario_model(model, data, None, EPISODE, training, 7, folder, verbose=0)
+    return [weight.numpy() for weight in model.trainable_variables], result.history
+
+
+def test_a_resumed_training_draws_what_the_uninterrupted_one_draws(data, tmp_path):
+    straight, history = _fit_random(data, tmp_path / "straight", 2)
+    for epochs in (1, 2):
+        resumed, rest = _fit_random(data, tmp_path / "resumed", epochs)
+    assert rest == history
+    for one, other in zip(resumed, straight, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_finished_training_is_found_without_a_warning(data, tmp_path, caplog):
+    _fit_random(data, tmp_path, 1)
+    caplog.clear()
+    _fit_random(data, tmp_path, 1)
+    gc.collect()
+    assert caplog.text == ""
 
 
 def test_logs_hold_each_epoch_once(resumed):

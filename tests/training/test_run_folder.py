@@ -2,15 +2,15 @@
 
 import dataclasses
 import json
-import resource
+import re
 
 import pytest
 import tensorflow as tf
 import yaml
 
-from cmml_tf.config import ModelConfig, ScenarioRunConfig
-from cmml_tf.files import write_whole
+from cmml_tf.config import ModelConfig, ReadConfig, ScenarioRunConfig, TrainingConfig
 from cmml_tf.training.run_folder import RunFolder, load_config, plain
+from cmml_tf.user_config import UserRunConfig
 
 CONFIG = ScenarioRunConfig(seed=4, model=ModelConfig(backbone_units=(8, 4)))
 
@@ -58,15 +58,87 @@ def test_folder_without_a_run_is_named(tmp_path):
         load_config(tmp_path)
 
 
-def test_a_full_disk_leaves_the_old_content(tmp_path):
-    file = tmp_path / "metrics.json"
-    write_whole(file, "old")
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
-    try:
-        with pytest.raises(OSError, match="File too large"):
-            write_whole(file, "x" * 10_000)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert file.read_text() == "old"
-    assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
+def _of_a_run(tmp_path):
+    """A folder that has been claimed, with its data recorded and a training begun."""
+    folder = RunFolder(tmp_path)
+    folder.claim(CONFIG)
+    folder.check_data("abc", CONFIG)
+    (tmp_path / "model").mkdir()
+    return folder
+
+
+def _go_on(tmp_path, config=CONFIG):
+    folder = RunFolder(tmp_path)
+    folder.claim(config)
+    folder.check_data("abc", config)
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "data.json"])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "is missing"),
+        (b"", "is empty"),
+        (b" \n", "is empty"),
+        (b'{"fingerprint', "is damaged"),
+        (b"- 1\n", "is damaged"),
+        (b"\xff\xfe\x00", "cannot be read"),
+    ],
+)
+def test_a_run_whose_record_is_not_whole_is_not_continued(tmp_path, name, content, said):
+    _of_a_run(tmp_path)
+    file = tmp_path / name
+    file.unlink()
+    if content is not None:
+        file.write_bytes(content)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    # With another learning rate, too, which must not be recorded as this run's.
+    other = dataclasses.replace(CONFIG, training=TrainingConfig(learning_rate=0.5))
+    for config in (CONFIG, other) if name == "config.yaml" else (CONFIG,):
+        with pytest.raises(ValueError, match=rf"{name} {re.escape(said)}.*begin anew"):
+            _go_on(tmp_path, config)
+    after = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    assert after.keys() == before.keys()
+    assert after.get(name) == before.get(name)
+
+
+def test_a_configuration_that_was_changed_or_is_of_another_run_is_found_out(tmp_path):
+    _of_a_run(tmp_path)
+    other = dataclasses.replace(CONFIG, training=TrainingConfig(learning_rate=0.5))
+    text = yaml.safe_dump(plain(other), sort_keys=False)
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(
+        ValueError, match=r"config\.yaml is not what the run in .* was started with"
+    ):
+        _go_on(tmp_path, other)
+    with pytest.raises(ValueError, match=r"another configuration \(different: training\)"):
+        _go_on(tmp_path)
+    assert (tmp_path / "config.yaml").read_text() == text
+
+
+def test_a_folder_that_was_killed_before_anything_was_computed_begins(tmp_path):
+    (tmp_path / ".config.yaml.7").write_text("half")
+    _go_on(tmp_path)
+    (tmp_path / "data.json").unlink()
+    _go_on(tmp_path)
+    assert json.loads((tmp_path / "data.json").read_text())["fingerprint"] == "abc"
+
+
+def test_the_limit_of_malformed_lines_may_be_raised(tmp_path):
+    _of_a_run(tmp_path)
+    raised = dataclasses.replace(CONFIG, read=ReadConfig(max_malformed=7))
+    _go_on(tmp_path, raised)
+    assert load_config(tmp_path) == raised
+
+
+def test_a_run_of_the_user_setting_is_read_as_one(tmp_path):
+    config = UserRunConfig(seed=3)
+    RunFolder(tmp_path).claim(config)
+    assert load_config(tmp_path) == config
+
+
+def test_a_file_where_the_folder_should_be_is_named(tmp_path):
+    (tmp_path / "taken").write_text("a file")
+    for path in (tmp_path / "taken", tmp_path / "taken" / "run"):
+        with pytest.raises(OSError, match=r"must be a folder, but .*taken is a file. Move that"):
+            RunFolder(path)

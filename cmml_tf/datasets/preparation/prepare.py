@@ -93,7 +93,9 @@ def prepare_folder(
     work = WorkFolder(out.with_name(f"{out.name}.partial"))
     settled = {name: v for name, v in asdict(config).items() if name not in _FREE_TO_CHANGE}
     stamps = {str(path): _stamp(path) for path in source.files()}
-    work.claim({**settled, "files": stamps})
+    # A limit that was raised, as the message about malformed lines says, changes nothing done.
+    read = {name: v for name, v in settled["read"].items() if name != "max_malformed"}
+    work.claim({**settled, "read": read, "files": stamps})
     rows = sum(log.rows_about() for log in source.logs)
     parts = max(1, math.ceil(rows * _BYTES_OF_AN_INTERACTION / (config.memory_mb * 2**20)))
     prepared = Preparation(

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from cmml_tf.files import make_folder
 from cmml_tf.plain_arrays import open_archive
 
 Arrays = dict[str, np.ndarray]
@@ -52,7 +53,7 @@ class WorkFolder:
                     f"other files (different: {', '.join(different)}). Remove that folder, or "
                     "choose another `out`."
                 )
-        self.result.mkdir(parents=True, exist_ok=True)
+        make_folder(self.result)
         _write_whole(file, lambda beside: beside.write_text(json.dumps(wanted, indent=2)))
 
     def is_done(self, stage: str, task: int) -> bool:

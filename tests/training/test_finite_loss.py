@@ -1,0 +1,96 @@
+"""A training ends at the first loss that is no number, and says what to look at."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from training.small_run import EPISODE, POOLING, build, planted
+
+from cmml_tf.config import TrainingConfig
+from cmml_tf.datasets.rating_tasks import RatingTasks
+from cmml_tf.episodes.rating_episodes import rating_episodes
+from cmml_tf.models.rating_model import build_rating_model
+from cmml_tf.models.rating_presets import RATING_PRESETS
+from cmml_tf.tasks.rating import RatingTask
+from cmml_tf.training.fit import fit_model, fit_scenario_model
+from cmml_tf.types import Feature, FeatureColumn
+from cmml_tf.user_config import RatingEpisodeConfig
+
+MODEL = dataclasses.replace(POOLING, encoder_units=8, hyper_units=8, backbone_units=(8, 8))
+TRAINING = TrainingConfig(steps_per_epoch=3, max_epochs=2)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return planted(meta_train=10, users_per_scenario=20, users=50, dimension=4).data
+
+
+def _fit(data, folder, change=None, **changes):
+    model = build(MODEL, data)
+    if change is not None:
+        change(model)
+    training = dataclasses.replace(TRAINING, **changes)
+    fit_scenario_model(model, data, None, EPISODE, training, 0, folder, verbose=0)
+
+
+def test_steps_that_are_too_large_are_named_with_step_and_rate(data, tmp_path):
+    with pytest.raises(ValueError, match=r"The loss became (nan|inf)") as caught:
+        _fit(data, tmp_path, learning_rate=1e30)
+    sentence = str(caught.value)
+    assert "at step 2 with a learning rate of 1e+30" in sentence
+    assert "nothing was exported" in sentence
+    assert "the user embeddings: the largest value is" in sentence
+    assert "smaller `learning_rate`" in sentence
+    # Nothing of it counts as an epoch.
+    assert not list(tmp_path.rglob("ckpt-*"))
+    assert not (tmp_path / "metrics.jsonl").exists()
+
+
+def _infinite_item(model):
+    model.pair_embedding.item_table[7, 1].assign(np.inf)
+
+
+def _huge_users(model):
+    model.pair_embedding.user_table[5, 1].assign(3e38)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (_infinite_item, "Row 7 of the item embeddings has NaN or infinite values."),
+        (_huge_users, "the user embeddings: the largest value is 3e+38, in row 5."),
+    ],
+)
+def test_the_input_that_is_the_cause_is_named(data, tmp_path, change, said):
+    with pytest.raises(ValueError, match=r"The loss became") as caught:
+        _fit(data, tmp_path, change, max_epochs=50)
+    assert said in str(caught.value)
+
+
+def test_weights_that_the_last_step_ruined_are_not_saved(data, tmp_path):
+    """Its loss was computed with the weights before, and is finite."""
+    with pytest.raises(ValueError, match=r"The loss was .*, then .* became NaN or inf, at step 1 "):
+        _fit(data, tmp_path, learning_rate=float("inf"), steps_per_epoch=1, max_epochs=1)
+    assert not list(tmp_path.rglob("ckpt-*"))
+
+
+def test_a_feature_of_the_user_setting_is_named(tmp_path):
+    year = np.linspace(-1, 1, 21, dtype=np.float32)
+    year[3] = np.inf
+    network = dataclasses.replace(RATING_PRESETS["cmml-film"].model.network, encoder_units=8)
+    config = dataclasses.replace(RATING_PRESETS["cmml-film"].model, network=network)
+    columns = [FeatureColumn(Feature("year", "numeric"), year)]
+    model = build_rating_model(config, columns, [], users=8, task=RatingTask())
+    items = np.tile(np.arange(20, dtype=np.int32), 8)
+    users, starts = np.arange(8, dtype=np.int32), np.arange(9) * 20
+    tasks = RatingTasks(users, starts, items, np.float32(items % 5 + 1))
+    with pytest.raises(ValueError, match=r"Row 3 of the item feature year has NaN or infinite"):
+        fit_model(
+            model,
+            lambda step: rating_episodes(tasks, 5, RatingEpisodeConfig(), 0, step),
+            None,
+            "",
+            TRAINING,
+            tmp_path,
+            verbose=0,
+        )
