@@ -1,9 +1,8 @@
-"""The training command: what it writes, that a kill does no harm, and what it refuses."""
+"""The training command: what it writes, and what it refuses."""
 
 import csv
 import json
 import math
-import time
 
 import numpy as np
 import pandas as pd
@@ -88,31 +87,6 @@ def test_exported_model_can_be_loaded(finished_run):
     manifest, metrics = json.loads(file.read_text()), _read(finished_run.run_dir)
     assert manifest["meta_test"] == metrics["meta_test"]
     assert manifest["episodes_hash"] == metrics["episodes_hash"]
-
-
-def test_killed_training_continues_and_ends_as_if_never_killed(finished_run, commands):
-    run_dir = commands.folder / "run"
-    command = ("train_scenario.py", *QUICK, "--run-dir", "run")
-    process = commands.start(*command)
-    while not (run_dir / "model" / "metrics.jsonl").exists():
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
-    process.kill()
-    process.communicate()
-    assert not (run_dir / "metrics.json").exists()
-    assert not (commands.folder / "export" / "1").exists()
-
-    done = commands.run(*command)
-    assert done.returncode == 0, done.stderr
-    resumed = [line for line in done.stdout.splitlines() if line.startswith("Resumed")]
-    assert resumed[0] == "Resumed behind epoch 5."
-    assert resumed[1] in [f"Resumed behind epoch {epoch}." for epoch in range(1, 5)]
-    ours, theirs = _read(run_dir), _read(finished_run.run_dir)
-    for part in ("meta_test", "baselines", "context_gain", "episodes_hash"):
-        assert ours[part] == theirs[part], part
-    lines = (run_dir / "model" / "metrics.jsonl").read_text().splitlines()
-    assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3, 4, 5]
-    assert not list(run_dir.glob(".*"))
 
 
 def _write_table(path):

@@ -92,6 +92,18 @@ def test_a_killed_training_continues_and_ends_as_if_never_killed(ridge, commands
     assert [json.loads(line)["epoch"] for line in history.read_text().splitlines()] == [1, 2, 3, 4]
 
 
+def test_a_finished_run_is_exported_once_more_only_elsewhere(ridge):
+    commands, _ = ridge
+    again = commands.run("train_user.py", *RIDGE)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.splitlines()[-1] == "Exported before, nothing written: export-user/1"
+    assert "WARNING:tensorflow" not in again.stderr
+    assert [path.name for path in (commands.folder / "export-user").iterdir()] == ["1"]
+    done = commands.run("export.py", "run", "--export-dir", "elsewhere")
+    assert done.stdout.splitlines()[-1] == "Exported: elsewhere/1", done.stderr
+    assert read(commands.folder)["export"] == "elsewhere/1"
+
+
 def test_wrong_options_are_one_sentence(commands):
     (commands.folder / "wrong.yaml").write_text("tasks: {query: ten}\n")
     (commands.folder / "large.yaml").write_text("tasks: {query: 20}\n")

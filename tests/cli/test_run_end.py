@@ -1,0 +1,147 @@
+"""The end of a run: nothing is lost, one model makes one version, and kills change nothing."""
+
+import json
+import random
+import shutil
+import time
+
+import pytest
+
+from cmml_tf.models.presets import MODEL_PRESETS
+
+WITH_RANDOMNESS = [name for name, config in MODEL_PRESETS.items() if config.dropout > 0]
+DATA = "planted:users=200,users_per_scenario=30,meta_train=8,meta_test=3,dimension=8"
+SMALL = (
+    *("--data", DATA, "--quick", "--training.steps-per-epoch", "5", "--training.max-epochs", "5"),
+    *("--scenario.min-interactions", "4", "--run-dir", "run"),
+)
+RESULTS = ("meta_test", "meta_test_interval", "baselines", "context_gain", "episodes_hash")
+
+
+def _results(folder):
+    metrics = json.loads((folder / "run" / "metrics.json").read_text())
+    return {name: metrics[name] for name in RESULTS}
+
+
+def _versions(folder):
+    return sorted(path.name for path in (folder / "export").iterdir())
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory, commands_in):
+    """A run of the recommended preset that nothing has interrupted, and what it said."""
+    commands = commands_in(tmp_path_factory.mktemp("straight"))
+    done = commands.run("train_scenario.py", *SMALL)
+    assert done.returncode == 0, done.stderr
+    return commands.folder, done
+
+
+def _kill_at_random(commands, command, rng, longest):
+    """Starts the command and kills it after some seconds, at the latest in its last epochs."""
+    process = commands.start("train_scenario.py", *command)
+    end = time.monotonic() + rng.uniform(0, longest)
+    while time.monotonic() < end and process.poll() is None:
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+
+
+def test_a_killed_run_ends_with_the_same_metrics_though_its_export_fails(straight, commands):
+    folder, _ = straight
+    (commands.folder / "export").write_text("a file in the way")
+    process = commands.start("train_scenario.py", *SMALL)
+    while not (commands.folder / "run" / "model" / "metrics.jsonl").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    assert not (commands.folder / "run" / "metrics.json").exists()
+
+    done = commands.run("train_scenario.py", *SMALL)
+    assert done.returncode == 2
+    assert "Resumed behind epoch 5." in done.stdout
+    assert _results(commands.folder) == _results(folder)
+    assert (commands.folder / "run" / "meta_test_scenarios.csv").exists()
+    lines = (commands.folder / "run" / "model" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3, 4, 5]
+    assert not list((commands.folder / "run").rglob(".*"))
+    # What was found is printed, then what to do.
+    assert "cmml-ridge minus no-context MLP, recall@10" in done.stdout
+    sentence = done.stderr.splitlines()[-1]
+    assert sentence.startswith("error: The model could not be exported to 'export': export must be")
+    assert "`python pipelines/export.py run` exports it without training" in sentence
+
+    (commands.folder / "export").unlink()
+    done = commands.run("export.py", "run")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "Exported: export/1"), done.stderr
+    metrics = json.loads((commands.folder / "run" / "metrics.json").read_text())
+    assert metrics["export"] == "export/1"
+    manifest = "export/1/assets.extra/cmml_manifest.json"
+    ours, theirs = (json.loads((f / manifest).read_text()) for f in (commands.folder, folder))
+    assert ours["model_digest"] == theirs["model_digest"]
+    assert ours["meta_test"] == theirs["meta_test"]
+
+
+def test_a_finished_run_that_is_asked_for_again_warns_of_nothing_and_exports_nothing(
+    straight, commands
+):
+    folder, _ = straight
+    shutil.copytree(folder, commands.folder, dirs_exist_ok=True)
+    # As a kill between export and metrics leaves it.
+    (commands.folder / "run" / "metrics.json").unlink()
+    done = commands.run("train_scenario.py", *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "Exported before, nothing written: export/1"
+    assert _versions(commands.folder) == ["1"]
+    assert _results(commands.folder) == _results(folder)
+    assert "WARNING:tensorflow" not in done.stderr
+
+
+def test_what_a_run_cannot_go_on_from_is_named(straight, commands):
+    folder, _ = straight
+    run = commands.folder / "run"
+    for name in ("no_config", "no_data", "cut", "unwritable"):
+        shutil.copytree(folder / "run", run / name)
+    (run / "no_config" / "config.yaml").unlink()
+    (run / "no_data" / "data.json").write_text("")
+    weights = next((run / "cut" / "model" / "checkpoints" / "latest").glob("*.data-*"))
+    weights.write_bytes(weights.read_bytes()[:-100])
+    shutil.rmtree(run / "unwritable" / "model" / "checkpoints")
+    (run / "unwritable" / "model" / "checkpoints").write_text("a file")
+    rate = ("--training.learning-rate", "0.5")
+    cases = {
+        ("--run-dir", "run/no_config", *rate): "run/no_config/config.yaml is missing",
+        ("--run-dir", "run/no_data"): "run/no_data/data.json is empty",
+        ("--run-dir", "run/cut"): f"run/cut/model/checkpoints/latest/{weights.name} is cut short",
+        ("--run-dir", "run/unwritable"): "checkpoints is a file. Move that file away",
+        ("--run-dir", "run/new", "--training.learning-rate", "1e30"): "The loss became nan at step",
+    }
+    lines = [(*SMALL[:-2], *case) for case in cases]
+    results = commands.run_several("train_scenario.py", *lines)
+    for said, (status, errors) in zip(cases.values(), results, strict=True):
+        assert status == 2, said
+        assert errors.splitlines()[-1].startswith("error: "), said
+        assert said in errors.splitlines()[-1]
+    assert not (commands.folder / "export").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", WITH_RANDOMNESS)
+def test_killed_at_twenty_random_moments(preset, commands_in, tmp_path):
+    command = (*SMALL, "--preset", preset, "--training.steps-per-epoch", "40")
+    commands = commands_in(tmp_path / "straight")
+    commands.folder.mkdir()
+    begin = time.monotonic()
+    done = commands.run("train_scenario.py", *command)
+    longest = time.monotonic() - begin
+    assert done.returncode == 0, done.stderr
+    rng = random.Random(0)
+    for number in range(20):
+        killed = commands_in(tmp_path / f"killed-{number}")
+        killed.folder.mkdir()
+        _kill_at_random(killed, command, rng, longest)
+        done = killed.run("train_scenario.py", *command)
+        assert done.returncode == 0, done.stderr
+        assert _results(killed.folder) == _results(commands.folder), number
+        assert _versions(killed.folder) == ["1"]
+        shutil.rmtree(killed.folder)
