@@ -9,35 +9,34 @@ import tensorflow as tf
 
 
 class FiniteLoss(tf.keras.callbacks.Callback):
-    """Raises at the first NaN or infinite loss, and before weights that are none are saved.
+    """Raises behind an epoch whose loss is NaN or infinite, before its weights are saved.
 
     Place it before the callbacks that evaluate and save.
-
-    Args:
-      each_step: Look at the loss behind each step; false: behind each epoch, where no process sees
-        the steps.
 
     Raises:
       ValueError: In training; the message has step, loss, learning rate and the inputs to check.
     """
 
-    def __init__(self, each_step: bool = True) -> None:
-        super().__init__()
-        self._each_step = each_step
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        del batch
-        if self._each_step and not math.isfinite(logs["loss"]):
-            raise ValueError(_message(self.model, f"The loss became {float(logs['loss'])}"))
-
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         del epoch
-        if not math.isfinite(logs["loss"]):
-            raise ValueError(_message(self.model, f"The loss became {float(logs['loss'])}"))
+        self._check(logs)
         for weight in self.model.trainable_variables:
             if not np.isfinite(weight.numpy()).all():
                 what = f"The loss was {float(logs['loss'])}, then {weight.name} became NaN or inf,"
                 raise ValueError(_message(self.model, what))
+
+    def _check(self, logs: dict[str, Any]) -> None:
+        if not math.isfinite(logs["loss"]):
+            raise ValueError(_message(self.model, f"The loss became {float(logs['loss'])}"))
+
+
+class FiniteStepLoss(FiniteLoss):
+    """The same behind each step, where this process sees the steps (all but parameter servers)."""
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        del batch
+        # The mean since the epoch began: what one step makes of it stays.
+        self._check(logs)
 
 
 def _message(model: tf.keras.Model, what: str) -> str:

@@ -15,7 +15,7 @@ from cmml_tf.files import make_folder
 from cmml_tf.models.episode_model import EpisodeModel
 from cmml_tf.training.checkpoint import TrainingState, restore_best_weights
 from cmml_tf.training.event_files import EventFiles
-from cmml_tf.training.finite_loss import FiniteLoss
+from cmml_tf.training.finite_loss import FiniteLoss, FiniteStepLoss
 from cmml_tf.training.history_log import HistoryLog
 from cmml_tf.training.optimizer import AdamL2
 from cmml_tf.training.strategies import (
@@ -143,7 +143,7 @@ def fit_model(
         save_to = folder if is_chief(strategy) else Path(scratch)
         model.compile(optimizer=AdamL2(training.learning_rate, training.weight_decay))
         callbacks: list[tf.keras.callbacks.Callback] = [
-            FiniteLoss(each_step=not is_parameter_server(strategy))
+            FiniteLoss() if is_parameter_server(strategy) else FiniteStepLoss()
         ]
         remembered: list[tf.keras.callbacks.Callback] = []
         average = None
