@@ -108,7 +108,9 @@ def test_what_cannot_be_compared_is_one_sentence(commands):
     taken = commands.folder / "taken"
     taken.mkdir()
     (taken / "config.yaml").write_text("data: other.csv\n")
+    (commands.folder / "gone" / "cells").mkdir(parents=True)
     cases = {
+        ("--systems", "item-pop", "--out", "gone"): "gone/config.yaml is missing, so it cannot be",
         ("--systems", "bpr"): "`systems` must be names out of item-pop, cmml-film",
         ("--systems", "pe", "--setting", "user"): "names out of global-mean",
         ("--systems", "item-pop", "--steps", "0"): "`steps` must be a positive integer",
