@@ -7,6 +7,8 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from cmml_tf.files import make_folder
+
 
 def run_alone(script: str, arguments: Sequence[str], log: Path) -> None:
     """Runs a script of this folder and waits for it.
@@ -22,7 +24,7 @@ def run_alone(script: str, arguments: Sequence[str], log: Path) -> None:
     path = Path(__file__).resolve().with_name(script)
     # The package may lie beside this folder without being installed.
     search = os.pathsep.join([str(path.parents[1]), *filter(None, [os.getenv("PYTHONPATH")])])
-    log.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(log.parent)
     with log.open("a") as file:
         process = subprocess.Popen(
             [sys.executable, str(path), *arguments],

@@ -18,6 +18,7 @@ import pyarrow.csv
 from cmml_tf.data_config import GenerateConfig
 from cmml_tf.datasets import taobao
 from cmml_tf.datasets.choice_model import ChoiceModel, Taken
+from cmml_tf.files import make_folder
 
 _GENRES = (
     *("Action", "Adventure", "Animation", "Children", "Comedy", "Crime", "Documentary", "Drama"),
@@ -60,7 +61,7 @@ def generate_logs(
     model = ChoiceModel(size, config.latent, config.strength, config.seed)
     beside = out.with_name(f".{out.name}.generating")
     shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
+    make_folder(beside)
     write = _write_movielens if size.layout == "movielens" else _write_taobao
     lines = write(beside, model, config, progress)
     beside.replace(out)

@@ -9,8 +9,10 @@ import pandas as pd
 
 from cmml_tf.evaluation.efficiency import Cost
 from cmml_tf.files import make_folder, write_whole
+from cmml_tf.training.run_folder import read_record
 
 _RESULT, _TASKS = "result.json", "tasks.parquet"
+_KEYS = ("own", "swapped", "cost", "episodes_hash")
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,12 @@ class Cell(NamedTuple):
 
         Raises:
           FileNotFoundError: It is not finished.
+          ValueError: Its file is damaged.
         """
         folder = self.folder(out)
-        content = json.loads((folder / _RESULT).read_text())
+        if not self.is_finished(out):
+            raise FileNotFoundError(f"{folder} holds no finished cell: it has no {_RESULT}.")
+        content = read_record(folder / _RESULT, _KEYS)
         return CellResult(
             pd.read_parquet(folder / _TASKS),
             content["own"],

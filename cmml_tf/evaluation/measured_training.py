@@ -7,6 +7,7 @@ from pathlib import Path
 from cmml_tf.evaluation.efficiency import Cost, CpuTimer, peak_memory_mib
 from cmml_tf.files import write_whole
 from cmml_tf.training.fit import TrainingResult
+from cmml_tf.training.run_folder import read_record
 
 
 def measured_training(
@@ -23,7 +24,7 @@ def measured_training(
     result = fit()
     file = folder / "training.json"
     if file.exists():
-        return Cost(**json.loads(file.read_text()))
+        return Cost(**read_record(file, Cost._fields))
     epochs = len(result.history)
     here = epochs - result.resumed_from
     cost = Cost(

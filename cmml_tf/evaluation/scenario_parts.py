@@ -70,7 +70,13 @@ def _embeddings(
         for file, matrix in ((user_file, user), (item_file, item)):
             write_whole(file, partial(np.save, arr=matrix))
     # Read as maps: large tables are then in memory once, in the model.
-    return read_matrix(user_file), read_matrix(item_file)
+    try:
+        return read_matrix(user_file), read_matrix(item_file)
+    except ValueError as error:
+        raise ValueError(
+            f"{error} It is a file of the run in {folder}, which cannot go on with others: remove "
+            "that folder, or choose another."
+        ) from error
 
 
 def _episodes(

@@ -26,6 +26,7 @@ from cmml_tf.datasets.preparation.plan import packed
 from cmml_tf.datasets.preparation.split_stages import FIELDS, META_TEST, META_TRAIN, VALIDATION
 from cmml_tf.datasets.preparation.work_folder import Arrays, sha256_of
 from cmml_tf.datasets.scenario_data import HeldOutScenario, Scenario, ScenarioData
+from cmml_tf.files import make_folder
 
 MANIFEST = "manifest.json"
 FORMAT = "cmml_tf prepared scenarios, version 1"
@@ -121,7 +122,7 @@ def save_prepared(data: ScenarioData, out: str | Path, config: dict[str, Any]) -
         raise ValueError(f"`out` must be a folder that does not exist. Received: out={out}.")
     beside = out.with_name(f".{out.name}.saving")
     shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
+    make_folder(beside)
     write_ids(beside / "user_ids.parquet", data.user_ids)
     write_ids(beside / "item_ids.parquet", data.item_ids)
     begin = 0
