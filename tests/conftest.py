@@ -1,5 +1,7 @@
 """Options of the test run."""
 
+import os
+
 import pytest
 
 
@@ -9,6 +11,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="python",
         choices=("auto", "python", "tensorflow_model_server"),
         help="The server that tests/serving runs against.",
+    )
+    parser.addoption(
+        "--server-binary",
+        default=os.environ.get("TENSORFLOW_MODEL_SERVER"),
+        help="A tensorflow_model_server to run tests/serving against, which chooses that engine; "
+        "default: the environment variable TENSORFLOW_MODEL_SERVER, or the one on the PATH.",
     )
 
 

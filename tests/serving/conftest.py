@@ -19,6 +19,7 @@ from tensorflow_serving.apis import (
     get_model_status_pb2,
     model_service_pb2_grpc,
     predict_pb2,
+    prediction_log_pb2,
     prediction_service_pb2_grpc,
 )
 from tiny_model import VERSION_FILE, TinyModel
@@ -37,6 +38,8 @@ def tiny_model(tmp_path_factory):
             version_file.write_text("0\n")
             model = TinyModel(version_file, id_dtype)
             tf.saved_model.save(model, str(built[id_dtype]), signatures=model.signatures())
+            # As in every export: without it TensorFlow Serving loads a version without weights.
+            write_warmup(built[id_dtype], id_dtype)
         base_path = Path(base_path)
         base_path.mkdir(parents=True, exist_ok=True)
         beside = base_path / f"tmp-{version}"
@@ -46,6 +49,22 @@ def tiny_model(tmp_path_factory):
         return base_path / str(version)
 
     return place
+
+
+def write_warmup(folder, id_dtype):
+    ids = np.array([["u1"]]) if id_dtype == tf.string else np.array([[1]])
+    inputs = {
+        **dict.fromkeys(
+            ["support_user_id", "support_item_id", "query_user_id", "query_item_id"], ids
+        ),
+        "support_label": np.ones((1, 1), np.float32),
+        "support_length": np.ones(1, np.int32),
+    }
+    log = prediction_log_pb2.PredictionLog()
+    log.predict_log.request.CopyFrom(predict_request("cmml", inputs))
+    (folder / "assets.extra").mkdir()
+    with tf.io.TFRecordWriter(str(folder / "assets.extra/tf_serving_warmup_requests")) as writer:
+        writer.write(log.SerializeToString())
 
 
 def _ports():
@@ -114,7 +133,7 @@ class Server:
             for one in response.model_version_status
         }
 
-    def wait_for(self, version, state="AVAILABLE", seconds=180):
+    def wait_for(self, version, state="AVAILABLE", seconds=60):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             states = self.states()
@@ -170,11 +189,11 @@ def build_predict_request():
 @pytest.fixture(scope="session")
 def engine_command(request):
     """The command that starts the server chosen with `--engine`."""
-    engine = request.config.getoption("--engine")
-    real = shutil.which("tensorflow_model_server")
-    if engine == "tensorflow_model_server" and real is None:
-        raise pytest.UsageError("--engine=tensorflow_model_server needs it on the PATH.")
-    if engine != "python" and real is not None:
+    engine, named = map(request.config.getoption, ("--engine", "--server-binary"))
+    real = shutil.which(named or "tensorflow_model_server")
+    if real is None and (named or engine == "tensorflow_model_server"):
+        raise pytest.UsageError(f"No server to run: {named or 'none is on the PATH'}.")
+    if named or (engine != "python" and real is not None):
         return [real, "--max_num_load_retries=0"]
     return [sys.executable, "-m", "cmml_tf.serving.server", "--engine=python"]
 

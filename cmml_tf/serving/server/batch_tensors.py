@@ -41,37 +41,29 @@ def row_count(inputs: Arrays) -> int:
     return rows
 
 
-def merge(requests: Sequence[Arrays], parameters: BatchingParameters) -> tuple[list[int], Arrays]:
+def merge(requests: Sequence[Arrays], parameters: BatchingParameters) -> Arrays:
     """One batch of several requests with the same input names.
 
     Where sizes of the other axes differ, a tensor is padded at the end of those axes with its own
-    first element, as TensorFlow Serving does; a tensor without elements has none and its request
-    is left out. Rows up to the next allowed batch size repeat the first row.
-
-    Returns:
-      Positions of the requests in the batch, and the merged inputs.
+    first element, as TensorFlow Serving does. Rows up to the next allowed batch size repeat the
+    first row.
 
     Raises:
       ServingError: FAILED_PRECONDITION for unequal shapes when padding is off, INVALID_ARGUMENT
-        for unequal ranks.
+        for unequal ranks, and for a tensor that must be padded and has no first element.
     """
-    kept = list(range(len(requests)))
-    merged: Arrays = {}
-    shapes = {name: _common_shape(name, requests, parameters) for name in requests[0]}
-    kept = [
-        position
-        for position in kept
-        if all(
-            array.size or array.shape[1:] == shapes[name]
-            for name, array in requests[position].items()
-        )
-    ]
-    rows = sum(len(next(iter(requests[position].values()))) for position in kept)
+    rows = sum(len(next(iter(request.values()))) for request in requests)
     total = next((size for size in parameters.allowed_batch_sizes if size >= rows), rows)
-    if kept:
-        for name, shape in shapes.items():
-            merged[name] = _stack([requests[position][name] for position in kept], shape, total)
-    return kept, merged
+    merged: Arrays = {}
+    for name in requests[0]:
+        shape = _common_shape(name, requests, parameters)
+        if any(not request[name].size and request[name].shape[1:] != shape for request in requests):
+            raise invalid_argument(
+                "Got empty tensor in batch of non-empty tensors; "
+                f"{name} has no element to pad with."
+            )
+        merged[name] = _stack([request[name] for request in requests], shape, total)
+    return merged
 
 
 def _common_shape(
@@ -126,3 +118,32 @@ def split(outputs: Arrays, rows: Sequence[int]) -> list[Arrays]:
         {name: array[end - size : end] for name, array in outputs.items()}
         for size, end in zip(rows, ends, strict=True)
     ]
+
+
+def cut_rows(inputs: Arrays, size: int) -> list[Arrays]:
+    """The request in parts of at most `size` rows."""
+    rows = len(next(iter(inputs.values())))
+    return [
+        {name: array[first : first + size] for name, array in inputs.items()}
+        for first in range(0, rows, size)
+    ]
+
+
+def join_rows(parts: Sequence[Arrays]) -> Arrays:
+    """The outputs of a request that was run in parts.
+
+    A part may have shared its batch with longer requests, so that its outputs are wider than those
+    of another part. The smallest width holds what the request asked for; the rest is padding.
+
+    Raises:
+      ServingError: FAILED_PRECONDITION for outputs that differ in rank.
+    """
+    joined: Arrays = {}
+    for name in parts[0]:
+        arrays = [part[name] for part in parts]
+        if len({array.ndim for array in arrays}) > 1:
+            raise failed_precondition(f"Parts of batched output tensor {name} differ in rank")
+        sizes = [min(of_parts) for of_parts in zip(*(one.shape[1:] for one in arrays), strict=True)]
+        window = (slice(None), *(slice(size) for size in sizes))
+        joined[name] = np.concatenate([array[window] for array in arrays])
+    return joined

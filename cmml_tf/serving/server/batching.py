@@ -17,7 +17,14 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from typing import NamedTuple
 
-from cmml_tf.serving.server.batch_tensors import Arrays, merge, row_count, split
+from cmml_tf.serving.server.batch_tensors import (
+    Arrays,
+    cut_rows,
+    join_rows,
+    merge,
+    row_count,
+    split,
+)
 from cmml_tf.serving.server.config_files import BatchingParameters
 from cmml_tf.serving.server.status import Code, ServingError, invalid_argument
 
@@ -88,7 +95,8 @@ class Batcher:
         Raises:
           ServingError: INVALID_ARGUMENT for inputs without rows, unequal rows or more rows than
             `max_batch_size`; FAILED_PRECONDITION for shapes that differ without padding;
-            UNAVAILABLE when the queue is full; DEADLINE_EXCEEDED; or as `run` raises.
+            UNAVAILABLE when the queue is full; DEADLINE_EXCEEDED; or as `run` raises, for whichever
+            request of the batch: as in TensorFlow Serving one that is refused fails all.
         """
         rows = row_count(inputs)
         if rows > self._parameters.max_batch_size:
@@ -96,9 +104,15 @@ class Batcher:
                 f"Task size {rows} is larger than maximum input batch size "
                 f"{self._parameters.max_batch_size}"
             )
+        size = self._parameters.execution_size
+        if rows <= size:
+            return self._run(_Task(key, run, inputs, rows), deadline)
+        tasks = [_Task(key, run, part, row_count(part)) for part in cut_rows(inputs, size)]
+        return join_rows([self._run(task, deadline) for task in tasks])
+
+    def _run(self, task: _Task, deadline: float | None) -> Arrays:
         if deadline is not None and time.monotonic() >= deadline:
             raise _too_late()
-        task = _Task(key, run, inputs, rows)
         if not self._begin(task):
             self._wait(task, deadline)
         if task.slot is not None:
@@ -114,7 +128,7 @@ class Batcher:
                 self._grant(task, self._free.pop())
                 return True
             queued = self._queued()
-            limit = self._parameters.max_enqueued_batches * self._parameters.max_batch_size
+            limit = self._parameters.max_enqueued_batches * self._parameters.execution_size
             if queued + task.rows > limit:
                 raise ServingError(
                     Code.UNAVAILABLE,
@@ -164,14 +178,14 @@ class Batcher:
         """Rows of a batch if the slots ran what is or was under way. The lock is held."""
         rows = max(self._running + self._queued(), round(self._crowd))
         share = -(-rows // self._parameters.num_batch_threads)
-        return min(share, self._parameters.max_batch_size)
+        return min(share, self._parameters.execution_size)
 
     def _collect(self, task: _Task, slot: _Slot) -> list[_Task]:
         """Takes what belongs beside `task`, its share, or all that fits when told to wait."""
         timeout, largest = self._parameters.batch_timeout_micros / 1e6, slot.share
         until = slot.until
         if timeout:
-            largest, until = self._parameters.max_batch_size, time.monotonic() + timeout
+            largest, until = self._parameters.execution_size, time.monotonic() + timeout
         with self._changed:
             same = sum(waiting.rows for waiting in self._waiting if waiting.key == task.key)
             self._missing[task.key] = largest - task.rows - same
@@ -214,45 +228,20 @@ class Batcher:
         heir.woken.release()
 
     def _execute(self, batch: list[_Task]) -> None:
-        """Runs a batch; each task gets its outputs or its error."""
+        """Runs a batch; each task gets its outputs, or all get the error."""
         try:
-            merged, merged_tasks = self._merge(batch)
-            if not merged_tasks:
-                return
-            rows = [task.rows for task in merged_tasks]
-            outputs = split(merged_tasks[0].run(merged), rows)
+            outputs = split(batch[0].run(self._merge(batch)), [task.rows for task in batch])
         except ServingError as error:
-            self._separate(batch, error)
-            return
-        for task, own in zip(merged_tasks, outputs, strict=True):
-            task.outputs = own
-
-    def _merge(self, batch: list[_Task]) -> tuple[Arrays, list[_Task]]:
-        if len(batch) == 1 and not self._parameters.allowed_batch_sizes:
-            return batch[0].inputs, batch
-        kept, merged = merge([task.inputs for task in batch], self._parameters)
-        for position, task in enumerate(batch):
-            if position not in kept:
-                task.error = invalid_argument(
-                    "Got empty tensor. Can't infer padding value from empty tensor"
-                )
-        return merged, [batch[position] for position in kept]
-
-    def _separate(self, batch: list[_Task], error: ServingError) -> None:
-        """One bad request must not fail the others: each is run alone.
-
-        TensorFlow Serving fails the whole batch here; the sender of the bad request sees the same.
-        """
-        if len(batch) == 1 or error.code is not Code.INVALID_ARGUMENT:
             for task in batch:
                 task.error = error
             return
-        for task in batch:
-            if task.error is None:
-                try:
-                    task.outputs = split(task.run(task.inputs), [task.rows])[0]
-                except ServingError as own:
-                    task.error = own
+        for task, own in zip(batch, outputs, strict=True):
+            task.outputs = own
+
+    def _merge(self, batch: list[_Task]) -> Arrays:
+        if len(batch) == 1 and not self._parameters.allowed_batch_sizes:
+            return batch[0].inputs
+        return merge([task.inputs for task in batch], self._parameters)
 
 
 def _too_late() -> ServingError:

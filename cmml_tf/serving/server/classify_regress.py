@@ -1,5 +1,8 @@
 """Classify, Regress and MultiInference: signatures that read serialized tf.Examples."""
 
+import contextlib
+from collections.abc import Iterator
+
 import numpy as np
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
@@ -58,11 +61,12 @@ def regress(
 
     Raises:
       ServingError: INVALID_ARGUMENT for no such signature, an empty input, or a signature that does
-        not read examples and return one float each; FAILED_PRECONDITION for one with other names.
+        not read examples and return one float each.
     """
     name = request.model_spec.signature_name or DEFAULT_SIGNATURE
     signature = _signature(servable, name)
-    _check_regress(signature, answering)
+    with _all_invalid():
+        _check_regress(signature, answering)
     examples = read_examples(request.input)
     outputs = answering.runner(servable, name, {_INPUT: examples}, deadline)
     return regression_pb2.RegressionResponse(
@@ -83,7 +87,8 @@ def classify(
     """
     name = request.model_spec.signature_name or DEFAULT_SIGNATURE
     signature = _signature(servable, name)
-    _check_classify(signature, answering)
+    with _all_invalid():
+        _check_classify(signature, answering)
     examples = read_examples(request.input)
     outputs = answering.runner(servable, name, {_INPUT: examples}, deadline)
     return classification_pb2.ClassificationResponse(
@@ -104,7 +109,8 @@ def multi_inference(
 
     Raises:
       ServingError: INVALID_ARGUMENT for several models, repeated or unknown signatures, different
-        input tensors; UNIMPLEMENTED for another method than regress and classify.
+        input tensors; FAILED_PRECONDITION for inputs or outputs of other names; UNIMPLEMENTED for
+        another method than regress and classify.
     """
     names = [task.model_spec.signature_name or DEFAULT_SIGNATURE for task in request.tasks]
     tensors = set()
@@ -137,6 +143,15 @@ def multi_inference(
         else:
             result.classification_result.CopyFrom(_classification_result(outputs, len(examples)))
     return response
+
+
+@contextlib.contextmanager
+def _all_invalid() -> Iterator[None]:
+    """Classify and Regress blame the request where MultiInference blames the signature."""
+    try:
+        yield
+    except ServingError as error:
+        raise invalid_argument(error.message) from error
 
 
 def _signature(servable: Servable, name: str) -> meta_graph_pb2.SignatureDef:
@@ -201,7 +216,7 @@ def _regression_result(
             f"Input batch size did not match output batch size: {examples} vs. {len(values)}"
         )
     if values.dtype != np.float32:
-        raise invalid_argument(f"Expected output Tensor of DT_FLOAT.  Got: {values.dtype}")
+        raise invalid_argument(f"Expected output Tensor of DT_FLOAT. Got: {values.dtype}")
     result = regression_pb2.RegressionResult()
     for value in values.ravel().tolist():
         result.regressions.add(value=value)
@@ -213,6 +228,8 @@ def _classification_result(
 ) -> classification_pb2.ClassificationResult:
     present = {name: outputs[name] for name in (_CLASSES, _SCORES) if name in outputs}
     for name, values in present.items():
+        if values.dtype != (object if name == _CLASSES else np.float32):
+            raise invalid_argument(f"Expected {name} Tensor of another dtype. Got: {values.dtype}")
         if values.ndim != 2:
             raise invalid_argument(
                 "Expected Tensor shape: [batch_size num_classes] but got "
@@ -230,7 +247,7 @@ def _classification_result(
         for column in range(next(iter(present.values())).shape[1]):
             one = classes.classes.add()
             if _CLASSES in present:
-                one.label = present[_CLASSES][row, column]
+                one.label = present[_CLASSES][row, column].decode(errors="replace")
             if _SCORES in present:
                 one.score = present[_SCORES][row, column]
     return result

@@ -21,6 +21,7 @@ from tensorflow_serving.config import model_server_config_pb2
 _Field = descriptor_pb2.FieldDescriptorProto
 _PACKAGE = "tensorflow.serving"
 _INT64 = ".google.protobuf.Int64Value"
+_BOOL = ".google.protobuf.BoolValue"
 _STRING = ".google.protobuf.StringValue"
 
 # message -> field -> (number, type: a scalar type, or the name of a message, repeated)
@@ -33,6 +34,8 @@ _MESSAGES: dict[str, dict[str, tuple[int, int | str, bool]]] = {
         "thread_pool_name": (5, _STRING, False),
         "allowed_batch_sizes": (6, _Field.TYPE_INT64, True),
         "pad_variable_length_inputs": (7, _Field.TYPE_BOOL, False),
+        "enable_large_batch_splitting": (8, _BOOL, False),
+        "max_execution_batch_size": (9, _INT64, False),
     },
     "PrometheusConfig": {
         "enable": (1, _Field.TYPE_BOOL, False),
@@ -95,7 +98,7 @@ class BatchingParameters:
     """How requests are merged; the defaults are TensorFlow Serving's, but for the wait of zero."""
 
     max_batch_size: int = 1000
-    """Rows of a merged request; a single request of more rows is refused."""
+    """Rows of a single request, refused beyond; and of a merged one, unless requests are split."""
     batch_timeout_micros: int = 0
     """How long an incomplete batch waits for more."""
     max_enqueued_batches: int = 10
@@ -106,6 +109,10 @@ class BatchingParameters:
     """Batches are filled up to one of these sizes; the last must be `max_batch_size`."""
     pad_variable_length_inputs: bool = False
     """Pad inputs of different length with their first element."""
+    enable_large_batch_splitting: bool = False
+    """A request of more than `max_execution_batch_size` rows is run in parts."""
+    max_execution_batch_size: int | None = None
+    """Rows of a merged request where requests are split; None: `max_batch_size`."""
 
     def __post_init__(self) -> None:
         for name in ("max_batch_size", "max_enqueued_batches", "num_batch_threads"):
@@ -118,12 +125,28 @@ class BatchingParameters:
                 "`batch_timeout_micros` must not be negative. "
                 f"Received: batch_timeout_micros={self.batch_timeout_micros}."
             )
+        given = self.max_execution_batch_size
+        if (
+            self.enable_large_batch_splitting
+            and not 1 <= self.execution_size <= self.max_batch_size
+        ):
+            raise ValueError(
+                "`max_execution_batch_size` must be from 1 to max_batch_size "
+                f"({self.max_batch_size}). Received: max_execution_batch_size={given}."
+            )
         sizes = self.allowed_batch_sizes
         if sizes and (list(sizes) != sorted(set(sizes)) or sizes[-1] != self.max_batch_size):
             raise ValueError(
                 "`allowed_batch_sizes` must increase and end with max_batch_size "
                 f"({self.max_batch_size}). Received: allowed_batch_sizes={list(sizes)}."
             )
+
+    @property
+    def execution_size(self) -> int:
+        """Rows of a call of the model, at most."""
+        if not self.enable_large_batch_splitting or self.max_execution_batch_size is None:
+            return self.max_batch_size
+        return self.max_execution_batch_size
 
 
 def read_batching_parameters(path: str) -> BatchingParameters:
@@ -140,6 +163,8 @@ def read_batching_parameters(path: str) -> BatchingParameters:
             "batch_timeout_micros",
             "max_enqueued_batches",
             "num_batch_threads",
+            "enable_large_batch_splitting",
+            "max_execution_batch_size",
         )
         if message.HasField(name)
     }

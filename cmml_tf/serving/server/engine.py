@@ -9,7 +9,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from cmml_tf.serving.server.flags import parse_flags
+from cmml_tf.serving.server.flags import OWN_FLAGS, parse_flags
 
 _log = logging.getLogger(__name__)
 
@@ -17,15 +17,19 @@ REAL_SERVER = "tensorflow_model_server"
 
 
 def real_server_arguments(arguments: Sequence[str]) -> list[str]:
-    """The arguments without `--engine`, the one flag `tensorflow_model_server` does not know."""
+    """The arguments without those that `tensorflow_model_server` does not know."""
     kept, skip = [], False
-    for argument in arguments:
+    for position, argument in enumerate(arguments):
+        name, equals, _ = argument.removeprefix("--").partition("=")
         if skip:
             skip = False
-        elif argument == "--engine":
-            skip = True
-        elif not argument.startswith("--engine="):
+        elif not argument.startswith("--") or name not in OWN_FLAGS:
             kept.append(argument)
+        else:
+            following = arguments[position + 1 : position + 2]
+            skip = not equals and (
+                bool(OWN_FLAGS[name]) or following in (["true"], ["false"], ["1"], ["0"])
+            )
     return kept
 
 

@@ -11,7 +11,11 @@ from collections.abc import Sequence
 from typing import Any
 
 ENGINES = ("auto", "python", "tensorflow_model_server")
-DEFAULT_MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+MAX_MESSAGE_BYTES = 2**31 - 1
+"""What gRPC takes at most, and takes unless told otherwise."""
+LOCAL_HOST = "127.0.0.1"
+OWN_FLAGS = {"engine": 1, "host": 1, "allow_reload": 0}
+"""Flags that `tensorflow_model_server` does not know, and how many words may follow each."""
 
 
 def _flag(default: Any, description: str) -> Any:
@@ -23,7 +27,14 @@ class ServerFlags:
     """Every flag; the descriptions are the command's help."""
 
     engine: str = _flag("auto", "auto, python or tensorflow_model_server: which server to run.")
-    port: int = _flag(8500, "TCP port of gRPC; 0 turns it off.")
+    host: str = _flag(
+        LOCAL_HOST,
+        "Address that gRPC and REST listen on; 0.0.0.0 for all (as tensorflow_model_server does).",
+    )
+    allow_reload: bool = _flag(
+        False, "Take HandleReloadConfigRequest from other machines as well, not from this one only."
+    )
+    port: int = _flag(8500, "TCP port of gRPC; 0 turns it off (then --grpc_socket_path).")
     grpc_socket_path: str = _flag("", "UNIX socket gRPC listens on as well.")
     rest_api_port: int = _flag(0, "TCP port of REST; 0 turns it off.")
     rest_api_num_threads: int = _flag(
@@ -40,15 +51,21 @@ class ServerFlags:
         1, "Seconds between looks for versions; 0 looks once, -1 never."
     )
     allow_version_labels_for_unavailable_models: bool = _flag(
-        False, "Accept labels of versions that are not loaded (needed for labels at start)."
+        False,
+        "Accept new labels of versions that are not loaded (needed for labels at start); one that "
+        "is in use still moves to a loaded version only.",
     )
     enable_batching: bool = _flag(False, "Merge concurrent requests along axis 0.")
     batching_parameters_file: str = _flag("", "BatchingParameters as text proto.")
     monitoring_config_file: str = _flag("", "MonitoringConfig as text proto (Prometheus path).")
-    ssl_config_file: str = _flag("", "SSLConfig as text proto: TLS for gRPC.")
+    ssl_config_file: str = _flag("", "SSLConfig as text proto: TLS for gRPC and REST.")
     grpc_channel_arguments: str = _flag("", "Comma-separated key=value pairs for gRPC.")
-    grpc_max_threads: int = _flag(4 * (os.cpu_count() or 1), "Threads that answer gRPC.")
-    enable_grpc_healthcheck_service: bool = _flag(True, "Serve grpc.health.v1.Health.")
+    grpc_max_threads: int = _flag(
+        4 * (os.cpu_count() or 1),
+        "Threads of gRPC. One of them listens: as many calls less one are answered at a time, and "
+        "those beyond are refused with RESOURCE_EXHAUSTED.",
+    )
+    enable_grpc_healthcheck_service: bool = _flag(False, "Serve grpc.health.v1.Health.")
     enable_model_warmup: bool = _flag(
         True, "Replay assets.extra/tf_serving_warmup_requests before a version is available."
     )
@@ -81,9 +98,9 @@ class ServerFlags:
 
     @property
     def max_message_bytes(self) -> int:
-        """Largest request taken, gRPC and REST: `grpc.max_receive_message_length`, else 64 MiB."""
+        """Largest request taken, gRPC and REST: `grpc.max_receive_message_length`, else 2 GiB."""
         given = dict(self.channel_arguments).get("grpc.max_receive_message_length")
-        return int(given) if given is not None and int(given) > 0 else DEFAULT_MAX_MESSAGE_BYTES
+        return int(given) if given is not None and int(given) > 0 else MAX_MESSAGE_BYTES
 
 
 def _boolean(text: str) -> bool:
@@ -119,8 +136,20 @@ def parse_flags(arguments: Sequence[str]) -> ServerFlags:
         parser.error("give one of --model_base_path and --model_config_file.")
     if flags.batching_parameters_file and not flags.enable_batching:
         parser.error("--batching_parameters_file needs --enable_batching.")
-    if not (flags.port or flags.rest_api_port or flags.grpc_socket_path):
-        parser.error("nothing to listen on: --port and --rest_api_port are both 0.")
+    if not (flags.port or flags.grpc_socket_path):
+        parser.error("gRPC has nothing to listen on: give one of --port and --grpc_socket_path.")
+    if flags.grpc_max_threads < 1:
+        parser.error(
+            "--grpc_max_threads must be positive. "
+            f"Received: --grpc_max_threads={flags.grpc_max_threads}."
+        )
+    if flags.tensorflow_session_parallelism and (
+        flags.tensorflow_intra_op_parallelism and flags.tensorflow_inter_op_parallelism
+    ):
+        parser.error(
+            "give either --tensorflow_session_parallelism or --tensorflow_intra_op_parallelism "
+            "and --tensorflow_inter_op_parallelism."
+        )
     if flags.rest_api_port and flags.rest_api_port == flags.port:
         parser.error(f"--port and --rest_api_port must differ. Received: both {flags.port}.")
     return flags

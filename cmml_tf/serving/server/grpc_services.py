@@ -54,6 +54,11 @@ def _deadline(context: grpc.ServicerContext) -> float | None:
     return None if remaining is None else time.monotonic() + remaining
 
 
+_COUNTED = ("Predict", "Classify", "Regress")
+"""Calls that TensorFlow Serving counts in its metrics."""
+_LOCAL_PEERS = ("ipv4:127.", "ipv6:[::1]", "ipv6:%5B::1%5D", "unix:")
+
+
 class _Answers:
     """Calls a function, counts the request, and turns a ServingError into a gRPC status."""
 
@@ -69,7 +74,8 @@ class _Answers:
         except ServingError as raised:
             code, error = raised.code, raised
         finally:
-            self._metrics.record(name, api, "GRPC", code.name, time.monotonic() - began)
+            if api in _COUNTED:
+                self._metrics.record(name, api, "GRPC", code.name, time.monotonic() - began)
         context.abort(error.code, error.message)
         return None
 
@@ -128,12 +134,27 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
 
 class ModelService(model_service_pb2_grpc.ModelServiceServicer):
-    """GetModelStatus and HandleReloadConfigRequest."""
+    """GetModelStatus and HandleReloadConfigRequest.
 
-    def __init__(self, manager: ModelManager, metrics: Metrics, after_reload: Callable[[], None]):
+    Args:
+      manager: The models.
+      metrics: Counts requests.
+      after_reload: Called once the configuration was changed, or refused.
+      reload_from_anywhere: Take HandleReloadConfigRequest from other machines too.
+    """
+
+    def __init__(
+        self,
+        manager: ModelManager,
+        metrics: Metrics,
+        after_reload: Callable[[], None],
+        *,
+        reload_from_anywhere: bool = False,
+    ):
         self._manager = manager
         self._answers = _Answers(metrics)
         self._after_reload = after_reload
+        self._reload_from_anywhere = reload_from_anywhere
 
     def GetModelStatus(  # noqa: N802
         self, request: get_model_status_pb2.GetModelStatusRequest, context: grpc.ServicerContext
@@ -150,11 +171,18 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
     def HandleReloadConfigRequest(  # noqa: N802
         self, request: model_management_pb2.ReloadConfigRequest, context: grpc.ServicerContext
     ) -> Any:
-        """See `ModelManager.configure`; answers once the new models are loaded."""
+        """See `ModelManager.reload`; refused with PERMISSION_DENIED from another machine."""
 
         def answer() -> Any:
+            peer = context.peer()
+            if not self._reload_from_anywhere and not peer.startswith(_LOCAL_PEERS):
+                raise ServingError(
+                    Code.PERMISSION_DENIED,
+                    "HandleReloadConfigRequest is taken from this machine only, unless the server "
+                    f"is started with --allow_reload. Received: a call from {peer}.",
+                )
             try:
-                self._manager.configure(request.config)
+                self._manager.reload(request.config)
             finally:
                 self._after_reload()
             response = model_management_pb2.ReloadConfigResponse()

@@ -3,6 +3,7 @@
 import logging
 import signal
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -10,7 +11,8 @@ import tensorflow as tf
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
-from cmml_tf.serving.server.batching import Batcher
+from cmml_tf.serving.server.admission import Admission
+from cmml_tf.serving.server.batched_runner import batched_runner
 from cmml_tf.serving.server.config_files import (
     BatchingParameters,
     read_batching_parameters,
@@ -19,23 +21,32 @@ from cmml_tf.serving.server.config_files import (
     read_ssl_config,
     single_model_config,
 )
+from cmml_tf.serving.server.draining import RefuseWhileStopping
 from cmml_tf.serving.server.flags import ServerFlags
 from cmml_tf.serving.server.grpc_services import ModelService, PredictionService
+from cmml_tf.serving.server.http_server import HttpServer
 from cmml_tf.serving.server.model_manager import ModelManager
 from cmml_tf.serving.server.monitoring import Metrics
-from cmml_tf.serving.server.predict import Answering, Arrays, Runner, run_alone
-from cmml_tf.serving.server.rest import RestApi, RestServer
+from cmml_tf.serving.server.predict import Answering, Runner, run_alone
+from cmml_tf.serving.server.rest import RestApi
 from cmml_tf.serving.server.servable import Servable, Threads
-from cmml_tf.serving.server.status import ServingError
+from cmml_tf.serving.server.status import Code, ServingError
+from cmml_tf.serving.server.tensors import MAX_CLAIMED_BYTES
+from cmml_tf.serving.server.tls import grpc_credentials, http_context
 from cmml_tf.serving.server.warmup_replay import replay
 
 _log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 25.0
 """How long requests under way may take after SIGTERM; Kubernetes kills after 30."""
+_REFUSAL_SECONDS = 0.25
+"""How long new requests are refused before gRPC closes its connections to them."""
 _SIGNAL_SECONDS = 1.0
-_QUEUED_RPCS = 256
-_SERVICES = ("", "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService")
+_SILENT_CALLS = 256
+_SPARE_THREADS = 32
+"""For health checks and refusals."""
+_SERVICES = ("", "PredictionService", "ModelService")
+"""Names of TensorFlow Serving's health service; `""` is the server."""
 
 
 class DevelopmentServer:
@@ -45,16 +56,17 @@ class DevelopmentServer:
         """Reads the configuration files; opens no port yet.
 
         Raises:
-          ValueError: A configuration file cannot be read or has a wrong value.
+          ValueError: A configuration file cannot be read or has a wrong value, or the TLS key is
+            that of another certificate.
         """
         self._flags = flags
         self._stopping = threading.Event()
         self._health = health.HealthServicer()
         self._metrics = Metrics()
         self._answering = Answering(
-            runner=_batching_runner(flags) if flags.enable_batching else run_alone,
+            runner=_runner(flags),
             as_content=flags.enable_serialization_as_tensor_content,
-            max_bytes=flags.max_message_bytes,
+            max_bytes=min(flags.max_message_bytes, MAX_CLAIMED_BYTES),
             check_method_name=flags.enable_signature_method_name_check,
         )
         self._manager = ModelManager(
@@ -69,46 +81,68 @@ class DevelopmentServer:
             else single_model_config(flags.model_name, flags.model_base_path)
         )
         self._tls = read_ssl_config(flags.ssl_config_file) if flags.ssl_config_file else None
+        self._http_tls = None if self._tls is None else http_context(self._tls)
         self._prometheus_path = (
             read_prometheus_path(flags.monitoring_config_file)
             if flags.monitoring_config_file
             else None
         )
         self._grpc: grpc.Server | None = None
-        self._rest: RestServer | None = None
+        self._rest: HttpServer | None = None
+        # One thread listens.
+        self._admission = Admission(flags.grpc_max_threads - 1, _SILENT_CALLS)
 
     def _load(self, name: str, version: int, path: str) -> Servable:
         tags = self._flags.saved_model_tags.split(",")
         servable = Servable(name, version, path, tags, _threads(self._flags))
         if self._flags.enable_model_warmup:
-            # Never through the batcher: nobody else may share a batch with a version not served.
-            answering = Answering(max_bytes=self._answering.max_bytes)
+            # Through the batcher, as in TensorFlow Serving: what its sizes refuse fails the load.
+            # A batch holds requests of one version, so that nobody shares one with the warm-up.
             iterations = self._flags.num_request_iterations_for_warmup
-            count = replay(servable, path, answering, iterations)
+            count = replay(servable, path, self._answering, iterations)
             if count:
                 _log.info("%s: version %d replayed %d warm-up requests", name, version, count)
         return servable
 
-    def start(self) -> None:
+    def start(self, stop: threading.Event) -> None:
         """Loads the models, then opens the ports, then looks for new versions.
 
+        As in TensorFlow Serving the ports open once each model has a version; until there is one
+        the server waits for it, at most until `stop` is set.
+
         Raises:
-          ServingError: The model configuration is wrong.
+          ServingError: The model configuration is wrong, or a model cannot be loaded.
           OSError: A port is taken.
         """
         self._manager.configure(self._config)
+        self._wait_for_models(stop)
+        if stop.is_set():
+            return
         self._report_health()
-        if self._flags.port or self._flags.grpc_socket_path:
-            self._grpc = self._grpc_server()
-            self._grpc.start()
-            _log.info("gRPC listens on port %d", self._flags.port)
+        host = self._flags.host
+        self._grpc = self._grpc_server()
+        self._grpc.start()
+        _log.info("gRPC listens on %s:%d", host, self._flags.port)
         if self._flags.rest_api_port:
             self._rest = self._rest_server()
             self._rest.start()
-            _log.info("REST listens on port %d", self._flags.rest_api_port)
+            scheme = "http" if self._tls is None else "https"
+            _log.info("REST listens on %s://%s:%d", scheme, host, self._flags.rest_api_port)
         threading.Thread(target=self._poll_versions, name="versions", daemon=True).start()
         if self._flags.model_config_file and self._flags.model_config_file_poll_wait_seconds > 0:
             threading.Thread(target=self._poll_config, name="config", daemon=True).start()
+
+    def _wait_for_models(self, stop: threading.Event) -> None:
+        while not self._manager.ready():
+            failures = self._manager.failures()
+            if failures:
+                raise ServingError(
+                    Code.UNKNOWN,
+                    f"{len(failures)} servable(s) did not become available: {'; '.join(failures)}",
+                )
+            if stop.wait(_SIGNAL_SECONDS):
+                return
+            self._manager.refresh()
 
     def _grpc_server(self) -> grpc.Server:
         flags = self._flags
@@ -118,39 +152,43 @@ class DevelopmentServer:
             "grpc.max_send_message_length": -1,
             **dict(flags.channel_arguments),
         }
+        threads = flags.grpc_max_threads + _SILENT_CALLS + _SPARE_THREADS
         server = grpc.server(
-            ThreadPoolExecutor(flags.grpc_max_threads, thread_name_prefix="grpc"),
+            ThreadPoolExecutor(threads, thread_name_prefix="grpc"),
             options=list(options.items()),
-            # Beyond these the answer is RESOURCE_EXHAUSTED, and memory stays bounded.
-            maximum_concurrent_rpcs=flags.grpc_max_threads + _QUEUED_RPCS,
+            maximum_concurrent_rpcs=threads,
+            interceptors=[RefuseWhileStopping(self._stopping), self._admission],
         )
         prediction = PredictionService(self._manager, self._answering, self._metrics)
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, server)
-        model = ModelService(self._manager, self._metrics, self._report_health)
+        model = ModelService(
+            self._manager,
+            self._metrics,
+            self._report_health,
+            reload_from_anywhere=flags.allow_reload,
+        )
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(model, server)
         if flags.enable_grpc_healthcheck_service:
             health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         try:
             if flags.port:
-                self._add_port(server, f"0.0.0.0:{flags.port}")
+                self._add_port(server, f"{flags.host}:{flags.port}")
             if flags.grpc_socket_path:
-                server.add_insecure_port(f"unix:{flags.grpc_socket_path}")
+                self._add_port(server, f"unix:{flags.grpc_socket_path}")
         except RuntimeError as error:
-            raise OSError(f"--port must be free. Received: --port={flags.port}. {error}") from error
+            raise OSError(
+                "--host must be an address of this machine and --port free. "
+                f"Received: --host={flags.host} --port={flags.port}. {error}"
+            ) from error
         return server
 
     def _add_port(self, server: grpc.Server, address: str) -> None:
         if self._tls is None:
             server.add_insecure_port(address)
-            return
-        credentials = grpc.ssl_server_credentials(
-            [(self._tls.server_key.encode(), self._tls.server_cert.encode())],
-            root_certificates=self._tls.custom_ca.encode() or None,
-            require_client_auth=self._tls.client_verify,
-        )
-        server.add_secure_port(address, credentials)
+        else:
+            server.add_secure_port(address, grpc_credentials(self._tls))
 
-    def _rest_server(self) -> RestServer:
+    def _rest_server(self) -> HttpServer:
         api = RestApi(
             self._manager,
             self._answering,
@@ -158,11 +196,13 @@ class DevelopmentServer:
             timeout_seconds=self._flags.rest_api_timeout_in_ms / 1000,
             prometheus_path=self._prometheus_path,
         )
-        return RestServer(
+        return HttpServer(
+            self._flags.host,
             self._flags.rest_api_port,
-            api,
+            api.answer,
             max_body_bytes=self._flags.max_message_bytes,
             num_threads=self._flags.rest_api_num_threads,
+            tls=self._http_tls,
         )
 
     def _report_health(self) -> None:
@@ -180,7 +220,7 @@ class DevelopmentServer:
     def _poll_config(self) -> None:
         while not self._stopping.wait(self._flags.model_config_file_poll_wait_seconds):
             try:
-                self._manager.configure(read_model_config(self._flags.model_config_file))
+                self._manager.reload(read_model_config(self._flags.model_config_file))
             except (ServingError, ValueError) as error:
                 _log.error("the model config file is not used: %s", error)
 
@@ -189,6 +229,8 @@ class DevelopmentServer:
         self._stopping.set()
         self._health.enter_graceful_shutdown()
         if self._grpc is not None:
+            time.sleep(_REFUSAL_SECONDS)
+            self._admission.end_silent_calls()
             finished = self._grpc.stop(DRAIN_SECONDS)
         if self._rest is not None:
             self._rest.stop(DRAIN_SECONDS)
@@ -196,25 +238,12 @@ class DevelopmentServer:
             finished.wait()
 
 
-def _batching_runner(flags: ServerFlags) -> Runner:
-    parameters = (
-        read_batching_parameters(flags.batching_parameters_file)
-        if flags.batching_parameters_file
-        else BatchingParameters()
-    )
-    batcher = Batcher(parameters)
-
-    def run(
-        servable: Servable, signature_name: str, inputs: Arrays, deadline: float | None
-    ) -> Arrays:
-        return batcher.run(
-            (id(servable), signature_name),
-            lambda merged: servable.run(signature_name, merged),
-            inputs,
-            deadline,
-        )
-
-    return run
+def _runner(flags: ServerFlags) -> Runner:
+    if not flags.enable_batching:
+        return run_alone
+    if not flags.batching_parameters_file:
+        return batched_runner(BatchingParameters())
+    return batched_runner(read_batching_parameters(flags.batching_parameters_file))
 
 
 def _threads(flags: ServerFlags) -> Threads:
@@ -228,13 +257,13 @@ def _threads(flags: ServerFlags) -> Threads:
 def serve(flags: ServerFlags) -> int:
     """Runs the server until SIGTERM or SIGINT; returns the exit code."""
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     # Its advice is for those who write models, not for those who serve them.
     tf.get_logger().setLevel(logging.ERROR)
     try:
         server = DevelopmentServer(flags)
-        server.start()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        server.start(stop)
     except (ServingError, ValueError, OSError) as error:
         _log.error("Failed to start server. %s", error)
         return 1

@@ -1,7 +1,9 @@
 """Versions of models: found on disk, loaded beside those in use, swapped, and let go.
 
-A new version takes requests only once it is loaded and warmed up; the old one is let go only then,
-and kept in memory until the requests that began on it are answered.
+A new version takes requests once it is loaded and warmed up. As in TensorFlow Serving its state
+says so later: when all requests are answered that began before. Until then it reads LOADING, the
+old version AVAILABLE, and nothing else is loaded or let go. The old version is let go then, and
+kept in memory until the requests that began on it are answered.
 """
 
 import contextlib
@@ -16,6 +18,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import get_model_status_pb2, model_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
+from cmml_tf.serving.server.model_config_rules import ModelConfig, checked_models
 from cmml_tf.serving.server.servable import Servable
 from cmml_tf.serving.server.status import (
     Code,
@@ -33,7 +36,6 @@ from cmml_tf.serving.server.version_policy import (
 
 _log = logging.getLogger(__name__)
 
-ModelConfig = model_server_config_pb2.ModelConfig
 Load = Callable[[str, int, str], Servable]
 """(model name, version, path) -> a version ready to answer."""
 _State = get_model_status_pb2.ModelVersionStatus
@@ -47,6 +49,8 @@ class _Version:
     state: int = _State.START
     error: ServingError | None = None
     servable: Servable | None = None
+    serving: bool = False
+    """Whether requests are sent to it."""
     users: int = 0
     tried: tuple[tuple[str, int, int], ...] | None = None
     tries: int = 0
@@ -59,10 +63,33 @@ class _Model:
     versions: dict[int, _Version] = dataclasses.field(default_factory=dict)
     labels: dict[str, int] = dataclasses.field(default_factory=dict)
 
+    aspired: frozenset[int] = frozenset()
+    """Versions asked for when its folder was last looked at."""
+
     def available(self) -> list[int]:
         return sorted(
             number for number, version in self.versions.items() if version.state == _State.AVAILABLE
         )
+
+    def serving(self) -> list[int]:
+        return sorted(number for number, version in self.versions.items() if version.serving)
+
+    def failure(self, max_load_retries: int) -> str | None:
+        """Why no version will become available; None while one may, or does."""
+        failed = [self.versions[number] for number in self.aspired]
+        given_up = [one.error and one.tries > max_load_retries for one in failed]
+        if not failed or not all(given_up) or self.serving():
+            return None
+        return f"{self.config.name} due to error: {failed[0].error.message}"
+
+
+@dataclasses.dataclass
+class _Publication:
+    """A version that answers already and is AVAILABLE once earlier requests are answered."""
+
+    model: _Model
+    version: _Version
+    earlier: set[object]
 
 
 class ModelManager:
@@ -90,6 +117,10 @@ class ModelManager:
         self._labels_may_wait = labels_may_wait
         self._models: dict[str, _Model] = {}
         self._lock = threading.Lock()  # guards all state; never held while loading
+        self._published = threading.Condition(self._lock)
+        self._publication: _Publication | None = None
+        self._under_way: set[object] = set()
+        self._passed_over: set[str] = set()
         self._changing = threading.RLock()  # one refresh or configuration at a time
         self._loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="load")
 
@@ -101,16 +132,22 @@ class ModelManager:
           ServingError: NOT_FOUND for a model or version that is not served, INVALID_ARGUMENT for an
             empty name or an unknown label.
         """
+        request = object()
         with self._lock:
             version = self._find(spec)
             servable = version.servable
             version.users += 1
+            self._under_way.add(request)
         try:
             yield servable
         finally:
             with self._lock:
                 version.users -= 1
+                self._under_way.discard(request)
                 self._let_go(version)
+                if self._publication is not None:
+                    self._publication.earlier.discard(request)
+                    self._publish()
 
     def _find(self, spec: model_pb2.ModelSpec) -> _Version:
         if not spec.name:
@@ -124,10 +161,10 @@ class ModelManager:
             if model is None or spec.version_label not in model.labels:
                 raise invalid_argument(f"Unrecognized servable version label: {spec.version_label}")
             number = model.labels[spec.version_label]
-        available = model.available() if model else []
-        if number is None and available:
-            number = available[-1]
-        if number not in available:
+        serving = model.serving() if model else []
+        if number is None and serving:
+            number = serving[-1]
+        if number not in serving:
             asked = f"Latest({spec.name})" if number is None else f"Specific({spec.name}, {number})"
             raise not_found(f"Servable not found for request: {asked}")
         return model.versions[number]
@@ -138,63 +175,105 @@ class ModelManager:
             version.servable = None
             version.state = _State.END
 
+    def _publish(self) -> None:
+        """Makes a version AVAILABLE that no earlier request holds up. The lock is held."""
+        waiting = self._publication
+        if waiting is None or waiting.earlier:
+            return
+        self._publication = None
+        if waiting.version.serving:
+            waiting.version.state = _State.AVAILABLE
+        self._unload(waiting.model)
+        self._published.notify_all()
+
     def configure(self, config: model_server_config_pb2.ModelServerConfig) -> None:
         """Makes `config` the list of models, loads what it asks for, lets go of the rest.
 
+        Labels are set first, as in TensorFlow Serving, so they may name what is available before.
+
         Raises:
-          ServingError: INVALID_ARGUMENT for a nameless or repeated model or another kind of
-            configuration; FAILED_PRECONDITION for a label of a version that is not loaded. Models
-            are as configured then, labels as before.
+          ServingError: INVALID_ARGUMENT, see `checked_models`; FAILED_PRECONDITION for a label of a
+            version that is not available, unless labels may wait and this one has no other version.
+            Nothing is changed then.
         """
-        if config.WhichOneof("config") != "model_config_list":
-            raise invalid_argument(
-                "ServerModelConfig type not supported by HandleReloadConfigRequest. "
-                "Only ModelConfigList is currently supported"
-            )
-        configs = list(config.model_config_list.config)
-        names = [one.name for one in configs]
-        for position, one in enumerate(configs):
-            if not one.name or not one.base_path:
-                raise invalid_argument("Every model needs a name and a base_path.")
-            if one.name in names[:position]:
-                raise invalid_argument(f"Illegal to list model {one.name} multiple times.")
+        configs = checked_models(config)
+        with self._changing:
+            self._set_models(configs)
+            self.refresh()
+
+    def reload(self, config: model_server_config_pb2.ModelServerConfig) -> None:
+        """`configure`, and waits until every new model has a version that is available.
+
+        Raises:
+          ServingError: As `configure`; UNKNOWN for a new model that cannot be loaded. Models are as
+            configured then.
+        """
         with self._changing:
             with self._lock:
-                for name in set(self._models) - set(names):
-                    self._drop(self._models.pop(name))
-                for one in configs:
-                    known = self._models.get(one.name)
-                    if known is not None and known.config.base_path != one.base_path:
-                        self._drop(known)
-                        known = None
-                    if known is None:
-                        self._models[one.name] = _Model(one)
-                    else:
-                        known.config = one
+                known = set(self._models)
+            self.configure(config)
+            for name in {one.name for one in config.model_config_list.config} - known:
+                self._wait_for(name)
+
+    def _wait_for(self, name: str) -> None:
+        available = False
+        while not available:
+            with self._lock:
+                self._published.wait_for(lambda: self._publication is None)
             self.refresh()
-            self._set_labels(configs)
+            with self._lock:
+                model = self._models[name]
+                available = bool(model.available())
+                reason = model.failure(max_load_retries=0)
+                if not model.aspired:
+                    reason = f"{name} has no versions in {model.config.base_path}"
+            if reason is not None:
+                raise ServingError(
+                    Code.UNKNOWN, f"1 model(s) did not become available: {{{reason}}}"
+                )
+
+    def _set_models(self, configs: list[ModelConfig]) -> None:
+        with self._lock:
+            for config in configs:
+                self._check_labels(config)
+            for name in set(self._models) - {one.name for one in configs}:
+                self._drop(self._models.pop(name))
+            for one in configs:
+                known = self._models.get(one.name)
+                if known is not None and known.config.base_path != one.base_path:
+                    self._drop(known)
+                    known = None
+                if known is None:
+                    known = self._models[one.name] = _Model(one)
+                known.config = one
+                known.labels = dict(one.version_labels)
+
+    def _check_labels(self, config: ModelConfig) -> None:
+        known = self._models.get(config.name)
+        available = known.available() if known else []
+        for label, number in config.version_labels.items():
+            moves = known is not None and known.labels.get(label, number) != number
+            if number not in available and (moves or not self._labels_may_wait):
+                raise failed_precondition(
+                    f"Request to assign label {label} to version {number} of model "
+                    f"{config.name}, which is not currently available for inference"
+                )
 
     def _drop(self, model: _Model) -> None:
         for version in model.versions.values():
-            if version.state == _State.AVAILABLE:
-                version.state = _State.UNLOADING
-                self._let_go(version)
+            if version.serving:
+                self._stop_serving(version)
 
-    def _set_labels(self, configs: list[ModelConfig]) -> None:
-        with self._lock:
-            for config in configs:
-                available = self._models[config.name].available()
-                for label, number in config.version_labels.items():
-                    if number not in available and not self._labels_may_wait:
-                        raise failed_precondition(
-                            f"Request to assign label {label} to version {number} of model "
-                            f"{config.name}, which is not currently available for inference"
-                        )
-            for config in configs:
-                self._models[config.name].labels = dict(config.version_labels)
+    def _stop_serving(self, version: _Version) -> None:
+        version.serving = False
+        version.state = _State.UNLOADING
+        self._let_go(version)
 
     def refresh(self) -> None:
-        """Looks for versions once; loads new ones, then lets go of those no longer asked for."""
+        """Looks for versions once; loads new ones, then lets go of those no longer asked for.
+
+        While a version that answers waits to become AVAILABLE nothing is done.
+        """
         with self._changing:
             with self._lock:
                 models = list(self._models.values())
@@ -203,37 +282,52 @@ class ModelManager:
 
     def _refresh(self, model: _Model) -> None:
         try:
-            aspired = aspired_versions(versions_on_disk(model.config.base_path), model.config)
+            on_disk, passed_over = versions_on_disk(model.config.base_path)
         except OSError as error:
             _log.warning("%s: cannot list its base path: %s", model.config.name, error)
             return
+        for path, reason in passed_over.items():
+            if path not in self._passed_over:
+                self._passed_over.add(path)
+                _log.warning("%s: %s is passed over: %s", model.config.name, path, reason)
+        aspired = aspired_versions(on_disk, model.config)
+        with self._lock:
+            if self._publication is not None:
+                return
+            model.aspired = frozenset(aspired)
+            for number in aspired:
+                model.versions.setdefault(number, _Version(number))
         for number, path in sorted(aspired.items()):
-            self._refresh_version(model, number, path)
+            if not self._refresh_version(model, number, path):
+                return
         with self._lock:
             for number, version in model.versions.items():
                 if number not in aspired:
                     version.tried = None
-            available = model.available()
-            # The last one stays until another can answer, or none is asked for at all.
-            if aspired and not any(number in aspired for number in available):
-                return
-            for number in available:
-                if number not in aspired:
-                    _log.info("%s: version %d is unloaded", model.config.name, number)
-                    version = model.versions[number]
-                    version.state = _State.UNLOADING
-                    self._let_go(version)
+            self._unload(model)
 
-    def _refresh_version(self, model: _Model, number: int, path: str) -> None:
+    def _unload(self, model: _Model) -> None:
+        """Lets go of versions nobody asks for. The lock is held."""
+        serving = model.serving()
+        # The last one stays until another can answer, or none is asked for at all.
+        if model.aspired and not model.aspired.intersection(serving):
+            return
+        for number in serving:
+            if number not in model.aspired:
+                _log.info("%s: version %d is unloaded", model.config.name, number)
+                self._stop_serving(model.versions[number])
+
+    def _refresh_version(self, model: _Model, number: int, path: str) -> bool:
+        """Whether the next version may follow."""
         files = fingerprint(path)
         with self._lock:
-            version = model.versions.setdefault(number, _Version(number))
-            if version.state in (_State.AVAILABLE, _State.UNLOADING):
-                return
+            version = model.versions[number]
+            if version.serving or version.state == _State.UNLOADING:
+                return True
             if version.tried == files:
                 waited = time.monotonic() - version.tried_at >= self._retry_seconds
                 if version.error and (version.tries > self._max_load_retries or not waited):
-                    return
+                    return True
             else:
                 version.tries = 0
             version.state = _State.LOADING
@@ -242,7 +336,13 @@ class ModelManager:
         servable, error = self._try_load(model.config.name, number, path)
         with self._lock:
             version.servable, version.error = servable, error
-            version.state = _State.END if error else _State.AVAILABLE
+            if error:
+                version.state = _State.END
+                return True
+            version.serving = True
+            self._publication = _Publication(model, version, set(self._under_way))
+            self._publish()
+            return self._publication is None
 
     def _try_load(
         self, name: str, number: int, path: str
@@ -264,24 +364,27 @@ class ModelManager:
     def ready(self) -> bool:
         """Whether every model has a version that answers."""
         with self._lock:
-            return bool(self._models) and all(model.available() for model in self._models.values())
+            return bool(self._models) and all(model.serving() for model in self._models.values())
+
+    def failures(self) -> list[str]:
+        """Models that have no version and no try left, each with the reason."""
+        with self._lock:
+            models = list(self._models.values())
+            return [reason for one in models if (reason := one.failure(self._max_load_retries))]
 
     def status(self, spec: model_pb2.ModelSpec) -> get_model_status_pb2.GetModelStatusResponse:
-        """States of all versions of a model, newest first, or of the one asked for.
+        """States of all versions of a model, newest first, or of the version asked for.
+
+        A label is ignored, as in TensorFlow Serving.
 
         Raises:
-          ServingError: NOT_FOUND when there is none, INVALID_ARGUMENT for an unknown label.
+          ServingError: NOT_FOUND when there is none.
         """
         with self._lock:
             model = self._models.get(spec.name)
             versions = model.versions if model else {}
-            choice = spec.WhichOneof("version_choice")
-            if choice == "version_label" and spec.version_label not in getattr(model, "labels", {}):
-                raise invalid_argument(f"Unrecognized servable version label: {spec.version_label}")
-            if choice is not None:
-                number = (
-                    spec.version.value if choice == "version" else model.labels[spec.version_label]
-                )
+            if spec.WhichOneof("version_choice") == "version":
+                number = spec.version.value
                 if number not in versions:
                     raise not_found(f"Could not find version {number} of model {spec.name}")
                 versions = {number: versions[number]}
@@ -291,9 +394,8 @@ class ModelManager:
             for number in sorted(versions, reverse=True):
                 version = versions[number]
                 entry = response.model_version_status.add(version=number, state=version.state)
+                entry.status.error_code = 0
                 if version.error is not None:
                     entry.status.error_code = version.error.code.value[0]
                     entry.status.error_message = version.error.message
-                else:
-                    entry.status.error_code = 0
             return response

@@ -8,10 +8,10 @@ import numpy as np
 from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import model_pb2, predict_pb2
 
-from cmml_tf.serving.server.flags import DEFAULT_MAX_MESSAGE_BYTES
 from cmml_tf.serving.server.servable import DEFAULT_SIGNATURE, Servable, Signature
 from cmml_tf.serving.server.status import Code, ServingError, invalid_argument
 from cmml_tf.serving.server.tensors import (
+    MAX_CLAIMED_BYTES,
     dtype_name,
     fill_proto,
     is_supported,
@@ -43,8 +43,8 @@ class Answering:
     runner: Runner = run_alone
     as_content: bool = False
     """Answer with tensor_content."""
-    max_bytes: int = DEFAULT_MAX_MESSAGE_BYTES
-    """Largest tensor of a request, in memory."""
+    max_bytes: int = MAX_CLAIMED_BYTES
+    """Largest tensor whose shape claims more elements than were sent, in memory."""
     check_method_name: bool = False
     """Regress and Classify demand the method name of TF 1 signatures."""
 

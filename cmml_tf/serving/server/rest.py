@@ -1,12 +1,10 @@
-"""The REST interface: predict, classify, regress, metadata, status and metrics over HTTP/1.1."""
+"""The REST interface: what the paths of predict, classify, regress, metadata and status answer."""
 
 import json
 import logging
 import re
-import threading
 import time
-from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import urllib.parse
 from typing import Any
 
 from google.protobuf import json_format
@@ -19,6 +17,7 @@ from tensorflow_serving.apis import (
 )
 
 from cmml_tf.serving.server import rest_json
+from cmml_tf.serving.server.budget import Budget
 from cmml_tf.serving.server.classify_regress import classify, regress
 from cmml_tf.serving.server.grpc_services import metadata
 from cmml_tf.serving.server.model_manager import ModelManager
@@ -29,20 +28,35 @@ from cmml_tf.serving.server.status import (
     Code,
     ServingError,
     invalid_argument,
-    not_found,
 )
 
 _log = logging.getLogger(__name__)
-_MODEL = r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
-_INFER = re.compile(_MODEL + r":(?P<method>predict|classify|regress)", re.IGNORECASE)
-_LOOK = re.compile(_MODEL + r"(?P<metadata>/metadata)?", re.IGNORECASE)
-_IDLE_SECONDS = 60
-_TOO_LARGE = 413
-_LENGTH_REQUIRED = 411
+_VERSION = r"(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
+_INFER = re.compile(
+    rf"/v1/models/(?P<name>[^/:]+){_VERSION}:(?P<method>predict|classify|regress)",
+    re.IGNORECASE | re.ASCII,
+)
+_LOOK = re.compile(
+    rf"/v1/models(?:/(?P<name>[^/:]+))?{_VERSION}(?P<metadata>/metadata)?",
+    re.IGNORECASE | re.ASCII,
+)
+_VERBS = ("GET", "POST")
+_METHODS = ("predict", "classify", "regress")
+_LARGEST_VERSION = 2**63 - 1
+_JSON_BYTES = 2**30
+"""What parsed documents may take together."""
 
 
 class RestApi:
-    """What the paths answer, without the sockets."""
+    """What the paths answer, without the sockets.
+
+    Args:
+      manager: The models.
+      answering: How requests are answered.
+      metrics: Counts requests.
+      timeout_seconds: Deadline of a request.
+      prometheus_path: Where the metrics are; None for nowhere.
+    """
 
     def __init__(
         self,
@@ -58,29 +72,37 @@ class RestApi:
         self._metrics = metrics
         self._timeout_seconds = timeout_seconds
         self._prometheus_path = prometheus_path
+        self._json = Budget(_JSON_BYTES, "JSON documents")
 
     def answer(self, verb: str, path: str, body: bytes) -> tuple[int, str, bytes]:
         """HTTP status, content type and body."""
         if verb == "GET" and path == self._prometheus_path:
             return 200, "text/plain; version=0.0.4", self._metrics.text().encode()
+        if not path.lower().startswith("/v1/"):
+            return 404, "application/json", b'{"error": "Not found"}'
         began, code = time.monotonic(), Code.OK
-        name, api = "", "GetModelStatus"
+        name = api = ""
         try:
-            match = _INFER.fullmatch(path) if verb == "POST" else _LOOK.fullmatch(path)
-            if verb not in ("GET", "POST") or match is None:
-                raise not_found(f"Malformed request: {verb} {path}")
-            name = match["name"]
+            match = {"GET": _LOOK, "POST": _INFER}[verb].fullmatch(path) if verb in _VERBS else None
+            if match is None or (verb == "POST" and match["method"] not in _METHODS):
+                raise invalid_argument(f"Malformed request: {verb} {path}")
+            name = urllib.parse.unquote(match["name"] or "")
             if verb == "GET":
-                api = "GetModelMetadata" if match["metadata"] else api
                 document = self._look(match)
             else:
-                api = match["method"].capitalize()
-                document = self._infer(match, rest_json.read_body(body), began)
+                api = match["method"]
+                with self._json.lend(rest_json.memory_of(body)):
+                    document = self._infer(match, rest_json.read_body(body), began)
                 self._check_time(began)
+            answer = json.dumps(document, indent=1).encode()
         except ServingError as error:
-            code, document = error.code, {"error": error.message}
+            code, answer = error.code, _error(error.message)
+        except Exception as error:  # noqa: BLE001
+            # Whatever a body makes a library raise: its sender is answered, and told nothing more.
+            _log.error("a REST request failed: %s: %.300s", type(error).__name__, error)
+            code, answer = Code.INTERNAL, _error("The server failed to answer this request.")
         self._metrics.record(name, api, "REST", code.name, time.monotonic() - began)
-        return HTTP_STATUS[code], "application/json", json.dumps(document, indent=1).encode()
+        return HTTP_STATUS[code], "application/json", answer
 
     def _check_time(self, began: float) -> None:
         """A running graph cannot be interrupted here: an answer that comes too late is withheld."""
@@ -92,6 +114,8 @@ class RestApi:
 
     def _look(self, match: re.Match[str]) -> Any:
         spec = _spec(match)
+        if not spec.name:
+            raise invalid_argument("Missing model name in request.")
         if match["metadata"]:
             request = get_model_metadata_pb2.GetModelMetadataRequest(
                 model_spec=spec, metadata_field=["signature_def"]
@@ -107,7 +131,7 @@ class RestApi:
         spec = _spec(match)
         spec.signature_name = rest_json.signature_name(document)
         deadline = began + self._timeout_seconds
-        method = match["method"].lower()
+        method = match["method"]
         with self._manager.use(spec) as servable:
             if method == "predict":
                 if spec.signature_name not in ("", *servable.signature_defs):
@@ -128,109 +152,18 @@ class RestApi:
             return rest_json.classify_body(classify(servable, request, self._answering, deadline))
 
 
+def _error(message: str) -> bytes:
+    return json.dumps({"error": message}, indent=1).encode()
+
+
 def _spec(match: re.Match[str]) -> model_pb2.ModelSpec:
-    spec = model_pb2.ModelSpec(name=match["name"])
+    spec = model_pb2.ModelSpec(name=urllib.parse.unquote(match["name"] or ""))
     if match["version"]:
-        version = int(match["version"])
-        if version >= 2**63:
-            raise invalid_argument(f"Failed to convert version: {version} to numeric.")
-        spec.version.value = version
+        digits = match["version"].lstrip("0") or "0"
+        # Of any length: Python refuses to convert thousands of them.
+        if len(digits) > len(str(_LARGEST_VERSION)) or int(digits) > _LARGEST_VERSION:
+            raise invalid_argument(f"Failed to convert version: {digits[:20]} to numeric.")
+        spec.version.value = int(digits)
     elif match["label"]:
-        spec.version_label = match["label"]
+        spec.version_label = urllib.parse.unquote(match["label"])
     return spec
-
-
-class RestServer:
-    """An HTTP server in threads of its own.
-
-    Args:
-      port: TCP port; 0 chooses a free one.
-      api: What answers.
-      max_body_bytes: Larger bodies are refused unread.
-      num_threads: Requests worked on at a time.
-    """
-
-    def __init__(self, port: int, api: RestApi, *, max_body_bytes: int, num_threads: int):
-        self._busy = threading.Semaphore(num_threads)
-        self._unanswered = 0
-        self._changed = threading.Condition()
-        handler = _handler(self._counted(api.answer), max_body_bytes)
-        self._server = ThreadingHTTPServer(("0.0.0.0", port), handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, name="rest", daemon=True)
-
-    def _counted(
-        self, answer: Callable[[str, str, bytes], tuple[int, str, bytes]]
-    ) -> Callable[[str, str, bytes, Callable[[int, str, bytes], None]], None]:
-        def run(verb: str, path: str, body: bytes, reply: Callable[..., None]) -> None:
-            with self._changed:
-                self._unanswered += 1
-            try:
-                with self._busy:
-                    answered = answer(verb, path, body)
-                reply(*answered)
-            finally:
-                with self._changed:
-                    self._unanswered -= 1
-                    self._changed.notify_all()
-
-        return run
-
-    @property
-    def port(self) -> int:
-        """The port in use."""
-        return self._server.server_address[1]
-
-    def start(self) -> None:
-        """Begins to accept connections."""
-        self._thread.start()
-
-    def stop(self, grace_seconds: float) -> None:
-        """Accepts nothing more and waits for requests under way, at most `grace_seconds`."""
-        self._server.shutdown()
-        with self._changed:
-            self._changed.wait_for(lambda: not self._unanswered, timeout=grace_seconds)
-        self._server.server_close()
-
-
-def _handler(run: Callable[..., None], max_body_bytes: int) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        server_version = "cmml_tf"
-        sys_version = ""
-        timeout = _IDLE_SECONDS
-        wbufsize = -1  # one packet for headers and body
-        disable_nagle_algorithm = True
-
-        def do_GET(self) -> None:
-            run("GET", self.path, b"", self._reply)
-
-        def do_POST(self) -> None:
-            length = self.headers.get("Content-Length", "")
-            if not length.isascii() or not length.isdigit():
-                self._refuse(_LENGTH_REQUIRED, "A request needs a Content-Length.")
-            elif int(length) > max_body_bytes:
-                self._refuse(
-                    _TOO_LARGE, f"Request of {length} bytes is larger than {max_body_bytes}."
-                )
-            else:
-                run("POST", self.path, self.rfile.read(int(length)), self._reply)
-
-        def _refuse(self, status: int, message: str) -> None:
-            # The body is not read, so the connection cannot be used again.
-            self.close_connection = True
-            self._reply(status, "application/json", json.dumps({"error": message}).encode())
-
-        def _reply(self, status: int, content_type: str, body: bytes) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", content_type)
-            self.send_header("Content-Length", str(len(body)))
-            if self.close_connection:
-                self.send_header("Connection", "close")
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, message: str, *values: Any) -> None:
-            _log.debug(message, *values)
-
-    return Handler

@@ -7,11 +7,12 @@ Row form is a list of instances (`{"instances": [{"x": 1}, ...]}`), column form 
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from tensorflow.core.example import example_pb2
+from tensorflow.core.example import example_pb2, feature_pb2
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import (
@@ -33,14 +34,26 @@ from cmml_tf.serving.server.tensors import (
 Json = Any
 
 
+_VALUE_BYTES = 64
+_LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def memory_of(body: bytes) -> int:
+    """Bytes that a parsed document takes, at most: an empty list, three bytes here, takes 64."""
+    values = sum(body.count(sign) for sign in (b",", b"[", b"{", b":"))
+    return _VALUE_BYTES * values + 4 * len(body)
+
+
 def read_body(body: bytes) -> dict[str, Json]:
     """A JSON object.
 
     Raises:
-      ServingError: INVALID_ARGUMENT for anything else.
+      ServingError: INVALID_ARGUMENT for anything else, and for text that is not Unicode.
     """
     try:
-        document = json.loads(body)
+        document = json.loads(body.decode("utf-8-sig"))
+        if _LONE_SURROGATE.search(body):
+            json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise invalid_argument(f"JSON Parse error: {error}") from error
     if not isinstance(document, dict):
@@ -77,10 +90,11 @@ def fill_predict_request(
         )
     rows = "instances" in document
     columns = _rows_to_columns(document, inputs) if rows else _columns(document["inputs"], inputs)
-    for name, value in columns.items():
-        if name not in inputs:
-            raise invalid_argument(f"JSON object: does not have named input: {name}")
-        fill_proto(_to_array(name, value, inputs[name].dtype), request.inputs[name], True)
+    for name in inputs:
+        if name not in columns:
+            raise invalid_argument(f"Missing named input: {name} in 'inputs' object.")
+        value = _to_array(name, columns[name], inputs[name].dtype)
+        fill_proto(value, request.inputs[name], True)
     return rows
 
 
@@ -121,6 +135,8 @@ def _to_array(name: str, value: Json, dtype: int) -> np.ndarray:
     try:
         if dtype == types_pb2.DT_STRING:
             value = _encode_strings(name, value)
+        elif dtype != types_pb2.DT_BOOL and _holds_boolean(value):
+            raise invalid_argument(f"Input {name}: JSON values are not of expected type: number")
         # Strings become object arrays; asking for objects elsewhere would hide ragged lists.
         array = np.array(value, dtype=_object_array_dtype(dtype))
     except (ValueError, OverflowError, RecursionError) as error:
@@ -139,6 +155,17 @@ def _to_array(name: str, value: Json, dtype: int) -> np.ndarray:
     if wanted.kind in "iu" and not np.array_equal(converted, array):
         raise invalid_argument(f"Input {name}: JSON values are out of range of {wanted}")
     return converted
+
+
+def _holds_boolean(value: Json) -> bool:
+    """Whether a boolean is among values that NumPy would take for numbers."""
+    if isinstance(value, list):
+        return (
+            any(map(_holds_boolean, value))
+            if list in map(type, value)
+            else bool in map(type, value)
+        )
+    return isinstance(value, bool)
 
 
 def _object_array_dtype(dtype: int) -> Any:
@@ -186,6 +213,8 @@ def predict_body(response: predict_pb2.PredictResponse, rows: bool, max_bytes: i
 
 
 def _to_json(name: str, array: np.ndarray) -> Json:
+    if array.dtype == np.float32:
+        return _shortened(array)
     if array.dtype != object:
         return array.tolist()
     if name.endswith("_bytes"):
@@ -195,6 +224,18 @@ def _to_json(name: str, array: np.ndarray) -> Json:
     shaped = np.empty(array.shape, dtype=object)
     shaped.flat = texts
     return shaped.tolist()
+
+
+def _shortened(array: np.ndarray) -> Json:
+    """float32 as TensorFlow Serving writes them: six digits, or nine where six are not enough."""
+    values = array.ravel().tolist()
+    short = [float(f"{value:.6g}") for value in values]
+    same = np.array(short, np.float32) == array.ravel()
+    digits = [
+        few if enough else float(f"{value:.9g}")
+        for value, few, enough in zip(values, short, same.tolist(), strict=True)
+    ]
+    return np.array(digits, np.float64).reshape(array.shape).tolist()
 
 
 def read_examples(document: Mapping[str, Json]) -> input_pb2.Input:
@@ -222,28 +263,40 @@ def _fill_example(features: Json, example: example_pb2.Example) -> None:
         raise invalid_argument("An example must be a JSON object of features.")
     for name, value in features.items():
         values = value if isinstance(value, list) else [value]
-        feature = example.features.feature[name]
         try:
-            if all(isinstance(one, str) or _is_bytes(one) for one in values):
-                feature.bytes_list.value.extend(_encode_strings(name, values))
-            elif all(isinstance(one, int) and not isinstance(one, bool) for one in values):
-                feature.int64_list.value.extend(values)
-            else:
-                feature.float_list.value.extend(values)
+            example.features.feature[name].CopyFrom(_feature(name, values))
         except (TypeError, ValueError, OverflowError) as error:
             raise invalid_argument(f"Feature {name}: {error}") from error
 
 
+def _feature(name: str, values: list[Json]) -> feature_pb2.Feature:
+    """Values of one kind: text or bytes, integers or booleans, or numbers with a decimal point."""
+    if not values:
+        return feature_pb2.Feature()
+    if all(isinstance(one, str) or _is_bytes(one) for one in values):
+        encoded = _encode_strings(name, values)
+        return feature_pb2.Feature(bytes_list=feature_pb2.BytesList(value=encoded))
+    if all(isinstance(one, int) for one in values):
+        return feature_pb2.Feature(int64_list=feature_pb2.Int64List(value=map(int, values)))
+    if all(isinstance(one, float) for one in values):
+        return feature_pb2.Feature(float_list=feature_pb2.FloatList(value=values))
+    raise invalid_argument(
+        f"Unexpected element type in feature: {name}; all values must be of one kind (1 and 1.0 "
+        "are of two)."
+    )
+
+
 def regress_body(response: regression_pb2.RegressionResponse) -> Json:
     """One number an example."""
-    return {"results": [one.value for one in response.result.regressions]}
+    values = [one.value for one in response.result.regressions]
+    return {"results": _shortened(np.array(values, np.float32))}
 
 
 def classify_body(response: classification_pb2.ClassificationResponse) -> Json:
     """Pairs of label and score, a list for each example."""
     return {
         "results": [
-            [[one.label, one.score] for one in row.classes]
+            [[one.label, float(_shortened(np.float32(one.score)))] for one in row.classes]
             for row in response.result.classifications
         ]
     }

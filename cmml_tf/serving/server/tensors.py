@@ -33,6 +33,8 @@ _BY_DTYPE = {dtype: (number, field) for number, (dtype, field) in _NUMERIC.items
 _OBJECT = np.dtype(object)
 _POINTER_BYTES = 8
 _SIZE_LIMIT = 2**31
+MAX_CLAIMED_BYTES = 16 * 1024 * 1024
+"""Default of the largest tensor whose shape claims more elements than were sent."""
 
 
 def dtype_name(number: int) -> str:
@@ -69,13 +71,13 @@ def to_array(name: str, proto: tensor_pb2.TensorProto, max_bytes: int) -> np.nda
 
     Raises:
       ServingError: INVALID_ARGUMENT, naming the tensor, for content that does not fit its shape,
-        more values than elements, or more than `max_bytes`.
+        more values than elements, or a shape of more than `max_bytes` that was not sent whole.
     """
     shape = proto_shape(name, proto)
     count = math.prod(shape)
     # Empty tensors count by their other sizes: those reach the graph as well.
     claimed = count or math.prod([max(size, 1) for size in shape])
-    if claimed * _POINTER_BYTES > max_bytes:
+    if claimed * _POINTER_BYTES > max_bytes and not (count and _holds_all(proto, count)):
         raise invalid_argument(
             f"tensor parsing error: {name} of shape {list(shape)} is larger than {max_bytes} bytes"
         )
@@ -91,6 +93,15 @@ def to_array(name: str, proto: tensor_pb2.TensorProto, max_bytes: int) -> np.nda
             f"its shape {list(shape)} needs {count * dtype.itemsize}"
         )
     return np.frombuffer(content, dtype).reshape(shape)
+
+
+def _holds_all(proto: tensor_pb2.TensorProto, count: int) -> bool:
+    if proto.dtype == types_pb2.DT_STRING:
+        return len(proto.string_val) == count
+    dtype, field = _NUMERIC[proto.dtype]
+    return (
+        len(proto.tensor_content) == count * dtype.itemsize or len(getattr(proto, field)) == count
+    )
 
 
 def _from_values(

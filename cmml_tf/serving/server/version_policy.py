@@ -1,22 +1,41 @@
 """Which versions of a model should be loaded, from its folder and its configuration."""
 
 import os
+import stat
 
 from tensorflow_serving.config import model_server_config_pb2
 
+_LARGEST = 2**63 - 1
 
-def versions_on_disk(base_path: str) -> dict[int, str]:
-    """Folders named by a number, as version -> path; everything else is ignored.
+
+def versions_on_disk(base_path: str) -> tuple[dict[int, str], dict[str, str]]:
+    """Folders named by a number; names that are no number are ignored.
+
+    Returns:
+      version -> path, and path -> reason for numbers that cannot be versions: links that lead
+      nowhere or round and round, files, and numbers beyond int64.
 
     Raises:
       OSError: The base path cannot be listed.
     """
+    found: dict[int, str] = {}
+    passed_over: dict[str, str] = {}
     with os.scandir(base_path) as entries:
-        return {
-            int(entry.name): entry.path
-            for entry in entries
-            if entry.name.isascii() and entry.name.isdigit() and entry.is_dir()
-        }
+        for entry in entries:
+            if not (entry.name.isascii() and entry.name.isdigit()):
+                continue
+            # Digits of any number: Python refuses to convert thousands of them.
+            if len(entry.name.lstrip("0")) > len(str(_LARGEST)) or int(entry.name) > _LARGEST:
+                passed_over[entry.path] = "its number is beyond int64"
+                continue
+            try:
+                if stat.S_ISDIR(os.stat(entry.path).st_mode):
+                    found[int(entry.name)] = entry.path
+                else:
+                    passed_over[entry.path] = "it is not a folder"
+            except OSError as error:
+                passed_over[entry.path] = str(error.strerror)
+    return found, passed_over
 
 
 def aspired_versions(
@@ -42,7 +61,8 @@ def fingerprint(path: str) -> tuple[tuple[str, int, int], ...]:
             file = os.path.join(folder, name)
             try:
                 status = os.stat(file)
-            except FileNotFoundError:
+            except OSError:
+                # Gone since, or a link that leads nowhere: loading says what is wrong.
                 continue
             found.append((os.path.relpath(file, path), status.st_size, status.st_mtime_ns))
     return tuple(sorted(found))

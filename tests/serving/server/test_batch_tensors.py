@@ -2,7 +2,7 @@ import grpc
 import numpy as np
 import pytest
 
-from cmml_tf.serving.server.batch_tensors import merge, row_count, split
+from cmml_tf.serving.server.batch_tensors import cut_rows, join_rows, merge, row_count, split
 from cmml_tf.serving.server.config_files import BatchingParameters
 from cmml_tf.serving.server.status import ServingError
 
@@ -14,29 +14,35 @@ def test_padding_repeats_the_first_element_of_each_tensor():
         {"id": np.array([[b"a", b"b"]], object), "label": np.array([[7.0, 8.0]])},
         {"id": np.array([[b"c"], [b"d"]], object), "label": np.array([[1.0], [2.0]])},
     ]
-    kept, merged = merge(requests, PADDING)
-    assert kept == [0, 1]
+    merged = merge(requests, PADDING)
     assert merged["id"].tolist() == [[b"a", b"b"], [b"c", b"c"], [b"d", b"c"]]
     assert merged["label"].tolist() == [[7.0, 8.0], [1.0, 1.0], [2.0, 1.0]]
 
 
 def test_several_axes_are_padded():
     requests = [{"x": np.array([[[5]]])}, {"x": np.array([[[1, 2], [3, 4]]])}]
-    _, merged = merge(requests, PADDING)
+    merged = merge(requests, PADDING)
     assert merged["x"].tolist() == [[[5, 5], [5, 5]], [[1, 2], [3, 4]]]
 
 
-def test_an_empty_tensor_beside_a_longer_one_leaves_the_batch():
+def test_an_empty_tensor_beside_a_longer_one_has_nothing_to_pad_with():
     requests = [{"x": np.zeros((1, 0))}, {"x": np.ones((1, 2))}]
-    kept, merged = merge(requests, PADDING)
-    assert kept == [1]
-    assert merged["x"].tolist() == [[1.0, 1.0]]
+    with pytest.raises(ServingError, match="empty tensor") as caught:
+        merge(requests, PADDING)
+    assert caught.value.code == grpc.StatusCode.INVALID_ARGUMENT
 
 
 def test_empty_tensors_among_themselves_are_merged():
-    kept, merged = merge([{"x": np.zeros((1, 0))}, {"x": np.zeros((2, 0))}], PADDING)
-    assert kept == [0, 1]
+    merged = merge([{"x": np.zeros((1, 0))}, {"x": np.zeros((2, 0))}], PADDING)
     assert merged["x"].shape == (3, 0)
+
+
+def test_a_request_in_parts_is_whole_again_whatever_a_part_was_padded_to():
+    inputs = {"x": np.arange(10).reshape(5, 2)}
+    parts = cut_rows(inputs, 2)
+    assert [len(part["x"]) for part in parts] == [2, 2, 1]
+    parts[1] = {"x": np.pad(parts[1]["x"], ((0, 0), (0, 3)))}
+    np.testing.assert_array_equal(join_rows(parts)["x"], inputs["x"])
 
 
 def test_without_padding_different_lengths_are_refused():
@@ -48,7 +54,7 @@ def test_without_padding_different_lengths_are_refused():
 
 def test_batches_are_filled_up_to_an_allowed_size_and_cut_again():
     parameters = BatchingParameters(max_batch_size=4, allowed_batch_sizes=(2, 4))
-    _, merged = merge([{"x": np.array([[1]])}, {"x": np.array([[2], [3]])}], parameters)
+    merged = merge([{"x": np.array([[1]])}, {"x": np.array([[2], [3]])}], parameters)
     assert merged["x"].tolist() == [[1], [2], [3], [1]]
     first, second = split({"y": merged["x"] * 10}, [1, 2])
     assert first["y"].tolist() == [[10]]

@@ -128,15 +128,41 @@ def test_a_deadline_ends_the_wait_and_the_others_go_on():
     assert sum(run.sizes) == 2
 
 
-def test_a_request_that_fails_does_not_fail_those_it_was_merged_with():
+def test_a_request_that_fails_fails_its_batch_as_in_tensorflow_serving():
     batcher, run, first = blocked()
-    good, bad = Caller(batcher, run, [[1]]), Caller(batcher, run, [[-1]])
+    callers = [Caller(batcher, run, [[value]]) for value in (1, -1)]
     wait_until_queued(batcher, 2)
     run.released.set()
-    for caller in (first, good, bad):
+    for caller in (first, *callers):
         caller.join()
-    np.testing.assert_array_equal(good.y, [[2]])
-    assert bad.error.code == Code.INVALID_ARGUMENT
+    assert [caller.error.code for caller in callers] == [Code.INVALID_ARGUMENT] * 2
+    assert first.error is None
+
+
+def test_a_large_request_is_run_in_parts():
+    parameters = BatchingParameters(
+        max_batch_size=8, enable_large_batch_splitting=True, max_execution_batch_size=3
+    )
+    run = Doubling()
+    run.released.set()
+    batcher = Batcher(parameters)
+    y = batcher.run("k", run, {"x": np.arange(8)})["y"]
+    assert y.tolist() == [0, 2, 4, 6, 8, 10, 12, 14]
+    assert run.sizes == [3, 3, 2]
+    with pytest.raises(ServingError, match="Task size 9 is larger than maximum input batch size 8"):
+        batcher.run("k", run, {"x": np.arange(9)})
+
+
+def test_a_merged_batch_is_no_larger_than_an_execution():
+    batcher, run, first = blocked(
+        max_batch_size=8, enable_large_batch_splitting=True, max_execution_batch_size=2
+    )
+    callers = [Caller(batcher, run, [[1]]) for _ in range(4)]
+    wait_until_queued(batcher, 4)
+    run.released.set()
+    for caller in [first, *callers]:
+        caller.join()
+    assert run.sizes == [1, 2, 2]
 
 
 def test_an_idle_batcher_runs_at_once_in_the_caller_s_thread():

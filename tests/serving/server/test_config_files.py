@@ -25,7 +25,9 @@ def test_batching_parameters_are_tensorflow_serving_s_text_proto(write):
         max_enqueued_batches { value: 3 }
         num_batch_threads { value: 2 }
         allowed_batch_sizes: 4 allowed_batch_sizes: 8
-        pad_variable_length_inputs: true"""
+        pad_variable_length_inputs: true
+        enable_large_batch_splitting { value: true }
+        max_execution_batch_size { value: 4 }"""
     )
     assert read_batching_parameters(path) == BatchingParameters(
         max_batch_size=8,
@@ -33,6 +35,8 @@ def test_batching_parameters_are_tensorflow_serving_s_text_proto(write):
         num_batch_threads=2,
         allowed_batch_sizes=(4, 8),
         pad_variable_length_inputs=True,
+        enable_large_batch_splitting=True,
+        max_execution_batch_size=4,
     )
 
 
@@ -46,6 +50,10 @@ def test_fields_left_out_keep_their_defaults(write):
         ("max_batch_size { value: 0 }", "max_batch_size"),
         ("batch_timeout_micros { value: -1 }", "batch_timeout_micros"),
         ("allowed_batch_sizes: 4", "allowed_batch_sizes"),
+        (
+            "enable_large_batch_splitting { value: true } max_execution_batch_size { value: 1001 }",
+            "max_execution_batch_size",
+        ),
         ("max_batch_sise { value: 4 }", "max_batch_sise"),
         ("max_batch_size: 4", "readable text proto"),
     ],

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from cmml_tf.serving.server.engine import real_server_arguments, run
@@ -31,7 +33,15 @@ def test_booleans_stand_alone_or_with_a_value(text, value):
         ([BASE, "--model_config_file=x"], "model_config_file"),
         ([BASE, "--no_such_flag=1"], "no_such_flag"),
         ([BASE, "--port=http"], "port"),
-        ([BASE, "--port=0"], "listen"),
+        ([BASE, "--port=0", "--rest_api_port=1"], "listen"),
+        ([BASE, "--grpc_max_threads=0"], "grpc_max_threads"),
+        (
+            [
+                BASE,
+                *(f"--tensorflow_{k}_parallelism=1" for k in ("session", "intra_op", "inter_op")),
+            ],
+            "tensorflow_session_parallelism",
+        ),
         ([BASE, "--port=5", "--rest_api_port=5"], "must differ"),
         ([BASE, "--batching_parameters_file=x"], "enable_batching"),
         ([BASE, "--enable_batching=perhaps"], "true or false"),
@@ -49,12 +59,26 @@ def test_the_largest_message_is_a_channel_argument():
     flags = parse_flags([BASE, argument])
     assert flags.max_message_bytes == 1000
     assert flags.channel_arguments[1] == ("grpc.keepalive", "x")
-    assert parse_flags([BASE]).max_message_bytes == 64 * 1024 * 1024
+    assert parse_flags([BASE]).max_message_bytes == 2**31 - 1
 
 
-def test_the_real_server_gets_every_flag_but_the_engine():
-    arguments = ["--engine=auto", BASE, "--engine", "auto", "--port=1"]
-    assert real_server_arguments(arguments) == [BASE, "--port=1"]
+def test_defaults_that_differ_would_pass_here_and_fail_in_production():
+    flags = parse_flags([BASE])
+    assert flags.grpc_max_threads == 4 * os.cpu_count()
+    assert not flags.enable_grpc_healthcheck_service
+    assert not flags.allow_version_labels_for_unavailable_models
+
+
+def test_nobody_else_is_listened_to_unless_asked():
+    assert (parse_flags([BASE]).host, parse_flags([BASE]).allow_reload) == ("127.0.0.1", False)
+    flags = parse_flags([BASE, "--host=0.0.0.0", "--allow_reload"])
+    assert (flags.host, flags.allow_reload) == ("0.0.0.0", True)
+
+
+def test_the_real_server_gets_every_flag_but_those_it_does_not_know():
+    own = ["--engine=auto", "--engine", "auto", "--host", "::1", "--host=::1"]
+    own += ["--allow_reload", "true", "--allow_reload=false", "--allow_reload"]
+    assert real_server_arguments([BASE, *own, "--port=1"]) == [BASE, "--port=1"]
 
 
 def test_asking_for_the_real_server_where_it_is_missing_says_so(monkeypatch, capsys):

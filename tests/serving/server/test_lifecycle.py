@@ -119,13 +119,19 @@ def test_a_request_under_way_finishes_on_the_version_it_began_with(
 ):
     with Waiting(server, tmp_path) as waiting:
         tiny_model(base_path, 4)
-        server.wait_for(4)
-        assert server.predict(QUICK, "slow").version == 4
-        assert server.states()[3][0] == "UNLOADING"
+        answer = server.predict(QUICK, "slow")
+        end = time.monotonic() + 60
+        while answer.version != 4 and time.monotonic() < end:
+            answer = server.predict(QUICK, "slow")
+        # The new version answers; its state says so once what began before is answered.
+        assert answer.version == 4
+        states = server.states()
+        assert (states[4][0], states[3][0]) == ("LOADING", "AVAILABLE")
         assert waiting.answers == []
     (answer,) = waiting.answers
     assert answer.version == 3
     assert answer.outputs["version"].tolist() == [3.0]
+    server.wait_for(4)
     server.wait_for(3, "END")
 
 
@@ -198,11 +204,11 @@ def resident_bytes(server):
     return int(line.split()[1]) * 1024
 
 
-def reload_request(*models):
+def reload_request(*models, platform="tensorflow"):
     request = model_management_pb2.ReloadConfigRequest()
     for name, path, labels in models:
         model = request.config.model_config_list.config.add(
-            name=name, base_path=str(path), model_platform="tensorflow"
+            name=name, base_path=str(path), model_platform=platform
         )
         model.version_labels.update(labels)
     return request
@@ -225,6 +231,14 @@ def test_models_and_labels_change_by_reloading_the_configuration(
     with pytest.raises(grpc.RpcError) as caught:
         reload(model_management_pb2.ReloadConfigRequest(), timeout=60)
     assert caught.value.code() == Code.INVALID_ARGUMENT
+    for wrong in (
+        reload_request(("cmml", "models/cmml", {})),
+        reload_request(("cmml", base_path, {}), platform="onnx"),
+        reload_request(("cmml", base_path, {}), platform=""),
+    ):
+        with pytest.raises(grpc.RpcError) as caught:
+            reload(wrong, timeout=60)
+        assert caught.value.code() == Code.INVALID_ARGUMENT
     assert server.predict(inputs).version == current
 
 
@@ -256,6 +270,39 @@ def test_sigterm_answers_what_is_under_way_and_takes_nothing_new(server, is_real
     assert waiting.failures == []
     assert len(waiting.answers) == 3
     assert server.process.wait(30) == 0
+
+
+def test_calls_that_come_while_a_server_stops_are_answered_or_may_be_tried_elsewhere(
+    server, is_real_server
+):
+    """Clients repeat what is UNAVAILABLE, and nothing that is CANCELLED."""
+    if is_real_server:
+        pytest.skip("TensorFlow Serving drops requests on SIGTERM")
+    server.start()
+    server.wait_for(3)
+    codes, ended = [], threading.Event()
+
+    def ask():
+        while not ended.is_set():
+            try:
+                server.predict(QUICK, "slow")
+                codes.append(Code.OK)
+            except grpc.RpcError as error:
+                codes.append(error.code())
+                ended.wait(0.01)
+
+    threads = [threading.Thread(target=ask) for _ in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    while len(codes) < 100:
+        time.sleep(0.01)
+    server.process.send_signal(signal.SIGTERM)
+    status = server.process.wait(30)
+    ended.set()
+    for thread in threads:
+        thread.join()
+    assert status == 0
+    assert set(codes) == {Code.OK, Code.UNAVAILABLE}
 
 
 @pytest.mark.slow

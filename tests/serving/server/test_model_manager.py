@@ -1,5 +1,6 @@
 """Versions coming and going, with a loader that needs no SavedModel."""
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,8 @@ def loader():
 
 def configuration(base, extra="", name="m"):
     return text_format.Parse(
-        f'model_config_list {{ config {{ name: "{name}" base_path: "{base}" {extra} }} }}',
+        f'model_config_list {{ config {{ name: "{name}" base_path: "{base}" '
+        f'model_platform: "tensorflow" {extra} }} }}',
         model_server_config_pb2.ModelServerConfig(),
     )
 
@@ -85,14 +87,36 @@ def test_the_newest_version_is_loaded_once(loader, base):
     assert manager.ready()
 
 
-def test_a_version_in_use_stays_until_it_is_let_go(loader, base):
+def test_a_new_version_answers_at_once_and_is_available_when_earlier_requests_are_answered(
+    loader, base
+):
     manager = started(loader, base)
     with manager.use(spec()) as old:
         (base / "3").mkdir()
+        (base / "4").mkdir()
         manager.refresh()
-        assert states(manager) == {3: "AVAILABLE", 2: "UNLOADING"}
+        assert states(manager) == {4: "LOADING", 2: "AVAILABLE"}
         assert old == "m-2"
-        assert served(manager) == "m-3"
+        with manager.use(spec()) as new:
+            assert new == "m-4"
+        assert served(manager, version=2) == "m-2"
+        (base / "5").mkdir()
+        manager.refresh()  # nothing else is loaded meanwhile
+        assert states(manager) == {4: "LOADING", 2: "AVAILABLE"}
+    assert states(manager) == {4: "AVAILABLE", 2: "END"}
+    manager.refresh()
+    assert served(manager) == "m-5"
+
+
+def test_requests_that_began_later_hold_the_old_version_and_not_the_new_one_s_state(loader, base):
+    manager = started(loader, base)
+    with contextlib.ExitStack() as later:
+        with manager.use(spec()):
+            (base / "3").mkdir()
+            manager.refresh()
+            later.enter_context(manager.use(spec(version=2)))
+        assert states(manager) == {3: "AVAILABLE", 2: "UNLOADING"}
+        assert code_of(served, manager, version=2) == Code.NOT_FOUND
     assert states(manager) == {3: "AVAILABLE", 2: "END"}
 
 
@@ -151,18 +175,74 @@ def test_a_version_that_went_can_come_back(loader, base):
     assert served(manager) == "m-2"
 
 
-def test_labels_name_loaded_versions(loader, base):
-    both = 'model_version_policy { all {} } version_labels { key: "stable" value: 1 }'
-    manager = started(loader, base, both)
+BOTH = "model_version_policy { all {} } "
+
+
+def label(**labels):
+    return BOTH + " ".join(
+        f'version_labels {{ key: "{name}" value: {number} }}' for name, number in labels.items()
+    )
+
+
+def test_labels_name_versions_that_are_available_already(loader, base):
+    manager = ModelManager(loader)
+    # At start nothing is loaded, so that no label can be given.
+    assert code_of(manager.configure, configuration(base, label(stable=1))) == (
+        Code.FAILED_PRECONDITION
+    )
+    assert loader.loads == []
+    manager.configure(configuration(base, BOTH))
+    manager.configure(configuration(base, label(stable=1)))
     assert served(manager, label="stable") == "m-1"
     assert code_of(served, manager, label="other") == Code.INVALID_ARGUMENT
-    wrong = configuration(base, 'version_labels { key: "stable" value: 9 }')
-    assert code_of(manager.configure, wrong) == Code.FAILED_PRECONDITION
-    waiting = started(loader, base, 'version_labels { key: "next" value: 9 }', labels_may_wait=True)
-    assert code_of(served, waiting, label="next") == Code.NOT_FOUND
+    (base / "3").mkdir()
+    # Labels are looked at before versions, so that a new one cannot come with its label.
+    assert code_of(manager.configure, configuration(base, label(stable=3))) == (
+        Code.FAILED_PRECONDITION
+    )
+    assert served(manager, label="stable") == "m-1"
+    manager.refresh()
+    manager.configure(configuration(base, label(stable=3)))
+    assert served(manager, label="stable") == "m-3"
+
+
+def test_new_labels_may_wait_where_allowed_and_those_in_use_may_not_move_to_nothing(loader, base):
+    manager = started(loader, base, label(stable=1, next=9), labels_may_wait=True)
+    assert served(manager, label="stable") == "m-1"
+    assert code_of(served, manager, label="next") == Code.NOT_FOUND
     (base / "9").mkdir()
-    waiting.refresh()
-    assert served(waiting, label="next") == "m-9"
+    manager.refresh()
+    assert served(manager, label="next") == "m-9"
+    moved = configuration(base, label(stable=8))
+    assert code_of(manager.configure, moved) == Code.FAILED_PRECONDITION
+    assert served(manager, label="stable") == "m-1"
+    manager.configure(configuration(base, label(stable=2)))
+    assert served(manager, label="stable") == "m-2"
+
+
+def test_status_ignores_labels(loader, base):
+    manager = started(loader, base, BOTH)
+    listed = [one.version for one in manager.status(spec(label="unheard of")).model_version_status]
+    assert listed == [2, 1]
+
+
+def test_a_reload_waits_for_new_models_and_says_which_cannot_be_loaded(
+    loader, base, tmp_path_factory
+):
+    manager = started(loader, base)
+    other = tmp_path_factory.mktemp("other")
+    both = configuration(base)
+    both.model_config_list.config.extend(configuration(other, name="o").model_config_list.config)
+    assert code_of(manager.reload, both) == Code.UNKNOWN
+    manager.configure(configuration(base))
+    (other / "1").mkdir()
+    (other / "1" / "broken").write_text("not_found")
+    assert code_of(manager.reload, both) == Code.UNKNOWN
+    assert served(manager) == "m-2"
+    manager.configure(configuration(base))
+    (other / "1" / "broken").unlink()
+    manager.reload(both)
+    assert served(manager, "o") == "o-1"
 
 
 def test_models_come_and_go_with_the_configuration(loader, base, tmp_path_factory):
@@ -180,10 +260,15 @@ def test_models_come_and_go_with_the_configuration(loader, base, tmp_path_factor
     "text",
     [
         "",
-        'model_config_list { config { base_path: "p" } }',
-        'model_config_list { config { name: "m" } }',
-        'model_config_list { config { name: "m" base_path: "p" } '
-        'config { name: "m" base_path: "q" } }',
+        'model_config_list { config { base_path: "/p" model_platform: "tensorflow" } }',
+        'model_config_list { config { name: "m" model_platform: "tensorflow" } }',
+        'model_config_list { config { name: "m" base_path: "p" model_platform: "tensorflow" } }',
+        'model_config_list { config { name: "m" base_path: "/p" } }',
+        'model_config_list { config { name: "m" base_path: "/p" model_platform: "onnx" } }',
+        'model_config_list { config { name: "m" base_path: "/p" model_type: TENSORFLOW '
+        'model_platform: "tensorflow" } }',
+        'model_config_list { config { name: "m" base_path: "/p" model_platform: "tensorflow" } '
+        'config { name: "m" base_path: "/q" model_platform: "tensorflow" } }',
     ],
 )
 def test_a_wrong_configuration_is_refused_whole(loader, base, text):

@@ -13,8 +13,30 @@ def config(policy):
 def test_only_numbered_folders_are_versions(tmp_path):
     for name in ("1", "02", "tmp-3", "4.old", "-5", "²"):
         (tmp_path / name).mkdir()
-    (tmp_path / "7").write_text("a file")
-    assert versions_on_disk(str(tmp_path)) == {1: str(tmp_path / "1"), 2: str(tmp_path / "02")}
+    found, passed_over = versions_on_disk(str(tmp_path))
+    assert found == {1: str(tmp_path / "1"), 2: str(tmp_path / "02")}
+    assert passed_over == {}
+
+
+def test_numbers_that_cannot_be_versions_are_passed_over_with_the_reason(tmp_path):
+    (tmp_path / "1").mkdir()
+    (tmp_path / "2").symlink_to("1")
+    (tmp_path / "3").symlink_to("3")
+    (tmp_path / "4").symlink_to("nowhere")
+    (tmp_path / "5").write_text("a file")
+    largest = str(2**63 - 1)
+    beyond = (str(2**63), "9" * 200)
+    for name in (largest, *beyond):
+        (tmp_path / name).mkdir()
+    found, passed_over = versions_on_disk(str(tmp_path))
+    assert set(found) == {1, 2, int(largest)}
+    assert set(passed_over) == {str(tmp_path / name) for name in ("3", "4", "5", *beyond)}
+    assert "beyond int64" in passed_over[str(tmp_path / beyond[0])]
+
+
+def test_a_link_that_loops_inside_a_version_is_no_error(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    assert fingerprint(str(tmp_path)) == ()
 
 
 @pytest.mark.parametrize(

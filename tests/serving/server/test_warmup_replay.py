@@ -37,11 +37,12 @@ def predict_log(build_predict_request, support_inputs, query_inputs):
     return build
 
 
-def regress_log():
+def regress_log(examples=1):
     log = prediction_log_pb2.PredictionLog()
     log.regress_log.request.model_spec.name = "cmml"
     log.regress_log.request.model_spec.signature_name = "serving_tf_example"
-    log.regress_log.request.input.example_list.examples.add()
+    for _ in range(examples):
+        log.regress_log.request.input.example_list.examples.add()
     return log
 
 
