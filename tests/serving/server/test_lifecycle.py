@@ -253,33 +253,12 @@ def test_killed_and_restarted_it_serves_again(server, support_inputs, query_inpu
     np.testing.assert_array_equal(after.outputs["score"], before.outputs["score"])
 
 
-def test_sigterm_answers_what_is_under_way_and_takes_nothing_new(server, is_real_server, tmp_path):
-    if is_real_server:
-        pytest.skip("TensorFlow Serving drops requests on SIGTERM")
-    with Waiting(server, tmp_path, count=3) as waiting:
-        server.process.send_signal(signal.SIGTERM)
-        refusal = None
-        while refusal is None:
-            try:
-                server.predict(QUICK, "slow")
-            except grpc.RpcError as error:
-                refusal = error.code()
-        assert refusal == Code.UNAVAILABLE
-        assert server.process.poll() is None
-        assert waiting.answers == []
-    assert waiting.failures == []
-    assert len(waiting.answers) == 3
-    assert server.process.wait(30) == 0
-
-
-def test_calls_that_come_while_a_server_stops_are_answered_or_may_be_tried_elsewhere(
-    server, is_real_server
+def test_sigterm_answers_what_is_under_way_and_what_comes_may_be_tried_elsewhere(
+    server, is_real_server, tmp_path
 ):
     """Clients repeat what is UNAVAILABLE, and nothing that is CANCELLED."""
     if is_real_server:
         pytest.skip("TensorFlow Serving drops requests on SIGTERM")
-    server.start()
-    server.wait_for(3)
     codes, ended = [], threading.Event()
 
     def ask():
@@ -292,16 +271,22 @@ def test_calls_that_come_while_a_server_stops_are_answered_or_may_be_tried_elsew
                 ended.wait(0.01)
 
     threads = [threading.Thread(target=ask) for _ in range(CLIENTS)]
-    for thread in threads:
-        thread.start()
-    while len(codes) < 100:
-        time.sleep(0.01)
-    server.process.send_signal(signal.SIGTERM)
-    status = server.process.wait(30)
+    with Waiting(server, tmp_path, count=3) as waiting:
+        for thread in threads:
+            thread.start()
+        while len(codes) < 100:
+            time.sleep(0.01)
+        server.process.send_signal(signal.SIGTERM)
+        while codes[-1] == Code.OK:
+            time.sleep(0.01)
+        assert server.process.poll() is None
+        assert waiting.answers == []
+    assert server.process.wait(30) == 0
     ended.set()
     for thread in threads:
         thread.join()
-    assert status == 0
+    assert waiting.failures == []
+    assert len(waiting.answers) == 3
     assert set(codes) == {Code.OK, Code.UNAVAILABLE}
 
 
