@@ -144,6 +144,10 @@ class Server:
             time.sleep(0.1)
         raise RuntimeError(f"version {version} is not {state}: {self.states()}\n{self.log()}")
 
+    def connection(self):
+        """A new connection to the REST port."""
+        return socket.create_connection(("127.0.0.1", self.rest_port), timeout=60)
+
     def predict(self, inputs, signature="", timeout=20, **spec):
         """Outputs as arrays, with the version that answered under `version`."""
         response = self.prediction.Predict(

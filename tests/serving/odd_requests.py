@@ -35,6 +35,12 @@ ANSWERS = {
     grpc.StatusCode.INTERNAL,
 }
 
+STRANGE = [
+    *(b"NaN", b"-Infinity", b"1e999", b"9" * 5000, b"-9223372036854775809", b"1.0", b"true"),
+    *(b"null", b"[" * 2000, b"[]," * 100, b"{", b'"', b"\\ud800", b"\\u0000", b"\xff\xfe"),
+    *(b"\r\n", b"\r\n\r\n", b": ", b"\0", b"\xff\xff\xff\xff\x0f", b"\x80" * 10),
+]
+
 ids = st.one_of(st.sampled_from(["u1", "i2", "", "x" * 300]), st.text(max_size=8))
 shapes = st.lists(st.integers(0, 4), max_size=3).map(tuple)
 numbers = st.sampled_from(DTYPES).flatmap(lambda dtype: hnp.arrays(dtype, shapes))
@@ -100,6 +106,25 @@ def requests(draw, context_width):
     if damage == "cut" and serialized:
         serialized = serialized[: draw(st.integers(0, len(serialized) - 1))]
     return serialized
+
+
+def mutated(rng, honest):
+    """Bytes of an honest request with a few of them changed, cut, repeated or replaced."""
+    changed = bytearray(honest)
+    for _ in range(rng.integers(1, 5)):
+        kind, at = rng.integers(0, 5), int(rng.integers(0, len(changed) + 1))
+        end = min(len(changed), at + int(rng.integers(1, 20)))
+        if kind == 0 and at < len(changed):
+            changed[at] ^= 1 << int(rng.integers(0, 8))
+        elif kind == 1:
+            del changed[at:end]
+        elif kind == 2:
+            changed[at:at] = changed[at:end] * int(rng.integers(1, 50))
+        elif kind == 3:
+            changed[at:end] = rng.bytes(end - at)
+        else:
+            changed[at:at] = STRANGE[rng.integers(0, len(STRANGE))]
+    return bytes(changed)
 
 
 class Sender:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 
 _HEALTH = "/grpc.health.v1.Health/"
 
@@ -44,11 +45,11 @@ class Admission(grpc.ServerInterceptor):
             return handler
         counts = not handler_call_details.method.startswith(_HEALTH)
 
-        def answer(requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
-            return self._answer(handler.unary_unary, requests, context, counts)
+        def answer(requests: Iterator[bytes], context: grpc.ServicerContext) -> Any:
+            return self._answer(handler, requests, context, counts)
 
         return grpc.stream_unary_rpc_method_handler(
-            answer, handler.request_deserializer, handler.response_serializer
+            answer, response_serializer=handler.response_serializer
         )
 
     def end_silent_calls(self) -> None:
@@ -60,25 +61,30 @@ class Admission(grpc.ServerInterceptor):
 
     def _answer(
         self,
-        behavior: Callable[[Any, grpc.ServicerContext], Any],
-        requests: Iterator[Any],
+        handler: grpc.RpcMethodHandler,
+        requests: Iterator[bytes],
         context: grpc.ServicerContext,
         counts: bool,
     ) -> Any:
-        request = self._read(requests, context)
+        serialized = self._read(requests, context)
+        try:
+            request = handler.request_deserializer(serialized)
+        except DecodeError:
+            # gRPC answers the same, and writes a traceback into the log for each such request.
+            context.abort(grpc.StatusCode.INTERNAL, "The request is no message of this method.")
         if not counts:
-            return behavior(request, context)
+            return handler.unary_unary(request, context)
         if not self._free.acquire(blocking=False):
             context.abort(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 "All threads of the server are busy (--grpc_max_threads).",
             )
         try:
-            return behavior(request, context)
+            return handler.unary_unary(request, context)
         finally:
             self._free.release()
 
-    def _read(self, requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
+    def _read(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         evicted = None
         with self._lock:
             if len(self._silent) >= self._max_silent:

@@ -1,6 +1,7 @@
 """The gRPC services: PredictionService and ModelService of TensorFlow Serving."""
 
 import time
+import urllib.parse
 from collections.abc import Callable
 from typing import Any
 
@@ -56,7 +57,12 @@ def _deadline(context: grpc.ServicerContext) -> float | None:
 
 _COUNTED = ("Predict", "Classify", "Regress")
 """Calls that TensorFlow Serving counts in its metrics."""
-_LOCAL_PEERS = ("ipv4:127.", "ipv6:[::1]", "ipv6:%5B::1%5D", "unix:")
+_LOCAL_PEERS = ("ipv4:127.", "ipv6:[::1]:", "ipv6:[::ffff:127.", "unix:")
+
+
+def is_this_machine(peer: str) -> bool:
+    """Whether a caller, in gRPC's words, is on the machine of the server."""
+    return urllib.parse.unquote(peer).startswith(_LOCAL_PEERS)
 
 
 class _Answers:
@@ -175,7 +181,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
 
         def answer() -> Any:
             peer = context.peer()
-            if not self._reload_from_anywhere and not peer.startswith(_LOCAL_PEERS):
+            if not (self._reload_from_anywhere or is_this_machine(peer)):
                 raise ServingError(
                     Code.PERMISSION_DENIED,
                     "HandleReloadConfigRequest is taken from this machine only, unless the server "

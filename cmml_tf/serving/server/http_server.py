@@ -25,9 +25,7 @@ Answer = Callable[[str, str, bytes], tuple[int, str, bytes]]
 """(verb, path, body) -> HTTP status, content type, body."""
 
 REQUEST_SECONDS = 60.0
-"""How long a whole request may take to arrive, and a connection may wait for one."""
 BODY_BYTES = 256 * 1024 * 1024
-"""Bodies of all requests at a time."""
 MAX_CONNECTIONS = 512
 _JSON = "application/json"
 _DIGITS = 18
@@ -36,18 +34,20 @@ _DIGITS = 18
 class HttpServer:
     """An HTTP server in threads of its own.
 
-    Beyond `MAX_CONNECTIONS` a new connection takes the place of the one that has waited longest for
+    Beyond `max_connections` a new connection takes the place of the one that has waited longest for
     its request, so that silent ones lock nobody out.
 
     Args:
       host: Address to listen on.
       port: TCP port; 0 chooses a free one.
       answer: What answers.
-      max_body_bytes: Larger bodies are refused unread, and so are all that exceed `BODY_BYTES`
-        together.
+      max_body_bytes: Larger bodies are refused unread.
       num_threads: Requests worked on at a time; the others wait.
       tls: Certificates; None for plain HTTP.
-      request_seconds: See `REQUEST_SECONDS`.
+      request_seconds: How long a whole request may take to arrive, and a connection may wait for
+        one.
+      body_bytes: Bodies of all requests at a time; one that would exceed them is refused.
+      max_connections: Connections at a time.
     """
 
     def __init__(
@@ -60,15 +60,19 @@ class HttpServer:
         num_threads: int,
         tls: ssl.SSLContext | None = None,
         request_seconds: float = REQUEST_SECONDS,
+        body_bytes: int = BODY_BYTES,
+        max_connections: int = MAX_CONNECTIONS,
     ) -> None:
         self._requests = _Requests(answer, num_threads)
         self._server = _ThreadingServer(
             (host, port),
             _Handler,
             requests=self._requests,
-            max_body_bytes=min(max_body_bytes, BODY_BYTES),
+            max_body_bytes=min(max_body_bytes, body_bytes),
             tls=tls,
             request_seconds=request_seconds,
+            bodies=Budget(body_bytes, "Bodies of requests"),
+            max_connections=max_connections,
         )
         self._thread = threading.Thread(target=self._server.serve_forever, name="rest", daemon=True)
 
@@ -127,12 +131,15 @@ class _ThreadingServer(ThreadingHTTPServer):
         max_body_bytes: int,
         tls: ssl.SSLContext | None,
         request_seconds: float,
+        bodies: Budget,
+        max_connections: int,
     ) -> None:
         self.requests = requests
         self.max_body_bytes = max_body_bytes
         self.tls = tls
         self.request_seconds = request_seconds
-        self.bodies = Budget(BODY_BYTES, "Bodies of requests")
+        self.bodies = bodies
+        self._max_connections = max_connections
         self._lock = threading.Lock()
         # Sockets as accepted -> as used, those that wait for a request in order of waiting.
         self._waiting: dict[socket.socket, socket.socket] = {}
@@ -141,7 +148,7 @@ class _ThreadingServer(ThreadingHTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         with self._lock:
-            full = len(self._waiting) + len(self._answering) >= MAX_CONNECTIONS
+            full = len(self._waiting) + len(self._answering) >= self._max_connections
             oldest = next(iter(self._waiting), None) if full else None
             evicted = None if oldest is None else self._waiting.pop(oldest)
             if not full or evicted is not None:
@@ -330,9 +337,9 @@ class _Handler(BaseHTTPRequestHandler):
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Requests that cannot be read; verbs unheard of are malformed requests."""
         del explain
+        # What was not read has its defaults: an answer without status line for HTTP/0.9.
         self.command = getattr(self, "command", None) or ""
-        if not hasattr(self, "request_version"):
-            self.request_version = self.protocol_version
+        self.request_version = self.protocol_version
         self._refuse(400 if code == 501 else code, f"Malformed request: {message or code}")
 
     def log_message(self, message: str, *values: Any) -> None:

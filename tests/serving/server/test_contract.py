@@ -14,6 +14,7 @@ from tensorflow_serving.apis import (
 )
 
 REGRESS = "tensorflow/serving/regress"
+CLASSIFY = "tensorflow/serving/classify"
 Code = grpc.StatusCode
 
 
@@ -201,6 +202,9 @@ def test_status_lists_versions_and_refuses_unknown_ones(contract_server):
     request.model_spec.version.value = 1
     response = contract_server.models.GetModelStatus(request, timeout=20)
     assert [one.version for one in response.model_version_status] == [1]
+    request.model_spec.version_label = "unheard_of"  # labels are ignored
+    response = contract_server.models.GetModelStatus(request, timeout=20)
+    assert [one.version for one in response.model_version_status] == [2, 1]
     request.model_spec.version.value = 9
     assert failure(contract_server.models.GetModelStatus, request)[0] == Code.NOT_FOUND
     request.model_spec.name = "unheard_of"
@@ -301,6 +305,17 @@ def test_multi_inference_refuses_repeated_and_unknown_tasks(
 ):
     request = inference_request(*signatures, method=method)
     assert failure(contract_server.prediction.MultiInference, request)[0] == code
+
+
+def test_classify_on_a_regress_signature_is_refused(contract_server):
+    request = classification_pb2.ClassificationRequest()
+    request.model_spec.name = "cmml"
+    request.model_spec.signature_name = "serving_tf_example"
+    request.input.example_list.examples.append(example(0.0))
+    assert failure(contract_server.prediction.Classify, request)[0] == Code.INVALID_ARGUMENT
+    inference = inference_request("serving_tf_example", method=CLASSIFY)
+    code, _ = failure(contract_server.prediction.MultiInference, inference)
+    assert code == Code.FAILED_PRECONDITION
 
 
 def test_health_is_serving(contract_server):

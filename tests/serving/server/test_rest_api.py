@@ -3,6 +3,7 @@
 import base64
 import http.client
 import json
+import re
 import urllib.error
 import urllib.request
 
@@ -78,6 +79,39 @@ def test_text_and_base64_are_the_same_string(contract_server, columns):
     )
 
 
+def test_what_is_no_input_is_ignored_in_column_form_and_refused_in_row_form(
+    contract_server, columns
+):
+    url = f"{contract_server.url}:predict"
+    plain = call(url, {"inputs": columns})
+    assert call(url, {"inputs": columns | {"stray": [1]}, "stray": {}}) == plain
+    instances = [{name: value[0] for name, value in columns.items()} | {"stray": 1}]
+    assert call(url, {"instances": instances})[0] == 400
+
+
+def test_numbers_have_as_many_digits_as_a_float_needs_at_most_nine(contract_server):
+    body = {"signature_name": "serving_tf_example", "examples": [{"value": 0.0}, {"value": 1.0}]}
+    url = f"{contract_server.url}:regress"
+    with urllib.request.urlopen(url, json.dumps(body).encode(), timeout=20) as response:
+        written = re.findall(r"\d+\.\d+", response.read().decode())
+    expected = np.float32(2.0) + np.float32(0.5) / (np.float32(1.0) + np.exp(np.float32(-1.0)))
+    assert written[0] == "2.25"
+    assert len(written[1].replace(".", "")) <= 9
+    np.testing.assert_allclose(np.float32(written[1]), expected, rtol=1e-6)
+
+
+def test_values_of_a_feature_are_of_one_kind(contract_server):
+    url = f"{contract_server.url}:regress"
+    for value in ([1, 2.5], [2.5, 1], ["a", 1], [None], [[1.0]], {"b65": ""}):
+        body = {"signature_name": "serving_tf_example", "examples": [{"value": value}]}
+        assert call(url, body)[0] == 400, value
+    body = {
+        "signature_name": "serving_tf_example",
+        "examples": [{"value": 0.0, "other": [1, True]}],
+    }
+    assert call(url, body) == (200, {"results": [2.25]})
+
+
 def test_regress_reads_examples_and_context(contract_server):
     body = {
         "signature_name": "serving_tf_example",
@@ -115,10 +149,26 @@ def test_status_and_metadata(contract_server):
         ("_unheard_of", None, 404),
         ("/versions/9", None, 404),
         ("/versions/9:predict", {"inputs": {}}, 404),
+        (":predict", None, 400),  # a GET
+        (":PREDICT", {"inputs": {}}, 400),
+        (":explain", {"inputs": {}}, 400),
+        ("", {"inputs": {}}, 400),  # a POST
+        ("/versions/one", None, 400),
+        ("/versions/1/metadata/", None, 400),
+        ("/versions/" + "9" * 5000, None, 400),
+        ("/versions/9223372036854775808", None, 400),
+        ("/labels/unheard_of/metadata", None, 400),
         (":predict", b"{not json", 400),
         (":predict", b"[]", 400),
         (":predict", b'{"inputs": {"query_user_id": ' + b"[" * 900 + b"]" * 900 + b"}}", 400),
         (":predict", b"[" * 100_000, 400),
+        (":predict", b'{"inputs": {"support_length": [' + b"9" * 5000 + b"]}}", 400),
+        (":predict", b'{"inputs": {"support_length": [' + b"9" * 3000 + b"]}}", 400),
+        (":predict", b'{"inputs": {"query_user_id": [["\\ud800"]]}}', 400),
+        (":predict", b'{"signature_name": "\\ud800", "inputs": {}}', 400),
+        (":predict", b'{"signature_name": "\xff", "inputs": {}}', 400),
+        (":regress", b'{"signature_name": "classify", "examples": [{"\\udfff": 1}]}', 400),
+        (":regress", b'{"examples": [{"value": ' + b"9" * 3000 + b"}]}", 400),
         (":predict", {}, 400),
         (":predict", {"instances": []}, 400),
         (":predict", {"instances": [1]}, 400),
@@ -138,6 +188,9 @@ def test_errors_are_json_with_the_status_of_their_code(contract_server, suffix, 
     [
         ("support_label", [["a"] * 4] * 2),
         ("support_length", [1.5, 2.5]),
+        ("support_length", [True, 2]),
+        ("support_label", [[True, 1.0, 1.0, 1.0]] * 2),
+        ("support_label", [[None, 1.0, 1.0, 1.0]] * 2),
         ("support_length", [2**40, 1]),
         ("query_item_id", [["i1"], ["i1", "i2"]]),
         ("query_user_id", [[7, 8, 9]] * 2),
@@ -151,6 +204,21 @@ def test_a_wrong_value_is_refused_naming_the_input(
     assert is_real_server or name in answer["error"]
 
 
+def test_other_verbs_are_malformed_requests(contract_server):
+    for verb in ("PUT", "DELETE", "HEAD"):
+        connection = http.client.HTTPConnection("127.0.0.1", contract_server.rest_port, timeout=20)
+        connection.request(verb, "/v1/models/cmml:predict", headers={"Content-Length": "0"})
+        assert connection.getresponse().status == 400, verb
+        connection.close()
+
+
+def test_a_query_string_is_no_part_of_the_path_and_names_may_be_escaped(contract_server):
+    assert call(f"{contract_server.url}?pretty=1")[0] == 200
+    host = f"http://127.0.0.1:{contract_server.rest_port}"
+    assert call(f"{host}/v1/models/%63mml/labels/c%61nary/metadata")[0] == 200
+    assert call(f"{host}/v1/models")[0] == 400
+
+
 def test_a_connection_serves_many_requests(contract_server):
     connection = http.client.HTTPConnection("127.0.0.1", contract_server.rest_port, timeout=20)
     for _ in range(3):
@@ -160,8 +228,13 @@ def test_a_connection_serves_many_requests(contract_server):
 
 
 def test_requests_are_counted_for_prometheus(contract_server):
+    body = {"signature_name": "serving_tf_example", "instances": [{"b64": ""}]}
+    assert call(f"{contract_server.url}:predict", body)[0] == 200
     call(f"{contract_server.url}:predict", {"inputs": {}})
+    contract_server.predict({"steps": np.array([1], np.int32)}, "slow")
     host = f"http://127.0.0.1:{contract_server.rest_port}"
     status, text = call(f"{host}/monitoring/prometheus/metrics")
     assert status == 200
     assert ':tensorflow:serving:request_count{model_name="cmml"' in text
+    for labels in ('API="predict",entrypoint="REST"', 'API="Predict",entrypoint="GRPC"'):
+        assert f':tensorflow:serving:request_latency_count{{model_name="cmml",{labels}}}' in text

@@ -1,10 +1,14 @@
 """Requests recorded beside a version are replayed before it is served."""
 
+import threading
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
+from cmml_tf.serving.server.flags import parse_flags
+from cmml_tf.serving.server.lifecycle import DevelopmentServer
 from cmml_tf.serving.server.predict import Answering
 from cmml_tf.serving.server.servable import Servable
 from cmml_tf.serving.server.status import Code, ServingError
@@ -61,6 +65,43 @@ def test_all_kinds_of_requests_are_replayed(servable, predict_log, tmp_path):
 def test_a_request_that_fails_keeps_the_version_from_being_served(servable, predict_log, tmp_path):
     record(tmp_path, predict_log(support_length=np.array([9], np.int32)))
     assert refusal(servable, tmp_path) == Code.INVALID_ARGUMENT
+
+
+BATCHES_OF_32 = "max_batch_size { value: 32 }"
+SPLIT = (
+    "max_batch_size { value: 128 } enable_large_batch_splitting { value: true } "
+    "max_execution_batch_size { value: 32 }"
+)
+
+
+@pytest.fixture
+def server(tiny_model, tmp_path):
+    """`server(batching)`: with a warm-up Regress of 100 Examples, not started."""
+    version = tiny_model(tmp_path / "models", 1)
+    (version / "assets.extra" / "tf_serving_warmup_requests").unlink()
+    (version / "assets.extra").rmdir()
+    record(version, regress_log(100))
+
+    def build(batching):
+        (tmp_path / "batching.config").write_text(batching)
+        arguments = [f"--model_base_path={tmp_path / 'models'}", "--port=0"]
+        arguments += [f"--grpc_socket_path={tmp_path / 'socket'}", "--max_num_load_retries=0"]
+        arguments += ["--enable_batching", f"--batching_parameters_file={tmp_path}/batching.config"]
+        return DevelopmentServer(parse_flags(arguments))
+
+    return build
+
+
+def test_a_warmup_larger_than_a_batch_keeps_the_server_from_starting(server):
+    with pytest.raises(ServingError, match="did not become available") as caught:
+        server(BATCHES_OF_32).start(threading.Event())
+    assert "Task size 100 is larger than maximum input batch size 32" in caught.value.message
+
+
+def test_a_warmup_larger_than_an_execution_is_split(server):
+    started = server(SPLIT)
+    started.start(threading.Event())
+    started.stop()
 
 
 def test_a_damaged_file_is_data_loss(servable, predict_log, tmp_path):
