@@ -19,6 +19,7 @@ from tensorflow_serving.apis import get_model_status_pb2, model_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
 from cmml_tf.serving.server.model_config_rules import ModelConfig, checked_models
+from cmml_tf.serving.server.model_states import ModelState, State, VersionState
 from cmml_tf.serving.server.servable import Servable
 from cmml_tf.serving.server.status import (
     Code,
@@ -38,57 +39,14 @@ _log = logging.getLogger(__name__)
 
 Load = Callable[[str, int, str], Servable]
 """(model name, version, path) -> a version ready to answer."""
-_State = get_model_status_pb2.ModelVersionStatus
-
-
-@dataclasses.dataclass
-class _Version:
-    """A version that was ever seen."""
-
-    number: int
-    state: int = _State.START
-    error: ServingError | None = None
-    servable: Servable | None = None
-    serving: bool = False
-    """Whether requests are sent to it."""
-    users: int = 0
-    tried: tuple[tuple[str, int, int], ...] | None = None
-    tries: int = 0
-    tried_at: float = 0.0
-
-
-@dataclasses.dataclass
-class _Model:
-    config: ModelConfig
-    versions: dict[int, _Version] = dataclasses.field(default_factory=dict)
-    labels: dict[str, int] = dataclasses.field(default_factory=dict)
-
-    aspired: frozenset[int] = frozenset()
-    """Versions asked for when its folder was last looked at."""
-
-    def available(self) -> list[int]:
-        return sorted(
-            number for number, version in self.versions.items() if version.state == _State.AVAILABLE
-        )
-
-    def serving(self) -> list[int]:
-        return sorted(number for number, version in self.versions.items() if version.serving)
-
-    def failure(self, max_load_retries: int) -> str | None:
-        """Why no version will become available; None while one may, or does."""
-        failed = [self.versions[number] for number in self.aspired]
-        given_up = [one.error and one.tries > max_load_retries for one in failed]
-        if not failed or not all(given_up) or self.serving():
-            return None
-        return f"{self.config.name} due to error: {failed[0].error.message}"
 
 
 @dataclasses.dataclass
 class _Publication:
     """A version that answers already and is AVAILABLE once earlier requests are answered."""
 
-    model: _Model
-    version: _Version
+    model: ModelState
+    version: VersionState
     earlier: set[object]
 
 
@@ -115,7 +73,7 @@ class ModelManager:
         self._max_load_retries = max_load_retries
         self._retry_seconds = retry_seconds
         self._labels_may_wait = labels_may_wait
-        self._models: dict[str, _Model] = {}
+        self._models: dict[str, ModelState] = {}
         self._lock = threading.Lock()  # guards all state; never held while loading
         self._published = threading.Condition(self._lock)
         self._publication: _Publication | None = None
@@ -149,7 +107,7 @@ class ModelManager:
                     self._publication.earlier.discard(request)
                     self._publish()
 
-    def _find(self, spec: model_pb2.ModelSpec) -> _Version:
+    def _find(self, spec: model_pb2.ModelSpec) -> VersionState:
         if not spec.name:
             raise invalid_argument("ModelSpec has no name specified.")
         model = self._models.get(spec.name)
@@ -169,11 +127,11 @@ class ModelManager:
             raise not_found(f"Servable not found for request: {asked}")
         return model.versions[number]
 
-    def _let_go(self, version: _Version) -> None:
+    def _let_go(self, version: VersionState) -> None:
         """Frees a version nobody uses any more. The lock is held."""
-        if version.state == _State.UNLOADING and not version.users:
+        if version.state == State.UNLOADING and not version.users:
             version.servable = None
-            version.state = _State.END
+            version.state = State.END
 
     def _publish(self) -> None:
         """Makes a version AVAILABLE that no earlier request holds up. The lock is held."""
@@ -182,7 +140,7 @@ class ModelManager:
             return
         self._publication = None
         if waiting.version.serving:
-            waiting.version.state = _State.AVAILABLE
+            waiting.version.state = State.AVAILABLE
         self._unload(waiting.model)
         self._published.notify_all()
 
@@ -244,7 +202,7 @@ class ModelManager:
                     self._drop(known)
                     known = None
                 if known is None:
-                    known = self._models[one.name] = _Model(one)
+                    known = self._models[one.name] = ModelState(one)
                 known.config = one
                 known.labels = dict(one.version_labels)
 
@@ -259,14 +217,14 @@ class ModelManager:
                     f"{config.name}, which is not currently available for inference"
                 )
 
-    def _drop(self, model: _Model) -> None:
+    def _drop(self, model: ModelState) -> None:
         for version in model.versions.values():
             if version.serving:
                 self._stop_serving(version)
 
-    def _stop_serving(self, version: _Version) -> None:
+    def _stop_serving(self, version: VersionState) -> None:
         version.serving = False
-        version.state = _State.UNLOADING
+        version.state = State.UNLOADING
         self._let_go(version)
 
     def refresh(self) -> None:
@@ -280,7 +238,7 @@ class ModelManager:
             for model in models:
                 self._refresh(model)
 
-    def _refresh(self, model: _Model) -> None:
+    def _refresh(self, model: ModelState) -> None:
         try:
             on_disk, passed_over = versions_on_disk(model.config.base_path)
         except OSError as error:
@@ -296,7 +254,7 @@ class ModelManager:
                 return
             model.aspired = frozenset(aspired)
             for number in aspired:
-                model.versions.setdefault(number, _Version(number))
+                model.versions.setdefault(number, VersionState(number))
         for number, path in sorted(aspired.items()):
             if not self._refresh_version(model, number, path):
                 return
@@ -306,7 +264,7 @@ class ModelManager:
                     version.tried = None
             self._unload(model)
 
-    def _unload(self, model: _Model) -> None:
+    def _unload(self, model: ModelState) -> None:
         """Lets go of versions nobody asks for. The lock is held."""
         serving = model.serving()
         # The last one stays until another can answer, or none is asked for at all.
@@ -317,12 +275,12 @@ class ModelManager:
                 _log.info("%s: version %d is unloaded", model.config.name, number)
                 self._stop_serving(model.versions[number])
 
-    def _refresh_version(self, model: _Model, number: int, path: str) -> bool:
+    def _refresh_version(self, model: ModelState, number: int, path: str) -> bool:
         """Whether the next version may follow."""
         files = fingerprint(path)
         with self._lock:
             version = model.versions[number]
-            if version.serving or version.state == _State.UNLOADING:
+            if version.serving or version.state == State.UNLOADING:
                 return True
             if version.tried == files:
                 waited = time.monotonic() - version.tried_at >= self._retry_seconds
@@ -330,14 +288,14 @@ class ModelManager:
                     return True
             else:
                 version.tries = 0
-            version.state = _State.LOADING
+            version.state = State.LOADING
             version.tried, version.tried_at = files, time.monotonic()
             version.tries += 1
         servable, error = self._try_load(model.config.name, number, path)
         with self._lock:
             version.servable, version.error = servable, error
             if error:
-                version.state = _State.END
+                version.state = State.END
                 return True
             version.serving = True
             self._publication = _Publication(model, version, set(self._under_way))
