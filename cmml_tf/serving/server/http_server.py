@@ -284,8 +284,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _run(self, body: bytes) -> None:
         try:
-            path = self.path.partition("?")[0]
-            self.server.requests.run(self.command, path, body, self._reply)
+            self.server.requests.run(self.command, self.path, body, self._reply)
         finally:
             self.server.ends(self._accepted)
 

@@ -132,6 +132,7 @@ class RestApi:
         spec.signature_name = rest_json.signature_name(document)
         deadline = began + self._timeout_seconds
         method = match["method"]
+        examples = None if method == "predict" else rest_json.read_examples(document)
         with self._manager.use(spec) as servable:
             if method == "predict":
                 if spec.signature_name not in ("", *servable.signature_defs):
@@ -144,7 +145,6 @@ class RestApi:
                 rows = rest_json.fill_predict_request(document, inputs, request)
                 response = predict(servable, request, self._answering, deadline)
                 return rest_json.predict_body(response, rows, self._answering.max_bytes)
-            examples = rest_json.read_examples(document)
             if method == "regress":
                 request = regression_pb2.RegressionRequest(model_spec=spec, input=examples)
                 return rest_json.regress_body(regress(servable, request, self._answering, deadline))

@@ -80,7 +80,7 @@ def test_what_can_be_read_in_two_ways_or_not_at_all_is_refused(port, request_byt
 
 def test_a_request_in_order_is_answered(port):
     assert reply_to(port, POST + b"Content-Length: 3\r\n\r\nabc").endswith(b"POST /v1/x 3")
-    assert b"GET /v1/x 0" in reply_to(port, b"GET /v1/x?y HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
+    assert b"GET /v1/x?y 0" in reply_to(port, b"GET /v1/x?y HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
 
 
 def test_a_request_that_trickles_is_given_up():
