@@ -6,6 +6,7 @@ VERSION_FILE = "version.txt"
 CATALOGUE = 5
 TOP_K = 3
 CONTEXT = 4
+NOT_A_NUMBER = float("nan")
 
 
 class TinyModel(tf.Module):
@@ -13,8 +14,10 @@ class TinyModel(tf.Module):
 
     A score is the version, plus 0.5 * sigmoid(mean support label), plus a little that depends on
     query item and user, so its integer part is the version and requests cannot be confused. A
-    context of another version scores -1. The version is read from an asset, so that one export
-    becomes another version by changing a line.
+    context of another version scores -1. As in every export a task with wrong values has NaN and
+    `valid` false where another task of the request is valid, and fails the request where none is.
+    The version is read from an asset, so that one export becomes another version by changing a
+    line.
     """
 
     def __init__(self, version_file, id_dtype):
@@ -55,21 +58,27 @@ class TinyModel(tf.Module):
                 ("support_item_id", support_item_id),
             )
         ]
-        checks += [
+        checks.append(
             tf.debugging.assert_equal(
                 tf.shape(support_length)[0], shape[0], "`support_length` must have B rows."
-            ),
-            tf.debugging.assert_non_negative(
-                support_length, "`support_length` must not be negative."
-            ),
-            tf.debugging.assert_less_equal(
-                support_length, shape[1], "`support_length` must be at most S."
+            )
+        )
+        with tf.control_dependencies(checks):
+            mask = tf.sequence_mask(tf.clip_by_value(support_length, 0, shape[1]), shape[1])
+        label = tf.where(mask, support_label, tf.zeros_like(support_label))
+        within = (support_length >= 0) & (support_length <= shape[1])
+        valid = within & tf.reduce_all(tf.math.is_finite(label), axis=1)
+        none = ~tf.reduce_any(valid)
+        length = tf.where(none, support_length, 0)
+        refusals = [
+            tf.debugging.assert_non_negative(length, "`support_length` must not be negative."),
+            tf.debugging.assert_less_equal(length, shape[1], "`support_length` must be at most S."),
+            tf.debugging.assert_all_finite(
+                tf.where(none, label, 0.0), "`support_label` must be finite."
             ),
         ]
-        with tf.control_dependencies(checks):
-            mask = tf.sequence_mask(support_length, shape[1])
-        label = tf.where(mask, support_label, tf.zeros_like(support_label))
-        tf.debugging.assert_all_finite(label, "`support_label` must be finite.")
+        with tf.control_dependencies(refusals):
+            support_length = tf.identity(support_length)
         count = tf.cast(tf.maximum(support_length, 1), tf.float32)
         known = mask & self._known(support_user_id) & self._known(support_item_id)
         support_known = tf.reduce_sum(tf.cast(known, tf.int32), axis=1)
@@ -83,10 +92,12 @@ class TinyModel(tf.Module):
             ],
             axis=1,
         )
-        return context, support_known
+        return tf.where(valid[:, None], context, NOT_A_NUMBER), support_known
 
     def apply(self, context, query_user_id, query_item_id):
-        tf.debugging.assert_all_finite(context, "`context` must be finite.")
+        valid = tf.reduce_all(tf.math.is_finite(context), axis=1)
+        alone = tf.where(tf.reduce_any(valid), 0.0, context)
+        tf.debugging.assert_all_finite(alone, "`context` must be finite.")
         checks = [
             tf.debugging.assert_equal(
                 tf.shape(query_user_id), tf.shape(query_item_id), "`query_user_id` differs."
@@ -103,7 +114,8 @@ class TinyModel(tf.Module):
             )
         score += 0.01 * self._number(query_user_id, 89)
         score = tf.where(tf.equal(context[:, :1], self.version), score, -tf.ones_like(score))
-        return score, self._known(query_user_id) & self._known(query_item_id)
+        score = tf.where(valid[:, None], score, NOT_A_NUMBER)
+        return score, self._known(query_user_id) & self._known(query_item_id), valid
 
     def signatures(self):
         def spec(name, *shape, dtype=self.id_dtype):
@@ -122,16 +134,17 @@ class TinyModel(tf.Module):
 
         def score(**inputs):
             context, _ = self.encode(**{name: inputs[name] for name in support})
-            scores, known = self.apply(context, **{name: inputs[name] for name in query})
-            return {"score": scores, "query_known": known}
+            scores, known, valid = self.apply(context, **{name: inputs[name] for name in query})
+            return {"score": scores, "query_known": known, "valid": valid}
 
         def encode(**inputs):
             context, known = self.encode(**inputs)
-            return {"context": context, "support_known": known}
+            valid = tf.reduce_all(tf.math.is_finite(context), axis=1)
+            return {"context": context, "support_known": known, "valid": valid}
 
         def score_with_context(context, query_user_id, query_item_id):
-            scores, known = self.apply(context, query_user_id, query_item_id)
-            return {"score": scores, "query_known": known}
+            scores, known, valid = self.apply(context, query_user_id, query_item_id)
+            return {"score": scores, "query_known": known, "valid": valid}
 
         def recommend(user_id, **inputs):
             context, _ = self.encode(**inputs)
@@ -141,14 +154,19 @@ class TinyModel(tf.Module):
             )
             items = tf.tile(items[None, :], [tf.shape(context)[0], 1])
             users = tf.tile(user_id[:, None], [1, CATALOGUE])
-            scores, _ = self.apply(context, users, items)
+            scores, _, valid = self.apply(context, users, items)
             best, where = tf.math.top_k(scores, TOP_K)
-            return {"item_id": tf.gather(items, where, batch_dims=1), "score": best}
+            return {
+                "item_id": tf.gather(items, where, batch_dims=1),
+                "score": best,
+                "valid": valid,
+            }
 
         def explain(**inputs):
             context, _ = self.encode(**{name: inputs[name] for name in support})
-            scores, _ = self.apply(context, **{name: inputs[name] for name in query})
+            scores, _, valid = self.apply(context, **{name: inputs[name] for name in query})
             return {
+                "valid": valid,
                 "score": scores,
                 "context": context,
                 "scale_0": scores[:, :, None] * tf.ones([CONTEXT]),

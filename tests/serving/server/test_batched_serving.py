@@ -75,6 +75,48 @@ def test_scores_do_not_depend_on_what_a_request_is_merged_with(
     assert any(padded), "no request was merged with a longer one"
 
 
+def test_a_caller_with_wrong_labels_harms_nobody_it_is_merged_with(
+    server, support_inputs, query_inputs
+):
+    good = support_inputs(S=3) | query_inputs(Q=2)
+    bad = good | {"support_label": np.full((1, 3), np.nan, np.float32)}
+    merged, alone, failures = [], [], []
+    ended = threading.Event()
+
+    def ask_wrongly():
+        while not ended.is_set():
+            try:
+                outputs = server.predict(bad).outputs
+            except grpc.RpcError as error:
+                alone.append(error.code())
+                continue
+            assert not outputs["valid"].any()
+            assert np.isnan(outputs["score"]).all()
+            merged.append(outputs)
+
+    def ask():
+        for _ in range(TURNS):
+            try:
+                outputs = server.predict(good).outputs
+            except grpc.RpcError as error:
+                failures.append(error)
+                continue
+            if not (outputs["valid"].all() and np.isfinite(outputs["score"]).all()):
+                failures.append(outputs)
+
+    wrong = threading.Thread(target=ask_wrongly)
+    callers = [threading.Thread(target=ask) for _ in range(CLIENTS - 1)]
+    for thread in (wrong, *callers):
+        thread.start()
+    for thread in callers:
+        thread.join()
+    ended.set()
+    wrong.join()
+    assert failures == []
+    assert set(alone) <= {grpc.StatusCode.INVALID_ARGUMENT}
+    assert merged, "the wrong request was never merged with another"
+
+
 def test_the_client_cuts_padding_off(server):
     lengths, wrong = list(range(1, 9)), []
 
