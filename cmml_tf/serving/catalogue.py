@@ -6,6 +6,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from cmml_tf.layers.embedding import PairEmbedding
+from cmml_tf.serving.task_groups import PAIRS_AT_A_TIME, in_groups
 from cmml_tf.serving.vocabulary import Vocabulary
 
 Score = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
@@ -14,6 +15,8 @@ Score = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 LARGEST_SCORED_CATALOGUE = 20_000
 _CHUNK = 1024
 _LEFT_OUT = tf.float32.min
+# Scores at a time, each with about 13 bytes of what goes with it.
+_MOST_SCORES = 2**24
 
 
 class RecommendSizes(NamedTuple):
@@ -54,6 +57,9 @@ class Catalogue(tf.Module):
         self._score = score
         ids = items.lines if items.dtype == tf.string else [int(line) for line in items.lines]
         self.item_ids = tf.Variable(tf.constant(ids, items.dtype), trainable=False)
+        self.nothing = tf.constant("" if items.dtype == tf.string else -1, items.dtype)
+        # Scores of the whole catalogue, and of each chunk's hidden layers, for so many tasks.
+        self._tasks = max(1, min(PAIRS_AT_A_TIME // _CHUNK, _MOST_SCORES // self.items))
         self._retrieve = None
         if self.items <= LARGEST_SCORED_CATALOGUE or not isinstance(embedding, PairEmbedding):
             return
@@ -80,6 +86,12 @@ class Catalogue(tf.Module):
           item_id [B, K] and score float32 [B, K]. Where fewer than K items are left, the id behind
           them is empty (strings) or -1, and the score the lowest float32.
         """
+        answers = [tf.TensorSpec([None, self.top_k], t) for t in (self.nothing.dtype, tf.float32)]
+        return in_groups(self._best, [context, user, taken], self._tasks, answers)
+
+    def _best(
+        self, context: tf.Tensor, user: tf.Tensor, taken: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         is_taken = self._is_taken(taken)  # [B, I + 1]
         if self._retrieve is None:
             score = tf.where(is_taken[:, : self.items], _LEFT_OUT, self._score_all(context, user))
@@ -91,8 +103,8 @@ class Catalogue(tf.Module):
             score = tf.where(tf.gather(is_taken, candidate, batch_dims=1), _LEFT_OUT, score)
             score, place = tf.math.top_k(score, self.top_k)
             row = tf.gather(candidate, place, batch_dims=1)
-        nothing = tf.constant("" if self.item_ids.dtype == tf.string else -1, self.item_ids.dtype)
-        return tf.where(score > _LEFT_OUT, tf.gather(self.item_ids, row), nothing), score
+        item_id = tf.where(score > _LEFT_OUT, tf.gather(self.item_ids, row), self.nothing)
+        return item_id, score
 
     def _is_taken(self, taken: tf.Tensor) -> tf.Tensor:
         """bool [B, I + 1]."""

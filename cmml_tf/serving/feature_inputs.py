@@ -12,12 +12,13 @@ import numpy as np
 import tensorflow as tf
 
 from cmml_tf.layers.feature_embedding import FeaturePairEmbedding, FieldEmbedding
-from cmml_tf.serving.request_checks import Tensors
+from cmml_tf.serving.request_rules import Tensors
 from cmml_tf.serving.vocabulary import lookup_table, vocabulary
 
 SEPARATOR = "|"
 # Values of a feature that example requests are made of.
 _EXAMPLES = 100
+_MOST_DEVIATIONS = 10_000.0
 
 
 class FeatureInputs(tf.Module):
@@ -54,6 +55,21 @@ class FeatureInputs(tf.Module):
                 shape, tf.float32 if feature.kind == "numeric" else tf.string
             )
             for feature, _ in self._fields
+        }
+
+    def accepted_numbers(self, prefix: str) -> dict[str, tuple[float, float]]:
+        """First and last value of each numeric input; NaN is an unknown value.
+
+        Of n values none lies more than sqrt(n) deviations from the mean: what does is a mistake,
+        and would take the precision of a closed form.
+        """
+        return {
+            self.input_name(prefix, feature.name): (
+                feature.mean - _MOST_DEVIATIONS * feature.deviation,
+                feature.mean + _MOST_DEVIATIONS * feature.deviation,
+            )
+            for feature, _ in self._fields
+            if feature.kind == "numeric"
         }
 
     def examples(self, prefix: str, shape: Sequence[int]) -> dict[str, np.ndarray]:

@@ -4,26 +4,27 @@ The computation is the model's own, traced without training; only the variables 
 tables are tracked, so that a SavedModel of this module holds neither Keras layers nor gradients.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import tensorflow as tf
 
 from cmml_tf.models.cmml import CMML
+from cmml_tf.request_limits import RequestLimits
 from cmml_tf.serving.catalogue import Catalogue, RecommendSizes
 from cmml_tf.serving.examples import read_examples
 from cmml_tf.serving.request_checks import (
-    Tensors,
+    Checked,
+    Scale,
     checked_context,
-    checked_query,
     checked_support,
-    checked_user,
+    valid_support,
 )
+from cmml_tf.serving.request_rules import Tensors
+from cmml_tf.serving.task_groups import in_groups, tasks_at_a_time
+from cmml_tf.serving.valid_rows import answered
 from cmml_tf.serving.vocabulary import Vocabulary, lookup_table
 from cmml_tf.types import Support
-
-SUPPORT_INPUTS = ("support_user_id", "support_item_id", "support_label", "support_length")
-QUERY_INPUTS = ("query_user_id", "query_item_id")
 
 
 class ServingGraph(tf.Module):
@@ -31,13 +32,18 @@ class ServingGraph(tf.Module):
 
     Ids are int64 or strings, as their vocabulary is; an unknown id has the zero embedding and is
     counted out in `support_known` and `query_known`. Pairs behind `support_length` are never read.
-    A request that breaks a rule fails with InvalidArgument and a sentence that names the input.
+    A request that breaks a rule fails with InvalidArgument and a sentence that names the input;
+    but where only some of its tasks hold a wrong value, the others are answered, and the floats of
+    those are NaN and `valid` false. Every signature but that of the Regress API answers with
+    `valid` bool [B].
 
     Args:
       model: A CMML whose weights exist; its variables are shared, not copied.
       users, items: Ids of the rows of the embedding tables.
       folder: Where the vocabulary files are written; they must stay until the module is saved.
       sizes: How many items `recommend` answers with.
+      limits: The largest request that is admitted.
+      scale: Lowest and highest support label; None where any finite number is one.
     """
 
     def __init__(
@@ -47,9 +53,13 @@ class ServingGraph(tf.Module):
         items: Vocabulary,
         folder: Path,
         sizes: RecommendSizes = RecommendSizes(),  # noqa: B008 - immutable
+        limits: RequestLimits = RequestLimits(),  # noqa: B008 - immutable
+        scale: Scale = None,
     ) -> None:
         super().__init__()
         self.context_dimension = model.context_dimension
+        self.limits = limits
+        self._scale = scale
         self.user_id_dtype = users.dtype
         self.item_id_dtype = items.dtype
         self.unknown_user = len(users.lines)
@@ -61,26 +71,33 @@ class ServingGraph(tf.Module):
         self.weights = network_variables(model)
         # Plain functions are not tracked: the model's layers stay outside the SavedModel. Each
         # part is traced once and called by all signatures that need it.
-        self._encode = _traced_once(model.encode_context)
-        self._score = _traced_once(model.score_with_context)
+        encode = _traced_once(lambda *support: model.encode_context(Support(*support)))
+        score = _traced_once(model.score_with_context)
+        self._encode = _some_tasks_at_a_time(encode, [None, model.context_dimension])
+        self._score = _some_tasks_at_a_time(score, [None, None])
         self._modulation = model.modulation
-        self.catalogue = Catalogue(self._score, model.pair_embedding, items, sizes)
+        self.catalogue = Catalogue(score, model.pair_embedding, items, sizes)
 
     def serving_default(self, **inputs: tf.Tensor) -> Tensors:
         """Support and query ids -> `score` float32 [B, Q], `query_known` bool [B, Q]."""
-        inputs = checked_query(checked_support(inputs), "support_user_id")
+        inputs, valid = self._checked(inputs)
         context, _ = self._encode_ids(inputs)
-        return self._score_ids(context, inputs)
+        return answered(self._score_ids(context, inputs), valid)
 
     def encode_context(self, **inputs: tf.Tensor) -> Tensors:
-        """Support ids -> `context` float32 [B, D], `support_known` int32 [B]."""
-        context, known = self._encode_ids(checked_support(inputs))
-        return {"context": context, "support_known": known}
+        """Support ids -> `context` float32 [B, D], `support_known` int32 [B].
+
+        A task that is not valid has 0 known pairs.
+        """
+        inputs, valid = self._checked(inputs)
+        context, known = self._encode_ids(inputs)
+        return answered({"context": context, "support_known": known}, valid)
 
     def score_with_context(self, **inputs: tf.Tensor) -> Tensors:
         """`context` and query ids -> `score` float32 [B, Q], `query_known` bool [B, Q]."""
-        inputs = checked_query(checked_context(inputs, self.context_dimension), "context")
-        return self._score_ids(inputs["context"], inputs)
+        inputs, valid = checked_context(inputs, self.limits, self.context_dimension)
+        scored = self._score_ids(inputs["context"], inputs)
+        return answered(scored, valid, numbers=["context"])
 
     def explain(self, **inputs: tf.Tensor) -> Tensors:
         """Support and query ids -> `score`, `context` and what the context sets in the backbone.
@@ -89,40 +106,50 @@ class ServingGraph(tf.Module):
         from 1; or `output_weight` and `output_bias`; a closed-form head adds `ridge_weight`. All
         are float32 [B, Q, ...], with 1 for Q where they are the same for all pairs of a task.
         """
-        inputs = checked_query(checked_support(inputs), "support_user_id")
+        # The answer is the larger part of the memory, and cannot be computed a part at a time.
+        inputs, valid = self._checked(inputs, query_limit=self.limits.query_pairs)
         context, _ = self._encode_ids(inputs)
         user, item, _ = self._rows(inputs["query_user_id"], inputs["query_item_id"])
-        return {
+        explained = {
             "score": self._score(context, user, item),
             "context": context,
             **self._modulation(context, user, item),
         }
+        return answered(explained, valid)
 
     def recommend(self, **inputs: tf.Tensor) -> Tensors:
         """Support ids and `user_id` [B] -> `item_id` [B, K], `score` float32 [B, K], best first.
 
         Items are those of the catalogue without the user's own support positives (label above 0).
-        See `Catalogue.best` for a user who has taken nearly all.
+        See `Catalogue.best` for a user who has taken nearly all. A task that is not valid gets no
+        item: empty ids (strings) or -1.
         """
-        inputs = checked_user(checked_support(inputs), "support_user_id")
+        inputs, valid = self._checked(inputs)
         context, _ = self._encode_ids(inputs)
         user_id, support_user_id = inputs["user_id"], inputs["support_user_id"]
-        valid = tf.sequence_mask(inputs["support_length"], tf.shape(support_user_id)[1])
+        read = tf.sequence_mask(inputs["support_length"], tf.shape(support_user_id)[1])
         # By id, not by row: users who are unknown to the model have taken things too.
-        own = valid & (inputs["support_label"] > 0) & (support_user_id == user_id[:, None])
+        own = read & (inputs["support_label"] > 0) & (support_user_id == user_id[:, None])
         taken = self.item_rows.lookup(inputs["support_item_id"])
         taken = tf.where(own, taken, tf.constant(self.unknown_item, tf.int64))
         item_id, score = self.catalogue.best(context, self.user_rows.lookup(user_id), taken)
-        return {"item_id": item_id, "score": score}
+        best = {"item_id": item_id, "score": score}
+        return answered(best, valid, nothing={"item_id": self.catalogue.nothing})
 
     def serving_tf_example(self, inputs: tf.Tensor) -> Tensors:
         """Serialized Examples [N] -> `outputs` float32 [N], the score of each one's query pair.
 
-        See `examples` for their features. A support that several share is encoded once.
+        See `examples` for their features. A support that several share is encoded once. The API
+        has one output only: NaN says that an Example is not valid.
         """
-        request = checked_support(read_examples(inputs, self.user_id_dtype, self.item_id_dtype))
+        read = read_examples(inputs, self.user_id_dtype, self.item_id_dtype, self.limits)
+        request, valid = valid_support(read, self._scale)
         context = self._encode_each_once(request)
-        return {"outputs": tf.squeeze(self._score_ids(context, request)["score"], axis=1)}
+        score = tf.squeeze(self._score_ids(context, request)["score"], axis=1)
+        return {"outputs": answered({"outputs": score}, valid)["outputs"]}
+
+    def _checked(self, inputs: Tensors, query_limit: int | None = None) -> Checked:
+        return checked_support(inputs, self.limits, self._scale, query_limit)
 
     def _encode_each_once(self, inputs: Tensors) -> tf.Tensor:
         """Contexts of the support inputs, float32 [N, D]; equal ones are computed once."""
@@ -135,15 +162,14 @@ class ServingGraph(tf.Module):
         user, item, label, length = tf.split(different, tf.stack([S, S, S, 1]), axis=1, num=4)
         label = tf.bitcast(tf.cast(label, tf.int32), tf.float32)
         length = tf.cast(tf.squeeze(length, axis=1), tf.int32)
-        return tf.gather(self._encode(Support(user, item, label, length)), which)
+        return tf.gather(self._encode(user, item, label, length), which)
 
     def _encode_ids(self, inputs: Tensors) -> tuple[tf.Tensor, tf.Tensor]:
         """float32 [B, D], and how many support pairs have both ids known, int32 [B]."""
         user, item, known = self._rows(inputs["support_user_id"], inputs["support_item_id"])
         length = inputs["support_length"]
         valid = tf.sequence_mask(length, tf.shape(user)[1])  # [B, S]
-        context = self._encode(Support(user, item, inputs["support_label"], length))
-        context = tf.ensure_shape(context, [None, self.context_dimension])
+        context = self._encode(user, item, inputs["support_label"], length)
         return context, tf.reduce_sum(tf.cast(known & valid, tf.int32), axis=1)
 
     def _score_ids(self, context: tf.Tensor, inputs: Tensors) -> Tensors:
@@ -161,6 +187,19 @@ class ServingGraph(tf.Module):
 def _traced_once(method: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
     traced = tf.function(method, autograph=False)
     return lambda *arguments: traced(*arguments)
+
+
+def _some_tasks_at_a_time(
+    function: Callable[..., tf.Tensor], shape: Sequence[int | None]
+) -> Callable[..., tf.Tensor]:
+    """The same function of tensors [B, ...], of which the second is [B, pairs]."""
+
+    def grouped(*arguments: tf.Tensor) -> tf.Tensor:
+        size = tasks_at_a_time(tf.shape(arguments[1])[1])
+        answer = tf.TensorSpec(shape, tf.float32)
+        return in_groups(lambda *part: (function(*part),), arguments, size, [answer])[0]
+
+    return grouped
 
 
 def network_variables(model: CMML) -> list[tf.Variable]:

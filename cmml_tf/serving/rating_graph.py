@@ -6,12 +6,15 @@ import numpy as np
 import tensorflow as tf
 
 from cmml_tf.models.cmml import CMML
+from cmml_tf.request_limits import RequestLimits
 from cmml_tf.serving.feature_inputs import FeatureInputs, embed_pairs
 from cmml_tf.serving.graph import ServingGraph
-from cmml_tf.serving.request_checks import Tensors, checked_features, checked_ratings
+from cmml_tf.serving.request_checks import checked_features
+from cmml_tf.serving.request_rules import Tensors
 from cmml_tf.serving.signatures import serving_signatures
+from cmml_tf.serving.task_groups import in_groups, tasks_at_a_time
+from cmml_tf.serving.valid_rows import answered
 from cmml_tf.serving.vocabulary import Vocabulary
-from cmml_tf.types import Support
 
 FEATURE_SIGNATURE = "score_features"
 
@@ -26,7 +29,8 @@ class RatingServingGraph(ServingGraph):
       model: A CMML whose pair embedding is a `FeaturePairEmbedding`.
       users, items: Ids of the catalogues' rows.
       folder: Where the vocabulary files are written; they must stay until the module is saved.
-      scale: Lowest and highest rating; a support rating outside is refused.
+      scale: Lowest and highest rating; a task with a support rating outside is not valid.
+      limits: The largest request that is admitted.
     """
 
     def __init__(
@@ -36,16 +40,15 @@ class RatingServingGraph(ServingGraph):
         items: Vocabulary,
         folder: Path,
         scale: tuple[float, float],
+        limits: RequestLimits = RequestLimits(),  # noqa: B008 - immutable
     ) -> None:
-        super().__init__(model, users, items, folder)
+        super().__init__(model, users, items, folder, limits=limits, scale=scale)
         embedding = model.pair_embedding
         self.item_inputs = FeatureInputs("item", embedding.item_fields, folder)
         self.user_inputs = FeatureInputs("user", embedding.user_fields, folder)
         if isinstance(model.label_features, tf.keras.layers.Layer):
             self.label_weights = list(model.label_features.variables)
-        encode = self._encode
-        self._encode = lambda support: encode(_on_scale(support, scale))
-        self._scale = scale
+        self._features = scale, *_named(self.item_inputs, self.user_inputs)
         self._encode_pairs, self._score_pairs = model.encode_pairs, model.score_pairs
         self._embed = lambda inputs, prefix: embed_pairs(
             self.item_inputs, self.user_inputs, embedding, inputs, prefix
@@ -57,19 +60,22 @@ class RatingServingGraph(ServingGraph):
         Inputs: `support_item_<feature>` [B, S], `support_label` [B, S], `support_length` [B],
         `query_item_<feature>` [B, Q] and `user_<feature>` [B], the profile of the task's user.
         """
-        inputs = checked_features(
-            inputs,
-            list(self.item_inputs.specs("support", 2)),
-            list(self.item_inputs.specs("query", 2)),
-            list(self.user_inputs.specs("", 1)),
-        )
-        length = inputs["support_length"]
-        label = checked_ratings(inputs["support_label"], length, *self._scale)
-        context = self._encode_pairs(self._embed(inputs, "support"), label, length)
-        return {
-            "score": self._score_pairs(context, self._embed(inputs, "query")),
-            "context": context,
-        }
+        names = [*inputs]
+        inputs, valid = checked_features(inputs, self.limits, *self._features)
+
+        def score(*values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            part = dict(zip(names, values, strict=True))
+            length, label = part["support_length"], part["support_label"]
+            context = self._encode_pairs(self._embed(part, "support"), label, length)
+            return self._score_pairs(context, self._embed(part, "query")), context
+
+        pairs = tf.reduce_max([tf.shape(inputs[name])[-1] for name in names])
+        values = [inputs[name] for name in names]
+        answers = [
+            tf.TensorSpec([None, width], tf.float32) for width in (None, self.context_dimension)
+        ]
+        scores, context = in_groups(score, values, tasks_at_a_time(pairs), answers)
+        return answered({"score": scores, "context": context}, valid)
 
     def example_features(self, B: int, S: int, Q: int) -> dict[str, np.ndarray]:
         """Inputs of `score_features` with known values, beside `support_label` and its length."""
@@ -94,5 +100,12 @@ def rating_signatures(graph: RatingServingGraph) -> dict[str, tf.types.experimen
     return {**serving_signatures(graph), FEATURE_SIGNATURE: traced}
 
 
-def _on_scale(support: Support, scale: tuple[float, float]) -> Support:
-    return support._replace(label=checked_ratings(support.label, support.length, *scale))
+def _named(
+    items: FeatureInputs, users: FeatureInputs
+) -> tuple[dict[str, list[str]], dict[str, tuple[float, float]]]:
+    """The inputs with features, by what they belong to, and the numbers that they accept."""
+    support, query = (list(items.specs(prefix, 2)) for prefix in ("support", "query"))
+    numbers = [items.accepted_numbers("support"), items.accepted_numbers("query")]
+    numbers.append(users.accepted_numbers(""))
+    names = {"support": support, "query": query, "user": list(users.specs("", 1))}
+    return names, {name: ends for part in numbers for name, ends in part.items()}

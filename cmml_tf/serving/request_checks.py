@@ -1,210 +1,296 @@
-"""Checks of a request inside the served graph: InvalidArgument with a sentence naming the input.
+"""What a request to each signature must be, checked inside the served graph before any work.
 
-A request that passes pays for one comparison of booleans; the sentence is only put together for
-one that fails. The shapes come first, since checks of values rely on them.
+First the ranks, since a server hands on tensors of any rank; then sizes and shapes, since checks of
+values rely on them; then the values of each task. Faults of the first two kinds fail the call. A
+task with a wrong value is not valid: its numbers are zeros from here on, so that nothing of it is
+computed with, and `answered` puts NaN into its answer.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import tensorflow as tf
 
-Tensors = dict[str, tf.Tensor]
+from cmml_tf.request_limits import RequestLimits
+from cmml_tf.serving.request_rules import (
+    RowRule,
+    Rule,
+    Tensors,
+    after,
+    after_rows,
+    first_refused,
+    sentence,
+    shape_text,
+    where_valid,
+)
+
+SUPPORT_INPUTS = ("support_user_id", "support_item_id", "support_label", "support_length")
+QUERY_INPUTS = ("query_user_id", "query_item_id")
+Scale = tuple[float, float] | None
+"""Lowest and highest support label; None where any finite number is one."""
 
 
-class _Rule(NamedTuple):
-    holds: tf.Tensor
-    sentence: Callable[[], tf.Tensor]
+class Checked(NamedTuple):
+    """A request that may be read.
+
+    Attributes:
+      inputs: The tensors; numbers of tasks that are not valid are zero.
+      valid: bool [B].
+    """
+
+    inputs: Tensors
+    valid: tf.Tensor
 
 
-def checked_support(inputs: Tensors) -> Tensors:
-    """The same support tensors, readable only after all checks of them.
+def checked_support(
+    inputs: Tensors, limits: RequestLimits, scale: Scale = None, query_limit: int | None = None
+) -> Checked:
+    """A request with a support set by ids.
 
     Args:
       inputs: `support_user_id`, `support_item_id`, `support_label` [B, S], `support_length` [B];
-        further inputs pass through.
+        where there are, `query_user_id`, `query_item_id` [B, Q] and `user_id` [B].
+      limits: The largest request.
+      scale: Of the labels.
+      query_limit: Most query pairs of all tasks, where it is not the limits' own.
     """
     reference = "support_user_id"
-    rules = [_same_shape(inputs, name, reference) for name in ("support_item_id", "support_label")]
+    inputs = _of_rank(inputs, dict.fromkeys(inputs, 2) | {"support_length": 1, "user_id": 1})
+    rules = [*_support_limits(inputs, reference, limits)]
+    rules += [_same_shape(inputs, n, reference) for n in ("support_item_id", "support_label")]
     rules.append(_same_rows(inputs, "support_length", reference))
-    inputs = _after(rules, inputs)
-    label, length = inputs["support_label"], inputs["support_length"]
-    S = tf.shape(inputs[reference])[1]
-    in_range = (length >= 0) & (length <= S)
-    # A length out of range selects all or nothing here, which does no harm.
-    read = tf.sequence_mask(length, S)  # [B, S]
-    finite = tf.math.is_finite(label) | ~read
-    return _after(
-        [
-            _length_in_range(length, in_range, S),
-            _finite("support_label", label, finite, " within `support_length`"),
-        ],
-        inputs,
-    )
+    if "query_user_id" in inputs:
+        rules += _query_rules(inputs, reference, limits, query_limit)
+    if "user_id" in inputs:
+        rules.append(_same_rows(inputs, "user_id", reference))
+    return valid_support(after(rules, inputs), scale)
 
 
-def checked_query(inputs: Tensors, reference: str) -> Tensors:
-    """The same tensors, readable only after the checks of `query_user_id`, `query_item_id` [B, Q].
-
-    `reference` names the input that gives B.
-    """
-    return _after(
-        [
-            _same_rows(inputs, "query_user_id", reference),
-            _same_shape(inputs, "query_item_id", "query_user_id"),
-        ],
-        inputs,
-    )
-
-
-def checked_user(inputs: Tensors, reference: str) -> Tensors:
-    """The same tensors, readable only after the check of `user_id` [B]; `reference` gives B."""
-    return _after([_same_rows(inputs, "user_id", reference)], inputs)
-
-
-def checked_examples(inputs: Tensors) -> Tensors:
-    """The same tensors, readable only after the check that `inputs` [N] holds an Example."""
-    some = tf.size(inputs["inputs"]) > 0
-    return _after([_Rule(some, lambda: _sentence("`inputs` must hold an Example"))], inputs)
+def checked_context(inputs: Tensors, limits: RequestLimits, dimension: int) -> Checked:
+    """A request with `context` [B, D], finite, and `query_user_id`, `query_item_id` [B, Q]."""
+    inputs = _of_rank(inputs, dict.fromkeys(inputs, 2))
+    width = tf.shape(inputs["context"])[1]
+    rules = [
+        _at_most("context", "tasks", tf.shape(inputs["context"])[0], limits.tasks),
+        Rule(
+            tf.equal(width, dimension),
+            lambda: sentence(
+                f"`context` must be as wide as this model's contexts (D={dimension}). Received: ",
+                width,
+            ),
+        ),
+        *_query_rules(inputs, "context", limits, None),
+    ]
+    inputs = after(rules, inputs)
+    finite = tf.math.is_finite(inputs["context"])
+    checked = _valid([_finite("context", inputs["context"], finite)], inputs)
+    context = tf.ensure_shape(checked.inputs["context"], [None, dimension])
+    return checked._replace(inputs={**checked.inputs, "context": context})
 
 
-def checked_lists(inputs: Tensors, lengths: Tensors, reference: str) -> Tensors:
+def checked_examples(serialized: tf.Tensor, limits: RequestLimits) -> tf.Tensor:
+    """Serialized Examples [N], readable only after the check that there are some, not too many."""
+    inputs = _of_rank({"inputs": serialized}, {"inputs": 1})
+    count = tf.size(inputs["inputs"])
+    rules = [
+        Rule(count > 0, lambda: sentence("`inputs` must hold an Example")),
+        _at_most("inputs", "Examples", count, limits.tasks),
+    ]
+    return after(rules, inputs)["inputs"]
+
+
+def checked_lists(
+    inputs: Tensors, lengths: Tensors, reference: str, limits: RequestLimits
+) -> Tensors:
     """The same tensors, readable only after the check that lists of an Example are equally long.
 
     Args:
       inputs: Any.
-      lengths: Values that each list has in each Example, [N] by name; N at least 1.
+      lengths: Values that each list has in each Example, int32 [N] by name; N at least 1.
       reference: The list that the others are compared with.
+      limits: How long they may be.
     """
     expected = lengths[reference]
-    return _after(
-        [_same_length(name, lengths[name], reference, expected) for name in lengths], inputs
-    )
-
-
-def _same_length(name: str, received: tf.Tensor, reference: str, expected: tf.Tensor) -> _Rule:
-    same = received == expected
-    return _Rule(
-        tf.reduce_all(same),
-        lambda: _sentence(
-            f"`{name}` must hold as many values as `{reference}` in each Example. Received: ",
-            _first(received, same),
-            " for ",
-            _first(expected, same),
-        ),
-    )
-
-
-def checked_ratings(
-    label: tf.Tensor, length: tf.Tensor, lowest: float, highest: float
-) -> tf.Tensor:
-    """`support_label` [B, S], readable only after a check that the ratings are on the scale.
-
-    Args:
-      label: Ratings; behind `length` there may be anything.
-      length: int32 [B].
-      lowest, highest: Ends of the scale.
-    """
-    read = tf.sequence_mask(length, tf.shape(label)[1])
-    on_scale = ((label >= lowest) & (label <= highest)) | ~read
-    rule = _Rule(
-        tf.reduce_all(on_scale),
-        lambda: _sentence(
-            f"`support_label` must lie between {lowest:g} and {highest:g}. Received: ",
-            _first(label, on_scale),
-        ),
-    )
-    return _after([rule], {"support_label": label})["support_label"]
+    longest = tf.reduce_max(tf.stack([*lengths.values()]))
+    pairs = tf.cast(longest, tf.int64) * tf.size(expected, tf.int64)
+    rules = [
+        _at_most(reference, "support pairs a task", longest, limits.support_pairs),
+        _at_most(reference, _IN_ALL.format("support"), pairs, limits.support_pairs_of_a_call),
+    ]
+    rules += [_same_length(name, lengths[name], reference, expected) for name in lengths]
+    return after(rules, inputs)
 
 
 def checked_features(
-    inputs: Tensors, support: list[str], query: list[str], user: list[str]
-) -> Tensors:
-    """The same tensors, readable only after the checks of a request by features.
+    inputs: Tensors,
+    limits: RequestLimits,
+    scale: tuple[float, float],
+    names: Mapping[str, list[str]],
+    numbers: Mapping[str, tuple[float, float]],
+) -> Checked:
+    """A request by features.
 
     Args:
       inputs: `support_label` [B, S], `support_length` [B] and the named ones.
-      support: Names of the support items' features [B, S].
-      query: Names of the query items' features [B, Q].
-      user: Names of the user's features [B].
+      limits: The largest request.
+      scale: Of the labels.
+      names: Inputs with features of `support` items [B, S], `query` items [B, Q] and the `user`
+        [B].
+      numbers: The first and last value that numeric inputs may have; NaN is an unknown one.
     """
-    rules = [_same_shape(inputs, name, support[0]) for name in (*support[1:], "support_label")]
+    support, query, user = names["support"], names["query"], names["user"]
+    reference = support[0]
+    ranks = {name: 1 if name in user else 2 for name in inputs} | {"support_length": 1}
+    inputs = _of_rank(inputs, ranks)
+    rules = [
+        *_support_limits(inputs, reference, limits),
+        *_query_limits(inputs, query[0], limits, None),
+        _texts_fit([inputs[name] for name in inputs if inputs[name].dtype == tf.string]),
+    ]
+    rules += [_same_shape(inputs, name, reference) for name in (*support[1:], "support_label")]
     rules += [_same_shape(inputs, name, query[0]) for name in query[1:]]
-    rules += [_same_rows(inputs, name, support[0]) for name in (query[0], "support_length", *user)]
-    inputs = _after(rules, inputs)
-    length, S = inputs["support_length"], tf.shape(inputs[support[0]])[1]
-    in_range = (length >= 0) & (length <= S)
-    return _after([_length_in_range(length, in_range, S)], inputs)
+    rules += [_same_rows(inputs, name, reference) for name in (query[0], "support_length", *user)]
+    inputs = after(rules, inputs)
+    read = tf.sequence_mask(inputs["support_length"], tf.shape(inputs[reference])[1])
+    within = [
+        _within(
+            name,
+            inputs[name],
+            *numbers[name],
+            tf.math.is_nan(inputs[name]) | (~read if name in support else False),
+        )
+        for name in numbers
+    ]
+    return valid_support(inputs, scale, within)
 
 
-def checked_context(inputs: Tensors, dimension: int) -> Tensors:
-    """The same tensors, readable only after the checks of `context`, finite [B, D]."""
-    context = inputs["context"]
-    width = tf.shape(context)[1]
-    finite = tf.math.is_finite(context)
-    inputs = _after(
-        [
-            _Rule(
-                tf.equal(width, dimension),
-                lambda: _sentence(
-                    f"`context` must be as wide as this model's contexts (D={dimension})."
-                    " Received: ",
-                    width,
-                ),
-            ),
-            _finite("context", context, finite),
-        ],
-        inputs,
+_IN_ALL = "{} pairs in all tasks together, with the padding to the longest,"
+# A few feature values for each of the pairs that a call may hold.
+_MOST_TEXT = 2**23
+
+
+def _texts_fit(texts: Iterable[tf.Tensor]) -> Rule:
+    length = tf.add_n(
+        [tf.reduce_sum(tf.strings.length(text)) for text in texts] or [tf.constant(0)]
     )
-    return {**inputs, "context": tf.ensure_shape(inputs["context"], [None, dimension])}
+    return _at_most("*_item_*", "bytes of feature values in all", length, _MOST_TEXT)
 
 
-def _length_in_range(length: tf.Tensor, in_range: tf.Tensor, S: tf.Tensor) -> _Rule:
-    return _Rule(
-        tf.reduce_all(in_range),
-        lambda: _sentence(
-            "`support_length` must lie between 0 and the number of support pairs (S=",
-            S,
-            "). Received: ",
-            _first(length, in_range),
+def valid_support(inputs: Tensors, scale: Scale, rules: Iterable[RowRule] = ()) -> Checked:
+    """A request whose shapes are right; the values of its support are checked, task by task."""
+    label, length = inputs["support_label"], inputs["support_length"]
+    S = tf.shape(label)[1]
+    # A length out of range selects all or nothing here, which does no harm.
+    unread = ~tf.sequence_mask(length, S)  # [B, S]
+    checks = [
+        _length_in_range(length, S),
+        _finite(
+            "support_label", label, tf.math.is_finite(label) | unread, " within `support_length`"
         ),
+    ]
+    if scale is not None:
+        checks.append(_within("support_label", label, *scale, unread))
+    return _valid([*checks, *rules], inputs)
+
+
+def _valid(rules: list[RowRule], inputs: Tensors) -> Checked:
+    inputs, valid = after_rows(rules, inputs)
+    return Checked(
+        {
+            name: where_valid(valid, value, tf.zeros([], value.dtype))
+            if value.dtype in (tf.float32, tf.int32)
+            else value
+            for name, value in inputs.items()
+        },
+        valid,
     )
 
 
-def _after(rules: list[_Rule], inputs: Tensors) -> Tensors:
-    """`inputs`, which cannot be read before all rules hold."""
-    holds = tf.stack([rule.holds for rule in rules])
+def _of_rank(inputs: Tensors, ranks: Mapping[str, int]) -> Tensors:
+    """The same tensors, readable only after the check that each has as many axes as it must.
 
-    def fail() -> tf.Tensor:
-        sentences = tf.stack([rule.sentence() for rule in rules])
-        first = tf.argmin(tf.cast(holds, tf.int32))
-        failed = tf.debugging.Assert(tf.constant(False), [sentences[first]])
-        with tf.control_dependencies([failed]):
-            return tf.constant(False)
+    A server does not compare a tensor's rank with the signature. The signature does declare it, so
+    that TensorFlow would take it for granted in what follows, the check included: a placeholder in
+    between makes it forget.
+    """
+    loose = {n: tf.raw_ops.PlaceholderWithDefault(input=x, shape=None) for n, x in inputs.items()}
+    received = tf.stack([tf.rank(value) for value in loose.values()])
+    expected = [ranks[name] for name in loose]
+    right = received == expected
 
-    passed = tf.cond(tf.reduce_all(holds), lambda: tf.constant(True), fail)
-    with tf.control_dependencies([passed]):
-        return {name: tf.identity(value) for name, value in inputs.items()}
+    def said() -> tf.Tensor:
+        wrong = tf.argmin(tf.cast(right, tf.int32))
+        shapes = tf.stack([shape_text(tf.shape(value)) for value in loose.values()])
+        kinds = [f"`{name}` must have {_AXES[ranks[name]]}" for name in loose]
+        return sentence(tf.gather(kinds, wrong), ". Received: shape ", tf.gather(shapes, wrong))
+
+    checked = after([Rule(tf.reduce_all(right), said)], loose)
+    return {name: tf.ensure_shape(x, [None] * ranks[name]) for name, x in checked.items()}
 
 
-def _same_shape(inputs: Tensors, name: str, reference: str) -> _Rule:
-    received, expected = tf.shape(inputs[name]), tf.shape(inputs[reference])
-    return _Rule(
-        tf.reduce_all(received == expected),
-        lambda: _sentence(
-            f"`{name}` must have the shape of `{reference}`, ",
-            _shape(expected),
+_AXES = {1: "one axis, B", 2: "two axes, B and the pairs of a task"}
+
+
+def _at_most(name: str, what: str, received: tf.Tensor, limit: int) -> Rule:
+    return Rule(
+        received <= limit,
+        lambda: sentence(
+            f"`{name}` must hold at most {limit} {what}, which is the limit of this export"
             ". Received: ",
-            _shape(received),
+            received,
         ),
     )
 
 
-def _same_rows(inputs: Tensors, name: str, reference: str) -> _Rule:
+def _support_limits(inputs: Tensors, reference: str, limits: RequestLimits) -> list[Rule]:
+    B, S = tf.unstack(tf.shape(inputs[reference]))
+    pairs = tf.size(inputs[reference], tf.int64)
+    return [
+        _at_most(reference, "tasks", B, limits.tasks),
+        _at_most(reference, "support pairs a task", S, limits.support_pairs),
+        _at_most(reference, _IN_ALL.format("support"), pairs, limits.support_pairs_of_a_call),
+    ]
+
+
+def _query_limits(
+    inputs: Tensors, name: str, limits: RequestLimits, of_a_call: int | None
+) -> list[Rule]:
+    Q, pairs = tf.shape(inputs[name])[1], tf.size(inputs[name], tf.int64)
+    of_a_call = limits.query_pairs_of_a_call if of_a_call is None else of_a_call
+    return [
+        _at_most(name, "query pairs a task", Q, limits.query_pairs),
+        _at_most(name, _IN_ALL.format("query"), pairs, of_a_call),
+    ]
+
+
+def _query_rules(
+    inputs: Tensors, reference: str, limits: RequestLimits, of_a_call: int | None
+) -> list[Rule]:
+    return [
+        *_query_limits(inputs, "query_user_id", limits, of_a_call),
+        _same_rows(inputs, "query_user_id", reference),
+        _same_shape(inputs, "query_item_id", "query_user_id"),
+    ]
+
+
+def _same_shape(inputs: Tensors, name: str, reference: str) -> Rule:
+    received, expected = tf.shape(inputs[name]), tf.shape(inputs[reference])
+    return Rule(
+        tf.reduce_all(received == expected),
+        lambda: sentence(
+            f"`{name}` must have the shape of `{reference}`, ",
+            shape_text(expected),
+            ". Received: ",
+            shape_text(received),
+        ),
+    )
+
+
+def _same_rows(inputs: Tensors, name: str, reference: str) -> Rule:
     received, expected = tf.shape(inputs[name])[0], tf.shape(inputs[reference])[0]
-    return _Rule(
+    return Rule(
         received == expected,
-        lambda: _sentence(
+        lambda: sentence(
             f"`{name}` must have as many rows as `{reference}` (B=",
             expected,
             "). Received: ",
@@ -213,28 +299,51 @@ def _same_rows(inputs: Tensors, name: str, reference: str) -> _Rule:
     )
 
 
-def _finite(name: str, values: tf.Tensor, finite: tf.Tensor, where: str = "") -> _Rule:
-    return _Rule(
-        tf.reduce_all(finite),
-        lambda: _sentence(f"`{name}` must be finite{where}. Received: ", _first(values, finite)),
+def _same_length(name: str, received: tf.Tensor, reference: str, expected: tf.Tensor) -> Rule:
+    same = received == expected
+    return Rule(
+        tf.reduce_all(same),
+        lambda: sentence(
+            f"`{name}` must hold as many values as `{reference}` in each Example. Received: ",
+            first_refused(received, same),
+            " for ",
+            first_refused(expected, same),
+        ),
     )
 
 
-def _first(values: tf.Tensor, accepted: tf.Tensor) -> tf.Tensor:
-    """The first of the values that are not accepted."""
-    index = tf.argmin(tf.cast(tf.reshape(accepted, [-1]), tf.int32))
-    return tf.gather(tf.reshape(values, [-1]), index)
-
-
-def _shape(shape: tf.Tensor) -> tf.Tensor:
-    return tf.strings.join(
-        ["[", tf.strings.reduce_join(tf.strings.as_string(shape), separator=", "), "]"]
+def _length_in_range(length: tf.Tensor, S: tf.Tensor) -> RowRule:
+    in_range = (length >= 0) & (length <= S)
+    return RowRule(
+        in_range,
+        lambda: sentence(
+            "`support_length` must lie between 0 and the number of support pairs (S=",
+            S,
+            "). Received: ",
+            first_refused(length, in_range),
+        ),
     )
 
 
-def _sentence(*parts: str | tf.Tensor) -> tf.Tensor:
-    def text(part: str | tf.Tensor) -> str | tf.Tensor:
-        is_text = isinstance(part, str) or part.dtype == tf.string
-        return part if is_text else tf.strings.as_string(part)
+def _finite(name: str, values: tf.Tensor, accepted: tf.Tensor, where: str = "") -> RowRule:
+    return RowRule(
+        tf.reduce_all(accepted, axis=1),
+        lambda: sentence(
+            f"`{name}` must be finite{where}. Received: ", first_refused(values, accepted)
+        ),
+    )
 
-    return tf.strings.join([*(text(part) for part in parts), "."])
+
+def _within(
+    name: str, values: tf.Tensor, lowest: float, highest: float, unread: tf.Tensor | None
+) -> RowRule:
+    """`unread` [B, S] may be anything; None: all is read."""
+    accepted = (values >= lowest) & (values <= highest)
+    accepted = accepted if unread is None else accepted | unread
+    return RowRule(
+        tf.reduce_all(accepted, axis=list(range(1, values.shape.rank))),
+        lambda: sentence(
+            f"`{name}` must lie between {lowest:g} and {highest:g}. Received: ",
+            first_refused(values, accepted),
+        ),
+    )
