@@ -13,6 +13,7 @@ from cmml_tf.serving.catalogue import RecommendSizes
 from cmml_tf.serving.feed_forward import check_feed_forward, check_feed_forward_function
 from cmml_tf.serving.graph import ServingGraph, network_variables
 from cmml_tf.serving.manifest import plain_facts, write_manifest
+from cmml_tf.serving.reproducible import make_reproducible
 from cmml_tf.serving.signatures import name_methods, serving_signatures
 from cmml_tf.serving.version_folder import publish_version
 from cmml_tf.serving.vocabulary import vocabulary
@@ -71,6 +72,7 @@ def export_model(
         signatures = serving_signatures(graph)
         tf.saved_model.save(graph, str(content), signatures=signatures)
         name_methods(content)
+        make_reproducible(content, scratch)
         check_feed_forward(content)
         write_warmup_requests(content, graph, users, items, signatures)
         write_manifest(content, facts, model, graph, signatures)

@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from cmml_tf.models.cmml import CMML
 from cmml_tf.serving.graph import ServingGraph
 
 MANIFEST_FILE = Path("assets.extra") / "cmml_manifest.json"
-_WRITTEN_HERE = ("created", "versions", "model", "signatures")
+_WRITTEN_HERE = ("versions", "model", "signatures")
 
 
 def plain_facts(manifest: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -62,12 +61,11 @@ def write_manifest(
 ) -> None:
     """Writes the caller's facts and the exporter's own.
 
-    The exporter's are `created` (UTC), `versions` (cmml_tf, tensorflow), `model` (context width,
+    The exporter's are `versions` (cmml_tf, tensorflow), `model` (context width,
     `positives_only`, vocabulary sizes and id types) and `signatures`: inputs and outputs with dtype
     and shape, -1 for an axis of any size.
     """
     document = {
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"cmml_tf": cmml_tf.__version__, "tensorflow": tf.__version__},
         "model": {
             "context_dimension": graph.context_dimension,

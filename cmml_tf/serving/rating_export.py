@@ -17,6 +17,7 @@ from cmml_tf.serving.rating_graph import (
     RatingServingGraph,
     rating_signatures,
 )
+from cmml_tf.serving.reproducible import make_reproducible
 from cmml_tf.serving.signatures import name_methods
 from cmml_tf.serving.vocabulary import vocabulary
 from cmml_tf.serving.warmup import write_warmup_requests
@@ -65,6 +66,7 @@ def export_rating_model(
         signatures = rating_signatures(graph)
         tf.saved_model.save(graph, str(content), signatures=signatures)
         name_methods(content)
+        make_reproducible(content, scratch)
         check_feed_forward(content)
         features = {FEATURE_SIGNATURE: graph.example_features}
         write_warmup_requests(content, graph, users, items, signatures, scale, features)

@@ -42,7 +42,7 @@ def write_warmup_requests(
     path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
         for log in _logs(graph, users, items, signatures, labels, features):
-            writer.write(log.SerializeToString())
+            writer.write(log.SerializeToString(deterministic=True))
 
 
 def _logs(
