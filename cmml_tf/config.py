@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from cmml_tf.config_checks import require as _require
 from cmml_tf.model_config import RECOMMENDED, ModelConfig
+from cmml_tf.request_limits import DEFAULT_LIMITS, RequestLimits
 
 Strategy = Literal["none", "mirrored", "multiworker", "parameter-server"]
 Alignment = Literal["pad", "project"]
@@ -297,6 +298,11 @@ class ScenarioRunConfig:
     """Folder of this run; none: runs/<preset>-<data>-<seed>. An unfinished run there is resumed."""
     export_dir: str = "export"
     """Model base path: a new version folder appears in it."""
+    hash_user_ids: str | None = None
+    """File with a secret key: the export holds keyed hashes of the user ids instead of the ids
+    (docs/serving.md)."""
+    limits: RequestLimits = DEFAULT_LIMITS
+    """The largest request that the export admits."""
     max_minutes: float | None = None
     """Training stops after this many minutes; evaluation and export still happen."""
     strategy: Strategy = "none"

@@ -51,3 +51,6 @@ class RequestLimits:
     def query_pairs_of_a_call(self) -> int:
         """Query pairs of all tasks together."""
         return min(MERGED_TASKS, self.tasks) * self.query_pairs
+
+
+DEFAULT_LIMITS = RequestLimits()

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from cmml_tf.config import ModelConfig, Strategy, TrainingConfig, check_strategy
+from cmml_tf.request_limits import DEFAULT_LIMITS, RequestLimits
 
 Split = Literal["warm-warm", "cold-warm"]
 Loss = Literal["squared", "absolute"]
@@ -162,6 +163,11 @@ class UserRunConfig:
     """Folder of this run; none: runs/user-<preset>-<data>-<seed>. An unfinished run is resumed."""
     export_dir: str = "export-user"
     """Model base path: a new version folder appears in it."""
+    hash_user_ids: str | None = None
+    """File with a secret key: the export holds keyed hashes of the user ids instead of the ids
+    (docs/serving.md)."""
+    limits: RequestLimits = DEFAULT_LIMITS
+    """The largest request that the export admits."""
     max_minutes: float | None = None
     """Training stops after this many minutes; evaluation and export still happen."""
     strategy: Strategy = "none"

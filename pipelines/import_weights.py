@@ -17,12 +17,13 @@ import hashlib
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from cmml_tf.hashed_ids import read_user_id_key
 from cmml_tf.interop.reference_user_catalogue import read_reference_catalogue
 from cmml_tf.interop.reference_user_weights import (
     ReferenceUserWeights,
@@ -30,6 +31,7 @@ from cmml_tf.interop.reference_user_weights import (
     read_reference_user_weights,
 )
 from cmml_tf.interop.reference_weights import ReferenceWeights, read_reference_weights
+from cmml_tf.request_limits import RequestLimits
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,8 +52,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--tables", type=Path, metavar="TABLES.npz", help="user setting: a file of the tables"
     )
+    parser.add_argument(
+        "--hash-user-ids",
+        type=Path,
+        metavar="KEYFILE",
+        help="export keyed hashes of the user ids instead of the ids",
+    )
+    for field in fields(RequestLimits):
+        parser.add_argument(
+            f"--limits.{field.name.replace('_', '-')}",
+            dest=field.name,
+            type=int,
+            default=field.default,
+            help=f"{field.name.replace('_', ' ')} of the largest request (default %(default)s)",
+        )
     options = parser.parse_args(arguments)
     try:
+        options.export = {
+            "limits": RequestLimits(
+                **{f.name: getattr(options, f.name) for f in fields(RequestLimits)}
+            ),
+            "user_id_key": read_user_id_key(options.hash_user_ids),
+        }
         if holds_user_model(options.weights):
             print(_export_user_model(options))
             return 0
@@ -64,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reference = read_reference_weights(options.weights, hybrid=options.hybrid)
         if reference.note is not None:
             print(reference.note, file=sys.stderr)
-        print(_export(reference, options.weights, options.export_dir))
+        print(_export(reference, options))
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -92,19 +114,21 @@ def _export_user_model(options: argparse.Namespace) -> Path:
         catalogue.user_ids,
         catalogue.item_ids,
         manifest=_facts(reference, options.weights),
+        **options.export,
     )
 
 
-def _export(reference: ReferenceWeights, weights: Path, export_dir: Path) -> Path:
+def _export(reference: ReferenceWeights, options: argparse.Namespace) -> Path:
     from cmml_tf.interop.load_reference import model_from_reference
     from cmml_tf.serving.export import export_model
 
     return export_model(
         model_from_reference(reference),
-        export_dir,
+        options.export_dir,
         user_ids=range(len(reference.user_embeddings) - 1),
         item_ids=range(len(reference.item_embeddings) - 1),
-        manifest=_facts(reference, weights),
+        manifest=_facts(reference, options.weights),
+        **options.export,
     )
 
 

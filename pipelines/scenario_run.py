@@ -11,6 +11,7 @@ from cmml_tf.datasets.open_data import open_scenario_data
 from cmml_tf.episodes.sampler import EpisodeSampler
 from cmml_tf.evaluation.scenario_parts import ScenarioParts, scenario_parts
 from cmml_tf.evaluation.scenario_systems import build_cmml
+from cmml_tf.hashed_ids import read_user_id_key
 from cmml_tf.models.cmml import CMML
 from cmml_tf.models.presets import model_preset
 from cmml_tf.serving.export import export_model
@@ -58,6 +59,8 @@ class ScenarioRun(ScenarioParts):
                 "environment": environment(),
                 **metrics,
             },
+            limits=self.config.limits,
+            user_id_key=read_user_id_key(self.config.hash_user_ids),
         )
 
     def no_context_config(self) -> ModelConfig:

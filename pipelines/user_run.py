@@ -9,6 +9,7 @@ import tensorflow as tf
 from cmml_tf.datasets.open_rating_data import open_rating_data
 from cmml_tf.datasets.rating_tasks import RatingData
 from cmml_tf.evaluation.rating_systems import build_rating_cmml
+from cmml_tf.hashed_ids import read_user_id_key
 from cmml_tf.models.cmml import CMML
 from cmml_tf.serving.exported import Exported, export_once
 from cmml_tf.serving.rating_export import export_rating_model
@@ -59,6 +60,8 @@ class UserRun:
                 **metrics,
             },
             scale=(tasks.lowest, tasks.highest),
+            limits=self.config.limits,
+            user_id_key=read_user_id_key(self.config.hash_user_ids),
         )
 
 

@@ -26,8 +26,8 @@ BELOW_TRAINING = {
 MAY_IMPORT = {
     "config_checks": set(),
     "model_config": {"config_checks"},
-    "config": {"config_checks", "model_config"},
-    "user_config": {"config"},
+    "config": {"config_checks", "model_config", "request_limits"},
+    "user_config": {"config", "request_limits"},
     "data_config": {"config"},
     "baseline_config": {"config"},
     "files": set(),

@@ -9,7 +9,9 @@ import tensorflow as tf
 
 from cmml_tf.models.cmml import CMML
 from cmml_tf.models.episode_model import EpisodeModel
+from cmml_tf.request_limits import DEFAULT_LIMITS, RequestLimits
 from cmml_tf.serving.catalogue import RecommendSizes
+from cmml_tf.serving.endpoints import add_endpoints
 from cmml_tf.serving.feed_forward import check_feed_forward, check_feed_forward_function
 from cmml_tf.serving.graph import ServingGraph, network_variables
 from cmml_tf.serving.manifest import plain_facts, write_manifest
@@ -18,6 +20,7 @@ from cmml_tf.serving.signatures import name_methods, serving_signatures
 from cmml_tf.serving.version_folder import publish_version
 from cmml_tf.serving.vocabulary import vocabulary
 from cmml_tf.serving.warmup import write_warmup_requests
+from cmml_tf.serving.warmup_check import check_warmup_rows
 from cmml_tf.types import Episode, Support
 
 
@@ -30,6 +33,8 @@ def export_model(
     manifest: Mapping[str, Any] | None = None,
     top_k: int = 20,
     retrieval_candidates: int = 400,
+    limits: RequestLimits = DEFAULT_LIMITS,
+    user_id_key: bytes | None = None,
 ) -> Path:
     """Writes the next version of a model base path.
 
@@ -48,6 +53,9 @@ def export_model(
       top_k: Items that `recommend` answers with; the whole catalogue where it is smaller.
       retrieval_candidates: Items that `recommend` scores of a catalogue of more than 20,000: those
         that user and item factors alone rank first.
+      limits: The largest request that the export admits; in the manifest under `limits`.
+      user_id_key: A secret. The export then holds keyed hashes of the user ids instead of the ids,
+        and requests name users by `hash_user_ids` with the same key.
 
     Returns:
       The version folder `export_dir/N`.
@@ -60,7 +68,7 @@ def export_model(
       OSError: The folder could not be written, for example on a full disk; nothing is left of it.
     """
     check_model(model)
-    users = vocabulary("user_ids", user_ids, model.pair_embedding.users)
+    users = vocabulary("user_ids", user_ids, model.pair_embedding.users, user_id_key)
     items = vocabulary("item_ids", item_ids, model.pair_embedding.items)
     facts = plain_facts(manifest)
     sizes = RecommendSizes(top_k, retrieval_candidates)
@@ -68,13 +76,15 @@ def export_model(
     _check_weights(model)
 
     def write(content: Path, scratch: Path) -> None:
-        graph = ServingGraph(model, users, items, scratch, sizes)
+        graph = ServingGraph(model, users, items, scratch, sizes, limits)
         signatures = serving_signatures(graph)
+        add_endpoints(graph, signatures)
         tf.saved_model.save(graph, str(content), signatures=signatures)
         name_methods(content)
         make_reproducible(content, scratch)
         check_feed_forward(content)
         write_warmup_requests(content, graph, users, items, signatures)
+        check_warmup_rows(content, Path(export_dir))
         write_manifest(content, facts, model, graph, signatures)
 
     return publish(export_dir, write)

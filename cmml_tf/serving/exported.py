@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,7 +66,8 @@ def model_digest(
 ) -> str:
     """sha256 (hex) over what a version is made of: weights, ids, configuration, software."""
     software = [cmml_tf.__version__, tf.__version__]
-    digest = hashlib.sha256(json.dumps([config, software], sort_keys=True).encode())
+    text = json.dumps([config, software], sort_keys=True, default=_plain)
+    digest = hashlib.sha256(text.encode())
     variables = network_variables(model)
     if model.label_features is not None:
         variables += model.label_features.variables
@@ -76,6 +78,11 @@ def model_digest(
         digest.update("\n".join(map(str, ids)).encode("utf-8", "surrogatepass"))
         digest.update(b"\n\n")
     return digest.hexdigest()
+
+
+def _plain(option: Any) -> Any:
+    """An option of the export as JSON holds it; of a secret key, its hash."""
+    return hashlib.sha256(option).hexdigest() if isinstance(option, bytes) else asdict(option)
 
 
 def _digest_of(version: Path) -> str | None:

@@ -28,9 +28,16 @@ class FeatureInputs(tf.Module):
       side: `item` or `user`; inputs are `<prefix>_<side>_<feature>`.
       fields: The side's features.
       folder: Where the vocabulary files are written; they must stay until the module is saved.
+      id_key: Where given, the feature of kind `id` is named by `hash_user_ids` with this key.
     """
 
-    def __init__(self, side: str, fields: Sequence[FieldEmbedding], folder: Path) -> None:
+    def __init__(
+        self,
+        side: str,
+        fields: Sequence[FieldEmbedding],
+        folder: Path,
+        id_key: bytes | None = None,
+    ) -> None:
         super().__init__()
         self._side = side
         # Plain functions: layers and features are not tracked.
@@ -40,7 +47,9 @@ class FeatureInputs(tf.Module):
         for field in fields:
             if field.feature.kind != "numeric":
                 name = f"{side}_{field.feature.name}"
-                words = vocabulary(name, field.feature.vocabulary, len(field.feature.vocabulary))
+                known = field.feature.vocabulary
+                key = id_key if field.feature.kind == "id" else None
+                words = vocabulary(name, known, len(known), key)
                 words.write(folder / f"{name}.txt")
                 self._words[field.feature.name] = words.lines[:_EXAMPLES]
                 self.tables[field.feature.name] = lookup_table(

@@ -10,7 +10,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from cmml_tf.models.cmml import CMML
-from cmml_tf.request_limits import RequestLimits
+from cmml_tf.request_limits import DEFAULT_LIMITS, RequestLimits
 from cmml_tf.serving.catalogue import Catalogue, RecommendSizes
 from cmml_tf.serving.examples import read_examples
 from cmml_tf.serving.request_checks import (
@@ -53,7 +53,7 @@ class ServingGraph(tf.Module):
         items: Vocabulary,
         folder: Path,
         sizes: RecommendSizes = RecommendSizes(),  # noqa: B008 - immutable
-        limits: RequestLimits = RequestLimits(),  # noqa: B008 - immutable
+        limits: RequestLimits = DEFAULT_LIMITS,
         scale: Scale = None,
     ) -> None:
         super().__init__()
@@ -61,6 +61,7 @@ class ServingGraph(tf.Module):
         self.limits = limits
         self._scale = scale
         self.user_id_dtype = users.dtype
+        self.user_ids_hashed = users.hashed
         self.item_id_dtype = items.dtype
         self.unknown_user = len(users.lines)
         self.unknown_item = len(items.lines)

@@ -2,8 +2,10 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import asdict
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -14,11 +16,16 @@ from cmml_tf.models.cmml import CMML
 from cmml_tf.serving.graph import ServingGraph
 
 MANIFEST_FILE = Path("assets.extra") / "cmml_manifest.json"
-_WRITTEN_HERE = ("versions", "model", "signatures")
+_WRITTEN_HERE = ("versions", "model", "limits", "signatures")
+
+# At the beginning of a word: not the second half of a relative path or of an address.
+_ABSOLUTE = re.compile(r"(?<![^\s=,;'\"(\[{])/[^\s=,;'\"()\[\]{}]+")
 
 
 def plain_facts(manifest: Mapping[str, Any] | None) -> dict[str, Any]:
     """The caller's facts as JSON holds them; NaN and infinite numbers become null.
+
+    Of absolute paths only the last name is kept: the others tell of the machine.
 
     Raises:
       ValueError: A key is one that the exporter writes, or a value has no form in JSON.
@@ -30,20 +37,22 @@ def plain_facts(manifest: Mapping[str, Any] | None) -> dict[str, Any]:
                 f"`manifest` must leave {', '.join(_WRITTEN_HERE)} to the exporter. "
                 f"Received: {name!r}."
             )
-    return {str(key): _plain(value) for key, value in facts.items()}
+    return {_plain(str(key)): _plain(value) for key, value in facts.items()}
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
-    if value is None or isinstance(value, bool | int | str):
+    if isinstance(value, str | PurePath):
+        if PurePath(value).is_absolute():
+            return PurePath(value).name
+        return _ABSOLUTE.sub(lambda path: PurePath(path[0]).name, str(value))
+    if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if isinstance(value, Path):
-        return str(value)
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {_plain(str(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     raise ValueError(
@@ -62,16 +71,26 @@ def write_manifest(
     """Writes the caller's facts and the exporter's own.
 
     The exporter's are `versions` (cmml_tf, tensorflow), `model` (context width,
-    `positives_only`, vocabulary sizes and id types) and `signatures`: inputs and outputs with dtype
-    and shape, -1 for an axis of any size.
+    `positives_only`, vocabulary sizes and id types, whether user ids are hashed), `limits` (the
+    largest request) and `signatures`: inputs and outputs with dtype and shape, -1 for an axis of
+    any size.
     """
     document = {
         "versions": {"cmml_tf": cmml_tf.__version__, "tensorflow": tf.__version__},
         "model": {
             "context_dimension": graph.context_dimension,
             "positives_only": model.positives_only,
-            "users": {"known": graph.unknown_user, "id_dtype": graph.user_id_dtype.name},
+            "users": {
+                "known": graph.unknown_user,
+                "id_dtype": graph.user_id_dtype.name,
+                "hashed": graph.user_ids_hashed,
+            },
             "items": {"known": graph.unknown_item, "id_dtype": graph.item_id_dtype.name},
+        },
+        "limits": {
+            **asdict(graph.limits),
+            "support_pairs_of_a_call": graph.limits.support_pairs_of_a_call,
+            "query_pairs_of_a_call": graph.limits.query_pairs_of_a_call,
         },
         "signatures": {
             name: {

@@ -8,6 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from cmml_tf.models.cmml import CMML
+from cmml_tf.request_limits import DEFAULT_LIMITS, RequestLimits
+from cmml_tf.serving.endpoints import add_endpoints
 from cmml_tf.serving.export import check_finite, check_model, publish
 from cmml_tf.serving.feature_inputs import SEPARATOR
 from cmml_tf.serving.feed_forward import check_feed_forward
@@ -21,6 +23,7 @@ from cmml_tf.serving.reproducible import make_reproducible
 from cmml_tf.serving.signatures import name_methods
 from cmml_tf.serving.vocabulary import vocabulary
 from cmml_tf.serving.warmup import write_warmup_requests
+from cmml_tf.serving.warmup_check import check_warmup_rows
 
 
 def export_rating_model(
@@ -31,6 +34,8 @@ def export_rating_model(
     *,
     scale: tuple[float, float] = (0.5, 5.0),
     manifest: Mapping[str, Any] | None = None,
+    limits: RequestLimits = DEFAULT_LIMITS,
+    user_id_key: bytes | None = None,
 ) -> Path:
     """Writes the next version of a model base path.
 
@@ -44,6 +49,8 @@ def export_rating_model(
       user_ids, item_ids: The ids of the catalogues' rows: all integers or all strings.
       scale: Lowest and highest rating; a support rating outside is refused.
       manifest: Facts to keep with the model.
+      limits: The largest request that the export admits; in the manifest under `limits`.
+      user_id_key: A secret. The export then holds keyed hashes of the user ids instead of the ids.
 
     Returns:
       The version folder `export_dir/N`.
@@ -55,21 +62,22 @@ def export_rating_model(
       OSError: The folder could not be written; nothing is left of it.
     """
     check_model(model)
-    check_model(model)
-    users = vocabulary("user_ids", user_ids, model.pair_embedding.users)
+    users = vocabulary("user_ids", user_ids, model.pair_embedding.users, user_id_key)
     items = vocabulary("item_ids", item_ids, model.pair_embedding.items)
     facts = plain_facts({**(manifest or {}), "features": _declared(model), "scale": scale})
     check_finite(model.trainable_variables)
 
     def write(content: Path, scratch: Path) -> None:
-        graph = RatingServingGraph(model, users, items, scratch, scale)
+        graph = RatingServingGraph(model, users, items, scratch, scale, limits, user_id_key)
         signatures = rating_signatures(graph)
+        add_endpoints(graph, signatures)
         tf.saved_model.save(graph, str(content), signatures=signatures)
         name_methods(content)
         make_reproducible(content, scratch)
         check_feed_forward(content)
         features = {FEATURE_SIGNATURE: graph.example_features}
         write_warmup_requests(content, graph, users, items, signatures, scale, features)
+        check_warmup_rows(content, Path(export_dir))
         write_manifest(content, facts, model, graph, signatures)
 
     return publish(export_dir, write)

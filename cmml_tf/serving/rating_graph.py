@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from cmml_tf.models.cmml import CMML
-from cmml_tf.request_limits import RequestLimits
+from cmml_tf.request_limits import DEFAULT_LIMITS, RequestLimits
 from cmml_tf.serving.feature_inputs import FeatureInputs, embed_pairs
 from cmml_tf.serving.graph import ServingGraph
 from cmml_tf.serving.request_checks import checked_features
@@ -31,6 +31,7 @@ class RatingServingGraph(ServingGraph):
       folder: Where the vocabulary files are written; they must stay until the module is saved.
       scale: Lowest and highest rating; a task with a support rating outside is not valid.
       limits: The largest request that is admitted.
+      user_id_key: The key of `users`, where they are hashed.
     """
 
     def __init__(
@@ -40,12 +41,13 @@ class RatingServingGraph(ServingGraph):
         items: Vocabulary,
         folder: Path,
         scale: tuple[float, float],
-        limits: RequestLimits = RequestLimits(),  # noqa: B008 - immutable
+        limits: RequestLimits = DEFAULT_LIMITS,
+        user_id_key: bytes | None = None,
     ) -> None:
         super().__init__(model, users, items, folder, limits=limits, scale=scale)
         embedding = model.pair_embedding
         self.item_inputs = FeatureInputs("item", embedding.item_fields, folder)
-        self.user_inputs = FeatureInputs("user", embedding.user_fields, folder)
+        self.user_inputs = FeatureInputs("user", embedding.user_fields, folder, user_id_key)
         if isinstance(model.label_features, tf.keras.layers.Layer):
             self.label_weights = list(model.label_features.variables)
         self._features = scale, *_named(self.item_inputs, self.user_inputs)

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from cmml_tf.hashed_ids import hash_user_ids
+
 
 @dataclass(frozen=True)
 class Vocabulary:
@@ -15,27 +17,36 @@ class Vocabulary:
     Attributes:
       lines: One id a line, as the file holds them.
       dtype: `tf.string` or `tf.int64`, the type of ids in requests.
+      hashed: The lines are keyed hashes of the ids.
     """
 
     lines: tuple[str, ...]
     dtype: tf.DType
+    hashed: bool = False
 
     def write(self, path: Path) -> None:
         """Writes the file, UTF-8, one id a line."""
         path.write_text("".join(f"{line}\n" for line in self.lines), encoding="utf-8", newline="\n")
 
 
-def vocabulary(name: str, ids: Sequence[int] | Sequence[str] | np.ndarray, rows: int) -> Vocabulary:
+def vocabulary(
+    name: str,
+    ids: Sequence[int] | Sequence[str] | np.ndarray,
+    rows: int,
+    key: bytes | None = None,
+) -> Vocabulary:
     """Checks the ids of an embedding table.
 
     Args:
       name: How messages call the ids, `user_ids` or `item_ids`.
       ids: One id for each known row, all integers or all strings.
       rows: Known rows of the table.
+      key: Where given, the vocabulary holds `hash_user_ids(ids, key)` instead of the ids.
 
     Raises:
       ValueError: The number of ids is not `rows`, ids repeat, are neither integers nor strings, do
-        not fit int64, or are strings that cannot be a line of text (empty, or with a line break).
+        not fit int64, or are strings that cannot be a line of text (empty, or with a line break);
+        the key is too short.
     """
     values = np.asarray(ids)
     if values.ndim != 1 or len(values) != rows:
@@ -65,6 +76,8 @@ def vocabulary(name: str, ids: Sequence[int] | Sequence[str] | np.ndarray, rows:
         seen: set[str] = set()
         repeated = next(line for line in lines if line in seen or seen.add(line))
         raise ValueError(f"`{name}` must be different from each other. Received twice: {repeated}.")
+    if key is not None:
+        return Vocabulary(tuple(hash_user_ids(lines, key)), tf.string, hashed=True)
     return Vocabulary(lines, dtype)
 
 

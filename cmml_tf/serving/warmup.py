@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2, regression_pb2
 
+from cmml_tf.request_limits import RequestLimits
 from cmml_tf.serving.graph import ServingGraph
 from cmml_tf.serving.signatures import EXAMPLE_SIGNATURE
 from cmml_tf.serving.vocabulary import Vocabulary
@@ -20,6 +21,9 @@ from cmml_tf.serving.vocabulary import Vocabulary
 WARMUP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 # (B, S, Q): one user's 100 candidates after the usual support set, a single pair, and a batch.
 _USUAL_SHAPES = ((1, 192, 100), (1, 1, 1), (8, 192, 100))
+# Servers with batching merge what is replayed, too, and refuse more rows than a batch may have. An
+# Example is a row.
+_MOST_ROWS = max(B for B, _, _ in _USUAL_SHAPES)
 Features = Callable[[int, int, int], Mapping[str, np.ndarray]]
 """(B, S, Q) to values by input name."""
 
@@ -53,7 +57,9 @@ def _logs(
     labels: Sequence[float],
     features: Mapping[str, Features],
 ) -> Iterator[prediction_log_pb2.PredictionLog]:
-    for B, S, Q in _USUAL_SHAPES:
+    for usual in _USUAL_SHAPES:
+        limits = graph.limits
+        B, S, Q = map(min, usual, (limits.tasks, limits.support_pairs, limits.query_pairs))
         values = {
             "support_user_id": _ids(users, (B, S)),
             "support_item_id": _ids(items, (B, S)),
@@ -67,7 +73,7 @@ def _logs(
         for name, function in signatures.items():
             log = prediction_log_pb2.PredictionLog()
             if name == EXAMPLE_SIGNATURE:
-                log.regress_log.request.CopyFrom(_regression(values))
+                log.regress_log.request.CopyFrom(_regression(values, limits))
             else:
                 request = log.predict_log.request
                 request.model_spec.signature_name = name
@@ -78,15 +84,18 @@ def _logs(
             yield log
 
 
-def _regression(values: Mapping[str, np.ndarray]) -> regression_pb2.RegressionRequest:
-    """The first task's support as context, and an Example for each of its query items."""
+def _regression(
+    values: Mapping[str, np.ndarray], limits: RequestLimits
+) -> regression_pb2.RegressionRequest:
+    """The first task's support as context, and an Example for each of its first query items."""
     request = regression_pb2.RegressionRequest()
     request.model_spec.signature_name = EXAMPLE_SIGNATURE
     listed = request.input.example_list_with_context
+    rows = min(_MOST_ROWS, limits.tasks)
     for name in ("support_user_id", "support_item_id", "support_label"):
         listed.context.features.feature[name].CopyFrom(_feature(values[name][0]))
     listed.context.features.feature["query_user_id"].CopyFrom(_feature(values["user_id"][:1]))
-    for item in values["query_item_id"][0]:
+    for item in values["query_item_id"][0, :rows]:
         features = listed.examples.add().features
         features.feature["query_item_id"].CopyFrom(_feature(np.array([item])))
     return request

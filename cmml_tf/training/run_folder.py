@@ -18,10 +18,11 @@ from cmml_tf.files import make_folder, write_whole
 from cmml_tf.user_config import UserRunConfig
 
 _PACKAGES = ("cmml_tf", "tensorflow", "tf_keras", "tensorflow-recommenders", "numpy", "pandas")
-# Where results go, how long a process may train and how many do do not change what is computed.
+# Where results go and how they are served, how long a process may train and how many do do not
+# change what is computed.
 # How a log is read shows in the data's fingerprint, which is checked.
 FREE_TO_CHANGE = (
-    *("run_dir", "export_dir", "max_minutes", "strategy"),
+    *("run_dir", "export_dir", "hash_user_ids", "limits", "max_minutes", "strategy"),
     *("read.block_mb", "read.max_malformed"),
 )
 _CONFIG, _DATA = "config.yaml", "data.json"
