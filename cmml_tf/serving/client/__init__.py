@@ -6,7 +6,7 @@ Holds no model code. TensorFlow is imported for the tensor protos of the gRPC in
 from cmml_tf.serving.client.aio import AsyncClient
 from cmml_tf.serving.client.answers import Contexts, Explanations, Recommendations, Scores
 from cmml_tf.serving.client.context_cache import ContextCache
-from cmml_tf.serving.client.errors import InputError, StaleContextError
+from cmml_tf.serving.client.errors import InputError, ProxyError, StaleContextError
 from cmml_tf.serving.client.sync import Client
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Contexts",
     "Explanations",
     "InputError",
+    "ProxyError",
     "Recommendations",
     "Scores",
     "StaleContextError",

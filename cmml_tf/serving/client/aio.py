@@ -6,19 +6,23 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import grpc
-from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
 from cmml_tf.serving.client.answers import Contexts, Explanations, Recommendations, Scores
-from cmml_tf.serving.client.channel import ChannelOptions, open_channel
+from cmml_tf.serving.client.channel import ChannelOptions, ChannelSettings
 from cmml_tf.serving.client.context_cache import ContextCache
-from cmml_tf.serving.client.plans import Plan, Plans, is_ready, may_become_ready, not_ready
+from cmml_tf.serving.client.failures import Backoff, explained, may_become_ready, not_ready
+from cmml_tf.serving.client.loop_channels import LoopChannels
+from cmml_tf.serving.client.plans import Plan, Plans, is_ready
 
 _Result = TypeVar("_Result")
 _PAUSE_SECONDS = 0.1
 
 
 class AsyncClient:
-    """Calls one served CMML model from one event loop; see `Client` for what each method takes.
+    """Calls one served CMML model from event loops; see `Client` for what each method takes.
+
+    It may be made anywhere: at module level, in a thread without a loop. A channel opens at the
+    first awaited call of each event loop, in that loop.
 
     ```python
     async with AsyncClient("localhost:8500", "cmml") as client:
@@ -41,7 +45,7 @@ class AsyncClient:
         max_attempts: int = 4,
         channel_options: ChannelOptions = (),
     ):
-        """Opens a channel; arguments as for `Client`.
+        """Opens nothing yet; arguments as for `Client`.
 
         Raises:
           ValueError: Both `version` and `label`, or `max_attempts` out of range.
@@ -50,16 +54,8 @@ class AsyncClient:
         self._plans = Plans(model_name, version, label, context_cache)
         self._timeout = timeout
         self._metadata = tuple(metadata)
-        self._channel = open_channel(
-            target, credentials, max_attempts, channel_options, asynchronous=True
-        )
-        prediction = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
-        models = model_service_pb2_grpc.ModelServiceStub(self._channel)
-        self._stubs = {
-            "Predict": prediction.Predict,
-            "GetModelMetadata": prediction.GetModelMetadata,
-            "GetModelStatus": models.GetModelStatus,
-        }
+        self._settings = ChannelSettings(target, credentials, max_attempts, channel_options)
+        self._channels = LoopChannels(self._settings)
 
     async def __aenter__(self) -> "AsyncClient":
         return self
@@ -68,22 +64,28 @@ class AsyncClient:
         await self.close()
 
     async def close(self) -> None:
-        """Closes the channel."""
-        await self._channel.close()
+        """Closes the channels of all loops; calls afterwards raise `ValueError`."""
+        await self._channels.close()
 
     async def _run(self, plan: Plan[_Result], timeout: float | None) -> _Result:
         end = time.monotonic() + (self._timeout if timeout is None else timeout)
+        backoff = Backoff(end, self._settings.retries)
+        calls = self._channels.stubs()
         try:
             call = next(plan)
             while True:
                 try:
-                    response = await self._stubs[call.method](
+                    response = await calls[call.method](
                         call.request,
                         timeout=max(0.0, end - time.monotonic()),
                         metadata=self._metadata,
                     )
                 except grpc.RpcError as error:
-                    call = plan.throw(error)
+                    pause = backoff.pause(error)
+                    if pause is None:
+                        call = plan.throw(explained(error, self._settings.proxy()))
+                    else:
+                        await asyncio.sleep(pause)
                 else:
                     call = plan.send(response)
         except StopIteration as stop:
@@ -180,10 +182,10 @@ class AsyncClient:
     async def wait_until_ready(self, timeout: float = 60.0) -> None:
         """See `Client.wait_until_ready`."""
         end, last = time.monotonic() + timeout, "none"
-        call = self._plans.status()
+        calls, call = self._channels.stubs(), self._plans.status()
         while (left := end - time.monotonic()) > 0:
             try:
-                response = await self._stubs[call.method](
+                response = await calls[call.method](
                     call.request, timeout=left, metadata=self._metadata, wait_for_ready=True
                 )
             except grpc.RpcError as error:
@@ -195,4 +197,4 @@ class AsyncClient:
                     return
                 last = str(response)
             await asyncio.sleep(_PAUSE_SECONDS)
-        raise not_ready(self._model_name, timeout, last)
+        raise not_ready(self._model_name, timeout, last, self._settings.proxy())

@@ -1,16 +1,21 @@
 """Channels: options, retries, TLS."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import grpc
+from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
+
+from cmml_tf.serving.client.proxy import Proxy, proxy_of
 
 ChannelOptions = Sequence[tuple[str, Any]]
 
 
 def service_config(max_attempts: int) -> str:
     """gRPC's own retries: only UNAVAILABLE, which says that the server did not take the request.
+
+    RESOURCE_EXHAUSTED, which may last longer than five tries, is `failures.Backoff`'s.
 
     Raises:
       ValueError: `max_attempts` is not between 1 and 5, the most gRPC allows.
@@ -52,17 +57,43 @@ def channel_options(max_attempts: int, options: ChannelOptions) -> list[tuple[st
     )
 
 
-def open_channel(
-    target: str,
-    credentials: grpc.ChannelCredentials | None,
-    max_attempts: int,
-    options: ChannelOptions,
-    *,
-    asynchronous: bool = False,
-) -> Any:
-    """A channel to `host:port` (or any gRPC target); with `credentials` over TLS."""
-    module = grpc.aio if asynchronous else grpc
-    arguments = channel_options(max_attempts, options)
-    if credentials is None:
-        return module.insecure_channel(target, options=arguments)
-    return module.secure_channel(target, credentials, options=arguments)
+class ChannelSettings:
+    """How a server is reached; checked at once, opened when it is needed."""
+
+    def __init__(
+        self,
+        target: str,
+        credentials: grpc.ChannelCredentials | None,
+        max_attempts: int,
+        options: ChannelOptions,
+    ):
+        """Settings of channels to `host:port` (or any gRPC target); with `credentials` over TLS.
+
+        Raises:
+          ValueError: `max_attempts` is out of range.
+        """
+        self._target = target
+        self._credentials = credentials
+        self._options = channel_options(max_attempts, options)
+        self.retries = max_attempts > 1
+
+    def open(self, module: Any) -> Any:
+        """A channel of `grpc` or of `grpc.aio`; the latter belongs to the running event loop."""
+        if self._credentials is None:
+            return module.insecure_channel(self._target, options=self._options)
+        return module.secure_channel(self._target, self._credentials, options=self._options)
+
+    def proxy(self) -> Proxy | None:
+        """The HTTP proxy that calls go through, as the environment and the options say."""
+        return proxy_of(self._target, self._options)
+
+
+def stubs(channel: Any) -> dict[str, Callable[..., Any]]:
+    """The methods that plans call, by name."""
+    prediction = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+    models = model_service_pb2_grpc.ModelServiceStub(channel)
+    return {
+        "Predict": prediction.Predict,
+        "GetModelMetadata": prediction.GetModelMetadata,
+        "GetModelStatus": models.GetModelStatus,
+    }

@@ -84,19 +84,29 @@ class Plans:
         return contract
 
     def _predict(
-        self, request: predict_pb2.PredictRequest
+        self, request: predict_pb2.PredictRequest, given: requests.Support | np.ndarray
     ) -> Plan[tuple[dict[str, np.ndarray], int]]:
-        """Outputs and the version they come from."""
+        """Outputs and the version they come from.
+
+        Args:
+          request: What is sent.
+          given: The support or the contexts in it, to tell which tasks the model refuses.
+
+        Raises:
+          InputError: The model refuses the request, or some of its tasks.
+        """
         try:
             response = yield Call("Predict", request)
         except grpc.RpcError as error:
-            if error.code() in (
-                grpc.StatusCode.INVALID_ARGUMENT,
-                grpc.StatusCode.FAILED_PRECONDITION,
-            ):
+            refused = error.code() is grpc.StatusCode.INVALID_ARGUMENT
+            if refused or error.code() is grpc.StatusCode.FAILED_PRECONDITION:
                 self._contract = None  # perhaps a new version with other signatures: ask again
+            if refused:
+                raise requests.refused_request(error) from error
             raise
-        return requests.read_outputs(response), response.model_spec.version.value
+        outputs = requests.read_outputs(response)
+        requests.check_valid(outputs.pop("valid", None), given)
+        return outputs, response.model_spec.version.value
 
     def score(
         self, user: Any, item: Any, label: Any, query_user: Any, query_item: Any, length: Any
@@ -128,7 +138,7 @@ class Plans:
         request = self._request("serving_default")
         support.fill(request)
         query.fill(request)
-        outputs, version = yield from self._predict(request)
+        outputs, version = yield from self._predict(request, support)
         return _scores(outputs, version, query)
 
     def _score_context(
@@ -137,7 +147,7 @@ class Plans:
         request = self._request("score_with_context", version)
         fill_numeric(request.inputs["context"], context, types_pb2.DT_FLOAT)
         query.fill(request)
-        outputs, answered = yield from self._predict(request)
+        outputs, answered = yield from self._predict(request, context)
         return _scores(outputs, answered, query)
 
     def _encode(
@@ -145,7 +155,7 @@ class Plans:
     ) -> Plan[tuple[dict[str, np.ndarray], int]]:
         request = self._request("encode_context", version)
         support.fill(request)
-        return (yield from self._predict(request))
+        return (yield from self._predict(request, support))
 
     def _contexts(
         self, cache: ContextCache, support: requests.Support
@@ -208,7 +218,7 @@ class Plans:
         request = self._request("recommend")
         support.fill(request)
         requests.fill_users(request, users, support.dtypes["user_id"])
-        outputs, version = yield from self._predict(request)
+        outputs, version = yield from self._predict(request, support)
         items = requests.text_ids(outputs["item_id"])
         return Recommendations(
             requests.per_task(items, single), requests.per_task(outputs["score"], single), version
@@ -227,7 +237,7 @@ class Plans:
         request = self._request("explain")
         support.fill(request)
         query.fill(request)
-        outputs, version = yield from self._predict(request)
+        outputs, version = yield from self._predict(request, support)
         # What belongs to query pairs is cut to each task's own; the rest belongs to the task.
         lengths = query.user.lengths
         score = requests.trim(outputs.pop("score"), lengths, single)
@@ -254,21 +264,6 @@ def is_ready(response: get_model_status_pb2.GetModelStatusResponse) -> bool:
     """Whether a version answers."""
     available = get_model_status_pb2.ModelVersionStatus.AVAILABLE
     return any(version.state == available for version in response.model_version_status)
-
-
-def may_become_ready(error: grpc.RpcError) -> bool:
-    """Whether a failed status call is worth repeating."""
-    return error.code() in (
-        grpc.StatusCode.UNAVAILABLE,
-        grpc.StatusCode.NOT_FOUND,
-        grpc.StatusCode.DEADLINE_EXCEEDED,
-        grpc.StatusCode.FAILED_PRECONDITION,
-    )
-
-
-def not_ready(model_name: str, seconds: float, last: str) -> TimeoutError:
-    """The error of `wait_until_ready`."""
-    return TimeoutError(f"Model {model_name} is not ready after {seconds:g} s. Last answer: {last}")
 
 
 def _scores(outputs: dict[str, np.ndarray], version: int, query: requests.Query) -> Scores:

@@ -1,8 +1,10 @@
 """Requests from callers' values, and answers from responses; no network here."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import grpc
 import numpy as np
 from tensorflow_serving.apis import predict_pb2
 
@@ -14,13 +16,14 @@ from cmml_tf.serving.client.rows import Rows, read_rows
 
 
 class Support(NamedTuple):
-    """The support of B tasks, ready to send."""
+    """The support of B tasks, ready to send; `tasks` are their positions in the caller's call."""
 
     user: Rows
     item: Rows
     label: Rows
     lengths: np.ndarray
     dtypes: dict[str, int]
+    tasks: Sequence[int]
 
     def digests(self) -> list[bytes]:
         """One for each task, of the pairs before its length."""
@@ -49,7 +52,7 @@ class Support(NamedTuple):
         if len(tasks) == len(self.lengths):
             return self
         parts = [_select(rows, tasks) for rows in (self.user, self.item, self.label)]
-        return Support(*parts, self.lengths[tasks], self.dtypes)
+        return Support(*parts, self.lengths[tasks], self.dtypes, [self.tasks[i] for i in tasks])
 
 
 class Query(NamedTuple):
@@ -118,17 +121,24 @@ def read_support(
     # In double precision no sum of float32 values overflows, so one check does for all of them; and
     # between two calls NumPy's reductions are out of the processor's caches, ten times slower.
     if not math.isfinite(sum(labels.flat.tolist())):
-        raise InputError("`support_label` must be finite. Received: NaN or infinity.")
+        raise _not_finite("support_label", labels.flat.reshape(-1, labels.width))
     lengths = np.array(labels.lengths, np.int32)
     if length is not None:
         given = read_rows("support_length", np.atleast_1d(length), dtypes["support_length"]).flat
-        if given.shape != lengths.shape or np.any(given < 0) or np.any(given > lengths):
+        if given.shape != lengths.shape:
             raise InputError(
-                "`support_length` must be one number for each task, from 0 to its support pairs. "
-                f"Received: {given.tolist()[:5]} for {lengths.tolist()[:5]} pairs."
+                "`support_length` must be one number for each task. "
+                f"Received: {len(given)} for {len(lengths)} tasks."
+            )
+        wrong = np.flatnonzero((given < 0) | (given > lengths)).tolist()
+        if wrong:
+            raise InputError(
+                "`support_length` must lie between 0 and the number of support pairs. Received: "
+                f"{given[wrong[0]]} for {lengths[wrong[0]]} pairs in {named_tasks(wrong)}.",
+                wrong,
             )
         lengths = given
-    return Support(*rows.values(), lengths, dtypes)
+    return Support(*rows.values(), lengths, dtypes, range(len(lengths)))
 
 
 def read_query(
@@ -189,8 +199,61 @@ def read_context(contract: Contract, context: Any) -> np.ndarray:
     if array.ndim != 2 or not len(array) or width not in (-1, array.shape[1]):
         raise InputError(f"`context` must be of shape [B, {width}]. Received: {list(array.shape)}.")
     if not np.isfinite(array).all():
-        raise InputError("`context` must be finite. Received: NaN or infinity.")
+        raise _not_finite("context", array)
     return array
+
+
+def _not_finite(name: str, values: np.ndarray) -> InputError:
+    tasks = np.flatnonzero(~np.isfinite(values).all(axis=1)).tolist()
+    return InputError(
+        f"`{name}` must be finite. Received: NaN or infinity in {named_tasks(tasks)}.", tasks
+    )
+
+
+def named_tasks(tasks: list[int]) -> str:
+    """`task 1`, or `tasks 1, 3`; the first twenty of many. Tasks are counted from 0."""
+    some = ", ".join(map(str, tasks[:20])) + (", ..." if len(tasks) > 20 else "")
+    return f"task{'s' if len(tasks) > 1 else ''} {some}"
+
+
+def refused_request(error: grpc.RpcError) -> InputError:
+    """What is raised for INVALID_ARGUMENT: the server's sentence, which names the input."""
+    # Behind the first line TensorFlow tells which node of the graph failed.
+    sentence = (error.details() or "").partition("\n")[0]
+    return InputError(f"The model refuses the request: {sentence}")
+
+
+def check_valid(valid: np.ndarray | None, given: Support | np.ndarray) -> None:
+    """Passes where every task of an answer is valid.
+
+    Args:
+      valid: bool [B]; None where the model has no such output, and refuses requests as a whole.
+      given: The support or the contexts that were sent.
+
+    Raises:
+      InputError: Naming the tasks that are not, and what the first of them holds.
+    """
+    if valid is None or valid.all():
+        return
+    refused = np.flatnonzero(~valid).tolist()
+    if isinstance(given, Support):
+        tasks, first = [given.tasks[row] for row in refused], refused[0]
+        begin = first * given.label.width
+        length = int(given.lengths[first])
+        labels = given.label.flat[begin : begin + length].tolist()
+        wanted = (
+            "`support_label` must be finite (of the user setting: a rating on the model's scale) "
+            "and `support_length` between 0 and the number of support pairs"
+        )
+        received = f"support_label={labels[:8]}, support_length={length}"
+    else:
+        tasks, wanted = refused, "`context` must be finite"
+        received = f"context={given[refused[0]].tolist()[:8]}"
+    raise InputError(
+        f"The model refuses {named_tasks(tasks)} (counted from 0). {wanted}. "
+        f"Received in task {tasks[0]}: {received}.",
+        tasks,
+    )
 
 
 def trim(array: np.ndarray, lengths: list[int], single: bool) -> np.ndarray | list[np.ndarray]:

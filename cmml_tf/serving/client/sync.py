@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import grpc
-from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
 from cmml_tf.serving.client.answers import Contexts, Explanations, Recommendations, Scores
-from cmml_tf.serving.client.channel import ChannelOptions, open_channel
+from cmml_tf.serving.client.channel import ChannelOptions, ChannelSettings, stubs
 from cmml_tf.serving.client.context_cache import ContextCache
-from cmml_tf.serving.client.plans import Plan, Plans, is_ready, may_become_ready, not_ready
+from cmml_tf.serving.client.failures import Backoff, explained, may_become_ready, not_ready
+from cmml_tf.serving.client.plans import Plan, Plans, is_ready
 
 _Result = TypeVar("_Result")
 _PAUSE_SECONDS = 0.1
@@ -23,8 +23,10 @@ class Client:
     sequences (lists, NumPy arrays or pandas columns) and answered by flat arrays; several tasks as
     sequences of sequences, which may differ in length, and answered by lists of arrays.
 
-    Every method takes `timeout`, seconds for the whole of it. Failures of a call are raised as
-    `grpc.RpcError`, wrong arguments as `InputError` before anything is sent.
+    Every method takes `timeout`, seconds for the whole of it. Wrong arguments are raised as
+    `InputError`, before anything is sent where the client can tell, or when the model refuses them
+    (INVALID_ARGUMENT, or `valid` false for some tasks: `InputError.tasks`). Other failures of a
+    call are raised as `grpc.RpcError`; where an HTTP proxy stands between, as a `ProxyError`.
 
     ```python
     with Client("localhost:8500", "cmml", context_cache=ContextCache()) as client:
@@ -59,7 +61,9 @@ class Client:
           context_cache: Keep contexts, so that `score` for a known support skips the encoder.
           credentials: TLS, from `grpc.ssl_channel_credentials`.
           metadata: Headers of every call.
-          max_attempts: Tries of a call that the server did not take (UNAVAILABLE), 1 to 5.
+          max_attempts: Tries of a call that did not reach the server (UNAVAILABLE), 1 to 5. A
+            server that has no free thread (RESOURCE_EXHAUSTED) is asked again until the deadline,
+            with growing pauses, unless this is 1.
           channel_options: Further gRPC channel options.
 
         Raises:
@@ -69,14 +73,9 @@ class Client:
         self._plans = Plans(model_name, version, label, context_cache)
         self._timeout = timeout
         self._metadata = tuple(metadata)
-        self._channel = open_channel(target, credentials, max_attempts, channel_options)
-        prediction = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
-        models = model_service_pb2_grpc.ModelServiceStub(self._channel)
-        self._stubs = {
-            "Predict": prediction.Predict,
-            "GetModelMetadata": prediction.GetModelMetadata,
-            "GetModelStatus": models.GetModelStatus,
-        }
+        self._settings = ChannelSettings(target, credentials, max_attempts, channel_options)
+        self._channel = self._settings.open(grpc)
+        self._stubs = stubs(self._channel)
 
     def __enter__(self) -> "Client":
         return self
@@ -90,6 +89,7 @@ class Client:
 
     def _run(self, plan: Plan[_Result], timeout: float | None) -> _Result:
         end = time.monotonic() + (self._timeout if timeout is None else timeout)
+        backoff = Backoff(end, self._settings.retries)
         try:
             call = next(plan)
             while True:
@@ -100,7 +100,11 @@ class Client:
                         metadata=self._metadata,
                     )
                 except grpc.RpcError as error:
-                    call = plan.throw(error)
+                    pause = backoff.pause(error)
+                    if pause is None:
+                        call = plan.throw(explained(error, self._settings.proxy()))
+                    else:
+                        time.sleep(pause)
                 else:
                     call = plan.send(response)
         except StopIteration as stop:
@@ -243,4 +247,4 @@ class Client:
                     return
                 last = str(response)
             time.sleep(_PAUSE_SECONDS)
-        raise not_ready(self._model_name, timeout, last)
+        raise not_ready(self._model_name, timeout, last, self._settings.proxy())

@@ -1,0 +1,105 @@
+"""Calls that a full server did not take are sent again, until the deadline."""
+
+import asyncio
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import numpy as np
+import pytest
+
+from cmml_tf.serving.client import AsyncClient, Client
+
+TASK = (["u1"], ["i1"], [1.0], ["u7"], ["i8"])
+MORE_THAN_GRPC_RETRIES = 7
+FULL = "Server Threadpool Exhausted"
+
+
+class Crowded(grpc.GenericRpcHandler):
+    """Stands before a server and refuses the first calls of it."""
+
+    def __init__(self, address, refusals, details):
+        self.left, self.seen, self.details = refusals, 0, details
+        self.channel = grpc.insecure_channel(address)
+
+    def service(self, call):
+        forward = self.channel.unary_unary(call.method)
+
+        def answer(request, context):
+            self.seen += 1
+            if self.left > 0:
+                self.left -= 1
+                context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, self.details)
+            return forward(request, timeout=20)
+
+        return grpc.unary_unary_rpc_method_handler(answer)
+
+
+@pytest.fixture
+def crowded(contract_server):
+    with contextlib.ExitStack() as stack:
+
+        def start(refusals, details=FULL):
+            handler = Crowded(contract_server.address, refusals, details)
+            server = grpc.server(ThreadPoolExecutor(1))
+            server.add_generic_rpc_handlers([handler])
+            port = server.add_insecure_port("127.0.0.1:0")
+            server.start()
+            stack.callback(handler.channel.close)
+            stack.callback(lambda: server.stop(None).wait())
+            return handler, f"127.0.0.1:{port}"
+
+        yield start
+
+
+def test_a_full_server_is_asked_until_it_answers(crowded, contract_server):
+    handler, address = crowded(MORE_THAN_GRPC_RETRIES)
+    with Client(contract_server.address, "cmml", timeout=20) as direct:
+        expected = direct.score(*TASK).score
+    with Client(address, "cmml", timeout=20) as client:
+        np.testing.assert_array_equal(client.score(*TASK).score, expected)
+    assert handler.seen == MORE_THAN_GRPC_RETRIES + 2  # the signatures, then the scores
+
+
+def test_the_asyncio_client_does_the_same(crowded):
+    handler, address = crowded(MORE_THAN_GRPC_RETRIES)
+
+    async def ask():
+        async with AsyncClient(address, "cmml", timeout=20) as client:
+            return await client.score(*TASK)
+
+    assert asyncio.run(ask()).version == 2
+    assert handler.seen == MORE_THAN_GRPC_RETRIES + 2
+
+
+@pytest.mark.parametrize(
+    ("details", "options"),
+    [
+        (FULL, {"max_attempts": 1}),
+        ("Received message larger than max (5000000 vs. 4194304)", {}),
+        ("OOM when allocating tensor with shape[1073741824]", {}),
+    ],
+)
+def test_what_does_not_get_better_is_not_asked_again(crowded, details, options):
+    handler, address = crowded(100, details)
+    with Client(address, "cmml", timeout=20, **options) as client:
+        with pytest.raises(grpc.RpcError) as caught:
+            client.score(*TASK)
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert handler.seen == 1
+
+
+def test_a_server_that_stays_full_is_reported_as_full(crowded):
+    handler, address = crowded(1000)
+    with Client(address, "cmml", timeout=0.5) as client:
+        with pytest.raises(grpc.RpcError) as caught:
+            client.score(*TASK)
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert handler.seen > 1
+
+
+def test_waiting_outlasts_a_full_server(crowded):
+    handler, address = crowded(3)
+    with Client(address, "cmml") as client:
+        client.wait_until_ready(20)
+    assert handler.seen == 4
