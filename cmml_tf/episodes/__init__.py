@@ -1,5 +1,9 @@
 """Tasks for learning and for evaluation (paper section 2)."""
 
+from cmml_tf.installation import require_tensorflow
+
+require_tensorflow(__name__)
+
 from cmml_tf.episodes.evaluation_episodes import EvaluationEpisode, EvaluationEpisodes
 from cmml_tf.episodes.sampler import EpisodeSampler
 from cmml_tf.episodes.training_episodes import training_episodes

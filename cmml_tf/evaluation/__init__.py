@@ -1,0 +1,3 @@
+from cmml_tf.installation import require_tensorflow
+
+require_tensorflow(__name__)

@@ -1,1 +1,5 @@
-"""Serving the model: export, development server, client."""
+"""Serving the model: export, development server."""
+
+from cmml_tf.installation import require_tensorflow
+
+require_tensorflow(__name__)

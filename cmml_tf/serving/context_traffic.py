@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cmml_tf.serving.client.context_cache import ContextCache
+from cmml_tf.client.context_cache import ContextCache
 
 _HEAD = 20_000
 _TAIL_GROUPS = 400

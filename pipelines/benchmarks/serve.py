@@ -15,7 +15,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 from benchmarks.load import closed_loop, generator
 from benchmarks.serve_reliability import measure as measure_reliability
 from benchmarks.served_exports import QUERY, SUPPORT, request_values, write_exports
-from cmml_tf.serving.client import Client
+from cmml_tf.client import Client
 
 CLIENTS = (1, 8)
 _BATCHING = Path(__file__).resolve().parents[2] / "export" / "batching.config"

@@ -15,7 +15,7 @@ import tensorflow as tf
 from served_model import ServedModel, served_model
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from cmml_tf.serving.client import Client
+from cmml_tf.client import Client
 
 CLIENTS = 8
 SWAPS = 5

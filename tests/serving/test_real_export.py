@@ -12,8 +12,8 @@ import tensorflow as tf
 from serving_cases import ITEM_IDS, ITEMS, USER_IDS, USERS, call, filled_model, request_by_id
 from tensorflow_serving.apis import classification_pb2, get_model_metadata_pb2, regression_pb2
 
+from cmml_tf.client import AsyncClient, Client, ContextCache
 from cmml_tf.config import ModelConfig
-from cmml_tf.serving.client import AsyncClient, Client, ContextCache
 from cmml_tf.serving.export import export_model
 
 CONFIG = ModelConfig(encoder_units=8, hyper_units=8, backbone_units=(8, 8))

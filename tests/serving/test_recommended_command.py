@@ -10,7 +10,7 @@ import grpc
 import pytest
 import yaml
 
-from cmml_tf.serving.client import Client
+from cmml_tf.client import Client
 from cmml_tf.serving.server.flags import parse_flags
 
 ROOT = Path(__file__).parents[2]

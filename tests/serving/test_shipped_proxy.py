@@ -15,7 +15,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from cmml_tf.serving.client import Client
+from cmml_tf.client import Client
 
 NGINX = shutil.which("nginx")
 CONFIG = Path(__file__).parents[2] / "export" / "nginx.conf"

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cmml_tf.serving.client import (
+from cmml_tf.client import (
     AsyncClient,
     Client,
     ContextCache,

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from cmml_tf.serving.client import Client
-from cmml_tf.serving.client.channel import channel_options, service_config
+from cmml_tf.client import Client
+from cmml_tf.client.channel import channel_options, service_config
 
 
 def test_only_unavailable_is_retried():

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from cmml_tf.serving.client import ContextCache
-from cmml_tf.serving.client.context_cache import support_digest
+from cmml_tf.client import ContextCache
+from cmml_tf.client.context_cache import support_digest
 
 CONTEXT = np.ones(2, np.float32)
 

@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from cmml_tf.serving.client import AsyncClient, ContextCache
+from cmml_tf.client import AsyncClient, ContextCache
 
 TASK = (["u1", "u2"], ["i1", "i2"], [1.0, 0.0], ["u7"], ["i8"])
 

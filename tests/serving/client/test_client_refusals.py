@@ -9,7 +9,7 @@ import tensorflow as tf
 from tiny_model import VERSION_FILE
 from valid_model import ValidModel
 
-from cmml_tf.serving.client import AsyncClient, Client, ContextCache, InputError
+from cmml_tf.client import AsyncClient, Client, ContextCache, InputError
 
 USERS, ITEMS = [["u1", "u2"]] * 4, [["i1", "i2"]] * 4
 LABELS = [[1.0, 0.0]] * 4

@@ -8,7 +8,7 @@ import grpc
 import numpy as np
 import pytest
 
-from cmml_tf.serving.client import AsyncClient, Client
+from cmml_tf.client import AsyncClient, Client
 
 TASK = (["u1"], ["i1"], [1.0], ["u7"], ["i8"])
 MORE_THAN_GRPC_RETRIES = 7

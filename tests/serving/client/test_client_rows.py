@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from tensorflow.core.framework import types_pb2
 
-from cmml_tf.serving.client import InputError
-from cmml_tf.serving.client.rows import read_rows
+from cmml_tf.client import InputError
+from cmml_tf.client.rows import read_rows
 
 STRING, INT64, FLOAT = types_pb2.DT_STRING, types_pb2.DT_INT64, types_pb2.DT_FLOAT
 

@@ -8,7 +8,7 @@ import grpc
 import numpy as np
 import pytest
 
-from cmml_tf.serving.client import Client, ContextCache
+from cmml_tf.client import Client, ContextCache
 
 TASK = (["u1", "u2"], ["i1", "i2"], [1.0, 0.0], ["u7", "u7"], ["i8", "i9"])
 BATCH = tuple([values, values[::-1], values[:1]] for values in TASK)

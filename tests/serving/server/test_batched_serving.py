@@ -7,7 +7,7 @@ import grpc
 import numpy as np
 import pytest
 
-from cmml_tf.serving.client import Client
+from cmml_tf.client import Client
 
 CLIENTS, TURNS = 8, 30
 

@@ -7,12 +7,19 @@ from typing import Any, TypeVar
 
 import grpc
 
-from cmml_tf.serving.client.answers import Contexts, Explanations, Recommendations, Scores
-from cmml_tf.serving.client.channel import ChannelOptions, ChannelSettings
-from cmml_tf.serving.client.context_cache import ContextCache
-from cmml_tf.serving.client.failures import Backoff, explained, may_become_ready, not_ready
-from cmml_tf.serving.client.loop_channels import LoopChannels
-from cmml_tf.serving.client.plans import Plan, Plans, is_ready
+from cmml_tf.client.answers import (
+    Contexts,
+    ExampleScores,
+    Explanations,
+    FeatureScores,
+    Recommendations,
+    Scores,
+)
+from cmml_tf.client.channel import ChannelOptions, ChannelSettings
+from cmml_tf.client.context_cache import ContextCache
+from cmml_tf.client.failures import Backoff, explained, may_become_ready, not_ready
+from cmml_tf.client.loop_channels import LoopChannels
+from cmml_tf.client.plans import Plan, Plans, is_ready
 
 _Result = TypeVar("_Result")
 _PAUSE_SECONDS = 0.1
@@ -178,6 +185,28 @@ class AsyncClient:
             support_length,
         )
         return await self._run(plan, timeout)
+
+    async def score_features(
+        self,
+        support_items: Any,
+        support_label: Any,
+        query_items: Any,
+        user: Any = None,
+        *,
+        support_length: Any = None,
+        timeout: float | None = None,
+    ) -> FeatureScores:
+        """See `Client.score_features`."""
+        plan = self._plans.score_features(
+            support_items, support_label, query_items, user, support_length
+        )
+        return await self._run(plan, timeout)
+
+    async def score_examples(
+        self, examples: Sequence[Any], *, context: Any = None, timeout: float | None = None
+    ) -> ExampleScores:
+        """See `Client.score_examples`."""
+        return await self._run(self._plans.score_examples(examples, context), timeout)
 
     async def wait_until_ready(self, timeout: float = 60.0) -> None:
         """See `Client.wait_until_ready`."""

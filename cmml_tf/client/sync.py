@@ -6,11 +6,18 @@ from typing import Any, TypeVar
 
 import grpc
 
-from cmml_tf.serving.client.answers import Contexts, Explanations, Recommendations, Scores
-from cmml_tf.serving.client.channel import ChannelOptions, ChannelSettings, stubs
-from cmml_tf.serving.client.context_cache import ContextCache
-from cmml_tf.serving.client.failures import Backoff, explained, may_become_ready, not_ready
-from cmml_tf.serving.client.plans import Plan, Plans, is_ready
+from cmml_tf.client.answers import (
+    Contexts,
+    ExampleScores,
+    Explanations,
+    FeatureScores,
+    Recommendations,
+    Scores,
+)
+from cmml_tf.client.channel import ChannelOptions, ChannelSettings, stubs
+from cmml_tf.client.context_cache import ContextCache
+from cmml_tf.client.failures import Backoff, explained, may_become_ready, not_ready
+from cmml_tf.client.plans import Plan, Plans, is_ready
 
 _Result = TypeVar("_Result")
 _PAUSE_SECONDS = 0.1
@@ -127,10 +134,12 @@ class Client:
         are scored by the version that encoded them, and encoded again once it is gone.
 
         Args:
-          support_user_id: [S] or B rows: users of the labelled pairs.
+          support_user_id: [S] or B rows: users of the labelled pairs. One id stands for all
+            pairs; of several tasks, a flat sequence of B ids for the pairs of each.
           support_item_id: Their items.
           support_label: Scenario setting: 1 positive, 0 negative; user setting: the rating.
-          query_user_id: [Q] or B rows: users of the pairs to score.
+          query_user_id: [Q] or B rows: users of the pairs to score; one id for all, or one a task,
+            as for the support.
           query_item_id: Their items.
           support_length: int [B], how many leading pairs count; all of them unless given.
           timeout: Seconds.
@@ -223,6 +232,49 @@ class Client:
             support_length,
         )
         return self._run(plan, timeout)
+
+    def score_features(
+        self,
+        support_items: Any,
+        support_label: Any,
+        query_items: Any,
+        user: Any = None,
+        *,
+        support_length: Any = None,
+        timeout: float | None = None,
+    ) -> FeatureScores:
+        """Scores items for users by their features: the user setting, and no id anywhere.
+
+        Tables are mappings from feature to column, or pandas DataFrames with these columns. Strings
+        are categories, several with | between them; numbers are numbers; None and NaN are unknown.
+
+        Args:
+          support_items: Features of the rated items, [S] or B rows each.
+          support_label: Their ratings, [S] or B rows.
+          query_items: Features of the items to score, [Q] or B rows each.
+          user: Features of the task's user, a value each; of several tasks, B values each. Left
+            out where the model has none.
+          support_length: As for `score`.
+          timeout: Seconds.
+        """
+        plan = self._plans.score_features(
+            support_items, support_label, query_items, user, support_length
+        )
+        return self._run(plan, timeout)
+
+    def score_examples(
+        self, examples: Sequence[Any], *, context: Any = None, timeout: float | None = None
+    ) -> ExampleScores:
+        """Scores pairs by the Regress API, one `tf.Example` a pair.
+
+        Args:
+          examples: Serialized Examples, or mappings from feature (`support_user_id`,
+            `support_item_id`, `support_label`, `query_user_id`, `query_item_id`) to value or
+            values.
+          context: An Example whose features all others share, the support for instance.
+          timeout: Seconds.
+        """
+        return self._run(self._plans.score_examples(examples, context), timeout)
 
     def wait_until_ready(self, timeout: float = 60.0) -> None:
         """Returns as soon as a version answers.

@@ -65,3 +65,29 @@ class Explanations(NamedTuple):
     score: Rows
     details: dict[str, Rows]
     version: int
+
+
+class FeatureScores(NamedTuple):
+    """Scores of items that were described by their features.
+
+    Attributes:
+      score: float32 [Q] for each task.
+      context: float32 [D] for each task, what was encoded of its support.
+      version: Version of the model that answered.
+    """
+
+    score: Rows
+    context: Rows
+    version: int
+
+
+class ExampleScores(NamedTuple):
+    """Scores of the Regress API.
+
+    Attributes:
+      score: float32 [N], one an Example.
+      version: Version of the model that answered.
+    """
+
+    score: np.ndarray
+    version: int

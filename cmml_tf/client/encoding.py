@@ -1,22 +1,24 @@
-"""Arrays to TensorProtos and back, by `tensor_content` wherever the dtype allows it."""
+"""Arrays to tensors of the wire and back, by `tensor_content` wherever the dtype allows it."""
 
 import math
+from typing import Any
 
 import numpy as np
-from tensorflow.core.framework import tensor_pb2, types_pb2
 
-STRING = types_pb2.DT_STRING
+from cmml_tf.client import wire
+
+STRING = wire.DT_STRING
 _NUMPY = {
-    types_pb2.DT_FLOAT: np.dtype(np.float32),
-    types_pb2.DT_INT32: np.dtype(np.int32),
-    types_pb2.DT_INT64: np.dtype(np.int64),
-    types_pb2.DT_BOOL: np.dtype(np.bool_),
+    wire.DT_FLOAT: np.dtype(np.float32),
+    wire.DT_INT32: np.dtype(np.int32),
+    wire.DT_INT64: np.dtype(np.int64),
+    wire.DT_BOOL: np.dtype(np.bool_),
 }
 _VALUES = {
-    types_pb2.DT_FLOAT: "float_val",
-    types_pb2.DT_INT32: "int_val",
-    types_pb2.DT_INT64: "int64_val",
-    types_pb2.DT_BOOL: "bool_val",
+    wire.DT_FLOAT: "float_val",
+    wire.DT_INT32: "int_val",
+    wire.DT_INT64: "int64_val",
+    wire.DT_BOOL: "bool_val",
 }
 
 
@@ -30,7 +32,7 @@ def dtype_name(number: int) -> str:
     return "string" if number == STRING else str(_NUMPY.get(number, number))
 
 
-def fill_numeric(proto: tensor_pb2.TensorProto, array: np.ndarray, number: int) -> None:
+def fill_numeric(proto: Any, array: np.ndarray, number: int) -> None:
     """Writes an array of the dtype's own type into an empty proto."""
     proto.dtype = number
     for size in array.shape:
@@ -38,9 +40,7 @@ def fill_numeric(proto: tensor_pb2.TensorProto, array: np.ndarray, number: int) 
     proto.tensor_content = array.tobytes()
 
 
-def fill_strings(
-    proto: tensor_pb2.TensorProto, values: list[bytes], shape: tuple[int, ...]
-) -> None:
+def fill_strings(proto: Any, values: list[bytes], shape: tuple[int, ...]) -> None:
     """Writes strings, row by row, into an empty proto: they have no `tensor_content`."""
     proto.dtype = STRING
     for size in shape:
@@ -48,7 +48,7 @@ def fill_strings(
     proto.string_val.extend(values)
 
 
-def read(proto: tensor_pb2.TensorProto) -> np.ndarray:
+def read(proto: Any) -> np.ndarray:
     """An answer's tensor; strings as an object array of bytes.
 
     Servers write single values for tensors of one repeated value; those are spread again.

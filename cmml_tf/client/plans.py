@@ -9,15 +9,20 @@ from typing import Any, NamedTuple, TypeVar
 
 import grpc
 import numpy as np
-from tensorflow.core.framework import types_pb2
-from tensorflow_serving.apis import get_model_status_pb2, model_pb2, predict_pb2
 
-from cmml_tf.serving.client import requests
-from cmml_tf.serving.client.answers import Contexts, Explanations, Recommendations, Scores
-from cmml_tf.serving.client.context_cache import ContextCache
-from cmml_tf.serving.client.contract import Contract, metadata_request
-from cmml_tf.serving.client.encoding import fill_numeric
-from cmml_tf.serving.client.errors import StaleContextError
+from cmml_tf.client import examples, features, requests, wire
+from cmml_tf.client.answers import (
+    Contexts,
+    ExampleScores,
+    Explanations,
+    FeatureScores,
+    Recommendations,
+    Scores,
+)
+from cmml_tf.client.context_cache import ContextCache
+from cmml_tf.client.contract import Contract, metadata_request
+from cmml_tf.client.encoding import fill_numeric
+from cmml_tf.client.errors import StaleContextError
 
 _Result = TypeVar("_Result")
 _SWAPS = 3
@@ -62,7 +67,7 @@ class Plans:
         self._newest: int | None = version
         """The version that answered last without being asked for by number."""
 
-    def _address(self, spec: model_pb2.ModelSpec, version: int | None = None) -> None:
+    def _address(self, spec: Any, version: int | None = None) -> None:
         spec.name = self._model_name
         version = self._version if version is None else version
         if version is not None:
@@ -70,21 +75,37 @@ class Plans:
         elif self._label is not None:
             spec.version_label = self._label
 
-    def _request(self, signature: str, version: int | None = None) -> predict_pb2.PredictRequest:
-        request = predict_pb2.PredictRequest()
+    def _request(self, signature: str, version: int | None = None) -> Any:
+        request = wire.PredictRequest()
         self._address(request.model_spec, version)
         request.model_spec.signature_name = signature
         return request
 
     def _asked_contract(self) -> Plan[Contract]:
-        spec = model_pb2.ModelSpec()
+        spec = wire.ModelSpec()
         self._address(spec)
         response = yield Call("GetModelMetadata", metadata_request(spec))
         self._contract = contract = Contract(response)
         return contract
 
+    def _asked(self, method: str, request: Any) -> Plan[Any]:
+        """The response to a request that a signature answers.
+
+        Raises:
+          InputError: The model refuses the request.
+        """
+        try:
+            return (yield Call(method, request))
+        except grpc.RpcError as error:
+            refused = error.code() is grpc.StatusCode.INVALID_ARGUMENT
+            if refused or error.code() is grpc.StatusCode.FAILED_PRECONDITION:
+                self._contract = None  # perhaps a new version with other signatures: ask again
+            if refused:
+                raise requests.refused_request(error) from error
+            raise
+
     def _predict(
-        self, request: predict_pb2.PredictRequest, given: requests.Support | np.ndarray
+        self, request: Any, given: requests.Sent | np.ndarray
     ) -> Plan[tuple[dict[str, np.ndarray], int]]:
         """Outputs and the version they come from.
 
@@ -95,15 +116,7 @@ class Plans:
         Raises:
           InputError: The model refuses the request, or some of its tasks.
         """
-        try:
-            response = yield Call("Predict", request)
-        except grpc.RpcError as error:
-            refused = error.code() is grpc.StatusCode.INVALID_ARGUMENT
-            if refused or error.code() is grpc.StatusCode.FAILED_PRECONDITION:
-                self._contract = None  # perhaps a new version with other signatures: ask again
-            if refused:
-                raise requests.refused_request(error) from error
-            raise
+        response = yield from self._asked("Predict", request)
         outputs = requests.read_outputs(response)
         requests.check_valid(outputs.pop("valid", None), given)
         return outputs, response.model_spec.version.value
@@ -145,7 +158,7 @@ class Plans:
         self, context: np.ndarray, version: int, query: requests.Query
     ) -> Plan[Scores]:
         request = self._request("score_with_context", version)
-        fill_numeric(request.inputs["context"], context, types_pb2.DT_FLOAT)
+        fill_numeric(request.inputs["context"], context, wire.DT_FLOAT)
         query.fill(request)
         outputs, answered = yield from self._predict(request, context)
         return _scores(outputs, answered, query)
@@ -217,7 +230,7 @@ class Plans:
         users = requests.read_users(contract, user_id, len(support.lengths), single)
         request = self._request("recommend")
         support.fill(request)
-        requests.fill_users(request, users, support.dtypes["user_id"])
+        requests.fill_tasks(request, "user_id", users, support.dtypes["user_id"])
         outputs, version = yield from self._predict(request, support)
         items = requests.text_ids(outputs["item_id"])
         return Recommendations(
@@ -251,19 +264,45 @@ class Plans:
         }
         return Explanations(score, details, version)
 
+    def score_features(
+        self, support: Any, label: Any, query: Any, user: Any, length: Any
+    ) -> Plan[FeatureScores]:
+        """See `Client.score_features`."""
+        contract = self._contract or (yield from self._asked_contract())
+        given = features.read_features(contract, support, label, query, user, length)
+        request = self._request(features.SIGNATURE)
+        given.fill(request)
+        outputs, version = yield from self._predict(request, given)
+        single = given.label.single
+        return FeatureScores(
+            requests.trim(outputs["score"], given.queries, single),
+            requests.per_task(outputs["context"], single),
+            version,
+        )
+
+    def score_examples(self, given: Any, context: Any) -> Plan[ExampleScores]:
+        """See `Client.score_examples`."""
+        request = wire.RegressionRequest()
+        self._address(request.model_spec)
+        request.model_spec.signature_name = examples.SIGNATURE
+        examples.fill_input(request.input, given, context)
+        response = yield from self._asked("Regress", request)
+        score = np.array([one.value for one in response.result.regressions], np.float32)
+        requests.check_scores(score)
+        return ExampleScores(score, response.model_spec.version.value)
+
     def status(self) -> Call:
         """Asks which versions there are."""
-        request = get_model_status_pb2.GetModelStatusRequest()
+        request = wire.GetModelStatusRequest()
         request.model_spec.name = self._model_name
         if self._version is not None:
             request.model_spec.version.value = self._version
         return Call("GetModelStatus", request)
 
 
-def is_ready(response: get_model_status_pb2.GetModelStatusResponse) -> bool:
+def is_ready(response: Any) -> bool:
     """Whether a version answers."""
-    available = get_model_status_pb2.ModelVersionStatus.AVAILABLE
-    return any(version.state == available for version in response.model_version_status)
+    return any(version.state == wire.AVAILABLE for version in response.model_version_status)
 
 
 def _scores(outputs: dict[str, np.ndarray], version: int, query: requests.Query) -> Scores:

@@ -1,4 +1,5 @@
-"""Importing cmml_tf settles which Keras `tf.keras` is, in a fresh process each time."""
+"""What an installation lacks is said in a sentence; and importing cmml_tf settles which Keras
+`tf.keras` is, in a fresh process each time."""
 
 import os
 import subprocess
@@ -26,12 +27,12 @@ def output(code, keras=None):
 @pytest.mark.parametrize("keras", [None, "1", "true", "True"])
 def test_variable_is_set_on_import(keras):
     code = "import cmml_tf, os; print(os.environ['TF_USE_LEGACY_KERAS'])"
-    assert output(code, keras) == ["1"]
+    assert output(code, keras) == [keras or "1"]
 
 
 @pytest.mark.parametrize("keras", ["0", "no", ""])
 def test_another_value_is_an_error_with_the_remedy(keras):
-    result = run("import cmml_tf", keras)
+    result = run("import cmml_tf.layers", keras)
     assert result.returncode != 0
     last = result.stderr.strip().splitlines()[-1]
     assert last.startswith("ImportError: TF_USE_LEGACY_KERAS must be 1 or unset. ")
@@ -52,7 +53,7 @@ def test_import_after_tensorflow_is_early_enough():
 
 
 def test_import_after_keras_3_is_an_error_with_the_remedy():
-    result = run("import tensorflow as tf; tf.keras.layers; import cmml_tf")
+    result = run("import tensorflow as tf; tf.keras.layers; import cmml_tf.models.cmml")
     assert result.returncode != 0
     last = result.stderr.strip().splitlines()[-1]
     assert last.startswith("ImportError: Keras 3 is already loaded as `tf.keras`.")
@@ -78,3 +79,47 @@ model = cmml_tf.build_model(cmml_tf.model_preset("cmml-film"), users=2, items=3)
 print(isinstance(model, cmml_tf.CMML), "CMML" in dir(cmml_tf), hasattr(cmml_tf, "nothing"))
 """
     assert output(code) == ["True", "True", "False"]
+
+
+def test_the_client_minds_no_keras():
+    code = """
+import tensorflow as tf
+before = tf.keras.layers.Layer
+import cmml_tf.client
+print(before.__module__.split(".")[0], tf.keras.layers.Layer is before)
+"""
+    assert output(code, "0") == ["keras", "True"]
+
+
+# Modules that a plain installation has not are hidden from the import system.
+PLAIN = """
+import importlib.abc, importlib.util, sys
+found = importlib.util.find_spec
+HIDDEN = ("tensorflow", "tf_keras", "tensorflow_recommenders", "pandas", "pyarrow", "scipy")
+importlib.util.find_spec = lambda name, *rest: None if name in HIDDEN else found(name, *rest)
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "part"),
+    [
+        ("import cmml_tf.layers.gru", "cmml_tf.layers needs tensorflow"),
+        ("import cmml_tf; cmml_tf.CMML", "cmml_tf.models needs tensorflow"),
+        ("import cmml_tf; cmml_tf.export_model", "cmml_tf.serving needs tensorflow"),
+        ("from cmml_tf.episodes import EpisodeSampler", "cmml_tf.episodes needs tensorflow"),
+        ("import cmml_tf.datasets.log_file", "cmml_tf.datasets needs pandas"),
+        ("import cmml_tf.training.fit", "cmml_tf.training needs tensorflow"),
+    ],
+)
+def test_a_plain_installation_says_what_to_type(statement, part):
+    result = run(PLAIN + statement)
+    last = result.stderr.strip().splitlines()[-1]
+    assert last == (
+        f"ImportError: {part}, which a plain installation of cmml_tf leaves out. "
+        "Type: pip install 'cmml_tf[tensorflow]'"
+    )
+
+
+def test_a_plain_installation_leaves_keras_alone():
+    code = PLAIN + "import os, cmml_tf.client; print('TF_USE_LEGACY_KERAS' in os.environ)"
+    assert output(code) == ["False"]

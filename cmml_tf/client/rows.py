@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cmml_tf.serving.client.encoding import STRING, dtype_name, numeric_dtype
-from cmml_tf.serving.client.errors import InputError
+from cmml_tf.client.encoding import STRING, dtype_name, numeric_dtype
+from cmml_tf.client.errors import InputError
 
 _SCALARS = frozenset((str, bytes, int, float, bool))
 
@@ -60,6 +60,43 @@ def read_rows(name: str, values: Any, dtype: int) -> Rows:
         raise InputError(f"`{name}` must hold either values or sequences. Received: a mixture.")
     single = not nested
     return _ragged(name, [values] if single else nested, dtype, single)
+
+
+def read_pairs(side: str, user: Any, item: Any, dtypes: dict[str, int]) -> tuple[Rows, Rows]:
+    """Reads the users and the items of pairs.
+
+    Args:
+      side: `support` or `query`.
+      user: One for each item; or one id for all of them; or, of several tasks, a flat sequence
+        with one id for each task.
+      item: The items.
+      dtypes: TensorFlow dtypes the signature wants, by name.
+
+    Raises:
+      InputError: Not ids, or another number of them than tasks.
+    """
+    user_name, item_name = f"{side}_user_id", f"{side}_item_id"
+    one_id = isinstance(user, (str, bytes, int, np.integer))
+    users = read_rows(user_name, [user] if one_id else user, dtypes[user_name])
+    items = read_rows(item_name, item, dtypes[item_name])
+    if one_id:
+        times = [len(items.lengths) * items.width]
+        return items._replace(flat=_repeated(users.flat, times)), items
+    if items.single or not users.single or not users.lengths[0]:
+        return users, items
+    tasks = len(items.lengths)
+    if users.lengths != [tasks]:
+        raise InputError(
+            f"`{user_name}` as a flat sequence must hold one id for each task. "
+            f"Received: {users.lengths[0]} for {tasks} tasks."
+        )
+    return items._replace(flat=_repeated(users.flat, [items.width] * tasks)), items
+
+
+def _repeated(values: list[bytes] | np.ndarray, times: list[int]) -> list[bytes] | np.ndarray:
+    if isinstance(values, np.ndarray):
+        return np.repeat(values, times)
+    return [value for value, count in zip(values, times, strict=True) for _ in range(count)]
 
 
 def _fits(values: Any, dtype: np.dtype) -> bool:

@@ -1,9 +1,10 @@
 """What the server says its signatures are, and whether a call fits them."""
 
-from tensorflow_serving.apis import get_model_metadata_pb2, model_pb2
+from typing import Any
 
-from cmml_tf.serving.client.encoding import dtype_name
-from cmml_tf.serving.client.errors import InputError
+from cmml_tf.client import wire
+from cmml_tf.client.encoding import dtype_name
+from cmml_tf.client.errors import InputError
 
 SUPPORT = ("support_user_id", "support_item_id", "support_label", "support_length")
 QUERY = ("query_user_id", "query_item_id")
@@ -14,24 +15,24 @@ INPUTS = {
     "score_with_context": ("context", *QUERY),
     "recommend": (*SUPPORT, "user_id"),
 }
-_FIXED = {"support_label": "float32", "support_length": "int32", "context": "float32"}
+_FEATURE_INPUTS = ("support_label", "support_length")
+_FEATURE_PREFIXES = ("support_item_", "query_item_", "user_")
+_FIXED = {"support_label": ("float32",), "support_length": ("int32",), "context": ("float32",)}
+_OF_IDS, _OF_FEATURES = ("string", "int64"), ("string", "float32")
 _RANK = {"support_length": 1, "user_id": 1}
 
 
-def metadata_request(spec: model_pb2.ModelSpec) -> get_model_metadata_pb2.GetModelMetadataRequest:
+def metadata_request(spec: Any) -> Any:
     """Asks for the signatures of a model."""
-    return get_model_metadata_pb2.GetModelMetadataRequest(
-        model_spec=spec, metadata_field=["signature_def"]
-    )
+    return wire.GetModelMetadataRequest(model_spec=spec, metadata_field=["signature_def"])
 
 
 class Contract:
     """Checked signatures of a served model."""
 
-    def __init__(self, response: get_model_metadata_pb2.GetModelMetadataResponse):
+    def __init__(self, response: Any):
         """Reads the server's metadata."""
-        signatures = get_model_metadata_pb2.SignatureDefMap()
-        response.metadata["signature_def"].Unpack(signatures)
+        signatures = wire.SignatureDefMap.FromString(response.metadata["signature_def"].value)
         self._signatures = signatures.signature_def
         self._model = response.model_spec.name
         self._checked: dict[str, dict[str, int]] = {}
@@ -69,7 +70,9 @@ class Contract:
                 f"It has: {', '.join(present)}."
             )
         served = self._signatures[signature].inputs
-        wanted = INPUTS[signature]
+        wanted = INPUTS.get(signature) or _FEATURE_INPUTS + tuple(
+            sorted(name for name in served if name.startswith(_FEATURE_PREFIXES))
+        )
         for name in sorted(set(wanted) ^ set(served)):
             verb = "lacks" if name in wanted else "wants"
             raise InputError(
@@ -78,10 +81,12 @@ class Contract:
             )
         for name in wanted:
             dtype, rank = dtype_name(served[name].dtype), len(served[name].tensor_shape.dim)
-            accepted = (_FIXED[name],) if name in _FIXED else ("string", "int64")
-            if dtype not in accepted or rank != _RANK.get(name, 2):
+            accepted, expected = _FIXED.get(name, _OF_IDS), _RANK.get(name, 2)
+            if signature not in INPUTS and name not in _FEATURE_INPUTS:
+                accepted, expected = _OF_FEATURES, 1 if name.startswith("user_") else 2
+            if dtype not in accepted or rank != expected:
                 raise InputError(
                     f"`{name}` of signature `{signature}` must be {' or '.join(accepted)} of rank "
-                    f"{_RANK.get(name, 2)}. The server says: {dtype} of rank {rank}."
+                    f"{expected}. The server says: {dtype} of rank {rank}."
                 )
         return {name: served[name].dtype for name in wanted}

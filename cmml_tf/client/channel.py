@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import grpc
-from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
-from cmml_tf.serving.client.proxy import Proxy, proxy_of
+from cmml_tf.client.proxy import Proxy, proxy_of
+from cmml_tf.client.wire import METHODS
 
 ChannelOptions = Sequence[tuple[str, Any]]
 
@@ -90,10 +90,11 @@ class ChannelSettings:
 
 def stubs(channel: Any) -> dict[str, Callable[..., Any]]:
     """The methods that plans call, by name."""
-    prediction = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-    models = model_service_pb2_grpc.ModelServiceStub(channel)
     return {
-        "Predict": prediction.Predict,
-        "GetModelMetadata": prediction.GetModelMetadata,
-        "GetModelStatus": models.GetModelStatus,
+        name: channel.unary_unary(
+            method.path,
+            request_serializer=method.request.SerializeToString,
+            response_deserializer=method.response.FromString,
+        )
+        for name, method in METHODS.items()
     }

@@ -2,17 +2,16 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import grpc
 import numpy as np
-from tensorflow_serving.apis import predict_pb2
 
-from cmml_tf.serving.client.context_cache import support_digest
-from cmml_tf.serving.client.contract import Contract
-from cmml_tf.serving.client.encoding import STRING, fill_numeric, fill_strings, read
-from cmml_tf.serving.client.errors import InputError
-from cmml_tf.serving.client.rows import Rows, read_rows
+from cmml_tf.client.context_cache import support_digest
+from cmml_tf.client.contract import Contract
+from cmml_tf.client.encoding import STRING, fill_numeric, fill_strings, read
+from cmml_tf.client.errors import InputError
+from cmml_tf.client.rows import Rows, read_pairs, read_rows
 
 
 class Support(NamedTuple):
@@ -36,7 +35,7 @@ class Support(NamedTuple):
             found.append(support_digest(parts))
         return found
 
-    def fill(self, request: predict_pb2.PredictRequest) -> None:
+    def fill(self, request: Any) -> None:
         """Adds the four support inputs."""
         count = len(self.lengths)
         for name, rows in (
@@ -44,7 +43,7 @@ class Support(NamedTuple):
             ("support_item_id", self.item),
             ("support_label", self.label),
         ):
-            _fill(request, name, rows, self.dtypes[name], count)
+            fill_rows(request, name, rows, self.dtypes[name], count)
         fill_numeric(request.inputs["support_length"], self.lengths, self.dtypes["support_length"])
 
     def select(self, tasks: list[int]) -> "Support":
@@ -62,16 +61,15 @@ class Query(NamedTuple):
     item: Rows
     dtypes: dict[str, int]
 
-    def fill(self, request: predict_pb2.PredictRequest) -> None:
+    def fill(self, request: Any) -> None:
         """Adds the two query inputs."""
         count = len(self.user.lengths)
         for name, rows in (("query_user_id", self.user), ("query_item_id", self.item)):
-            _fill(request, name, rows, self.dtypes[name], count)
+            fill_rows(request, name, rows, self.dtypes[name], count)
 
 
-def _fill(
-    request: predict_pb2.PredictRequest, name: str, rows: Rows, dtype: int, count: int
-) -> None:
+def fill_rows(request: Any, name: str, rows: Rows, dtype: int, count: int) -> None:
+    """Adds one input of `count` tasks."""
     proto, shape = request.inputs[name], (count, rows.width)
     if dtype == STRING:
         fill_strings(proto, rows.flat, shape)
@@ -89,7 +87,12 @@ def _select(rows: Rows, tasks: list[int]) -> Rows:
     return Rows(flat, [rows.lengths[task] for task in tasks], rows.width, rows.single)
 
 
-def _same_lengths(rows: dict[str, Rows]) -> None:
+def same_lengths(rows: dict[str, Rows]) -> None:
+    """Passes where all rows are as long as the first, task by task.
+
+    Raises:
+      InputError: Naming one that is not.
+    """
     (first, reference), *others = rows.items()
     for name, one in others:
         if one.lengths != reference.lengths or one.single != reference.single:
@@ -108,16 +111,19 @@ def read_support(
       InputError: Naming the input that is of another type or length than it should be.
     """
     dtypes = contract.dtypes(signature)
-    rows = {
-        name: read_rows(name, values, dtypes[name])
-        for name, values in (
-            ("support_user_id", user),
-            ("support_item_id", item),
-            ("support_label", label),
-        )
-    }
-    _same_lengths(rows)
-    labels = rows["support_label"]
+    users, items = read_pairs("support", user, item, dtypes)
+    labels = read_rows("support_label", label, dtypes["support_label"])
+    same_lengths({"support_user_id": users, "support_item_id": items, "support_label": labels})
+    lengths = read_lengths(labels, length, dtypes)
+    return Support(users, items, labels, lengths, dtypes, range(len(lengths)))
+
+
+def read_lengths(labels: Rows, length: Any, dtypes: dict[str, int]) -> np.ndarray:
+    """Checks the labels of supports, and reads how many leading pairs of each count: int32 [B].
+
+    Raises:
+      InputError: A label that is not finite, or a length out of range; names the tasks.
+    """
     # In double precision no sum of float32 values overflows, so one check does for all of them; and
     # between two calls NumPy's reductions are out of the processor's caches, ten times slower.
     if not math.isfinite(sum(labels.flat.tolist())):
@@ -138,7 +144,7 @@ def read_support(
                 wrong,
             )
         lengths = given
-    return Support(*rows.values(), lengths, dtypes, range(len(lengths)))
+    return lengths
 
 
 def read_query(
@@ -150,16 +156,24 @@ def read_query(
       InputError: Naming the input that is of another type, length or number of tasks.
     """
     dtypes = contract.dtypes(signature)
-    users = read_rows("query_user_id", user, dtypes["query_user_id"])
-    items = read_rows("query_item_id", item, dtypes["query_item_id"])
-    _same_lengths({"query_user_id": users, "query_item_id": items})
-    if len(users.lengths) != tasks or users.single != single:
-        raise InputError(
-            "`query_user_id` must have as many tasks as the support. "
-            f"Received: {len(users.lengths)} and {tasks}"
-            f"{'' if users.single == single else ', one of them as a flat list'}."
-        )
+    users, items = read_pairs("query", user, item, dtypes)
+    same_lengths({"query_user_id": users, "query_item_id": items})
+    same_tasks("query_user_id", users, tasks, single)
     return Query(users, items, dtypes)
+
+
+def same_tasks(name: str, rows: Rows, tasks: int, single: bool) -> None:
+    """Passes where rows are of as many tasks as the support.
+
+    Raises:
+      InputError: They are not, or only one of both is a flat list.
+    """
+    if len(rows.lengths) != tasks or rows.single != single:
+        raise InputError(
+            f"`{name}` must have as many tasks as the support. "
+            f"Received: {len(rows.lengths)} and {tasks}"
+            f"{'' if rows.single == single else ', one of them as a flat list'}."
+        )
 
 
 def read_users(contract: Contract, users: Any, tasks: int, single: bool) -> Rows:
@@ -179,13 +193,13 @@ def read_users(contract: Contract, users: Any, tasks: int, single: bool) -> Rows
     return rows
 
 
-def fill_users(request: predict_pb2.PredictRequest, users: Rows, dtype: int) -> None:
-    """Adds `user_id` [B]."""
-    shape, proto = (users.lengths[0],), request.inputs["user_id"]
+def fill_tasks(request: Any, name: str, rows: Rows, dtype: int) -> None:
+    """Adds one input with a value for each task, [B]: a flat row of them."""
+    shape, proto = (rows.lengths[0],), request.inputs[name]
     if dtype == STRING:
-        fill_strings(proto, users.flat, shape)
+        fill_strings(proto, rows.flat, shape)
     else:
-        fill_numeric(proto, users.flat.reshape(shape), dtype)
+        fill_numeric(proto, rows.flat.reshape(shape), dtype)
 
 
 def read_context(contract: Contract, context: Any) -> np.ndarray:
@@ -223,7 +237,20 @@ def refused_request(error: grpc.RpcError) -> InputError:
     return InputError(f"The model refuses the request: {sentence}")
 
 
-def check_valid(valid: np.ndarray | None, given: Support | np.ndarray) -> None:
+class Sent(Protocol):
+    """What `check_valid` tells about a support that was sent."""
+
+    @property
+    def label(self) -> Rows: ...
+
+    @property
+    def lengths(self) -> np.ndarray: ...
+
+    @property
+    def tasks(self) -> Sequence[int]: ...
+
+
+def check_valid(valid: np.ndarray | None, given: Sent | np.ndarray) -> None:
     """Passes where every task of an answer is valid.
 
     Args:
@@ -236,14 +263,15 @@ def check_valid(valid: np.ndarray | None, given: Support | np.ndarray) -> None:
     if valid is None or valid.all():
         return
     refused = np.flatnonzero(~valid).tolist()
-    if isinstance(given, Support):
+    if not isinstance(given, np.ndarray):
         tasks, first = [given.tasks[row] for row in refused], refused[0]
         begin = first * given.label.width
         length = int(given.lengths[first])
         labels = given.label.flat[begin : begin + length].tolist()
         wanted = (
-            "`support_label` must be finite (of the user setting: a rating on the model's scale) "
-            "and `support_length` between 0 and the number of support pairs"
+            "`support_label` must be finite (of the user setting: a rating on the model's scale), "
+            "`support_length` between 0 and the number of support pairs, and the number of a "
+            "feature near those that the model was trained with"
         )
         received = f"support_label={labels[:8]}, support_length={length}"
     else:
@@ -268,9 +296,25 @@ def per_task(array: np.ndarray, single: bool) -> np.ndarray | list[np.ndarray]:
     return array[0] if single else list(array)
 
 
-def read_outputs(response: predict_pb2.PredictResponse) -> dict[str, np.ndarray]:
+def read_outputs(response: Any) -> dict[str, np.ndarray]:
     """All outputs of a response."""
     return {name: read(proto) for name, proto in response.outputs.items()}
+
+
+def check_scores(score: np.ndarray) -> None:
+    """Passes where no score of the Regress API, which has no other output, is NaN.
+
+    Raises:
+      InputError: Naming the Examples that the model refuses.
+    """
+    refused = np.flatnonzero(np.isnan(score)).tolist()
+    if refused:
+        raise InputError(
+            f"The model refuses example{named_tasks(refused).removeprefix('task')} (counted from "
+            "0). `support_label` must be finite (of the user setting: a rating on the model's "
+            "scale).",
+            refused,
+        )
 
 
 def text_ids(array: np.ndarray) -> np.ndarray:

@@ -1,0 +1,33 @@
+"""Calls a served CMML model: `Client` and its asyncio twin `AsyncClient`.
+
+Needs numpy, grpcio and protobuf, and nothing else of this library: a service that asks a model
+needs no TensorFlow.
+"""
+
+from cmml_tf.client.aio import AsyncClient
+from cmml_tf.client.answers import (
+    Contexts,
+    ExampleScores,
+    Explanations,
+    FeatureScores,
+    Recommendations,
+    Scores,
+)
+from cmml_tf.client.context_cache import ContextCache
+from cmml_tf.client.errors import InputError, ProxyError, StaleContextError
+from cmml_tf.client.sync import Client
+
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "ContextCache",
+    "Contexts",
+    "ExampleScores",
+    "Explanations",
+    "FeatureScores",
+    "InputError",
+    "ProxyError",
+    "Recommendations",
+    "Scores",
+    "StaleContextError",
+]
