@@ -121,10 +121,12 @@ def _rows(name: str, values: Any, dtype: int, bare: bool) -> Rows:
 
 def _known(values: Any, unknown: Any) -> Any:
     """Values with what a table leaves out, None or NaN, in the model's way of writing unknown."""
-    if isinstance(values, np.ndarray) and values.dtype != object:
-        return values
+    if isinstance(values, np.ndarray):
+        # A column of nothing but unknown words is one of floats to pandas.
+        fits = values.dtype.kind != "O" and not (values.dtype.kind == "f" and unknown == "")
+        return values if fits else _known(values.tolist(), unknown)
     if hasattr(values, "to_numpy"):
         return _known(values.to_numpy(), unknown)
-    if isinstance(values, (list, tuple, np.ndarray)):
+    if isinstance(values, (list, tuple)):
         return [_known(value, unknown) for value in values]
     return unknown if values is None or values != values else values

@@ -71,6 +71,33 @@ def test_ragged_tasks_score_as_each_alone(client):
         np.testing.assert_array_equal(known, alone.query_known)
 
 
+def test_one_user_id_stands_for_many_items(client, numbers):
+    users = ["u1"] * 3
+    expected = client.score(users, ITEMS, LABELS, QUERY_USERS, QUERY_ITEMS).score
+    np.testing.assert_array_equal(
+        client.score("u1", ITEMS, LABELS, "u7", QUERY_ITEMS).score, expected
+    )
+    frame = pd.DataFrame({"item": ITEMS, "label": LABELS})
+    np.testing.assert_array_equal(
+        client.score(b"u1", frame["item"], frame["label"], np.str_("u7"), QUERY_ITEMS).score,
+        expected,
+    )
+    # Of several tasks: one id for all, or one for each.
+    items, labels, queries = [ITEMS, ITEMS[:1]], [LABELS, LABELS[:1]], [QUERY_ITEMS, ITEMS]
+    whole = client.score(
+        [["u1"] * 3, ["u2"]], items, labels, [["u7"] * 2, ["u7"] * 3], queries
+    ).score
+    short = client.score(["u1", "u2"], items, labels, "u7", queries).score
+    for one, other in zip(whole, short, strict=True):
+        np.testing.assert_array_equal(one, other)
+    whole = numbers.score([1, 1], [2, 3], [1, 0], [4, 4, 4], [5, 6, 7]).score
+    short = numbers.score(1, [2, 3], [1, 0], np.int32(4), np.array([5, 6, 7])).score
+    np.testing.assert_array_equal(whole, short)
+    assert numbers.score(1, [], [], 4, []).score.tolist() == []
+    with pytest.raises(InputError, match="`support_user_id` as a flat sequence must hold one id"):
+        client.score(["u1", "u2", "u3"], items, labels, "u7", queries)
+
+
 def test_support_length_leaves_later_pairs_out(client):
     short = client.score(*(values[:2] for values in TASK[:3]), *TASK[3:])
     cut = client.score(*TASK, support_length=2)
