@@ -27,12 +27,13 @@ def prefer_legacy_keras() -> None:
         os.environ[_VARIABLE] = "1"
 
 
-def require(part: str, *modules: str) -> None:
+def require(part: str, *modules: str, extra: str = "tensorflow") -> None:
     """Passes where modules are installed.
 
     Args:
       part: What needs them, for the sentence.
       modules: Their names; they are looked for and not imported.
+      extra: What brings them.
 
     Raises:
       ImportError: One is not installed; says what to type.
@@ -41,7 +42,7 @@ def require(part: str, *modules: str) -> None:
         if module not in sys.modules and importlib.util.find_spec(module) is None:
             raise ImportError(
                 f"{part} needs {module}, which a plain installation of cmml_tf leaves out. "
-                "Type: pip install 'cmml_tf[tensorflow]'",
+                f"Type: pip install 'cmml_tf[{extra}]'",
                 name=module,
             )
 

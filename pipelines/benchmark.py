@@ -8,6 +8,7 @@ python pipelines/benchmark.py user             # a new user's request in the use
 python pipelines/benchmark.py baselines        # adaptation by gradients beside CMML
 python pipelines/benchmark.py evaluation --data movielens-small
 python pipelines/benchmark.py serve            # requests a second, overhead, start, failures
+python pipelines/benchmark.py client           # its import, its environment, its own work a call
 python pipelines/benchmark.py tables           # 700,000 x 128 and 1,400,000 x 128 frozen embeddings
 """
 
@@ -28,7 +29,10 @@ def main(argv: Sequence[str]) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     subcommands = parser.add_subparsers(dest="what", required=True)
-    measured = ("encoder", "adaptation", "training", "episodes", "user", "baselines", "tables")
+    measured = (
+        *("encoder", "adaptation", "training", "episodes", "user", "baselines", "client"),
+        "tables",
+    )
     for name in measured:
         subparser = subcommands.add_parser(name)
         subparser.add_argument("--rounds", type=int, default=9)

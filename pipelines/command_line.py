@@ -9,8 +9,16 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from cmml_tf.installation import require_tensorflow
+
 # Read when TensorFlow is loaded, which happens behind this import.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Commands import this module first of all that a plain installation leaves out.
+try:
+    require_tensorflow("This command")
+except ImportError as missing:
+    print(f"error: {missing}", file=sys.stderr)
+    sys.exit(2)
 
 import tyro
 import yaml

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import command_line
 import tyro
-from command_line import run
 from own_process import run_alone
 
 from cmml_tf.evaluation.comparison import Comparison
@@ -87,4 +87,4 @@ def finish(config: ComparisonConfig, out: Path) -> list[Cell]:
 
 
 if __name__ == "__main__":
-    run(main)
+    command_line.run(main)

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import command_line
 import tyro
-from command_line import run
 
 from cmml_tf.data_config import GenerateConfig
 from cmml_tf.datasets.generated_logs import generate_logs
@@ -26,4 +26,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    run(main)
+    command_line.run(main)

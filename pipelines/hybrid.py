@@ -11,8 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import command_line
 import tyro
-from command_line import plain_options, run
 
 from cmml_tf.config import ScenarioConfig, SplitConfig
 from cmml_tf.data_config import HybridConfig
@@ -28,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
     config = tyro.cli(HybridConfig, args=argv, prog=Path(sys.argv[0]).name, description=__doc__)
     first, second = (_with_embeddings(data, config) for data in (config.first, config.second))
     both = combine_scenarios(first, second, config.alignment, config.seed)
-    save_prepared(both, config.out, plain_options(config))
+    save_prepared(both, config.out, command_line.plain_options(config))
     for name, count in both.counts.items():
         print(f"  {name}: {count:,}")
     print(f"Written: {config.out}")
@@ -43,4 +43,4 @@ def _with_embeddings(name: str, config: HybridConfig) -> ScenarioData:
 
 
 if __name__ == "__main__":
-    run(main)
+    command_line.run(main)

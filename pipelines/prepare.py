@@ -17,8 +17,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import command_line
 import tyro
-from command_line import run
 
 from cmml_tf.data_config import PrepareConfig
 from cmml_tf.datasets.preparation.prepare import prepare_folder
@@ -60,4 +60,4 @@ class _Progress:
 
 
 if __name__ == "__main__":
-    run(main)
+    command_line.run(main)

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import command_line
 import tyro
-from command_line import run
 from compare import compare, comparison_folder
 
 from cmml_tf.evaluation.comparison_config import ComparisonConfig
@@ -101,4 +101,4 @@ def _warm_and_cold(table: PaperTable, config: ComparisonConfig, out: Path) -> li
 
 
 if __name__ == "__main__":
-    run(main)
+    command_line.run(main)

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+import command_line
 import tyro
-from command_line import run
 
 from cmml_tf.files import write_whole
 from cmml_tf.serving.capacity import (
@@ -65,4 +65,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    run(main)
+    command_line.run(main)

@@ -6,12 +6,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import grpc
 import numpy as np
 import tensorflow as tf
 from served_model import served_model
-from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+from tensorflow_serving.apis import predict_pb2
 
+from benchmarks.client import overhead
 from benchmarks.load import closed_loop, generator
 from benchmarks.serve_reliability import measure as measure_reliability
 from benchmarks.served_exports import QUERY, SUPPORT, request_values, write_exports
@@ -19,7 +19,6 @@ from cmml_tf.client import Client
 
 CLIENTS = (1, 8)
 _BATCHING = Path(__file__).resolve().parents[2] / "export" / "batching.config"
-_OVERHEAD_CALLS = 100
 # Name of a measurement, and the model, signature and inputs it asks.
 _CASES = {
     "trivial": ("trivial", ""),
@@ -46,7 +45,9 @@ def measure(rounds: int, seconds: float, odd_requests: int) -> dict[str, Any]:
         ):
             servers = {"plain": plain.address, "batching": batched.address}
             rates = _rates(servers, rounds, seconds)
-            overhead = _client_overhead(plain.address, rounds)
+            values = request_values()
+            arguments = [values[name][0] for name in values if name != "support_length"]
+            spent = overhead(plain.address, "cmml", arguments, rounds)
         request = _predict_request("cmml", "serving_default", request_values())
         exports = folder / "cmml" / "1", folder / "other" / "1"
         reliability = measure_reliability(exports, request, odd_requests)
@@ -58,7 +59,7 @@ def measure(rounds: int, seconds: float, odd_requests: int) -> dict[str, Any]:
             for (server, case, clients), values in rates.items()
         },
         "ratios": _ratios(rates),
-        "client_overhead_cpu_ms": overhead,
+        "client_overhead_cpu_ms": spent,
         "start_to_first_answer_seconds": start,
         "reliability": reliability,
     }
@@ -122,31 +123,6 @@ def _predict_request(
     for name, value in inputs.items():
         request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
     return request
-
-
-def _client_overhead(address: str, rounds: int) -> dict[str, float]:
-    """CPU milliseconds of this process for a call of the client and of the bare stub."""
-    values = request_values()
-    request = _predict_request("cmml", "serving_default", values)
-    arguments = [values[name][0] for name in values if name != "support_length"]
-    measured: dict[str, list[float]] = {"client.score": [], "stub": []}
-    with Client(address, "cmml", timeout=60) as client, grpc.insecure_channel(address) as channel:
-        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-        calls = {
-            "client.score": lambda: client.score(*arguments),
-            "stub": lambda: stub.Predict(request, timeout=60),
-        }
-        for number in range(rounds + 1):
-            for name, call in calls.items():
-                start = time.process_time()
-                for _ in range(_OVERHEAD_CALLS):
-                    call()
-                if number:
-                    spent = (time.process_time() - start) / _OVERHEAD_CALLS
-                    measured[name].append(1e3 * spent)
-    medians = {name: statistics.median(values) for name, values in measured.items()}
-    differences = (a - b for a, b in zip(measured["client.score"], measured["stub"], strict=True))
-    return {**medians, "difference": statistics.median(differences)}
 
 
 def _start_seconds(folder: Path) -> float:

@@ -133,6 +133,14 @@ def test_the_wheel_alone_asks_a_server_and_loads_nothing_else(wheel, contract_se
         "cmml_tf.models needs tensorflow, which a plain installation of cmml_tf leaves out. "
         "Type: pip install 'cmml_tf[tensorflow]'"
     )
+    for command in ([ROOT / "pipelines" / "train_scenario.py"], ["-m", "cmml_tf.serving.server"]):
+        done = subprocess.run(
+            [python, *command], capture_output=True, text=True, check=False, cwd=tmp_path, env={}
+        )
+        assert done.returncode != 0
+        sentence = done.stderr.strip().splitlines()[-1]
+        assert "needs tensorflow" in sentence
+        assert "Type: pip install 'cmml_tf[tensorflow]'" in sentence
 
 
 @pytest.mark.slow

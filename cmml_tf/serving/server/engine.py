@@ -9,6 +9,8 @@ import shutil
 import sys
 from collections.abc import Sequence
 
+from cmml_tf.installation import require
+from cmml_tf.serving.server.flags import parse_flags
 from cmml_tf.serving.server.flags import OWN_FLAGS, parse_flags
 
 _log = logging.getLogger(__name__)
@@ -58,6 +60,11 @@ def run(arguments: Sequence[str]) -> int:
         "PATH --engine=auto starts that instead.",
         REAL_SERVER,
     )
+    try:
+        require("The development server", "grpc_health", extra="server")
+    except ImportError as missing:
+        sys.stderr.write(f"{missing}\n")
+        return 2
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from cmml_tf.serving.server.lifecycle import serve  # imports TensorFlow
 
