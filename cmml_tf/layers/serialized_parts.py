@@ -9,10 +9,17 @@ serialize = tf.keras.utils.serialize_keras_object
 
 
 def deserialized(config: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of a constructor: what `serialize` made plain data of is made again."""
-    return {
-        name: tf.keras.utils.deserialize_keras_object(value)
-        if isinstance(value, dict) and "class_name" in value
-        else value
-        for name, value in config.items()
-    }
+    """The arguments of a constructor: what `serialize` made plain data of is made again.
+
+    A part has no weights yet: its holder creates them, under the part's name.
+    """
+    return {name: _part(value) if _is_part(value) else value for name, value in config.items()}
+
+
+def _is_part(value: Any) -> bool:
+    return isinstance(value, dict) and "class_name" in value
+
+
+def _part(config: dict[str, Any]) -> Any:
+    unbuilt = {name: value for name, value in config.items() if name != "build_config"}
+    return tf.keras.utils.deserialize_keras_object(unbuilt)

@@ -78,6 +78,13 @@ def test_own_gradient_equals_autodiff(steps):
     assert np.abs(ours[0]).max() > 0
 
 
+def test_xla_compiles_the_gradient():
+    given = arguments(33)
+    compiled = tf.function(gradients_of, jit_compile=True)(given)
+    for one, other in zip(compiled, gradients_of(given), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
 def test_own_gradient_equals_keras():
     given = arguments(33)
     inputs, mask, *weights = given

@@ -14,7 +14,7 @@ from cmml_tf.models.cmml import CMML
 def policy(request):
     tf.keras.mixed_precision.set_global_policy(request.param)
     yield request.param
-    tf.keras.mixed_precision.set_global_policy("float32")
+    tf.keras.mixed_precision.set_global_policy(None)
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"], indirect=True)
@@ -42,6 +42,7 @@ def test_a_part_of_another_policy_is_refused_by_name():
 @pytest.mark.parametrize(
     "name", ["scenario-cmml-film", "scenario-cmml-soft-m-ridge", "rating-ridge"]
 )
+@pytest.mark.slow
 def test_xla_trains_to_the_same_loss(name):
     losses = []
     for compiled in (False, True):
