@@ -14,18 +14,17 @@ PLAIN_FILES = {"plain_arrays", "plain_yaml"}
 DATA = {*PLAIN_FILES, "config", "user_config", "data_config", "files", "types", "datasets"}
 NETWORK = {"config", "user_config", "types", "layers", "models", "tasks"}
 BELOW_TRAINING = {
-    *DATA,
-    *NETWORK,
-    "baseline_config",
-    "embeddings",
-    "episodes",
-    "baselines",
-    "metrics",
+    *(*DATA, *NETWORK),
+    *("baseline_config", "embeddings", "episodes", "baselines", "metrics"),
 }
 
 # What each part may import beside itself; imports point one way.
 MAY_IMPORT = {
+    "installation": set(),
+    "client": set(),
     "config_checks": set(),
+    "request_limits": set(),
+    "hashed_ids": set(),
     "model_config": {"config_checks"},
     "config": {"config_checks", "model_config", "request_limits"},
     "user_config": {"config", "request_limits"},
@@ -35,7 +34,6 @@ MAY_IMPORT = {
     "types": set(),
     "plain_arrays": set(),
     "plain_yaml": set(),
-    "keras_generation": set(),
     "datasets": {*PLAIN_FILES, "config", "user_config", "data_config", "files", "types"},
     "embeddings": DATA,
     "episodes": DATA,
@@ -48,7 +46,7 @@ MAY_IMPORT = {
     "evaluation": {*BELOW_TRAINING, "training"},
     "interop": {*PLAIN_FILES, "config", "model_config", "user_config", "types", "layers", "models"},
     "interpretation": {"config", "types", "layers", "models"},
-    "serving": {"config", "user_config", "files", "types", "layers", "models", "interop"},
+    "serving": {"client", "files", "types", "layers", "models", "request_limits", "hashed_ids"},
 }
 # What a plain installation leaves out may be asked for by each part but these.
 for name in MAY_IMPORT.keys() - {"installation", "client", "types", "config_checks"}:

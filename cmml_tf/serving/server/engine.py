@@ -10,7 +10,6 @@ import sys
 from collections.abc import Sequence
 
 from cmml_tf.installation import require
-from cmml_tf.serving.server.flags import parse_flags
 from cmml_tf.serving.server.flags import OWN_FLAGS, parse_flags
 
 _log = logging.getLogger(__name__)
