@@ -80,7 +80,8 @@ def test_own_gradient_equals_autodiff(steps):
 
 def test_xla_compiles_the_gradient():
     given = arguments(33)
-    compiled = tf.function(gradients_of, autograph=False, jit_compile=True)(given)
+    compile_with = {"autograph": False, "jit_compile": True}
+    compiled = tf.function(lambda *given: gradients_of(given), **compile_with)(*given)
     for one, other in zip(compiled, gradients_of(given), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
