@@ -15,6 +15,7 @@ import yaml
 
 from cmml_tf.config import ScenarioRunConfig, override
 from cmml_tf.files import make_folder, write_whole
+from cmml_tf.plain_yaml import load_plain_yaml
 from cmml_tf.user_config import UserRunConfig
 
 _PACKAGES = ("cmml_tf", "tensorflow", "tf_keras", "tensorflow-recommenders", "numpy", "pandas")
@@ -148,8 +149,8 @@ def read_record(file: Path, keys: Sequence[str] = ()) -> dict[str, Any]:
     if not text.strip():
         raise ValueError(_untold(file, "is empty"))
     try:
-        content = json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        content = json.loads(text) if file.suffix == ".json" else load_plain_yaml(file)
+    except (ValueError, RecursionError) as error:
         raise ValueError(_untold(file, "is damaged")) from error
     if not isinstance(content, dict):
         raise ValueError(_untold(file, "is damaged"))

@@ -82,6 +82,9 @@ def _go_on(tmp_path, config=CONFIG):
         (b" \n", "is empty"),
         (b'{"fingerprint', "is damaged"),
         (b"- 1\n", "is damaged"),
+        (b"seed: &s 1\ndata: *s\n", "is damaged"),
+        (b"seed: 1\nseed: 2\n", "is damaged"),
+        (b"[" * 200_000, "is damaged"),
         (b"\xff\xfe\x00", "cannot be read"),
     ],
 )
