@@ -4,6 +4,7 @@ The command lines map onto these classes; a field's comment below it is its help
 imports no TensorFlow.
 """
 
+import re
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
@@ -14,6 +15,8 @@ from cmml_tf.request_limits import DEFAULT_LIMITS, RequestLimits
 Strategy = Literal["none", "mirrored", "multiworker", "parameter-server"]
 Alignment = Literal["pad", "project"]
 RankingLoss = Literal["hinge", "logistic"]
+_PAIR = r"\s*(user|item|value|scenario)\s*=[^,=]*[^,=\s][^,=]*"
+_NAMED = re.compile(rf"{_PAIR}(,{_PAIR})*")
 
 
 @dataclass(frozen=True)
@@ -177,16 +180,32 @@ _RECOMMENDED_SCHEDULE = "closed-form"
 
 @dataclass(frozen=True)
 class ReadConfig:
-    """How large logs are read."""
+    """How logs and tables are read."""
 
     block_mb: float = 32.0
     """Megabytes of text in memory at a time; their columns take about as much again."""
     max_malformed: int = 0
     """Lines that do not parse are left out and counted, up to this number; then it is an error."""
+    columns: str | None = None
+    """What a table of one's own calls its columns, where that is neither their name nor an alias:
+    `user=customer_id,item=sku`; of user, item, value, scenario. `--columns` for short."""
 
     def __post_init__(self) -> None:
-        _require(self.block_mb > 0, self, "block_mb", "a positive number")
+        _require(0 < self.block_mb <= 1024, self, "block_mb", "above 0 and at most 1024")
         _require(self.max_malformed >= 0, self, "max_malformed", "zero or more")
+        _require(
+            self.columns is None or (_NAMED.fullmatch(self.columns) and len(self.given) > 0),
+            self,
+            "columns",
+            "NAME=COLUMN with commas between, each NAME once of user, item, value, scenario",
+        )
+
+    @property
+    def given(self) -> dict[str, str]:
+        """Name of a column -> what the table calls it; empty where a name stands twice."""
+        pairs = [pair.split("=", 1) for pair in (self.columns or "").split(",") if pair]
+        given = {name.strip(): called.strip() for name, called in pairs}
+        return given if len(given) == len(pairs) else {}
 
     @property
     def block_bytes(self) -> int:

@@ -1,9 +1,9 @@
 """Settings of the user setting: rating prediction for new users. No TensorFlow."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from cmml_tf.config import ModelConfig, Strategy, TrainingConfig, check_strategy
+from cmml_tf.config import ModelConfig, ReadConfig, Strategy, TrainingConfig, check_strategy
 from cmml_tf.request_limits import DEFAULT_LIMITS, RequestLimits
 
 Split = Literal["warm-warm", "cold-warm"]
@@ -175,6 +175,7 @@ class UserRunConfig:
     machine), `multiworker` or `parameter-server` (the processes in TF_CONFIG; docs/scaling.md)."""
     quick: bool = False
     """A smoke run: few steps."""
+    read: ReadConfig = field(default_factory=ReadConfig)
     tasks: RatingDataConfig = RatingDataConfig(validation_fraction=0.0)
     model: RatingModelConfig = RatingModelConfig(context_prior=True)
     episode: RatingEpisodeConfig = RatingEpisodeConfig(short_supports=0.15)

@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from cmml_tf.config import Alignment
+from cmml_tf.datasets.reading.ids import as_text
 from cmml_tf.datasets.scenario_data import ScenarioData
 
 
@@ -113,8 +114,8 @@ def _moved(data: ScenarioData, users: int, items: int) -> ScenarioData:
     prefix = f"{data.name}:"
     return replace(
         data,
-        user_ids=np.strings.add(prefix, data.user_ids.astype(str)),
-        item_ids=np.strings.add(prefix, data.item_ids.astype(str)),
+        user_ids=prefix + as_text(data.user_ids),
+        item_ids=prefix + as_text(data.item_ids),
         meta_train=part(data.meta_train),
         validation=part(data.validation),
         meta_test=part(data.meta_test),

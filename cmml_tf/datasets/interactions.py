@@ -11,7 +11,7 @@ class EmbeddingTable(NamedTuple):
     """Embeddings that a source ships, by raw id.
 
     Attributes:
-      ids: int64 or str [N], sorted, each once.
+      ids: int64 or object of str [N], sorted, each once.
       matrix: float32 [N, d].
     """
 
@@ -25,9 +25,8 @@ class Interactions:
 
     Attributes:
       name: Where it comes from, e.g. `ml-1m`.
-      table: Columns `user`, `item` (raw ids, integer or str), `value` (a rating, or 1) and
-        `timestamp` (seconds, 0 where unknown); further columns, e.g. `scenario`, may define
-        scenarios.
+      table: Columns `user`, `item` (raw ids, integer or str) and `value` (a rating, or 1); further
+        columns, e.g. `scenario`, may define scenarios.
       catalogue: Column `item`, one row each, and what is known of it: `title`, `year` (NaN where
         unknown), `genres` and `tags` (tuples of str), any other. May be without rows.
       user_embeddings, item_embeddings: Where the source ships them, both. Their ids are then all
@@ -35,6 +34,7 @@ class Interactions:
       pool: Columns `scenario` and `item`: further items of the scenarios of the table's column
         `scenario`, which are candidates though nobody took them.
       counts: What reading left out.
+      columns: All columns of the source, read or not, for messages; empty: those of the table.
 
     Raises:
       ValueError: A column is missing, an id or value is, or there is nothing; the message names
@@ -48,12 +48,11 @@ class Interactions:
     item_embeddings: EmbeddingTable | None = None
     pool: pd.DataFrame | None = None
     counts: dict[str, int] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         missing = [
-            column
-            for column in ("user", "item", "value", "timestamp")
-            if column not in self.table.columns
+            column for column in ("user", "item", "value") if column not in self.table.columns
         ]
         if missing:
             raise ValueError(

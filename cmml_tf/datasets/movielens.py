@@ -7,7 +7,7 @@ movielens-small                          100,004 ratings, in the Python package 
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,10 +15,11 @@ import numpy as np
 import pandas as pd
 
 from cmml_tf.config import ReadConfig
-from cmml_tf.datasets.delimited import read_numbers, read_records
 from cmml_tf.datasets.interactions import Interactions
-from cmml_tf.datasets.log_file import Column, LogFile, open_log
-from cmml_tf.datasets.log_reading import MalformedLines, read_log
+from cmml_tf.datasets.reading.columns import Column
+from cmml_tf.datasets.reading.malformed import MalformedLines
+from cmml_tf.datasets.reading.read_logs import as_series, read_logs, read_texts
+from cmml_tf.datasets.reading.text_file import TextFile, open_text
 
 EMBEDDED_NAME = "movielens-small"
 _NO_GENRE = {"(no genres listed)", "unknown", ""}
@@ -28,8 +29,10 @@ _RATING = (
     Column("user", "int", ("userId", "user_id")),
     Column("item", "int", ("movieId", "movie_id", "itemId", "item_id")),
     Column("value", "float", ("rating",)),
-    Column("timestamp", "int", ("time",)),
 )
+_MOVIE = Column("item", "int", ("movieId", "movie_id"))
+_TITLE = Column("title", "str", may_be_empty=True)
+_GENRES = Column("genres", "str", may_be_empty=True)
 
 
 def load_embedded_movielens() -> Interactions:
@@ -51,7 +54,6 @@ def load_embedded_movielens() -> Interactions:
             "user": frame["userId"].to_numpy(np.int64),
             "item": frame["movieId"].to_numpy(np.int64),
             "value": frame["rating"].to_numpy(np.float64),
-            "timestamp": frame["timestamp"].to_numpy(np.int64),
         }
     )
     movies = frame.drop_duplicates("movieId").sort_values("movieId")
@@ -85,15 +87,14 @@ def load_movielens(folder: str | Path, read: ReadConfig | None = None) -> Intera
     read = ReadConfig() if read is None else read
     log, catalogue = movielens_log(folder), movielens_catalogue(folder)
     malformed = MalformedLines(read)
-    blocks = list(read_log(log, read, malformed))
-    names = [column.name for column in _RATING]
-    table = pd.DataFrame({name: _drain(blocks, name) for name in names}, copy=False)
+    (columns,) = read_logs([log], read, malformed)
+    table = pd.DataFrame({name: as_series(column) for name, column in columns.items()}, copy=False)
     counts = {"malformed lines, left out": malformed.count} if malformed.count else {}
     return Interactions(Path(folder).resolve().name, table, catalogue, counts=counts)
 
 
-def movielens_log(folder: str | Path) -> LogFile:
-    """The file of ratings: columns user, item, value, timestamp.
+def movielens_log(folder: str | Path) -> TextFile:
+    """The file of ratings: columns user, item, value. Times are not read.
 
     Raises:
       FileNotFoundError: There is none.
@@ -106,7 +107,7 @@ def movielens_log(folder: str | Path) -> LogFile:
             f"{folder} has no file of ratings: u.data, ratings.dat or ratings.csv. Give the folder "
             "that GroupLens' archive unpacks to."
         )
-    return open_log(folder / layout.ratings, layout.separator, _RATING, layout.header)
+    return open_text(folder / layout.ratings, (layout.separator,), _RATING, layout.header)
 
 
 def movielens_catalogue(folder: str | Path) -> pd.DataFrame:
@@ -145,54 +146,52 @@ def _layout(folder: Path) -> _Layout | None:
     return None
 
 
-def _drain(blocks: list[dict[str, np.ndarray]], name: str) -> np.ndarray:
-    """One column of all blocks, which lose it: no column is in memory twice."""
-    return np.concatenate([block.pop(name) for block in blocks])
-
-
 def _catalogue_100k(folder: Path) -> pd.DataFrame:
-    names = {}
-    for _, (name, number) in read_records(folder / "u.genre", "|", 2):
-        if number.strip().isdigit():
-            names[int(number)] = name
-    rows = []
-    for line, fields in read_records(folder / "u.item", "|", 5 + len(names)):
-        flags = fields[5:]
-        genres = "|".join(names[place] for place in range(len(names)) if flags[place] == "1")
-        rows.append((_integer(folder / "u.item", line, fields[0]), fields[1], genres))
-    return _catalogue(rows)
+    columns = (Column("genre", "str"), Column("number", "int"))
+    genres = read_texts(open_text(folder / "u.genre", ("|",), columns, False, quotes=False))
+    names = dict(zip(genres["number"], genres["genre"], strict=True))
+    absent = (Column(name, "str", may_be_empty=True) for name in ("released", "video", "url"))
+    flags = [Column(str(number), "str") for number in range(len(names))]
+    columns = (_MOVIE, _TITLE, *absent, *flags)
+    movies = read_texts(_fixed(folder / "u.item", "|", columns))
+    genres = [
+        "|".join(names[number] for number in range(len(names)) if movies[str(number)][row] == "1")
+        for row in range(len(movies["item"]))
+    ]
+    return _catalogue(movies["item"], movies["title"], genres)
 
 
 def _catalogue_dat(folder: Path) -> pd.DataFrame:
-    path = folder / "movies.dat"
-    rows = [
-        (_integer(path, line, fields[0]), fields[1], fields[2])
-        for line, fields in read_records(path, "::", 3, exact=True)
-    ]
-    return _catalogue(rows)
+    movies = read_texts(_fixed(folder / "movies.dat", "::", (_MOVIE, _TITLE, _GENRES)))
+    return _catalogue(movies["item"], movies["title"], movies["genres"])
 
 
 def _catalogue_csv(folder: Path) -> pd.DataFrame:
-    movies = read_numbers(
-        folder / "movies.csv", ",", True, {"movieId": "int", "title": "str", "genres": "str"}
-    )
-    catalogue = _catalogue(zip(movies["movieId"], movies["title"], movies["genres"], strict=True))
+    columns = (_MOVIE, _TITLE, _GENRES)
+    movies = read_texts(open_text(folder / "movies.csv", (",",), columns, True))
+    catalogue = _catalogue(movies["item"], movies["title"], movies["genres"])
     if (folder / "tags.csv").is_file():
         catalogue["tags"] = _tags(folder / "tags.csv", catalogue["item"])
     return catalogue
 
 
+def _fixed(path: Path, separator: str, columns: Sequence[Column]) -> TextFile:
+    """A file of these fields and no others, in UTF-8 or, as GroupLens' old ones, Latin-1."""
+    return open_text(path, (separator,), columns, False, quotes=False, latin_1=True, exact=True)
+
+
 def _tags(path: Path, items: pd.Series) -> list[tuple[str, ...]]:
     """The tags that anyone gave to each item, lower case, sorted."""
-    frame = read_numbers(path, ",", True, {"movieId": "int", "tag": "str"})
+    columns = (_MOVIE, Column("tag", "str"))
+    read = read_texts(open_text(path, (",",), columns, True))
+    frame = pd.DataFrame({"item": read["item"], "tag": read["tag"]})
     frame["tag"] = frame["tag"].str.strip().str.lower()
-    given = frame.drop_duplicates().sort_values("tag").groupby("movieId")["tag"].agg(tuple)
+    given = frame.drop_duplicates().sort_values("tag").groupby("item")["tag"].agg(tuple)
     of_item = given.to_dict()
     return [of_item.get(item, ()) for item in items]
 
 
-def _catalogue(rows: Iterable[tuple[int, str, str]]) -> pd.DataFrame:
-    items, titles, genres = zip(*rows, strict=True)
+def _catalogue(items: Sequence[int], titles: Sequence[str], genres: Sequence[str]) -> pd.DataFrame:
     found = [_YEAR.search(title) for title in titles]
     return pd.DataFrame(
         {
@@ -208,13 +207,3 @@ def _genres(text: object) -> tuple[str, ...]:
     if not isinstance(text, str):
         return ()
     return tuple(genre for genre in text.strip().split("|") if genre not in _NO_GENRE)
-
-
-def _integer(path: Path, line: int, text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise ValueError(
-            f"Line {line} of {path} must begin with the number of a movie. Received: {text!r}. "
-            "The file is damaged; get it again."
-        ) from None

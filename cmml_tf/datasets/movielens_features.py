@@ -5,19 +5,23 @@ genre, director, actor. Without it: genre, and the decade of the year. Users hav
 MovieLens-1M's `users.dat`: gender, age, occupation, zip code.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from cmml_tf.datasets.delimited import read_records
 from cmml_tf.datasets.features import RawFeature
+from cmml_tf.datasets.reading.columns import Column
+from cmml_tf.datasets.reading.read_logs import read_texts
+from cmml_tf.datasets.reading.text_file import open_text
 
 EXTRA_FILE = "movies_extrainfos.dat"
-# movie, title, year, rate, released, genre, director, writer, actors, plot, poster
-_EXTRA_FIELDS = 11
-_EXTRA = (("rate", 3), ("genre", 5), ("director", 6), ("actor", 8))
-_USER_FIELDS = 5
+_EXTRA_FIELDS = (
+    *("movie", "title", "year", "rate", "released", "genre", "director", "writer", "actor"),
+    *("plot", "poster"),
+)
+_EXTRA = ("rate", "genre", "director", "actor")
 _PROFILE = ("gender", "age", "occupation", "zip")
 
 
@@ -34,12 +38,13 @@ def movielens_item_features(folder: Path | None, catalogue: pd.DataFrame) -> lis
     items = catalogue["item"].tolist()
     features = [RawFeature("id", "id", {item: str(item) for item in items})]
     if folder is not None and (folder / EXTRA_FILE).is_file():
-        path = folder / EXTRA_FILE
-        records = [fields for _, fields in _numbered(path, _EXTRA_FIELDS)]
-        for name, place in _EXTRA:
+        columns = _numbered(folder / EXTRA_FILE, _EXTRA_FIELDS)
+        for name in _EXTRA:
             kind = "categorical" if name == "rate" else "multi-hot"
-            values = {int(fields[0]): _value(kind, fields[place]) for fields in records}
-            features.append(RawFeature(name, kind, values))
+            values = (_value(kind, text) for text in columns[name])
+            features.append(
+                RawFeature(name, kind, dict(zip(columns["movie"], values, strict=True)))
+            )
         return features
     if "genres" in catalogue:
         genres = dict(zip(items, catalogue["genres"], strict=True))
@@ -62,10 +67,10 @@ def movielens_user_features(folder: Path | None) -> list[RawFeature]:
     """
     if folder is None or not (folder / "users.dat").is_file():
         return []
-    records = [fields for _, fields in _numbered(folder / "users.dat", _USER_FIELDS)]
+    columns = _numbered(folder / "users.dat", ("user", *_PROFILE))
     return [
-        RawFeature(name, "categorical", {int(fields[0]): fields[place] for fields in records})
-        for place, name in enumerate(_PROFILE, start=1)
+        RawFeature(name, "categorical", dict(zip(columns["user"], columns[name], strict=True)))
+        for name in _PROFILE
     ]
 
 
@@ -76,12 +81,12 @@ def _value(kind: str, text: str) -> str | tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def _numbered(path: Path, number: int) -> list[tuple[int, list[str]]]:
-    records = read_records(path, "::", number, exact=True)
-    for line, fields in records:
-        if not fields[0].isdecimal():
-            raise ValueError(
-                f"Line {line} of {path} must begin with a number. Received: {fields[0]!r}. The "
-                "file is damaged; get it again."
-            )
-    return records
+def _numbered(path: Path, names: Sequence[str]) -> dict[str, list]:
+    """The columns of a file of so many fields, the first of which is a number."""
+    number, *others = names
+    columns = (
+        Column(number, "int"),
+        *(Column(name, "str", may_be_empty=True) for name in others),
+    )
+    log = open_text(path, ("::",), columns, False, quotes=False, latin_1=True, exact=True)
+    return read_texts(log)

@@ -12,19 +12,21 @@ from cmml_tf.datasets.movielens import (
     load_embedded_movielens,
     load_movielens,
 )
+from cmml_tf.datasets.own_interactions import load_table, refuse_columns
 from cmml_tf.datasets.planted_source import PLANTED_NAME, generate_planted, is_planted
 from cmml_tf.datasets.preparation.prepared_folder import is_prepared, load_prepared
+from cmml_tf.datasets.reading.own_table import table_files
 from cmml_tf.datasets.scenario_data import ScenarioData
 from cmml_tf.datasets.scenario_meta import is_scenario_meta, load_scenario_meta
 from cmml_tf.datasets.scenarios import find_scenarios
 from cmml_tf.datasets.splits import split_scenarios
-from cmml_tf.datasets.table import TABLE_SUFFIXES, load_table
 from cmml_tf.datasets.taobao import is_taobao, load_taobao
 
 _ACCEPTED = (
     f"`data` must be {EMBEDDED_NAME}, a GroupLens name ({', '.join(GROUPLENS_ARCHIVES)}), a folder "
-    "as GroupLens, Taobao's theme clicks or ScenarioMeta come, a .csv or .parquet table with "
-    f"columns user and item, a folder with one such table, or {PLANTED_NAME}[:OPTION=VALUE,...]."
+    "as GroupLens, Taobao's theme clicks or ScenarioMeta come, a table (.csv, .tsv or .parquet) "
+    "with columns user and item, a folder with the parts of one, or "
+    f"{PLANTED_NAME}[:OPTION=VALUE,...]."
 )
 
 
@@ -49,7 +51,8 @@ def open_scenario_data(
       split: How scenarios and users are split.
       seed: Fixes the split.
       cache_dir: Where downloads are kept; none: the user's cache folder.
-      read: How large logs are read, and how many malformed lines are left out.
+      read: How logs are read, what a table calls its columns, and how many malformed lines are left
+        out.
 
     Raises:
       ValueError: Nothing accepted has this name, or the data is damaged or too small.
@@ -57,35 +60,44 @@ def open_scenario_data(
       ConnectionError: A download is needed and the network does not answer.
     """
     path = Path(data).expanduser()
+    read = ReadConfig() if read is None else read
+    refuse_columns(read, is_own_table(path), data)
     if path.is_dir() and is_prepared(path):
         return load_prepared(path)
     if path.is_dir() and is_scenario_meta(path):
         return load_scenario_meta(path, split, seed)
     if is_planted(data) and not path.exists():
         return generate_planted(data, split, seed).data
-    interactions = _read(data, path, cache_dir, ReadConfig() if read is None else read)
+    interactions = _read(data, path, cache_dir, read, scenario.definition)
     by_column = scenario.definition.startswith("column:")
     if not by_column and not len(interactions.catalogue) and "scenario" in interactions.table:
         scenario = replace(scenario, definition="column:scenario")
     return split_scenarios(find_scenarios(interactions, scenario), split, seed)
 
 
-def _read(data: str, path: Path, cache_dir: str | Path | None, read: ReadConfig) -> Interactions:
+def is_own_table(path: Path) -> bool:
+    """Whether a path is a table of one's own, or a folder with the parts of one."""
+    if not path.is_dir():
+        return path.is_file()
+    published = (is_prepared, is_scenario_meta, is_movielens, is_taobao)
+    return not any(is_layout(path) for is_layout in published) and bool(table_files(path))
+
+
+def _read(
+    data: str, path: Path, cache_dir: str | Path | None, read: ReadConfig, definition: str
+) -> Interactions:
     if path.is_dir():
         if is_movielens(path):
             return load_movielens(path, read)
         if is_taobao(path):
             return load_taobao(path, read)
-        tables = sorted(file for file in path.iterdir() if file.suffix in TABLE_SUFFIXES)
-        if len(tables) != 1:
-            found = ", ".join(table.name for table in tables) or "none"
+        if not table_files(path):
             raise ValueError(
                 f"{_ACCEPTED} Received: the folder {data}, which is none of these (tables in it: "
-                f"{found})."
+                "none)."
             )
-        return load_table(tables[0])
-    if path.is_file():
-        return load_table(path)
+    if path.exists():
+        return load_table(path, definition, read)
     if data == EMBEDDED_NAME:
         return load_embedded_movielens()
     if data in GROUPLENS_ARCHIVES:

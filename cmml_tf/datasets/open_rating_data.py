@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cmml_tf.config import ReadConfig
 from cmml_tf.datasets.download import GROUPLENS_ARCHIVES, download_movielens
 from cmml_tf.datasets.features import RawFeature, build_columns
 from cmml_tf.datasets.interactions import Interactions
@@ -16,6 +17,7 @@ from cmml_tf.datasets.movielens import (
     load_movielens,
 )
 from cmml_tf.datasets.movielens_features import movielens_item_features, movielens_user_features
+from cmml_tf.datasets.own_interactions import refuse_columns
 from cmml_tf.datasets.rating_task_file import read_task_file
 from cmml_tf.datasets.rating_tasks import (
     RatingData,
@@ -29,7 +31,11 @@ from cmml_tf.user_config import RatingDataConfig
 
 
 def open_rating_data(
-    data: str, config: RatingDataConfig, seed: int, cache_dir: str | Path | None = None
+    data: str,
+    config: RatingDataConfig,
+    seed: int,
+    cache_dir: str | Path | None = None,
+    read: ReadConfig | None = None,
 ) -> RatingData:
     """Opens a data set and makes every user a task.
 
@@ -41,6 +47,8 @@ def open_rating_data(
       config: Split and sizes.
       seed: Fixes the split, which ratings are kept and which of them are the query.
       cache_dir: Where downloads are kept; none: the user's cache folder.
+      read: How files are read, what own tables call their columns, and how many malformed lines are
+        left out.
 
     Raises:
       ValueError: Nothing accepted has this name, a rating is outside the scale, a file is damaged,
@@ -48,7 +56,8 @@ def open_rating_data(
       FileNotFoundError: A file of the data set is missing.
       ConnectionError: A download is needed and the network does not answer.
     """
-    interactions, item_features, user_features = _read(data, cache_dir)
+    read = ReadConfig() if read is None else read
+    interactions, item_features, user_features = _read(data, cache_dir, read)
     table = interactions.table.drop_duplicates(["user", "item"], keep="last")
     check_ratings(interactions.name, table, config)
     user_ids = _catalogue_ids(table["user"], user_features)
@@ -78,6 +87,7 @@ def open_rating_data(
     meta_train, validation = _validation(meta_train, config, rng)
     trained = [str(item) for item in item_ids[np.unique(meta_train.item)]]
     data_counts = {
+        **interactions.counts,
         **{what: count for what, count in left_out.items() if count},
         "users": len(user_ids),
         "items": len(item_ids),
@@ -102,12 +112,14 @@ def open_rating_data(
 
 
 def _read(
-    data: str, cache_dir: str | Path | None
+    data: str, cache_dir: str | Path | None, read: ReadConfig
 ) -> tuple[Interactions, list[RawFeature], list[RawFeature]]:
     """Ratings, item features and user features."""
     path = Path(data).expanduser()
-    if path.is_dir() and is_feature_folder(path):
-        return load_feature_folder(path)
+    own = path.is_dir() and is_feature_folder(path)
+    refuse_columns(read, own, data)
+    if own:
+        return load_feature_folder(path, read)
     if path.is_dir() and is_movielens(path):
         folder = path
     elif not path.exists() and data in GROUPLENS_ARCHIVES:
@@ -121,7 +133,7 @@ def _read(
             "a folder as GroupLens publishes it, or a folder with features.yaml. "
             f"Received: data={data!r}."
         )
-    interactions = load_movielens(folder)
+    interactions = load_movielens(folder, read)
     items = movielens_item_features(folder, interactions.catalogue)
     return interactions, items, movielens_user_features(folder)
 
@@ -159,7 +171,8 @@ def _outside_of_tasks(
 def _catalogue_ids(rated: pd.Series, features: list[RawFeature]) -> np.ndarray:
     """All ids that there are, sorted: those with a rating and those with a feature."""
     known = {one for feature in features for one in feature.values}
-    return np.array(sorted(known | set(rated.tolist())))
+    ids = sorted(known | set(rated.tolist()))
+    return np.array(ids, object if ids and isinstance(ids[0], str) else None)
 
 
 def _validation(

@@ -5,18 +5,31 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cmml_tf.datasets.delimited import read_numbers
+from cmml_tf.config import ReadConfig
+from cmml_tf.datasets.own_interactions import table_frame
 from cmml_tf.datasets.rating_tasks import RatingTasks, check_ratings
+from cmml_tf.datasets.reading.columns import Column
+from cmml_tf.datasets.reading.ids import as_text, rows_of
+from cmml_tf.datasets.reading.malformed import MalformedLines
+from cmml_tf.datasets.reading.own_table import ITEM, USER, VALUE, open_table
+from cmml_tf.datasets.reading.read_logs import read_logs
 from cmml_tf.user_config import RatingDataConfig
 
-_COLUMNS = {"user": "str", "part": "str", "movie": "str", "rating": "float", "role": "str"}
+# Ids as text: those of the data set are looked up by what they are written as.
+_COLUMNS = (
+    USER._replace(kind="str"),
+    Column("part", "str"),
+    ITEM._replace(kind="str", aliases=("movie", *ITEM.aliases)),
+    VALUE._replace(needed=True),
+    Column("role", "str"),
+)
 _ROLES = {"meta_train": {"pool"}, "meta_test": {"support", "query"}}
 
 
 def read_task_file(
     path: Path, user_ids: np.ndarray, item_ids: np.ndarray, config: RatingDataConfig
 ) -> tuple[RatingTasks, RatingTasks]:
-    """Reads a .csv with the columns user, part, movie, rating, role.
+    """Reads a table with the columns user, part, movie (or item), rating (or value), role.
 
     Part `meta_train`: role `pool`, divided anew at each visit. Part `meta_test`: roles `support`
     and `query`, as many query ratings for each user as `config.query`. The order of a user's lines
@@ -37,9 +50,9 @@ def read_task_file(
     """
     if not path.is_file():
         raise FileNotFoundError(f"There is no task file {path}.")
-    table = read_numbers(path, ",", True, _COLUMNS).rename(
-        columns={"movie": "item", "rating": "value"}
-    )
+    read = ReadConfig()
+    opened = open_table(path, _COLUMNS, read)
+    table = table_frame(read_logs(opened.logs, read, MalformedLines(read)))
     check_ratings(path.name, table, config)
     for part, roles in _ROLES.items():
         wrong = table[(table["part"] == part) & ~table["role"].isin(roles)]
@@ -56,7 +69,7 @@ def read_task_file(
         )
     rows = {}
     for kind, ids in (("user", user_ids), ("item", item_ids)):
-        rows[kind] = pd.Index(ids.astype(str)).get_indexer(table[kind])
+        rows[kind] = rows_of(table[kind].to_numpy(object), as_text(ids))
         if (rows[kind] < 0).any():
             stranger = table[kind].iloc[int(np.argmax(rows[kind] < 0))]
             raise ValueError(f"The {kind} {stranger} of {path} is not in the data set.")

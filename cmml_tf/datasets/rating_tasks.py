@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cmml_tf.datasets.reading.ids import as_text, rows_of
 from cmml_tf.types import FeatureColumn
 from cmml_tf.user_config import RatingDataConfig
 
@@ -158,12 +159,13 @@ def choose_meta_test(
     ids = user_ids[tasks.user]
     if config.meta_test_users is not None:
         listed = _listed_users(Path(config.meta_test_users))
-        strangers = np.setdiff1d(listed, user_ids.astype(str))
-        if len(strangers):
+        strangers = rows_of(listed, as_text(user_ids)) < 0
+        if strangers.any():
             raise ValueError(
-                f"The user {strangers[0]} of {config.meta_test_users} is not in the data set."
+                f"The user {listed[strangers][0]} of {config.meta_test_users} is not in the data "
+                "set."
             )
-        asked = np.isin(ids.astype(str), listed)
+        asked = rows_of(as_text(ids), np.unique(listed)) >= 0
         return _both_parts(np.flatnonzero(~asked), np.flatnonzero(asked))
     number = max(1, round(config.meta_test_fraction * len(tasks)))
     if config.split == "warm-warm":
@@ -184,13 +186,15 @@ def _both_parts(learned: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.
     return learned, asked
 
 
-def _listed_users(path: Path) -> list[str]:
+def _listed_users(path: Path) -> np.ndarray:
+    """The ids of a file, one a line, object [N] of str."""
     if not path.is_file():
         raise FileNotFoundError(f"There is no file of meta-test users {path}.")
     try:
-        users = path.read_text(encoding="utf-8-sig").split()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise ValueError(f"The file of meta-test users {path} must be UTF-8 text.") from error
+    users = [line.strip() for line in lines if line.strip()]
     if not users:
         raise ValueError(f"The file of meta-test users {path} is empty.")
-    return users
+    return np.array(users, object)

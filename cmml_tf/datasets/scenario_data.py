@@ -49,8 +49,8 @@ class ScenarioData:
 
     Attributes:
       name: Where it comes from, e.g. `movielens-small`.
-      user_ids: int64 or str [U], raw id of each user row.
-      item_ids: int64 or str [I], raw id of each item row.
+      user_ids: int64 or object of str [U], raw id of each user row.
+      item_ids: int64 or object of str [I], raw id of each item row.
       meta_train: Scenarios to learn from.
       validation: Scenarios that steer training (early stopping, learning rate).
       meta_test: Scenarios of the final evaluation.
@@ -84,8 +84,9 @@ class ScenarioData:
                 digest.update(b"none")
                 return
             array = np.ascontiguousarray(array)
-            digest.update(f"{array.dtype.kind}{array.shape}".encode())
-            if array.dtype.kind in "OUT":
+            is_text = array.dtype.kind in "OUT"
+            digest.update(f"{'U' if is_text else array.dtype.kind}{array.shape}".encode())
+            if is_text:
                 digest.update("\n".join(map(str, array)).encode())
             else:
                 digest.update(array.data)  # the bytes themselves: tables may be large

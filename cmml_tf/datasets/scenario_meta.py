@@ -225,7 +225,7 @@ def _vocabulary(
     ids = [raw_id for raw_id, _ in pairs]
     _check_ids(file, ids)
     whole = all(isinstance(raw_id, int) for raw_id in ids)
-    array = np.array(ids, np.int64) if whole else np.array([str(raw_id) for raw_id in ids])
+    array = np.array(ids, np.int64) if whole else np.array([str(raw_id) for raw_id in ids], object)
     return array, {raw_id: row for row, raw_id in enumerate(ids)}, embeddings[rows]
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from cmml_tf.config import ScenarioConfig
 from cmml_tf.datasets.interactions import EmbeddingTable, Interactions
+from cmml_tf.datasets.reading.ids import rows_of
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,8 @@ class ScenarioPairs:
 
     Attributes:
       name: Where they come from.
-      user_ids: int64 or str [U], raw id of each user row.
-      item_ids: int64 or str [I], raw id of each item row.
+      user_ids: int64 or object of str [U], raw id of each user row.
+      item_ids: int64 or object of str [I], raw id of each item row.
       users, items: int32 [P], rows of the pairs, each pair once.
       scenario_names: The scenarios.
       scenario: int32 [K], a scenario, by its place in `scenario_names`; sorted.
@@ -101,7 +102,11 @@ def find_scenarios(interactions: Interactions, config: ScenarioConfig) -> Scenar
         names = [str(name) for name in names]
     else:
         groups = groups_of_items(
-            interactions.name, list(table.columns), interactions.catalogue, config, item_ids
+            interactions.name,
+            interactions.columns or list(table.columns),
+            interactions.catalogue,
+            config,
+            item_ids,
         )
         names = sorted({name for of_item in groups for name in of_item})
         code = {name: place for place, name in enumerate(names)}
@@ -196,7 +201,7 @@ def groups_of_items(
       interactions_name, columns: Of the table beside the catalogue, for messages.
       catalogue: As `Interactions` has it.
       config: The definition.
-      item_ids: int64 or str [I].
+      item_ids: int64 or object of str [I].
 
     Raises:
       ValueError: The catalogue lacks what the definition needs.
@@ -253,14 +258,14 @@ def back_off(genres: Sequence[object], min_items: int) -> list[str | None]:
 def _vocabulary(
     column: pd.Series, embeddings: EmbeddingTable | None, more: pd.Series | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Sorted raw ids (int64 or str), and int32 row of each value, -1 where it has no embedding."""
+    """Sorted raw ids (int64 or object of str), int32 row of each value, -1 without embedding."""
     if embeddings is not None:
-        wanted = column.astype(str) if embeddings.ids.dtype.kind == "U" else column
-        return embeddings.ids, pd.Index(embeddings.ids).get_indexer(wanted).astype(np.int32)
+        codes, ids = pd.factorize(column)
+        return embeddings.ids, rows_of(np.asarray(ids), embeddings.ids)[codes].astype(np.int32)
     together = column if more is None else pd.concat([column, more])
     codes, ids = pd.factorize(together, sort=True)
     ids = np.asarray(ids)
-    ids = ids.astype(np.int64) if ids.dtype.kind in "iu" else np.array([str(raw) for raw in ids])
+    ids = ids.astype(np.int64) if ids.dtype.kind in "iu" else ids.astype(object)
     return ids, codes[: len(column)].astype(np.int32)
 
 
@@ -270,9 +275,8 @@ def _pool(
     """(scenario, item row) of the pool, int32 [C] each, sorted; unknown ones are left out."""
     if pool is None:
         return np.zeros(0, np.int32), np.zeros(0, np.int32)
-    items = pool["item"].astype(str) if item_ids.dtype.kind == "U" else pool["item"]
-    scenario = pd.Index(list(names), dtype=object).get_indexer(pool["scenario"].astype(str))
-    item = pd.Index(item_ids).get_indexer(items)
+    scenario = rows_of(pool["scenario"].astype(str).to_numpy(object), np.array(names, object))
+    item = rows_of(pool["item"].to_numpy(), item_ids)
     known = (scenario >= 0) & (item >= 0)
     keys = np.unique(scenario[known].astype(np.int64) * len(item_ids) + item[known])
     first, second = np.divmod(keys, len(item_ids))

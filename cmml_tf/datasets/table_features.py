@@ -6,20 +6,30 @@ features.yaml                       ratings.csv       user,item,value
       price: numeric
     users:
       country: categorical
+
+Each table may be of any form that is read: items.parquet, items.csv.gz, a folder items of parts.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.compute as pc
 
+from cmml_tf.config import ReadConfig
 from cmml_tf.datasets.features import RawFeature, check_names, finite_numbers
 from cmml_tf.datasets.interactions import Interactions, without_catalogue
-from cmml_tf.datasets.table import load_table
+from cmml_tf.datasets.own_interactions import left_out, table_frame
+from cmml_tf.datasets.reading.columns import Column
+from cmml_tf.datasets.reading.malformed import MalformedLines
+from cmml_tf.datasets.reading.own_table import ITEM, USER, VALUE, OwnTable, find_table, open_table
+from cmml_tf.datasets.reading.read_logs import Columns, read_groups
 from cmml_tf.plain_yaml import load_plain_yaml
 
 DECLARATION = "features.yaml"
 _KINDS = ("categorical", "multi-hot", "numeric")
 _SEPARATOR = "|"
+_IDS = {"item": ITEM, "user": USER}
 
 
 def is_feature_folder(folder: Path) -> bool:
@@ -27,8 +37,14 @@ def is_feature_folder(folder: Path) -> bool:
     return (folder / DECLARATION).is_file()
 
 
-def load_feature_folder(folder: Path) -> tuple[Interactions, list[RawFeature], list[RawFeature]]:
-    """Reads ratings.csv, items.csv and users.csv; multi-hot values stand with | between them.
+def load_feature_folder(
+    folder: Path, read: ReadConfig
+) -> tuple[Interactions, list[RawFeature], list[RawFeature]]:
+    """Reads the tables ratings, items and users; multi-hot values stand with | between them.
+
+    Args:
+      folder: What has the declaration.
+      read: Block size, names of columns, and how many malformed lines of each table are left out.
 
     Returns:
       Ratings, item features (the id first) and user features.
@@ -43,72 +59,77 @@ def load_feature_folder(folder: Path) -> tuple[Interactions, list[RawFeature], l
             f"{folder / DECLARATION} must have the groups items and users, each with feature names "
             f"and their kinds ({', '.join(_KINDS)})."
         )
-    interactions = load_table(folder / "ratings.csv")
-    with (folder / "ratings.csv").open(encoding="utf-8", errors="replace") as file:
-        header = file.readline().strip()
-    if "value" not in header.split(","):
-        raise ValueError(
-            f"{folder / 'ratings.csv'} must have a column 'value' with the ratings. "
-            f"Received: {header[:80]}."
-        )
-    interactions = Interactions(folder.resolve().name, interactions.table, without_catalogue())
-    ids = interactions.table["item"].unique().tolist()
-    kinds = {side: interactions.table[side].dtype.kind for side in ("user", "item")}
-    items = _features(folder, "item", declared.get("items"), kinds["item"])
-    known = {one for feature in items for one in feature.values} | set(ids)
-    items.insert(0, RawFeature("id", "id", {one: str(one) for one in known}))
-    users = _features(folder, "user", declared.get("users"), kinds["user"])
-    return interactions, items, users
+    ratings = _table(folder, "ratings", (USER, ITEM, VALUE._replace(needed=True)), read)
+    features = {side: declared.get(f"{side}s") or {} for side in _IDS}
+    tables = {side: _feature_table(folder, side, features[side], read) for side in _IDS}
+    given = [ratings, *(table for table in tables.values() if table is not None)]
+    malformed = [MalformedLines(read) for _ in given]
+    # All together: an id is of one kind in all tables.
+    of_ratings, *others = read_groups([table.logs for table in given], read, malformed)
+    interactions = Interactions(
+        folder.resolve().name,
+        table_frame(of_ratings),
+        without_catalogue(),
+        counts=left_out(ratings, malformed[0]),
+    )
+    raw: dict[str, list[RawFeature]] = {side: [] for side in _IDS}
+    waiting = iter(zip(given[1:], others, malformed[1:], strict=True))
+    for side, table in tables.items():
+        if table is not None:
+            _, columns, count = next(waiting)
+            raw[side] = _features(table, side, features[side], columns)
+            if count.count:
+                interactions.counts[f"malformed lines of {side}s, left out"] = count.count
+    known = {one for feature in raw["item"] for one in feature.values}
+    known |= set(interactions.table["item"].unique().tolist())
+    raw["item"].insert(0, RawFeature("id", "id", {one: str(one) for one in known}))
+    return interactions, raw["item"], raw["user"]
 
 
-def _features(folder: Path, side: str, declared: object, id_kind: str) -> list[RawFeature]:
-    if declared is None:
-        return []
-    path = folder / f"{side}s.csv"
+def _table(folder: Path, name: str, columns: Sequence[Column], read: ReadConfig) -> OwnTable:
+    path = find_table(folder, name)
+    if path is None:
+        raise FileNotFoundError(f"The table {folder / name} is missing (.csv, .parquet, ...).")
+    return open_table(path, columns, read)
+
+
+def _feature_table(folder: Path, side: str, declared: object, read: ReadConfig) -> OwnTable | None:
+    """The table of the features of a side, where some are declared."""
     if not isinstance(declared, dict):
         raise ValueError(f"`{side}s` of {folder / DECLARATION} must name features and their kinds.")
     check_names(side, [(name, "declared") for name in declared])
-    if not path.is_file():
-        raise FileNotFoundError(f"The file {path} is missing, whose columns {DECLARATION} names.")
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise ValueError(f"{path} must be a table in UTF-8, commas between ({error}).") from error
-    for column in (side, *declared):
-        if column not in table:
-            raise ValueError(
-                f"{path} must have a column {column!r}. Received: {', '.join(table.columns)}."
-            )
-    keys = _ids(path, side, table[side], id_kind)
-    features = []
     for name, kind in declared.items():
         if kind not in _KINDS:
             raise ValueError(
                 f"The kind of {name!r} in {folder / DECLARATION} must be one of "
                 f"{', '.join(_KINDS)}. Received: {kind!r}."
             )
-        values = table[name].tolist()
+    if not declared:
+        return None
+    columns = [Column(str(name), "str", may_be_empty=True) for name in declared]
+    return _table(folder, f"{side}s", (_IDS[side], *columns), read)
+
+
+def _features(
+    table: OwnTable, side: str, declared: dict, parts: Sequence[Columns]
+) -> list[RawFeature]:
+    path = table.logs[0].path
+    keys = table_frame([{side: part[side]} for part in parts])[side]
+    if keys.duplicated().any():
+        raise ValueError(
+            f"{path} must have each {side} once. "
+            f"Received: several lines of {str(keys[keys.duplicated()].iloc[0])!r}."
+        )
+    features = []
+    for name, kind in declared.items():
+        texts = pd.Series(
+            [text for part in parts for text in pc.fill_null(part[str(name)], "").to_pylist()],
+            dtype=object,
+        )
+        values = texts.tolist()
         if kind == "multi-hot":
             values = [tuple(filter(None, value.split(_SEPARATOR))) for value in values]
         if kind == "numeric":
-            values = finite_numbers(path, name, keys, values)
-        features.append(RawFeature(name, kind, dict(zip(keys, values, strict=True))))
+            values = finite_numbers(path, name, keys.tolist(), values)
+        features.append(RawFeature(name, kind, dict(zip(keys.tolist(), values, strict=True))))
     return features
-
-
-def _ids(path: Path, side: str, column: pd.Series, kind: str) -> list[int] | list[str]:
-    """Ids of the type that ratings.csv has them in; each once."""
-    if column.duplicated().any():
-        raise ValueError(
-            f"{path} must have each {side} once. "
-            f"Received: several lines of {column[column.duplicated()].iloc[0]!r}."
-        )
-    if kind not in "iu":
-        return column.tolist()
-    wrong = ~column.str.fullmatch(r"-?\d+")
-    if wrong.any():
-        raise ValueError(
-            f"Column {side!r} of {path} must hold integers, as that of ratings.csv does. "
-            f"Received: {column[wrong].iloc[0]!r}."
-        )
-    return column.astype("int64").tolist()

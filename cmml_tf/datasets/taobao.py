@@ -22,9 +22,11 @@ import pandas as pd
 
 from cmml_tf.config import ReadConfig
 from cmml_tf.datasets.interactions import EmbeddingTable, Interactions, without_catalogue
-from cmml_tf.datasets.log_file import Column, LogFile, open_log
-from cmml_tf.datasets.log_reading import MalformedLines, read_log
-from cmml_tf.datasets.text_embeddings import load_text_embeddings
+from cmml_tf.datasets.reading.columns import Column
+from cmml_tf.datasets.reading.malformed import MalformedLines
+from cmml_tf.datasets.reading.read_logs import Columns, as_series, read_groups
+from cmml_tf.datasets.reading.text_file import TextFile, open_text
+from cmml_tf.datasets.text_embeddings import embedding_table, open_text_embeddings
 
 _USER = Column("user", "id", ("user_id", "userId"))
 _ITEM = Column("item", "id", ("item_id", "itemId"))
@@ -53,7 +55,7 @@ def taobao_file(folder: str | Path, name: str) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
-def taobao_logs(folder: str | Path) -> list[LogFile]:
+def taobao_logs(folder: str | Path) -> list[TextFile]:
     """The click log, and the purchases where there are any: columns user, item, ...
 
     Raises:
@@ -65,10 +67,10 @@ def taobao_logs(folder: str | Path) -> list[LogFile]:
         raise FileNotFoundError(
             f"{folder} has no file {CLICKS}. Give the folder of the Taobao cloud theme click data."
         )
-    logs = [open_log(clicks, ",", _CLICKS)]
+    logs = [open_text(clicks, (",",), _CLICKS)]
     purchases = taobao_file(folder, PURCHASES)
     if purchases is not None:
-        logs.append(open_log(purchases, ",", (_USER, _ITEM)))
+        logs.append(open_text(purchases, (",",), (_USER, _ITEM)))
     return logs
 
 
@@ -89,21 +91,21 @@ def taobao_embedding_files(folder: str | Path) -> tuple[Path, Path] | None:
     return files[0], files[1]
 
 
-def taobao_pool_log(folder: str | Path) -> LogFile | None:
+def taobao_pool_log(folder: str | Path) -> TextFile | None:
     """The themes' item pools, columns scenario and item, where the folder has them.
 
     Raises:
       ValueError: The file is empty or lacks a column.
     """
     path = taobao_file(folder, POOL)
-    return None if path is None else open_log(path, ",", (_THEME, _ITEM))
+    return None if path is None else open_text(path, (",",), (_THEME, _ITEM))
 
 
 def load_taobao(folder: str | Path, read: ReadConfig | None = None) -> Interactions:
     """Reads the folder into memory.
 
-    The table has columns user, item, value (clicks, 1 of a purchase), timestamp (0), scenario (the
-    theme, absent of a purchase) and, where the log has them, leaf_category and category.
+    The table has columns user, item, value (clicks, 1 of a purchase), scenario (the theme, absent
+    of a purchase) and, where the log has them, leaf_category and category.
 
     Args:
       folder: Of the five files.
@@ -116,22 +118,24 @@ def load_taobao(folder: str | Path, read: ReadConfig | None = None) -> Interacti
         the line number.
     """
     read = ReadConfig() if read is None else read
-    logs = taobao_logs(folder)
-    malformed = MalformedLines(read)
-    parts = [_frame(log, list(read_log(log, read, malformed))) for log in logs]
-    pool = None
-    pool_log = taobao_pool_log(folder)
-    if pool_log is not None:
-        blocks = list(read_log(pool_log, read, malformed))
-        names = ("scenario", "item")
-        pool = pd.DataFrame({name: np.concatenate([b[name] for b in blocks]) for name in names})
-    counts = {"malformed lines, left out": malformed.count} if malformed.count else {}
+    logs, pool_log, files = (
+        taobao_logs(folder),
+        taobao_pool_log(folder),
+        taobao_embedding_files(folder),
+    )
+    pools = [] if pool_log is None else [pool_log]
+    vectors = [] if files is None else list(map(open_text_embeddings, files, ("user", "item")))
+    malformed = [MalformedLines(read) for _ in range(1 + len(vectors))]
+    # All together: an id is of one kind in all files.
+    groups = [[*logs, *pools], *([one] for one in vectors)]
+    of_logs, *of_vectors = read_groups(groups, read, malformed)
+    parts = [_frame(columns) for columns in of_logs[: len(logs)]]
+    pool = _table(of_logs[-1]) if pools else None
+    counts = {"malformed lines, left out": malformed[0].count} if malformed[0].count else {}
     tables: list[EmbeddingTable | None] = [None, None]
-    files = taobao_embedding_files(folder)
-    if files is not None:
-        for place, file in enumerate(files):
-            tables[place], left_out = load_text_embeddings(file, read)
-            counts |= left_out
+    for place, (columns,) in enumerate(of_vectors):
+        tables[place], left_out = embedding_table(files[place], columns, malformed[1 + place].count)
+        counts |= left_out
     return Interactions(
         name=Path(folder).resolve().name,
         table=pd.concat(parts, ignore_index=True),
@@ -143,12 +147,14 @@ def load_taobao(folder: str | Path, read: ReadConfig | None = None) -> Interacti
     )
 
 
-def _frame(log: LogFile, blocks: list[dict[str, np.ndarray]]) -> pd.DataFrame:
-    columns = {name: np.concatenate([block.pop(name) for block in blocks]) for name in log.kinds}
-    rows = len(columns["user"])
-    columns.setdefault("value", np.ones(rows))
-    columns["timestamp"] = np.zeros(rows, np.int64)
-    frame = pd.DataFrame(columns, copy=False)
+def _table(columns: Columns) -> pd.DataFrame:
+    return pd.DataFrame({name: as_series(column) for name, column in columns.items()}, copy=False)
+
+
+def _frame(columns: Columns) -> pd.DataFrame:
+    frame = _table(columns)
+    if "value" not in frame:
+        frame["value"] = np.ones(len(frame))
     for name in ("scenario", "leaf_category", "category"):
         if name in frame:  # of a kind that can be absent, as in purchases
             whole = pd.api.types.is_integer_dtype(frame[name])

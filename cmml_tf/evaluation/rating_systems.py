@@ -20,6 +20,7 @@ from cmml_tf.baselines.rating_means import (
 from cmml_tf.baselines.rating_presets import RATING_BASELINES, RatingBaselineConfig
 from cmml_tf.config import TrainingConfig
 from cmml_tf.datasets.rating_tasks import RatingData
+from cmml_tf.datasets.reading.ids import as_text
 from cmml_tf.episodes.rating_episodes import RatingEpisodeSampler, evaluation_batches
 from cmml_tf.episodes.sampled_steps import sampled_steps
 from cmml_tf.evaluation.adapted_scorer import model_scorer
@@ -211,9 +212,7 @@ def _timed(scorer: AdaptingScorer, episodes: Sequence[Episode], cost: Cost) -> C
 def _by_task(evaluation: RatingEvaluation | None, users: np.ndarray, support: str) -> pd.DataFrame:
     if evaluation is None:
         return pd.DataFrame()
-    return pd.DataFrame(
-        {"task": users.astype(str), "support": support, "rows": 1} | evaluation.rows
-    )
+    return pd.DataFrame({"task": as_text(users), "support": support, "rows": 1} | evaluation.rows)
 
 
 def _fingerprint(episodes: Sequence[Episode]) -> str:

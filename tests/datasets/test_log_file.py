@@ -4,10 +4,10 @@ import re
 
 import numpy as np
 import pytest
-
-from cmml_tf.config import ReadConfig
 from cmml_tf.datasets.log_file import ABSENT, Column, open_log
 from cmml_tf.datasets.log_reading import MalformedLines, read_log
+
+from cmml_tf.config import ReadConfig
 
 COLUMNS = (
     Column("user", "id", ("user_id", "uid")),

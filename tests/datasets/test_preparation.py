@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from cmml_tf.datasets.own_interactions import load_table
 
 from cmml_tf.config import ReadConfig, ScenarioConfig, SplitConfig
 from cmml_tf.data_config import GenerateConfig, PrepareConfig
@@ -21,7 +22,6 @@ from cmml_tf.datasets.preparation.prepared_folder import (
 )
 from cmml_tf.datasets.scenarios import find_scenarios
 from cmml_tf.datasets.splits import split_scenarios
-from cmml_tf.datasets.table import load_table
 from cmml_tf.datasets.taobao import load_taobao
 
 # Small enough that everything is divided: dozens of blocks, several parts of users.

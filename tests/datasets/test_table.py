@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from cmml_tf.datasets.own_interactions import load_table
 
 from cmml_tf.datasets.interactions import Interactions, without_catalogue
-from cmml_tf.datasets.table import load_table
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])

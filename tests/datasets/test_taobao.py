@@ -7,7 +7,9 @@ from cmml_tf.config import ReadConfig, ScenarioConfig, SplitConfig
 from cmml_tf.datasets import open_scenario_data
 from cmml_tf.datasets.scenarios import find_scenarios
 from cmml_tf.datasets.taobao import is_taobao, load_taobao
-from cmml_tf.datasets.text_embeddings import load_text_embeddings
+from cmml_tf.datasets.reading.malformed import MalformedLines
+from cmml_tf.datasets.reading.read_logs import read_logs
+from cmml_tf.datasets.text_embeddings import embedding_table, open_text_embeddings
 
 CLICKS = "user_id,theme_id,item_id,leaf_cate_id,cate_level1_id,clk_cnt,reach_time\n"
 SMALL = ScenarioConfig(definition="column:scenario", min_items=2, min_interactions=4)
@@ -95,7 +97,7 @@ def test_damage_is_named(tmp_path):
     path.write_text("id,emb\n10,1 2 3\n11,1 2\n12,1 2 x\n")
     with pytest.raises(ValueError, match=r"Line 3 of .*user_embedding\.csv must hold an id, a"):
         load_taobao(tmp_path)
-    table, counts = load_text_embeddings(path, ReadConfig(max_malformed=2))
+    table, counts = _vectors(path, ReadConfig(max_malformed=2))
     assert table.ids.tolist() == [10]
     assert counts == {"malformed lines of user_embedding.csv, left out": 2}
     path.write_text("id,emb\n10,none\n")

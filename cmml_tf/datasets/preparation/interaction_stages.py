@@ -2,21 +2,24 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from cmml_tf.datasets.log_file import ABSENT
+from cmml_tf.datasets.preparation.id_kinds import seen_counts
 from cmml_tf.datasets.preparation.plan import (
     MALFORMED,
     NAMES,
     PAIRS,
     POOL,
     VOCABULARY,
-    Block,
     Preparation,
+    Task,
     divide,
     is_in,
     packed,
 )
 from cmml_tf.datasets.preparation.work_folder import Arrays, Counts
+from cmml_tf.datasets.reading.ids import coded, distinct, rows_of
 from cmml_tf.datasets.scenarios import large_enough
 from cmml_tf.datasets.text_embeddings import embedding_block
 
@@ -29,46 +32,47 @@ FOUND = "scenarios found"
 
 
 def read_embeddings(
-    prepared: Preparation, blocks: tuple[Block, ...], task: int
+    prepared: Preparation, blocks: tuple[Task, ...], task: int
 ) -> tuple[Arrays, Counts]:
     """A block of embeddings: ids and matrix."""
-    file, block = blocks[task]
-    columns, malformed = prepared.source.embeddings[file].read(block)
-    table = embedding_block(columns)
-    return {"ids": table.ids, "matrix": table.matrix}, {MALFORMED: malformed}
+    number, span = blocks[task]
+    log = prepared.source.embeddings[number]
+    block = log.read(span, prepared.whole_columns(log))
+    counts = {MALFORMED: block.malformed, **seen_counts(log, block)}
+    table = embedding_block(block.columns)
+    return {"ids": table.ids, "matrix": table.matrix}, counts
 
 
 def read_block(prepared: Preparation, task: int) -> tuple[dict[int, Arrays], Counts]:
     """The interactions of a block that reach `min_value`, by part of users."""
-    log, block = prepared.blocks[task]
-    columns, malformed = prepared.source.logs[log].read(block)
-    counts = {READ: len(columns["user"]), MALFORMED: malformed}
+    number, span = prepared.blocks[task]
+    block = prepared.read(prepared.source.logs[number], span)
+    columns = block.columns
+    counts = {READ: len(columns["user"]), MALFORMED: block.malformed}
     if prepared.scenario.min_value is not None:
-        value = columns.pop("value", np.ones(len(columns["user"])))
-        reached = value >= prepared.scenario.min_value
-        columns = {name: column[reached] for name, column in columns.items()}
-        counts[BELOW] = int((~reached).sum())
+        if "value" in columns:
+            reached = pc.greater_equal(columns["value"], prepared.scenario.min_value)
+        else:
+            reached = pa.chunked_array([np.full(counts[READ], prepared.scenario.min_value <= 1)])
+        columns = {name: column.filter(reached) for name, column in columns.items()}
+        counts[BELOW] = counts[READ] - len(columns["user"])
     column = prepared.source.definition.removeprefix("column:")
     if prepared.source.by_column and column in columns:
         columns["scenario"] = columns[column]
-    columns = {name: columns[name] for name in ("user", "item", "scenario") if name in columns}
-    for name, log in zip(("user", "item"), prepared.source.embeddings or (), strict=False):
-        if log.kinds["id"] == "str":
-            columns[name] = columns[name].astype(str)
-    users = columns["user"]
-    hashed = pd.util.hash_array(users.astype(object) if users.dtype.kind == "U" else users)
-    part = (hashed % np.uint64(prepared.parts)).astype(np.int32)
-    return divide(columns, part, prepared.parts), counts
+    arrays = {}
+    for name in ("user", "item", "scenario"):
+        if name in columns:
+            arrays[f"{name}_ids"], arrays[name] = coded(columns[name])
+    user_part = pd.util.hash_array(arrays["user_ids"]) % np.uint64(prepared.parts)
+    part = user_part.astype(np.int32)[arrays["user"]]
+    return divide(arrays, part, prepared.parts), counts
 
 
 def merge_part(prepared: Preparation, part: int, pieces: list[Arrays]) -> tuple[Arrays, Counts]:
     """The distinct pairs of a part's users, as places in its own ids, and their scenarios."""
     del part
-    users = np.concatenate([piece["user"] for piece in pieces])
-    items = np.concatenate([piece["item"] for piece in pieces])
-    user_ids, user = np.unique(users, return_inverse=True)
-    item_ids, item = np.unique(items, return_inverse=True)
-    del users, items
+    user_ids, user = _together(pieces, "user")
+    item_ids, item = _together(pieces, "item")
     known = np.ones(len(user), bool)
     counts = {}
     if prepared.source.embeddings is not None:
@@ -86,10 +90,11 @@ def merge_part(prepared: Preparation, part: int, pieces: list[Arrays]) -> tuple[
         "item": pair_item.astype(np.int32),
     }
     if prepared.source.by_column:
-        raw, row = _scenarios_of_rows(pieces)
+        named, code, row = _scenarios_of_rows(pieces)
         of_known = np.cumsum(known) - 1
         inside = known[row]
-        names, code = np.unique(raw[inside], return_inverse=True)
+        used, code = np.unique(code[inside], return_inverse=True)
+        names = named[used]
         members = np.unique(code * max(1, len(keys)) + pair[of_known[row[inside]]])
         member_scenario, member_pair = np.divmod(members, max(1, len(keys)))
         arrays |= {
@@ -106,7 +111,7 @@ def place_part(prepared: Preparation, task: int) -> tuple[dict[int, Arrays], Cou
     user, item = pair_rows(prepared, arrays)
     if prepared.source.by_column:
         names = prepared.folder.load(NAMES, 0)["names"]
-        scenario = np.searchsorted(names, arrays["scenario_names"])[arrays["member_scenario"]]
+        scenario = rows_of(arrays["scenario_names"], names)[arrays["member_scenario"]]
         pair = arrays["member_pair"]
     else:
         groups = prepared.folder.load(NAMES, 0)
@@ -160,19 +165,27 @@ def merge_shard(prepared: Preparation, shard: int, pieces: list[Arrays]) -> tupl
 def pair_rows(prepared: Preparation, arrays: Arrays) -> tuple[np.ndarray, np.ndarray]:
     """User and item rows, int64 [N] each, of a part's pairs."""
     vocabulary = prepared.folder.load(VOCABULARY, 0)
-    user = np.searchsorted(vocabulary["user_ids"], arrays["user_ids"])[arrays["user"]]
-    item = np.searchsorted(vocabulary["item_ids"], arrays["item_ids"])[arrays["item"]]
+    user = rows_of(arrays["user_ids"], vocabulary["user_ids"])[arrays["user"]]
+    item = rows_of(arrays["item_ids"], vocabulary["item_ids"])[arrays["item"]]
     return user, item
 
 
-def _scenarios_of_rows(pieces: list[Arrays]) -> tuple[np.ndarray, np.ndarray]:
-    """The scenario of each row that has one, as the log calls it, and the row's place."""
-    begin, named, rows = 0, [], []
+def _together(pieces: list[Arrays], name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Sorted distinct ids of all pieces, and int64 [N] the place of each row's; -1 without one."""
+    ids, place = distinct(np.concatenate([piece[f"{name}_ids"] for piece in pieces]))
+    place = np.append(place, -1)
+    begin, rows = 0, []
     for piece in pieces:
-        if "scenario" in piece:
-            column = piece["scenario"]
-            present = np.flatnonzero(column != ("" if column.dtype.kind == "U" else ABSENT))
-            named.append(column[present])
-            rows.append(begin + present)
-        begin += len(piece["user"])
-    return np.concatenate(named), np.concatenate(rows)
+        rows.append(place[np.where(piece[name] < 0, -1, begin + piece[name].astype(np.int64))])
+        begin += len(piece[f"{name}_ids"])
+    return ids, np.concatenate(rows)
+
+
+def _scenarios_of_rows(pieces: list[Arrays]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Names of scenarios, and of each row that is in one: which, and the row's place."""
+    begins = np.cumsum([0, *(len(piece["user"]) for piece in pieces)])
+    having = [place for place, piece in enumerate(pieces) if "scenario" in piece]
+    names, code = _together([pieces[place] for place in having], "scenario")
+    row = np.concatenate([np.arange(begins[p], begins[p + 1]) for p in having])
+    inside = code >= 0
+    return names, code[inside], row[inside]

@@ -10,6 +10,7 @@ scenarios. What a task makes does not depend on the order of what it is given, s
 the same.
 """
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +20,17 @@ import numpy as np
 
 from cmml_tf.config import ScenarioConfig
 from cmml_tf.data_config import PrepareConfig
-from cmml_tf.datasets.log_reading import malformed_message
-from cmml_tf.datasets.preparation.raw_source import Log, RawSource
+from cmml_tf.datasets.preparation.raw_source import RawSource
 from cmml_tf.datasets.preparation.work_folder import Arrays, Counts, WorkFolder
+from cmml_tf.datasets.reading.ids import is_text, of_kind, rows_of
+from cmml_tf.datasets.reading.malformed import Block, Span, malformed_message
+from cmml_tf.datasets.reading.read_logs import Log
 
-Block = tuple[int, tuple[int, int]]
+Task = tuple[int, Span]
 """Number of a log, and one of its blocks."""
-PAIRS, SCENARIOS, EMBEDDINGS, REMAINDER = "pairs", "scenarios", "embeddings", "remainder"
+KINDS = "kinds"
+PAIRS, SCENARIOS, REMAINDER = "pairs", "scenarios", "remainder"
+EMBEDDINGS, EMBEDDINGS_AGAIN = "embeddings", "embeddings-again"
 VOCABULARY, NAMES, POOL, ROLES, CLAIMS = "vocabulary", "names", "pool", "roles", "claims"
 MALFORMED = "malformed"
 
@@ -78,19 +83,33 @@ class Preparation:
       blocks: (number of the log, its block) of every task that reads.
       parts: Parts that users are divided into.
       shards: Shards that scenarios are divided into.
+      whole: What has integers for its ids, when that is settled; all others have text.
     """
 
     config: PrepareConfig
     source: RawSource
     work: Path
-    blocks: tuple[Block, ...]
+    blocks: tuple[Task, ...]
     parts: int
     shards: int
+    whole: frozenset[str] = frozenset()
 
     @property
     def folder(self) -> WorkFolder:
         """The work folder."""
         return WorkFolder(self.work)
+
+    def read(self, log: Log, span: Span) -> Block:
+        """A block of a log, its ids of the kind that has been settled."""
+        block = log.read(span, self.whole_columns(log))
+        for name, space in log.spaces.items():
+            if name in block.columns:
+                block.columns[name] = of_kind(block.columns[name], space in self.whole)
+        return block
+
+    def whole_columns(self, log: Log) -> frozenset[str]:
+        """The columns of a log whose ids are integers."""
+        return frozenset(name for name, space in log.spaces.items() if space in self.whole)
 
     @property
     def scenario(self) -> ScenarioConfig:
@@ -99,21 +118,35 @@ class Preparation:
 
 
 def divide(columns: Arrays, part: np.ndarray, parts: int) -> dict[int, Arrays]:
-    """The rows of each part, by the part [N] of each row."""
+    """The rows of each part, by the part [N] of each row.
+
+    Where there is `NAME_ids`, NAME holds places in it (-1: none), and a part has only the ids that
+    it needs.
+    """
     order = np.argsort(part, kind="stable")
     bounds = np.searchsorted(part[order], np.arange(parts + 1))
-    return {
-        number: {
-            name: column[order[bounds[number] : bounds[number + 1]]]
-            for name, column in columns.items()
-        }
-        for number in range(parts)
-    }
+    pieces: dict[int, Arrays] = {number: {} for number in range(parts)}
+    for name in (name for name in columns if not name.endswith("_ids")):
+        ids = columns.get(f"{name}_ids")
+        column = columns[name][order]
+        for number, (begin, end) in enumerate(itertools.pairwise(bounds)):
+            piece = column[begin:end]
+            if ids is not None:
+                used = np.zeros(len(ids) + 1, bool)
+                used[piece] = True
+                place = np.cumsum(used) - 1
+                place[-1] = -1
+                pieces[number][f"{name}_ids"] = ids[used[:-1]]
+                piece = place[piece].astype(np.int32)
+            pieces[number][name] = piece
+    return pieces
 
 
 def is_in(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     """bool [N]: which values are among the sorted, distinct known ones."""
-    if not len(known) or (values.dtype.kind == "U") != (known.dtype.kind == "U"):
+    if is_text(values) or is_text(known):
+        return rows_of(values, known) >= 0
+    if not len(known):
         return np.zeros(len(values), bool)
     place = np.minimum(np.searchsorted(known, values), len(known) - 1)
     return known[place] == values
@@ -128,21 +161,26 @@ def packed(name: str, lists: list[np.ndarray]) -> Arrays:
     }
 
 
-def blocks_of(logs: Sequence[Log], block_bytes: int) -> tuple[Block, ...]:
+def blocks_of(logs: Sequence[Log], block_bytes: int) -> tuple[Task, ...]:
     """All blocks of logs, in their order."""
     return tuple((n, block) for n, log in enumerate(logs) for block in log.blocks(block_bytes))
 
 
 def check_malformed(
-    logs: Sequence[Log], blocks: Sequence[Block], counts: Iterable[dict[str, int]], limit: int
+    prepared: Preparation,
+    logs: Sequence[Log],
+    blocks: Sequence[Task],
+    counts: Iterable[dict[str, int]],
 ) -> int:
     """The malformed lines of blocks that were read.
 
     Raises:
-      ValueError: They are more than `limit`; the message has the first one.
+      ValueError: They are more than `max_malformed`; the message has the first one.
     """
+    limit = prepared.config.read.max_malformed
     malformed = [of_block[MALFORMED] for of_block in counts]
     if sum(malformed) > limit:
-        log, block = blocks[int(np.argmax(np.array(malformed) > 0))]
-        raise ValueError(malformed_message(logs[log], block, sum(malformed), limit))
+        number, span = blocks[int(np.argmax(np.array(malformed) > 0))]
+        fault = prepared.read(logs[number], span).first
+        raise ValueError(malformed_message(logs[number], span, fault, sum(malformed), limit))
     return sum(malformed)

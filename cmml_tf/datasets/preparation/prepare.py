@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ import numpy as np
 from cmml_tf.data_config import PrepareConfig
 from cmml_tf.datasets.preparation import interaction_stages, split_stages
 from cmml_tf.datasets.preparation.beam_runner import BeamRunner
-from cmml_tf.datasets.preparation.embedding_tables import prepare_embeddings
+from cmml_tf.datasets.preparation.embedding_tables import prepare_embeddings, read_embedding_files
+from cmml_tf.datasets.preparation.id_kinds import settle_kinds
 from cmml_tf.datasets.preparation.interaction_stages import BELOW, DISTINCT, FOUND, READ, UNKNOWN
 from cmml_tf.datasets.preparation.local_runner import LocalRunner
 from cmml_tf.datasets.preparation.plan import (
@@ -36,7 +37,7 @@ from cmml_tf.datasets.preparation.prepared_folder import (
     write_pairs,
     write_role,
 )
-from cmml_tf.datasets.preparation.raw_source import open_raw_source
+from cmml_tf.datasets.preparation.raw_source import RawSource, open_raw_source
 from cmml_tf.datasets.preparation.split_stages import (
     BACKGROUND,
     BEYOND,
@@ -48,6 +49,7 @@ from cmml_tf.datasets.preparation.split_stages import (
 )
 from cmml_tf.datasets.preparation.vocabulary import settle_vocabulary
 from cmml_tf.datasets.preparation.work_folder import WorkFolder
+from cmml_tf.datasets.reading.ids import as_text
 from cmml_tf.datasets.scenarios import none_left_message
 from cmml_tf.datasets.splits import check_left, choose_evaluation_users, choose_roles
 
@@ -89,13 +91,14 @@ def prepare_folder(
         if config.runner == "local"
         else BeamRunner(config.beam_options, progress)
     )
-    source = open_raw_source(config.data, config.scenario, cache_dir)
+    source = open_raw_source(config.data, config.scenario, config.read, cache_dir)
     work = WorkFolder(out.with_name(f"{out.name}.partial"))
     settled = {name: v for name, v in asdict(config).items() if name not in _FREE_TO_CHANGE}
     stamps = {str(path): _stamp(path) for path in source.files()}
     # A limit that was raised, as the message about malformed lines says, changes nothing done.
-    read = {name: v for name, v in settled["read"].items() if name != "max_malformed"}
-    work.claim({**settled, "read": read, "files": stamps})
+    limits = {name: v for name, v in settled["read"].items() if name != "max_malformed"}
+    work.claim({**settled, "read": limits, "files": stamps})
+    source = _unpacked(source, work, progress)
     rows = sum(log.rows_about() for log in source.logs)
     parts = max(1, math.ceil(rows * _BYTES_OF_AN_INTERACTION / (config.memory_mb * 2**20)))
     prepared = Preparation(
@@ -107,6 +110,10 @@ def prepare_folder(
         shards=max(config.shards, parts),
     )
     counts: dict[str, int] = {}
+    of_vectors = []
+    if source.embeddings is not None:
+        of_vectors = read_embedding_files(prepared, runner.run)
+    prepared = settle_kinds(prepared, runner.run, of_vectors)
     if source.embeddings is not None:
         counts |= prepare_embeddings(prepared, runner.run, progress)
     counts = {**_pairs(prepared, runner), **counts}
@@ -120,6 +127,19 @@ def prepare_folder(
     return manifest
 
 
+def _unpacked(source: RawSource, work: WorkFolder, progress: Callable[[str], None]) -> RawSource:
+    """The source with every packed log unpacked into the work folder, so that it can be divided."""
+    logs = [*source.logs, *([] if source.pool is None else [source.pool])]
+    logs += source.embeddings or ()
+    for number, log in enumerate(logs):
+        if log.is_packed:
+            progress(f"unpacked: {log.path.name}")
+            logs[number] = log.unpacked(work.unpacked(number, log.content))
+    of_logs, rest = logs[: len(source.logs)], logs[len(source.logs) :]
+    pool = None if source.pool is None else rest.pop(0)
+    return replace(source, logs=tuple(of_logs), pool=pool, embeddings=tuple(rest) or None)
+
+
 def _pairs(prepared: Preparation, runner: LocalRunner | BeamRunner) -> dict[str, int]:
     work, tasks = prepared.folder, len(prepared.blocks)
     stage = Shuffle(
@@ -131,11 +151,10 @@ def _pairs(prepared: Preparation, runner: LocalRunner | BeamRunner) -> dict[str,
     )
     runner.run(stage, work)
     of_blocks = [work.counts(stage.divided, task) for task in range(tasks)]
-    limit = prepared.config.read.max_malformed
-    malformed = check_malformed(prepared.source.logs, prepared.blocks, of_blocks, limit)
+    malformed = check_malformed(prepared, prepared.source.logs, prepared.blocks, of_blocks)
     total = sum(map(Counter, of_blocks), Counter())
     of_parts = sum((Counter(work.counts(PAIRS, part)) for part in range(prepared.parts)), Counter())
-    counts = {READ: total[READ]}
+    counts = {READ: total[READ], **prepared.source.counts}
     if malformed:
         counts["malformed lines, left out"] = malformed
     least = prepared.scenario.min_value
@@ -192,7 +211,7 @@ def _scenarios(prepared: Preparation, runner: LocalRunner | BeamRunner) -> dict[
         ROLES,
         0,
         {
-            "names": names.astype(str),
+            "names": as_text(names),
             "role": role,
             "is_evaluation": is_evaluation,
             "items": np.array(len(vocabulary["item_ids"]), np.int64),
@@ -272,7 +291,7 @@ def _write_result(prepared: Preparation, progress: Callable[[str], None]) -> lis
 
 def _write_shard(work: WorkFolder, role: str, shard: int, names: np.ndarray, path: Path) -> None:
     arrays = work.load(role, shard)
-    write_role(path, role, arrays, names[arrays["number"]].astype(object))
+    write_role(path, role, arrays, names[arrays["number"]])
 
 
 def _write_part(work: WorkFolder, kind: str, part: int, path: Path) -> None:

@@ -25,6 +25,7 @@ from cmml_tf.datasets.matrix_file import read_matrix
 from cmml_tf.datasets.preparation.plan import packed
 from cmml_tf.datasets.preparation.split_stages import FIELDS, META_TEST, META_TRAIN, VALIDATION
 from cmml_tf.datasets.preparation.work_folder import Arrays, sha256_of
+from cmml_tf.datasets.reading.ids import as_array
 from cmml_tf.datasets.scenario_data import HeldOutScenario, Scenario, ScenarioData
 from cmml_tf.files import make_folder
 
@@ -178,14 +179,11 @@ def write_pairs(path: Path, users: np.ndarray, items: np.ndarray) -> None:
 
 def write_ids(path: Path, ids: np.ndarray) -> None:
     """Raw ids, row by row."""
-    if ids.dtype.kind == "U":
-        ids = ids.astype(object)
     pa.parquet.write_table(pa.table({"id": ids}), path)
 
 
 def _read_ids(path: Path) -> np.ndarray:
-    ids = pa.parquet.read_table(path)["id"].to_numpy()
-    return ids.astype(str) if ids.dtype == object else ids
+    return as_array(pa.parquet.read_table(path)["id"].combine_chunks())
 
 
 def _read_role(

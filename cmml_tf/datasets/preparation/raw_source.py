@@ -1,20 +1,18 @@
 """What is prepared: the logs of a source, opened but not read."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet
 
-from cmml_tf.config import ScenarioConfig
+from cmml_tf.config import ReadConfig, ScenarioConfig
 from cmml_tf.datasets.download import GROUPLENS_ARCHIVES, download_movielens
 from cmml_tf.datasets.interactions import without_catalogue
-from cmml_tf.datasets.log_file import ABSENT, Column, LogFile, open_log
 from cmml_tf.datasets.movielens import is_movielens, movielens_catalogue, movielens_log
-from cmml_tf.datasets.table import TABLE_SUFFIXES
+from cmml_tf.datasets.own_interactions import FILES, refuse_columns
+from cmml_tf.datasets.reading.own_table import interaction_columns, open_table, table_files
+from cmml_tf.datasets.reading.read_logs import Log
+from cmml_tf.datasets.reading.text_file import TextFile
 from cmml_tf.datasets.taobao import (
     is_taobao,
     taobao_embedding_files,
@@ -22,62 +20,6 @@ from cmml_tf.datasets.taobao import (
     taobao_pool_log,
 )
 from cmml_tf.datasets.text_embeddings import open_text_embeddings
-
-
-@dataclass(frozen=True)
-class ParquetLog:
-    """A parquet table, read by row groups; the counterpart of `LogFile`.
-
-    Attributes:
-      path: The file.
-      kinds: Column name -> `int`, `float` or `str`.
-    """
-
-    path: Path
-    kinds: dict[str, str]
-
-    def only(self, names: Sequence[str]) -> "ParquetLog":
-        """The same file with these columns read, as far as it has them."""
-        return replace(self, kinds={name: self.kinds[name] for name in names if name in self.kinds})
-
-    def blocks(self, block_bytes: int) -> list[tuple[int, int]]:
-        """(row group, row group behind the last); a row group is in memory at a time."""
-        del block_bytes
-        groups = pa.parquet.read_metadata(self.path).num_row_groups
-        return [(group, group + 1) for group in range(groups)]
-
-    def read(self, block: tuple[int, int]) -> tuple[dict[str, np.ndarray], int]:
-        """The columns of a block; rows without a user, an item or a finite value are malformed."""
-        with pa.parquet.ParquetFile(self.path) as file:
-            frame = file.read_row_group(block[0], columns=list(self.kinds)).to_pandas()
-        absent = frame.drop(columns="scenario", errors="ignore").isna().any(axis=1).to_numpy()
-        frame = frame[~absent]
-        columns = {}
-        for name, kind in self.kinds.items():
-            column = frame[name]
-            if kind == "float":
-                columns[name] = column.to_numpy(np.float64)
-            elif kind == "int":
-                columns[name] = column.fillna(ABSENT).to_numpy(np.int64)
-            else:
-                columns[name] = column.fillna("").astype(str).to_numpy(str)
-        return columns, int(absent.sum())
-
-    def rows_about(self) -> int:
-        """Rows."""
-        return pa.parquet.read_metadata(self.path).num_rows
-
-    def first_malformed(self, block: tuple[int, int]) -> tuple[int, str]:
-        """The row group that has a malformed row, for messages."""
-        return block[0], "a row of this row group without user, item or value"
-
-    @property
-    def form(self) -> str:
-        """What a row holds, in words."""
-        return ", ".join(self.kinds)
-
-
-Log = LogFile | ParquetLog
 
 
 @dataclass(frozen=True)
@@ -94,6 +36,7 @@ class RawSource:
       by_column: Whether the column `scenario` of the logs says it.
       pool: Columns scenario and item: further candidates.
       embeddings: Of users and items.
+      counts: What there is to say of the files.
     """
 
     name: str
@@ -102,8 +45,9 @@ class RawSource:
     catalogue: pd.DataFrame
     definition: str
     by_column: bool
-    pool: LogFile | None = None
-    embeddings: tuple[LogFile, LogFile] | None = None
+    pool: TextFile | None = None
+    embeddings: tuple[TextFile, TextFile] | None = None
+    counts: dict[str, int] = field(default_factory=dict)
 
     def files(self) -> list[Path]:
         """All files that are read as logs."""
@@ -112,14 +56,15 @@ class RawSource:
 
 
 def open_raw_source(
-    data: str, scenario: ScenarioConfig, cache_dir: str | Path | None = None
+    data: str, scenario: ScenarioConfig, read: ReadConfig, cache_dir: str | Path | None = None
 ) -> RawSource:
     """Opens what `data` names.
 
     Args:
-      data: A folder in MovieLens' or Taobao's layout, a GroupLens name, a .csv or .parquet table,
-        or a folder with one.
+      data: A folder in MovieLens' or Taobao's layout, a GroupLens name, a table, or a folder with
+        the parts of one.
       scenario: Says which column defines scenarios.
+      read: Says what a table calls its columns.
       cache_dir: Where downloads are kept; none: the user's cache folder.
 
     Raises:
@@ -130,27 +75,29 @@ def open_raw_source(
     if not path.exists() and data in GROUPLENS_ARCHIVES:
         path = download_movielens(data, cache_dir)
     name = path.resolve().name
+    published = path.is_dir() and (is_movielens(path) or is_taobao(path))
+    refuse_columns(read, not published, data)
     if path.is_dir() and is_movielens(path):
         return _source(name, [movielens_log(path)], movielens_catalogue(path), scenario)
-    if path.is_dir() and is_taobao(path):
+    if published:
         source = _source(name, taobao_logs(path), without_catalogue(), scenario)
         files = taobao_embedding_files(path)
-        embeddings = None if files is None else tuple(map(open_text_embeddings, files))
+        embeddings = (
+            None if files is None else tuple(map(open_text_embeddings, files, ("user", "item")))
+        )
         # The pool speaks of themes, so it is of use where these are the scenarios.
         pool = taobao_pool_log(path) if source.definition == "column:scenario" else None
         return replace(source, pool=pool, embeddings=embeddings)
-    tables = [path] if path.is_file() else []
-    if path.is_dir():
-        tables = [file for file in path.iterdir() if file.suffix in TABLE_SUFFIXES]
-    if len(tables) != 1 or tables[0].suffix not in TABLE_SUFFIXES:
+    if not path.exists() or not table_files(path):
         raise ValueError(
             f"`data` must be a folder as GroupLens or Taobao's theme clicks come, a GroupLens name "
-            f"({', '.join(GROUPLENS_ARCHIVES)}), a .csv or .parquet table, or a folder with one. "
-            f"Received: data={data!r}."
+            f"({', '.join(GROUPLENS_ARCHIVES)}), a table (.csv, .tsv or .parquet), or a folder "
+            f"with the parts of one. Received: data={data!r}."
         )
-    table = tables[0]
-    log = _open_csv(table, scenario) if table.suffix == ".csv" else _open_parquet(table)
-    return _source(table.stem, [log], without_catalogue(), scenario)
+    table = open_table(path, interaction_columns(scenario.definition), read)
+    source = _source(table.name, list(table.logs), without_catalogue(), scenario)
+    counts = {FILES: len(table.logs)} if len(table.logs) > 1 else {}
+    return replace(source, columns=table.header, counts=counts)
 
 
 def _source(
@@ -169,39 +116,3 @@ def _source(
         wanted.append(column)
     read = tuple(log.only(wanted) for log in logs)
     return RawSource(name, read, columns, catalogue, definition, by_column)
-
-
-def _open_csv(path: Path, scenario: ScenarioConfig) -> LogFile:
-    names = {"scenario"}
-    if scenario.definition.startswith("column:"):
-        names.add(scenario.definition.removeprefix("column:"))
-    others = sorted(names - {"user", "item", "value", "timestamp"})
-    columns = (
-        Column("user", "id", ()),
-        Column("item", "id", ()),
-        Column("value", "float", (), needed=False),
-        *(Column(name, "id", (), needed=False, may_be_empty=True) for name in others),
-    )
-    return open_log(path, ",", columns, header=True)
-
-
-def _open_parquet(path: Path) -> ParquetLog:
-    try:
-        schema = pa.parquet.read_schema(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise ValueError(
-            f"The table {path} is truncated or damaged ({error}). Write it again."
-        ) from error
-    for name in ("user", "item"):
-        if name not in schema.names:
-            raise ValueError(
-                f"The table {path} must have a column {name!r}. "
-                f"Received: {', '.join(schema.names)}."
-            )
-    kinds = {}
-    for field in schema:
-        whole = pa.types.is_integer(field.type)
-        kinds[field.name] = "int" if whole else "str"
-    if "value" in kinds:
-        kinds["value"] = "float"
-    return ParquetLog(path, kinds)

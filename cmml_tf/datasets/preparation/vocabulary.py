@@ -1,11 +1,11 @@
 """What one process settles when all parts are merged: the row of an id, the scenarios' names."""
 
 import numpy as np
-import pandas as pd
 
-from cmml_tf.datasets.log_reading import MalformedLines, read_log
 from cmml_tf.datasets.preparation.plan import NAMES, PAIRS, POOL, VOCABULARY, Preparation
 from cmml_tf.datasets.preparation.work_folder import Arrays
+from cmml_tf.datasets.reading.ids import as_array, distinct, rows_of
+from cmml_tf.datasets.reading.malformed import MalformedLines
 from cmml_tf.datasets.scenarios import groups_of_items
 
 
@@ -19,8 +19,12 @@ def settle_vocabulary(prepared: Preparation) -> dict[str, int]:
     pool, counts = None, {}
     if source.pool is not None:
         malformed = MalformedLines(prepared.config.read)
-        read = list(read_log(source.pool, prepared.config.read, malformed))
-        pool = {name: np.concatenate([b[name] for b in read]) for name in ("scenario", "item")}
+        read = []
+        for span in source.pool.blocks(prepared.config.read.block_bytes):
+            block = prepared.read(source.pool, span)
+            malformed.add(source.pool, span, block)
+            read.append(block.columns)
+        pool = {name: np.concatenate([as_array(b[name]) for b in read]) for name in read[0]}
         if malformed.count:
             counts[f"malformed lines of {source.pool.path.name}, left out"] = malformed.count
     if source.embeddings is None:
@@ -30,13 +34,13 @@ def settle_vocabulary(prepared: Preparation) -> dict[str, int]:
                 ids[name].append(work.load_one(PAIRS, part, name))
         if pool is not None:
             ids["item_ids"].append(pool["item"])
-        settled = {name: np.unique(np.concatenate(lists)) for name, lists in ids.items()}
+        settled = {name: distinct(np.concatenate(lists))[0] for name, lists in ids.items()}
         work.save(VOCABULARY, 0, settled, {})
     vocabulary = work.load(VOCABULARY, 0)
     item_ids = vocabulary["item_ids"]
     if source.by_column:
         of_parts = [work.load_one(PAIRS, part, "scenario_names") for part in range(prepared.parts)]
-        names = np.unique(np.concatenate(of_parts))
+        names, _ = distinct(np.concatenate(of_parts))
         work.save(NAMES, 0, {"names": names}, {})
         if pool is not None:
             work.save(POOL, 0, _pool_rows(pool, names, item_ids), {})
@@ -44,7 +48,7 @@ def settle_vocabulary(prepared: Preparation) -> dict[str, int]:
         groups = groups_of_items(
             source.name, source.columns, source.catalogue, prepared.scenario, item_ids
         )
-        names = np.array(sorted({name for of_item in groups for name in of_item}), str)
+        names = np.array(sorted({name for of_item in groups for name in of_item}), object)
         code = {name: place for place, name in enumerate(names.tolist())}
         codes = np.array([code[name] for of_item in groups for name in of_item], np.int32)
         starts = np.concatenate([[0], np.cumsum([len(of_item) for of_item in groups])])
@@ -54,9 +58,8 @@ def settle_vocabulary(prepared: Preparation) -> dict[str, int]:
 
 def _pool_rows(pool: Arrays, names: np.ndarray, item_ids: np.ndarray) -> Arrays:
     """Scenario and item row of the pool, sorted; unknown ones are left out."""
-    items = pool["item"].astype(str) if item_ids.dtype.kind == "U" else pool["item"]
-    scenario = pd.Index(names.astype(str)).get_indexer(pool["scenario"].astype(str))
-    item = pd.Index(item_ids).get_indexer(items)
+    scenario = rows_of(pool["scenario"], names)
+    item = rows_of(pool["item"], item_ids)
     known = (scenario >= 0) & (item >= 0)
     keys = np.unique(scenario[known].astype(np.int64) * len(item_ids) + item[known])
     first, second = np.divmod(keys, len(item_ids))

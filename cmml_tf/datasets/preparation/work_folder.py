@@ -8,12 +8,13 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cmml_tf.datasets.preparation.text_arrays import names_in_file, with_text, without_text
 from cmml_tf.files import make_folder
 from cmml_tf.plain_arrays import open_archive
 
@@ -32,13 +33,17 @@ class WorkFolder:
         self.path = path
         self.result = path / "result"
 
-    def claim(self, wanted: dict[str, Any]) -> None:
+    def claim(self, wanted: dict[str, Any], name: str = "claim.json") -> None:
         """Makes the folder, or checks that an unfinished preparation here is of the same kind.
+
+        Args:
+          wanted: What the preparation is of.
+          name: The file that says so.
 
         Raises:
           ValueError: It is of another configuration, or of files that have changed since.
         """
-        file = self.path / "claim.json"
+        file = self.path / name
         wanted = json.loads(json.dumps(wanted))
         if file.exists():
             earlier = json.loads(file.read_text())
@@ -56,6 +61,15 @@ class WorkFolder:
         make_folder(self.result)
         _write_whole(file, lambda beside: beside.write_text(json.dumps(wanted, indent=2)))
 
+    def unpacked(self, number: int, parts: Callable[[], Iterable[bytes]]) -> Path:
+        """A file of the given content, written unless it is there."""
+        file = self.path / "unpacked" / f"{number:05d}"
+        if not _is_as_recorded(file):
+            file.parent.mkdir(exist_ok=True)
+            _write_whole(file, lambda beside: _write_parts(beside, parts()))
+            _record(file)
+        return file
+
     def is_done(self, stage: str, task: int) -> bool:
         """Whether a task's file is there as it was recorded."""
         return _is_as_recorded(self._file(stage, task))
@@ -72,12 +86,12 @@ class WorkFolder:
         """The arrays whose names begin with the prefix, which is taken off."""
         with open_archive(self._file(stage, task)) as archive:
             arrays = archive.read(lambda name: name.startswith(prefix))
-        return {name.removeprefix(prefix): array for name, array in arrays.items()}
+        return with_text({name.removeprefix(prefix): array for name, array in arrays.items()})
 
     def load_one(self, stage: str, task: int, name: str) -> np.ndarray:
         """One array; the others are not read."""
         with open_archive(self._file(stage, task)) as archive:
-            return archive.read(name.__eq__)[name]
+            return with_text(archive.read(names_in_file(name).__contains__))[name]
 
     def save_counts(self, stage: str, task: int, counts: Counts) -> None:
         """Writes what a task counted."""
@@ -144,7 +158,13 @@ def _is_as_recorded(file: Path, record: Path | None = None) -> bool:
 
 def _savez(path: Path, arrays: Arrays) -> None:
     with path.open("wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, **without_text(arrays))
+
+
+def _write_parts(path: Path, parts: Iterable[bytes]) -> None:
+    with path.open("wb") as file:
+        for part in parts:
+            file.write(part)
 
 
 def _write_whole(file: Path, write: Callable[[Path], None]) -> None:

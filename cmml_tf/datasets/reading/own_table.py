@@ -1,0 +1,142 @@
+"""A table of one's own: a file, or a folder with the parts of one; what its columns are called."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from cmml_tf.config import ReadConfig
+from cmml_tf.datasets.reading.columns import Column
+from cmml_tf.datasets.reading.formats import (
+    PACKED_SUFFIXES,
+    TABLE_SUFFIXES,
+    fields_of,
+    file_format,
+    first_line,
+    is_table_name,
+    table_stem,
+)
+from cmml_tf.datasets.reading.parquet_file import open_parquet
+from cmml_tf.datasets.reading.read_logs import Log
+from cmml_tf.datasets.reading.text_file import open_text
+
+USER = Column("user", "id", ("user_id", "userId"))
+ITEM = Column("item", "id", ("item_id", "itemId", "movie_id", "movieId"))
+VALUE = Column("value", "float", ("rating",), needed=False)
+SCENARIO = Column("scenario", "id", ("scenario_id",), needed=False, may_be_empty=True)
+_SEPARATORS = (",", ";", "\t", "|")
+
+
+class OwnTable(NamedTuple):
+    """A table whose files are open, not read.
+
+    Attributes:
+      name: Of the file without suffixes, or of the folder.
+      logs: Its files, in the order of their names.
+      header: Names of all columns, as the first file has them.
+    """
+
+    name: str
+    logs: tuple[Log, ...]
+    header: tuple[str, ...]
+
+
+def table_files(path: Path) -> list[Path]:
+    """The files of a table: the file itself, or those of a folder that are called as tables are.
+
+    Files whose names begin with `_` or `.` are none, as `_SUCCESS` beside the parts of a table.
+    """
+    if not path.is_dir():
+        return [path]
+    return sorted(
+        file
+        for file in path.iterdir()
+        if file.is_file() and is_table_name(file) and not file.name.startswith(("_", "."))
+    )
+
+
+def interaction_columns(definition: str) -> tuple[Column, ...]:
+    """The columns of a table of interactions, under a definition of scenarios."""
+    name = definition.removeprefix("column:") if definition.startswith("column:") else "scenario"
+    if name in (USER.name, ITEM.name, VALUE.name):
+        return USER, ITEM, VALUE
+    if name == SCENARIO.name:
+        return USER, ITEM, VALUE, SCENARIO
+    return USER, ITEM, VALUE, Column(name, "id", (), needed=False, may_be_empty=True)
+
+
+def open_table(path: Path, columns: Sequence[Column], config: ReadConfig) -> OwnTable:
+    """Opens a table.
+
+    Args:
+      path: A file, or a folder with the parts of one table.
+      columns: What is wanted.
+      config: `columns` says what is called otherwise.
+
+    Raises:
+      FileNotFoundError: There is no such file.
+      ValueError: A file is empty, damaged, no table or lacks a column, or the files of a folder
+        have different columns.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"The table {path} is missing. Give an existing file.")
+    files = table_files(path)
+    if not path.is_dir() and not is_table_name(path):
+        raise ValueError(
+            f"A table must be one of {', '.join(TABLE_SUFFIXES)} files, packed as "
+            f"{' or '.join(PACKED_SUFFIXES)} or not. Received: {path.name}."
+        )
+    names = {column.name for column in columns}
+    given = {name: called for name, called in config.given.items() if name in names}
+    if len(files) > 1:
+        _check_parts(path, {file: _header(file) for file in files})
+    logs = [open_table_file(file, columns, given) for file in files]
+    name = table_stem(files[0]) if len(files) == 1 else path.resolve().name
+    return OwnTable(name, tuple(logs), logs[0].header)
+
+
+def open_table_file(path: Path, columns: Sequence[Column], given: Mapping[str, str]) -> Log:
+    """Opens one file, text or parquet.
+
+    Raises:
+      FileNotFoundError: There is no such file.
+      ValueError: It is empty, damaged, or lacks a column.
+    """
+    if file_format(path) == "parquet":
+        return open_parquet(path, columns, given)
+    return open_text(path, _SEPARATORS, columns, header=True, given=given)
+
+
+def find_table(folder: Path, name: str) -> Path | None:
+    """The table of a folder that has this name: a file with any suffix, or a folder of parts.
+
+    Raises:
+      ValueError: There are several.
+    """
+    found = [file for file in table_files(folder) if table_stem(file) == name]
+    if (folder / name).is_dir():
+        found.append(folder / name)
+    if len(found) > 1:
+        raise ValueError(
+            f"{folder} must have one table {name}. "
+            f"Received: {', '.join(file.name for file in found)}."
+        )
+    return found[0] if found else None
+
+
+def _header(path: Path) -> tuple[str, ...]:
+    """The names of all columns of a file."""
+    kind = file_format(path)
+    if kind == "parquet":
+        return open_parquet(path, ()).header
+    line, _, _ = first_line(path, kind)
+    return tuple(max((fields_of(line, one) for one in _SEPARATORS), key=len))
+
+
+def _check_parts(folder: Path, headers: Mapping[Path, Sequence[str]]) -> None:
+    if len({tuple(sorted(names)) for names in headers.values()}) > 1:
+        found = "; ".join(f"{file.name} has {', '.join(names)}" for file, names in headers.items())
+        raise ValueError(
+            f"The tables in the folder {folder} must have the same columns, as the parts of one "
+            f"table have. Received: {found[:1000]}. Give the file of the interactions, or a folder "
+            "with its parts alone."
+        )

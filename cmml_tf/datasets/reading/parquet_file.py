@@ -1,0 +1,240 @@
+"""A parquet file as blocks of row groups, read as the same values that a text would give.
+
+Ids are integers or text, as `ids` has it, whatever the type of their column: a column of floats, as
+pandas writes integers some of which are missing, holds ids 1, 2, ...; one with a fraction, or
+beyond 2**53 where floats no longer tell integers apart, is malformed. Decimals are read alike.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet
+
+from cmml_tf.datasets.reading.columns import Column, find_columns
+from cmml_tf.datasets.reading.formats import damaged
+from cmml_tf.datasets.reading.ids import WHOLE, integers_within, whole_or_text
+from cmml_tf.datasets.reading.malformed import Block, Fault, Span
+
+_NUMBERS = {"int": pa.int64(), "float": pa.float64(), "float32": pa.float32()}
+_EXACT_FLOATS = 2.0**53
+Faults = list[tuple[np.ndarray, str]]
+
+
+@dataclass(frozen=True)
+class ParquetFile:
+    """A parquet file whose columns are known; the counterpart of `TextFile`.
+
+    Attributes:
+      path: The file.
+      header: Names of all columns.
+      form: What a row holds, in words.
+      names: Column -> what the file calls it, for the columns that are read.
+      kinds: Column -> its kind, as `Column` has it.
+      spaces: `id` column -> what it is an id of.
+      may_be_empty: Columns in which a null is no fault.
+    """
+
+    path: Path
+    header: tuple[str, ...]
+    form: str
+    names: Mapping[str, str]
+    kinds: Mapping[str, str]
+    spaces: Mapping[str, str]
+    may_be_empty: frozenset[str]
+
+    is_packed = False
+
+    def only(self, names: Sequence[str]) -> "ParquetFile":
+        """The same file with these columns read, as far as it has them."""
+        kept = {name: self.kinds[name] for name in names if name in self.kinds}
+        spaces = {name: self.spaces[name] for name in kept if name in self.spaces}
+        return replace(self, kinds=kept, spaces=spaces)
+
+    def blocks(self, block_bytes: int) -> list[Span]:
+        """(row group, row group behind the last); a row group is in memory at a time."""
+        del block_bytes
+        return list(itertools.pairwise(range(self._metadata().num_row_groups + 1)))
+
+    def read(self, span: Span, whole: frozenset[str] = frozenset()) -> Block:
+        """The columns of a block; the `id` columns `whole` must hold integers.
+
+        Raises:
+          ValueError: The file is damaged, or a column holds what can be no id or number.
+        """
+        wanted = list(dict.fromkeys(self.names[name] for name in self.kinds))
+        try:
+            with pa.parquet.ParquetFile(self.path) as file:
+                table = file.read_row_groups(list(range(*span)), columns=wanted)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise ValueError(damaged(self.path, error)) from error
+        good = np.ones(len(table), bool)
+        columns, first = {}, {}
+        for name, kind in self.kinds.items():
+            raw = table[self.names[name]].combine_chunks()
+            try:
+                values, faults = _read(raw, "whole" if name in whole else kind)
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+                accepted = {"id": "integers or text", "str": "text"}.get(kind, "numbers")
+                raise ValueError(
+                    f"Column {self.names[name]!r} of {self.path} must hold {accepted}. "
+                    f"Received: {raw.type}."
+                ) from error
+            if name not in self.may_be_empty:
+                faults.append((values.is_null().to_numpy(zero_copy_only=False), "is empty"))
+            for mask, reason in faults:
+                for place in np.flatnonzero(mask & good)[:1]:
+                    first[int(place)] = f"column {name!r} {reason}"
+                good &= ~mask
+            columns[name] = values
+        kept = pa.array(good)
+        result = {}
+        for name, values in columns.items():
+            column = pa.chunked_array([values if good.all() else values.filter(kept)])
+            is_text = self.kinds[name] == "id" and pa.types.is_string(column.type)
+            result[name] = whole_or_text(column) if is_text else column
+        if not first:
+            return Block(result)
+        row = min(first)
+        text = ", ".join(f"{name}={table[name][row].as_py()!r:.40}" for name in wanted)
+        return Block(result, int((~good).sum()), Fault(row, text, first[row]))
+
+    def read_all(
+        self, block_bytes: int, whole: frozenset[str] = frozenset()
+    ) -> Iterator[tuple[Span, Block]]:
+        """All blocks from the first to the last, with where they are."""
+        for span in self.blocks(block_bytes):
+            yield span, self.read(span, whole)
+
+    def rows_about(self) -> int:
+        """Rows."""
+        return self._metadata().num_rows
+
+    def line_number(self, span: Span, line: int) -> int:
+        """The number of a row in the file, 1 the first."""
+        metadata = self._metadata()
+        return 1 + line + sum(metadata.row_group(group).num_rows for group in range(span[0]))
+
+    def _metadata(self) -> pa.parquet.FileMetaData:
+        return pa.parquet.read_metadata(self.path)
+
+
+def open_parquet(
+    path: Path, columns: Sequence[Column], given: Mapping[str, str] | None = None
+) -> ParquetFile:
+    """Finds the columns of a parquet file.
+
+    Args:
+      path: The file.
+      columns: What is wanted.
+      given: Column -> what the file calls it.
+
+    Raises:
+      ValueError: The file is damaged or lacks a needed column.
+    """
+    try:
+        header = pa.parquet.read_schema(path).names
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ValueError(damaged(path, error)) from error
+    positions = find_columns(path, header, columns, given or {})
+    found = [column for column in columns if column.name in positions]
+    return ParquetFile(
+        path=path,
+        header=tuple(header),
+        form=", ".join(positions),
+        names={name: header[place] for name, place in positions.items()},
+        kinds={column.name: column.kind for column in found},
+        spaces={c.name: c.space or c.name for c in found if c.kind == "id"},
+        may_be_empty=frozenset(column.name for column in columns if column.may_be_empty),
+    )
+
+
+def _read(raw: pa.Array, kind: str) -> tuple[pa.Array, Faults]:
+    """Values, null where there are none, and bool [N] for each kind of fault."""
+    if pa.types.is_dictionary(raw.type):
+        raw = raw.dictionary_decode()
+    if kind in ("float", "float32"):
+        return _numbers(raw, _NUMBERS[kind])
+    values, faults = _ids_or_text(raw)
+    if pa.types.is_string(values.type):
+        values = pc.if_else(pc.equal(values, ""), None, values)
+    if kind in ("id", "whole") and pa.types.is_string(values.type):
+        for found, reason in (
+            (pc.match_substring_regex(values, "[\n\r]"), "has a line break"),
+            (pc.ends_with(values, "\0"), "ends with a NUL character"),
+        ):
+            faults.append((pc.fill_null(found, False).to_numpy(zero_copy_only=False), reason))
+    if kind in ("int", "whole") and pa.types.is_string(values.type):
+        values, fits = integers_within(values, WHOLE)
+        present = raw.is_valid().to_numpy(zero_copy_only=False)
+        faults.append((present & ~fits, "is no integer of 64 bits as those of other rows are"))
+    if kind == "str" and not pa.types.is_string(values.type):
+        values = values.cast(pa.string())
+    return values, faults
+
+
+def _numbers(raw: pa.Array, kind: pa.DataType) -> tuple[pa.Array, Faults]:
+    if pa.types.is_decimal(raw.type) or pa.types.is_boolean(raw.type):
+        values = raw.cast(pa.float64() if pa.types.is_decimal(raw.type) else pa.int8()).cast(kind)
+    elif pa.types.is_floating(raw.type) or pa.types.is_integer(raw.type):
+        values = raw.cast(kind, safe=False)
+    elif pa.types.is_string(raw.type) or pa.types.is_large_string(raw.type):
+        numbers = [_float(text) for text in raw.to_pylist()]
+        values = pa.array(numbers, kind)
+    else:
+        raise pa.ArrowInvalid(f"{raw.type} is no number")
+    finite = pc.fill_null(pc.is_finite(values), True).to_numpy(zero_copy_only=False)
+    return values, [(~finite, "is no finite number")]
+
+
+def _float(text: str | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return float("nan")
+
+
+def _ids_or_text(raw: pa.Array) -> tuple[pa.Array, Faults]:
+    """int64, or text where a value is none."""
+    kind = raw.type
+    if pa.types.is_uint64(kind):
+        top = pc.max(raw).as_py()
+        if top is not None and top > np.iinfo(np.int64).max:
+            return raw.cast(pa.string()), []
+    if pa.types.is_integer(kind):
+        return raw.cast(pa.int64()), []
+    if pa.types.is_floating(kind):
+        numbers = raw.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        absent = np.isnan(numbers)
+        exact = (np.abs(numbers) < _EXACT_FLOATS) & (numbers == np.floor(numbers))
+        values = pa.array(np.where(exact, numbers, 0).astype(np.int64), mask=~exact)
+        reason = "is no whole number below 2**53, which a float id must be; write ids as text"
+        return values, [(~exact & ~absent, reason)]
+    if pa.types.is_decimal(kind):
+        texts = [None if value is None else _whole(value) for value in raw.to_pylist()]
+        wrong = np.array([text == "" for text in texts], bool)
+        values = pa.array([text or None for text in texts], pa.string())
+        return values, [(wrong, "has a fraction; write ids as whole numbers or text")]
+    if pa.types.is_boolean(kind):
+        return pc.if_else(raw, "True", "False"), []
+    if pa.types.is_nested(kind):
+        raise pa.ArrowInvalid(f"{kind} is no id")
+    try:
+        values = raw.cast(pa.string())
+        values.validate(full=True)
+        return values, []
+    except pa.ArrowInvalid:
+        found = raw.cast(pa.binary()).to_pylist()
+    texts = [None if value is None else value.decode(errors="replace") for value in found]
+    wrong = np.array(
+        [v is not None and v != (t or "").encode() for v, t in zip(found, texts, strict=True)]
+    )
+    return pa.array(texts, pa.string()), [(wrong, "is not UTF-8")]
+
+
+def _whole(value) -> str:
+    return str(int(value)) if value == value.to_integral_value() else ""
