@@ -25,8 +25,9 @@ class Interactions:
 
     Attributes:
       name: Where it comes from, e.g. `ml-1m`.
-      table: Columns `user`, `item` (raw ids, integer or str) and `value` (a rating, or 1); further
-        columns, e.g. `scenario`, may define scenarios.
+      table: Columns `user`, `item` (raw ids, integer or str), `value` (a rating, or 1) and
+        `timestamp` (seconds, 0 where unknown or not read); further columns, e.g. `scenario`, may
+        define scenarios.
       catalogue: Column `item`, one row each, and what is known of it: `title`, `year` (NaN where
         unknown), `genres` and `tags` (tuples of str), any other. May be without rows.
       user_embeddings, item_embeddings: Where the source ships them, both. Their ids are then all
@@ -52,7 +53,9 @@ class Interactions:
 
     def __post_init__(self) -> None:
         missing = [
-            column for column in ("user", "item", "value") if column not in self.table.columns
+            column
+            for column in ("user", "item", "value", "timestamp")
+            if column not in self.table.columns
         ]
         if missing:
             raise ValueError(

@@ -29,6 +29,7 @@ _RATING = (
     Column("user", "int", ("userId", "user_id")),
     Column("item", "int", ("movieId", "movie_id", "itemId", "item_id")),
     Column("value", "float", ("rating",)),
+    Column("timestamp", "loose", ("time",), may_be_empty=True),
 )
 _MOVIE = Column("item", "int", ("movieId", "movie_id"))
 _TITLE = Column("title", "str", may_be_empty=True)
@@ -54,6 +55,7 @@ def load_embedded_movielens() -> Interactions:
             "user": frame["userId"].to_numpy(np.int64),
             "item": frame["movieId"].to_numpy(np.int64),
             "value": frame["rating"].to_numpy(np.float64),
+            "timestamp": frame["timestamp"].to_numpy(np.int64),
         }
     )
     movies = frame.drop_duplicates("movieId").sort_values("movieId")
@@ -88,13 +90,15 @@ def load_movielens(folder: str | Path, read: ReadConfig | None = None) -> Intera
     log, catalogue = movielens_log(folder), movielens_catalogue(folder)
     malformed = MalformedLines(read)
     (columns,) = read_logs([log], read, malformed)
+    if "timestamp" in columns:
+        columns["timestamp"] = columns["timestamp"].fill_null(0)
     table = pd.DataFrame({name: as_series(column) for name, column in columns.items()}, copy=False)
     counts = {"malformed lines, left out": malformed.count} if malformed.count else {}
     return Interactions(Path(folder).resolve().name, table, catalogue, counts=counts)
 
 
 def movielens_log(folder: str | Path) -> TextFile:
-    """The file of ratings: columns user, item, value. Times are not read.
+    """The file of ratings: columns user, item, value, timestamp.
 
     Raises:
       FileNotFoundError: There is none.

@@ -40,19 +40,21 @@ def load_table(
     table = open_table(Path(path), interaction_columns(definition), read)
     malformed = MalformedLines(read)
     frame = table_frame(read_logs(table.logs, read, malformed))
-    if "value" not in frame.columns:
-        frame["value"] = np.ones(len(frame))
     counts = left_out(table, malformed)
     return Interactions(table.name, frame, without_catalogue(), counts=counts, columns=table.header)
 
 
 def table_frame(parts: Sequence[Columns]) -> pd.DataFrame:
-    """The rows of a table's files, one behind the other."""
+    """The rows of a table's files, one behind the other; value 1 without one, times not read."""
     frames = [
         pd.DataFrame({name: as_series(column) for name, column in part.items()}, copy=False)
         for part in parts
     ]
-    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+    frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
+    if "value" not in frame:
+        frame["value"] = np.ones(len(frame))
+    frame["timestamp"] = np.zeros(len(frame), np.int64)
+    return frame
 
 
 def left_out(table: OwnTable, malformed: MalformedLines) -> dict[str, int]:

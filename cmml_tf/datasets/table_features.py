@@ -23,7 +23,7 @@ from cmml_tf.datasets.own_interactions import left_out, table_frame
 from cmml_tf.datasets.reading.columns import Column
 from cmml_tf.datasets.reading.malformed import MalformedLines
 from cmml_tf.datasets.reading.own_table import ITEM, USER, VALUE, OwnTable, find_table, open_table
-from cmml_tf.datasets.reading.read_logs import Columns, read_groups
+from cmml_tf.datasets.reading.read_logs import Columns, as_series, read_groups
 from cmml_tf.plain_yaml import load_plain_yaml
 
 DECLARATION = "features.yaml"
@@ -114,7 +114,7 @@ def _features(
     table: OwnTable, side: str, declared: dict, parts: Sequence[Columns]
 ) -> list[RawFeature]:
     path = table.logs[0].path
-    keys = table_frame([{side: part[side]} for part in parts])[side]
+    keys = pd.concat([as_series(part[side]) for part in parts], ignore_index=True)
     if keys.duplicated().any():
         raise ValueError(
             f"{path} must have each {side} once. "

@@ -155,6 +155,7 @@ def _frame(columns: Columns) -> pd.DataFrame:
     frame = _table(columns)
     if "value" not in frame:
         frame["value"] = np.ones(len(frame))
+    frame["timestamp"] = np.zeros(len(frame), np.int64)
     for name in ("scenario", "leaf_category", "category"):
         if name in frame:  # of a kind that can be absent, as in purchases
             whole = pd.api.types.is_integer_dtype(frame[name])

@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from cmml_tf.datasets.own_interactions import load_table
 
 from cmml_tf.config import ReadConfig, ScenarioConfig, SplitConfig
 from cmml_tf.data_config import GenerateConfig, PrepareConfig
 from cmml_tf.datasets import open_scenario_data
 from cmml_tf.datasets.generated_logs import generate_logs
 from cmml_tf.datasets.movielens import load_movielens
+from cmml_tf.datasets.own_interactions import load_table
 from cmml_tf.datasets.preparation.prepare import prepare_folder
 from cmml_tf.datasets.preparation.prepared_folder import (
     FORMAT,

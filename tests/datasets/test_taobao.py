@@ -7,9 +7,6 @@ from cmml_tf.config import ReadConfig, ScenarioConfig, SplitConfig
 from cmml_tf.datasets import open_scenario_data
 from cmml_tf.datasets.scenarios import find_scenarios
 from cmml_tf.datasets.taobao import is_taobao, load_taobao
-from cmml_tf.datasets.reading.malformed import MalformedLines
-from cmml_tf.datasets.reading.read_logs import read_logs
-from cmml_tf.datasets.text_embeddings import embedding_table, open_text_embeddings
 
 CLICKS = "user_id,theme_id,item_id,leaf_cate_id,cate_level1_id,clk_cnt,reach_time\n"
 SMALL = ScenarioConfig(definition="column:scenario", min_items=2, min_interactions=4)
@@ -88,7 +85,13 @@ def test_a_folder_is_recognised_and_themes_are_its_scenarios(tmp_path):
     assert {s.name for s in scenarios} == {str(n) for n in range(8)}
     for scenario in scenarios:
         assert int(scenario.name) * 100 + 99 in data.item_ids[scenario.candidates]
-    assert data.user_ids.dtype.kind == "U"
+    assert data.user_ids.dtype == object
+
+
+def _vectors(path, read):
+    malformed = MalformedLines(read)
+    (columns,) = read_logs([open_text_embeddings(path, "user")], read, malformed)
+    return embedding_table(path, columns, malformed.count)
 
 
 def test_damage_is_named(tmp_path):

@@ -109,9 +109,7 @@ def _source(
         definition = "column:scenario"
     column = definition.removeprefix("column:")
     by_column = definition.startswith("column:") and column in columns
-    wanted = ["user", "item"]
-    if scenario.min_value is not None:
-        wanted.append("value")
+    wanted = ["user", "item", "value"]  # a line without a number is malformed, used or not
     if by_column:
         wanted.append(column)
     read = tuple(log.only(wanted) for log in logs)

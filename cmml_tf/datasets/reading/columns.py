@@ -11,7 +11,8 @@ class Column(NamedTuple):
 
     Attributes:
       name: As the reader calls it.
-      kind: `int`, `float`, `float32`, `str`, or `id`: integers or text, as `ids` has it.
+      kind: `int`, `float`, `float32`, `str`, `loose` (an integer, or null where it is none), or
+        `id`: integers or text, as `ids` has it.
       aliases: Names that a header may give it beside its own, the published one first. Case, blanks
         and `_`, `-`, `.` do not count. Without a header the columns stand in the order in which
         they are asked for.
@@ -63,9 +64,9 @@ def find_columns(
             if column.name in given:
                 published, also = given[column.name], " (option columns)"
             raise ValueError(
-                f"The file {path} must have a column {published!r}{also} in its first line. "
-                f"Received: {', '.join(written)[:300]}. If another column is meant, say which "
-                f"(--columns {column.name}=NAME)."
+                f"The file {path} must have a column {published!r}{also} in its first line; there "
+                f"is no column {column.name!r}. Received: {', '.join(written)[:300]}. If one of a "
+                f"table of your own is meant, say which (--columns {column.name}=NAME)."
             )
     return positions
 

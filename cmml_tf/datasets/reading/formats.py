@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
+TABLE_SUFFIXES = (".csv", ".parquet", ".pq", ".tsv")
 PACKED_SUFFIXES = (".gz", ".zst")
 _MAGIC = {
     b"\x1f\x8b": "gzip",

@@ -42,6 +42,8 @@ class Seen(NamedTuple):
 
 def whole_or_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """A text column as int64 if all its values are integers as `str` writes them; else itself."""
+    if not pa.types.is_string(column.type):
+        return column
     first = next((value for value in column[:100].to_pylist() if value is not None), None)
     if first is not None and not _looks_whole(first):
         return column

@@ -18,10 +18,9 @@ from cmml_tf.datasets.reading.ids import WHOLE, integers_within, whole_or_text
 from cmml_tf.datasets.reading.malformed import Block, Fault
 from cmml_tf.datasets.reading.quotes import QUOTE, line_bounds, with_proper_quotes
 
-_NUMBERS = {"int": pa.int64(), "float": pa.float64(), "float32": pa.float32()}
+_NUMBERS = {"int": pa.int64(), "loose": pa.int64(), "float": pa.float64(), "float32": pa.float32()}
 _INTEGER = r"^[+-]?[0-9]+$"
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$"
-_BLANKS = " \t"
 _PARSED_BYTES = 4 << 20  # what one thread parses at a time
 
 
@@ -48,6 +47,11 @@ class LineLayout:
     quotes: bool = True
     replacements: tuple[tuple[bytes, bytes], ...] = ()
     latin_1: bool = False
+
+    @property
+    def blanks(self) -> str:
+        """Characters that do not belong to a field at its ends."""
+        return " \t".replace(self.delimiter.decode(), "")
 
 
 def read_lines(content: bytes, layout: LineLayout, whole: frozenset[str]) -> Block:
@@ -94,7 +98,7 @@ def _well_formed(
             column = table[name]
             if kind in ("id", "str"):
                 column = column.cast(pa.string())  # raises where it is not UTF-8
-                column = _trimmed(column) if blanks else column
+                column = _trimmed(column, layout.blanks) if blanks else column
             if kind == "id":
                 column = whole_or_text(column)
                 if name in whole and not pa.types.is_integer(column.type):
@@ -132,7 +136,9 @@ def _with_faults(
     }
     for name, kind in layout.kinds.items():
         required = "whole" if name in whole else kind
-        columns[name], faults = _checked(table[name].combine_chunks(), name, required)
+        columns[name], faults = _checked(
+            table[name].combine_chunks(), name, required, layout.blanks
+        )
         if name not in layout.may_be_empty:
             empty = columns[name].is_null().to_numpy(zero_copy_only=False)
             faults.append((empty, f"column {name!r} is empty"))
@@ -153,14 +159,18 @@ def _with_faults(
     return Block(columns, malformed, Fault(first, text, reasons[first]))
 
 
-def _checked(raw: pa.Array, name: str, kind: str) -> tuple[pa.Array, list[tuple[np.ndarray, str]]]:
+def _checked(
+    raw: pa.Array, name: str, kind: str, blanks: str
+) -> tuple[pa.Array, list[tuple[np.ndarray, str]]]:
     """A column of bytes as values, null without one, and bool [N] for each kind of fault."""
     text, not_utf8 = _decoded(raw)
     faults = [(not_utf8, f"column {name!r} is not UTF-8")]
-    text = _trimmed(text)
+    text = _trimmed(text, blanks)
     present = text.is_valid().to_numpy(zero_copy_only=False)
-    if kind in ("int", "whole"):
+    if kind in ("int", "whole", "loose"):
         values, fits = integers_within(text, WHOLE if kind == "whole" else _INTEGER)
+        if kind == "loose":
+            return values, []
         others = " as those of the other lines are" if kind == "whole" else ""
         faults.append((present & ~fits, f"column {name!r} is no integer of 64 bits{others}"))
         return values, faults
@@ -195,8 +205,8 @@ def _is_utf8(content: bytes) -> bool:
     return True
 
 
-def _trimmed(text: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
-    text = pc.utf8_trim(text, _BLANKS)
+def _trimmed(text: pa.ChunkedArray | pa.Array, blanks: str) -> pa.ChunkedArray | pa.Array:
+    text = pc.utf8_trim(text, blanks)
     return pc.if_else(pc.equal(text, ""), None, text)
 
 
@@ -205,7 +215,7 @@ def _has_outer_blanks(content: bytes, layout: LineLayout, quoted: bool) -> bool:
     beside = [b"\n", *([QUOTE] if quoted else [])]
     if layout.delimiter not in (b" ", b"\t"):
         beside.append(layout.delimiter)
-    blanks = [blank.encode() for blank in _BLANKS if blank.encode() != layout.delimiter]
+    blanks = [blank.encode() for blank in layout.blanks]
     found = any(
         mark + blank in content or blank + mark in content for mark in beside for blank in blanks
     )

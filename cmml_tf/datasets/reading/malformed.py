@@ -65,8 +65,8 @@ def malformed_message(log: Readable, span: Span, fault: Fault, count: int, limit
     many = "" if limit == 0 else f" {count} such lines were read, max_malformed={limit}."
     return (
         f"Line {number} of {log.path} must hold {log.form}. Received: {fault.text[:80]!r}; "
-        f"{fault.reason}.{many} Mend the line or get the file again, or leave such lines out: they "
-        f"are counted up to --read.max-malformed."
+        f"{fault.reason}.{many} The file is truncated or damaged; mend it or get it again, or "
+        "raise `max_malformed` (--read.max-malformed) to leave such lines out."
     )
 
 
