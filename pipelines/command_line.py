@@ -49,7 +49,7 @@ def scenario_config(argv: Sequence[str], description: str) -> ScenarioRunConfig 
     early.add_argument("--preset")
     early.add_argument("--schedule")
     early.add_argument("--quick", action="store_true")
-    known, rest = early.parse_known_args(argv)
+    known, rest = early.parse_known_args(spelled_out(argv))
     from_file = {} if known.config is None else read_options(Path(known.config), ScenarioRunConfig)
 
     preset = known.preset or from_file.get("preset", ScenarioRunConfig.preset)
@@ -86,6 +86,17 @@ def scenario_config(argv: Sequence[str], description: str) -> ScenarioRunConfig 
         print(yaml.safe_dump(plain_options(config), sort_keys=False), end="")
         return None
     return config
+
+
+def spelled_out(argv: Sequence[str]) -> list[str]:
+    """The arguments with `--columns` as the option that it is short for, `--read.columns`."""
+    short, option = "--columns", "--read.columns"
+    return [
+        option + argument.removeprefix(short)
+        if argument == short or argument.startswith(f"{short}=")
+        else argument
+        for argument in argv
+    ]
 
 
 def run(command: Callable[[Sequence[str]], int]) -> None:

@@ -26,7 +26,7 @@ def main(argv: Sequence[str]) -> int:
     """Runs the command."""
     config = tyro.cli(
         ComparisonConfig,
-        args=list(argv),
+        args=command_line.spelled_out(argv),
         prog=Path(sys.argv[0]).name,
         description=(
             f"{__doc__}\n\nSystems of the scenario setting: {', '.join(SCENARIO_SYSTEMS)}.\n"

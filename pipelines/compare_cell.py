@@ -47,7 +47,7 @@ def _run(cell: Cell, config: ComparisonConfig, shared: RunFolder) -> tuple[CellR
     tf.config.experimental.enable_op_determinism()
     trainings = shared.path / "trainings"
     if config.setting == "user":
-        data = open_rating_data(config.data, config.tasks, cell.seed)
+        data = open_rating_data(config.data, config.tasks, cell.seed, read=config.read)
         shared.check_data(data.fingerprint(), config, config.free_to_change)
         result = run_rating_system(cell.system, data, config, cell.seed, trainings)
     else:

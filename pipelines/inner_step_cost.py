@@ -37,7 +37,7 @@ def main(argv: Sequence[str]) -> int:
     from cmml_tf.evaluation.scenario_parts import open_scenarios, scenario_parts
 
     if config.setting == "user":
-        data = open_rating_data(config.data, config.tasks, _SEED)
+        data = open_rating_data(config.data, config.tasks, _SEED, read=config.read)
         cost = measure_rating_steps(arguments.system, steps, data, _SEED)
     else:
         shared = RunFolder(arguments.out / f"seed-{_SEED}")

@@ -3,6 +3,7 @@
 python pipelines/prepare.py --data path/to/ml-20m --out prepared/ml-20m
 python pipelines/prepare.py --data path/to/themes --out prepared/themes --scenario.max-items 20000
 python pipelines/prepare.py --data log.csv --out prepared/log --runner beam
+python pipelines/prepare.py --data log.csv.gz --out prepared/log --columns user=customer,item=sku
 python pipelines/train_scenario.py --data prepared/ml-20m
 
 The folder appears when it is complete. After a kill, the same command goes on where it was. The
@@ -28,7 +29,12 @@ _SECONDS_BETWEEN_LINES = 2.0
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command."""
-    config = tyro.cli(PrepareConfig, args=argv, prog=Path(sys.argv[0]).name, description=__doc__)
+    config = tyro.cli(
+        PrepareConfig,
+        args=command_line.spelled_out(argv),
+        prog=Path(sys.argv[0]).name,
+        description=__doc__,
+    )
     start, cpu = time.monotonic(), time.process_time()
     manifest = prepare_folder(config, _Progress(start))
     for name, count in manifest["counts"].items():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tyro
 import yaml
-from command_line import plain_options, read_options
+from command_line import plain_options, read_options, spelled_out
 
 from cmml_tf.config import override
 from cmml_tf.models.rating_presets import RATING_PRESETS, rating_preset_key
@@ -30,7 +30,7 @@ def user_config(argv: Sequence[str], description: str) -> UserRunConfig | None:
     early.add_argument("--print-config", action="store_true")
     early.add_argument("--preset")
     early.add_argument("--quick", action="store_true")
-    known, rest = early.parse_known_args(argv)
+    known, rest = early.parse_known_args(spelled_out(argv))
     from_file = {}
     if known.config is not None:
         from_file = read_options(Path(known.config), UserRunConfig)

@@ -46,15 +46,13 @@ def load_table(
 
 def table_frame(parts: Sequence[Columns]) -> pd.DataFrame:
     """The rows of a table's files, one behind the other; value 1 without one, times not read."""
-    frames = [
-        pd.DataFrame({name: as_series(column) for name, column in part.items()}, copy=False)
-        for part in parts
-    ]
-    frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
-    if "value" not in frame:
-        frame["value"] = np.ones(len(frame))
-    frame["timestamp"] = np.zeros(len(frame), np.int64)
-    return frame
+    frames = []
+    for part in parts:
+        columns = {name: as_series(column) for name, column in part.items()}
+        rows = len(part["user"])
+        columns = {"value": np.ones(rows), "timestamp": np.zeros(rows, np.int64), **columns}
+        frames.append(pd.DataFrame(columns, copy=False))
+    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
 
 def left_out(table: OwnTable, malformed: MalformedLines) -> dict[str, int]:

@@ -6,7 +6,7 @@ line with another number of fields, or with a field that is empty, no (finite) n
 where it must not be; only the columns that are read are looked at.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,7 +72,7 @@ def read_lines(content: bytes, layout: LineLayout, whole: frozenset[str]) -> Blo
     quoted = layout.quotes and QUOTE in content
     if quoted:
         content = with_proper_quotes(content, layout.delimiter)
-    if not content.strip():
+    if not content or content.isspace():
         return Block({name: _nothing(kind) for name, kind in layout.kinds.items()})
     columns = None if b"\0" in content else _well_formed(content, layout, quoted, whole)
     if columns is not None:
@@ -86,19 +86,18 @@ def _well_formed(
     """The columns if nothing is malformed; None otherwise, or where it is not sure."""
     if len(set(layout.positions.values())) < len(layout.positions):
         return None  # a column that is read twice, perhaps as two kinds
-    types = {name: _NUMBERS.get(kind, pa.binary()) for name, kind in layout.kinds.items()}
+    types = {name: _NUMBERS.get(kind, pa.string()) for name, kind in layout.kinds.items()}
     invalid: list[tuple[int, int]] = []
     try:
         table = _parse(content, layout, quoted, types, invalid, exact=False)
         if invalid:
             return None
-        blanks = _has_outer_blanks(content, layout, quoted)
+        blanks = [blank for blank in layout.blanks if blank.encode() in content]
         columns = {}
         for name, kind in layout.kinds.items():
             column = table[name]
             if kind in ("id", "str"):
-                column = column.cast(pa.string())  # raises where it is not UTF-8
-                column = _trimmed(column, layout.blanks) if blanks else column
+                column = _trimmed(column, layout.blanks) if _is_padded(column, blanks) else column
             if kind == "id":
                 column = whole_or_text(column)
                 if name in whole and not pa.types.is_integer(column.type):
@@ -210,16 +209,13 @@ def _trimmed(text: pa.ChunkedArray | pa.Array, blanks: str) -> pa.ChunkedArray |
     return pc.if_else(pc.equal(text, ""), None, text)
 
 
-def _has_outer_blanks(content: bytes, layout: LineLayout, quoted: bool) -> bool:
-    """Whether a blank may stand at an end of a field."""
-    beside = [b"\n", *([QUOTE] if quoted else [])]
-    if layout.delimiter not in (b" ", b"\t"):
-        beside.append(layout.delimiter)
-    blanks = [blank.encode() for blank in layout.blanks]
-    found = any(
-        mark + blank in content or blank + mark in content for mark in beside for blank in blanks
+def _is_padded(text: pa.ChunkedArray, blanks: Sequence[str]) -> bool:
+    """Whether a value begins or ends with a blank."""
+    return any(
+        pc.any(at_end(text, blank)).as_py()
+        for blank in blanks
+        for at_end in (pc.starts_with, pc.ends_with)
     )
-    return found or content[:1] in blanks or content[-1:] in blanks
 
 
 def _parse(
@@ -266,6 +262,7 @@ def _parse(
             null_values=[""],
             strings_can_be_null=True,
             quoted_strings_can_be_null=True,
+            check_utf8=not content.isascii(),  # where it is not UTF-8, ArrowInvalid is raised
         ),
     )
     return pa.table({name: table[names_of[name]] for name in layout.kinds})
