@@ -19,6 +19,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+TEXT = pa.large_string()
+"""Text as pandas has it, so that nothing is copied."""
 WHOLE = r"^(0|-?[1-9][0-9]*)$"
 """What `str(int(text))` gives."""
 _NUMERIC = r"^[+-]?[0-9]+$"
@@ -40,9 +42,14 @@ class Seen(NamedTuple):
     text: int
 
 
+def is_text_type(kind: pa.DataType) -> bool:
+    """Whether a column of this type is text."""
+    return pa.types.is_large_string(kind) or pa.types.is_string(kind)
+
+
 def whole_or_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """A text column as int64 if all its values are integers as `str` writes them; else itself."""
-    if not pa.types.is_string(column.type):
+    if not is_text_type(column.type):
         return column
     first = next((value for value in column[:100].to_pylist() if value is not None), None)
     if first is not None and not _looks_whole(first):
@@ -51,7 +58,7 @@ def whole_or_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
         numbers = column.cast(pa.int64())
     except pa.ArrowInvalid:
         return column
-    same = pc.equal(numbers.cast(pa.string()), column)
+    same = pc.equal(numbers.cast(TEXT), column)
     return numbers if pc.all(same).as_py() in (True, None) else column
 
 
@@ -104,12 +111,12 @@ def of_kind(column: pa.ChunkedArray, whole: bool) -> pa.ChunkedArray:
     """A column that was read as integers where it could be, as what its space has become."""
     if whole or not pa.types.is_integer(column.type):
         return column
-    return column.cast(pa.string())
+    return column.cast(TEXT)
 
 
 def as_array(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
     """Ids without nulls: numbers [N] as they are, or object [N] of str."""
-    if pa.types.is_string(column.type):
+    if is_text_type(column.type):
         return np.array(column.to_pylist(), object)
     return np.asarray(column)
 

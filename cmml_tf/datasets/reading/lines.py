@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from cmml_tf.datasets.reading.ids import WHOLE, integers_within, whole_or_text
+from cmml_tf.datasets.reading.ids import TEXT, WHOLE, integers_within, whole_or_text
 from cmml_tf.datasets.reading.malformed import Block, Fault
 from cmml_tf.datasets.reading.quotes import QUOTE, line_bounds, with_proper_quotes
 
@@ -86,7 +86,7 @@ def _well_formed(
     """The columns if nothing is malformed; None otherwise, or where it is not sure."""
     if len(set(layout.positions.values())) < len(layout.positions):
         return None  # a column that is read twice, perhaps as two kinds
-    types = {name: _NUMBERS.get(kind, pa.string()) for name, kind in layout.kinds.items()}
+    types = {name: _NUMBERS.get(kind, TEXT) for name, kind in layout.kinds.items()}
     invalid: list[tuple[int, int]] = []
     try:
         table = _parse(content, layout, quoted, types, invalid, exact=False)
@@ -188,10 +188,10 @@ def _checked(
 
 def _decoded(raw: pa.Array) -> tuple[pa.Array, np.ndarray]:
     try:
-        return raw.cast(pa.string()), np.zeros(len(raw), bool)
+        return raw.cast(TEXT), np.zeros(len(raw), bool)
     except pa.ArrowInvalid:
         wrong = np.array([value is not None and not _is_utf8(value) for value in raw.to_pylist()])
-        return pc.if_else(pa.array(wrong), None, raw).cast(pa.string()), wrong
+        return pc.if_else(pa.array(wrong), None, raw).cast(TEXT), wrong
 
 
 def _is_utf8(content: bytes) -> bool:
@@ -269,4 +269,4 @@ def _parse(
 
 
 def _nothing(kind: str) -> pa.ChunkedArray:
-    return pa.chunked_array([], _NUMBERS.get(kind, pa.int64() if kind == "id" else pa.string()))
+    return pa.chunked_array([], _NUMBERS.get(kind, pa.int64() if kind == "id" else TEXT))

@@ -17,7 +17,13 @@ import pyarrow.parquet
 
 from cmml_tf.datasets.reading.columns import Column, find_columns
 from cmml_tf.datasets.reading.formats import damaged
-from cmml_tf.datasets.reading.ids import WHOLE, integers_within, whole_or_text
+from cmml_tf.datasets.reading.ids import (
+    TEXT,
+    WHOLE,
+    integers_within,
+    is_text_type,
+    whole_or_text,
+)
 from cmml_tf.datasets.reading.malformed import Block, Fault, Span
 
 _NUMBERS = {"int": pa.int64(), "float": pa.float64(), "float32": pa.float32()}
@@ -95,7 +101,7 @@ class ParquetFile:
         result = {}
         for name, values in columns.items():
             column = pa.chunked_array([values if good.all() else values.filter(kept)])
-            is_text = self.kinds[name] == "id" and pa.types.is_string(column.type)
+            is_text = self.kinds[name] == "id" and is_text_type(column.type)
             result[name] = whole_or_text(column) if is_text else column
         if not first:
             return Block(result)
@@ -160,20 +166,20 @@ def _read(raw: pa.Array, kind: str) -> tuple[pa.Array, Faults]:
     if kind in ("float", "float32"):
         return _numbers(raw, _NUMBERS[kind])
     values, faults = _ids_or_text(raw)
-    if pa.types.is_string(values.type):
+    if is_text_type(values.type):
         values = pc.if_else(pc.equal(values, ""), None, values)
-    if kind in ("id", "whole") and pa.types.is_string(values.type):
+    if kind in ("id", "whole") and is_text_type(values.type):
         for found, reason in (
             (pc.match_substring_regex(values, "[\n\r]"), "has a line break"),
             (pc.ends_with(values, "\0"), "ends with a NUL character"),
         ):
             faults.append((pc.fill_null(found, False).to_numpy(zero_copy_only=False), reason))
-    if kind in ("int", "whole") and pa.types.is_string(values.type):
+    if kind in ("int", "whole") and is_text_type(values.type):
         values, fits = integers_within(values, WHOLE)
         present = raw.is_valid().to_numpy(zero_copy_only=False)
         faults.append((present & ~fits, "is no integer of 64 bits as those of other rows are"))
-    if kind == "str" and not pa.types.is_string(values.type):
-        values = values.cast(pa.string())
+    if kind == "str" and not is_text_type(values.type):
+        values = values.cast(TEXT)
     return values, faults
 
 
@@ -182,7 +188,7 @@ def _numbers(raw: pa.Array, kind: pa.DataType) -> tuple[pa.Array, Faults]:
         values = raw.cast(pa.float64() if pa.types.is_decimal(raw.type) else pa.int8()).cast(kind)
     elif pa.types.is_floating(raw.type) or pa.types.is_integer(raw.type):
         values = raw.cast(kind, safe=False)
-    elif pa.types.is_string(raw.type) or pa.types.is_large_string(raw.type):
+    elif is_text_type(raw.type):
         numbers = [_float(text) for text in raw.to_pylist()]
         values = pa.array(numbers, kind)
     else:
@@ -204,7 +210,7 @@ def _ids_or_text(raw: pa.Array) -> tuple[pa.Array, Faults]:
     if pa.types.is_uint64(kind):
         top = pc.max(raw).as_py()
         if top is not None and top > np.iinfo(np.int64).max:
-            return raw.cast(pa.string()), []
+            return raw.cast(TEXT), []
     if pa.types.is_integer(kind):
         return raw.cast(pa.int64()), []
     if pa.types.is_floating(kind):
@@ -217,14 +223,14 @@ def _ids_or_text(raw: pa.Array) -> tuple[pa.Array, Faults]:
     if pa.types.is_decimal(kind):
         texts = [None if value is None else _whole(value) for value in raw.to_pylist()]
         wrong = np.array([text == "" for text in texts], bool)
-        values = pa.array([text or None for text in texts], pa.string())
+        values = pa.array([text or None for text in texts], TEXT)
         return values, [(wrong, "has a fraction; write ids as whole numbers or text")]
     if pa.types.is_boolean(kind):
         return pc.if_else(raw, "True", "False"), []
     if pa.types.is_nested(kind):
         raise pa.ArrowInvalid(f"{kind} is no id")
     try:
-        values = raw.cast(pa.string())
+        values = raw.cast(TEXT)
         values.validate(full=True)
         return values, []
     except pa.ArrowInvalid:
@@ -233,7 +239,7 @@ def _ids_or_text(raw: pa.Array) -> tuple[pa.Array, Faults]:
     wrong = np.array(
         [v is not None and v != (t or "").encode() for v, t in zip(found, texts, strict=True)]
     )
-    return pa.array(texts, pa.string()), [(wrong, "is not UTF-8")]
+    return pa.array(texts, TEXT), [(wrong, "is not UTF-8")]
 
 
 def _whole(value) -> str:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cmml_tf.config import ReadConfig
-from cmml_tf.datasets.reading.ids import Seen, look_at, of_kind, settled
+from cmml_tf.datasets.reading.ids import TEXT, Seen, is_text_type, look_at, of_kind, settled
 from cmml_tf.datasets.reading.malformed import Block, MalformedLines, Span
 from cmml_tf.datasets.reading.parquet_file import ParquetFile
 from cmml_tf.datasets.reading.text_file import TextFile
@@ -67,7 +67,7 @@ def read_groups(
 
 def seen_in(column: pa.ChunkedArray, config: ReadConfig) -> Seen:
     """What the ids of a block look like, as closely as `settled` needs it."""
-    if config.max_malformed == 0 and pa.types.is_string(column.type):
+    if config.max_malformed == 0 and is_text_type(column.type):
         return Seen(0, 0, len(column))  # one of them is enough to make all ids text
     return look_at(column)
 
@@ -105,7 +105,7 @@ def _settled(
 ) -> Columns:
     """The columns when it is known which ids are integers."""
     whole = frozenset(name for name in columns if whole_spaces.get(log.spaces.get(name), False))
-    if any(pa.types.is_string(chunk.type) for name in whole for chunk in columns[name]):
+    if any(is_text_type(chunk.type) for name in whole for chunk in columns[name]):
         columns, faults = _read(log, config, whole, MalformedLines(config))
     for span, block in faults:
         malformed.add(log, span, block)
@@ -131,7 +131,7 @@ def _read(
 
 def _joined(chunks: list[pa.ChunkedArray], is_id: bool, whole: bool) -> pa.ChunkedArray:
     if not chunks:
-        return pa.chunked_array([], pa.int64() if whole else pa.string())
+        return pa.chunked_array([], pa.int64() if whole else TEXT)
     if is_id:
         chunks = [of_kind(chunk, whole) for chunk in chunks]
     return pa.chunked_array([part for chunk in chunks for part in chunk.chunks], chunks[0].type)
