@@ -74,7 +74,7 @@ def prepare(config: UserRunConfig, writes: bool = True) -> UserRun:
     """
     # The same command gives the same metrics: no operation may depend on thread timing.
     tf.config.experimental.enable_op_determinism()
-    data = open_rating_data(config.data, config.tasks, config.seed)
+    data = open_rating_data(config.data, config.tasks, config.seed, read=config.read)
     folder = RunFolder(run_path(config), writes)
     folder.claim(config)
     folder.check_data(data.fingerprint(), config)

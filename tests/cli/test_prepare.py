@@ -1,5 +1,6 @@
 """The command that prepares data: the same from every runner, and through kills."""
 
+import gzip
 import hashlib
 import json
 import os
@@ -28,7 +29,22 @@ def logs(tmp_path_factory):
     sizes = {"interactions": 15_000, "users": 400, "items": 400, "scenarios": 12, "dimension": 8}
     generate_logs(GenerateConfig(out=str(folder / "films"), size="small", **sizes))
     generate_logs(GenerateConfig(out=str(folder / "themes"), size="small-taobao", **sizes))
+    rng = np.random.default_rng(0)
+    rows = zip(*(rng.integers(0, many, 4000) for many in (8, 300, 90)), strict=True)
+    lines = [f"s{scenario};{user:03d};i{item}\n" for scenario, user, item in rows]
+    (folder / "own").mkdir()
+    (folder / "own" / "part-0.csv").write_text(
+        "scenario;customer;item_id\n" + "".join(lines[:2000])
+    )
+    packed = gzip.compress(
+        ("item_id\tcustomer\tscenario\n" + "".join(map(_turned, lines))).encode()
+    )
+    (folder / "own" / "part-1.tsv.gz").write_bytes(packed)
     return folder
+
+
+def _turned(line):
+    return "\t".join(reversed(line.strip().split(";"))) + "\n"
 
 
 def _files(folder):
@@ -46,16 +62,25 @@ def _files(folder):
 def test_every_runner_writes_the_same_files(commands, logs, tmp_path):
     arguments = [
         ("--data", logs / data, "--out", tmp_path / f"{data}-{runner}", "--runner", runner)
-        for data in ("films", "themes")
+        for data in ("films", "themes", "own")
         for runner in ("local", "beam")
     ]
+    arguments = [
+        (*a, *(("--columns", "user=customer,item=item_id") if "own" in a[1].name else ()))
+        for a in arguments
+    ]
     results = commands.run_several("prepare.py", *[(*a, *DIVIDED, *FILTERS) for a in arguments])
-    assert [status for status, _ in results] == [0] * 4, results
-    for data in ("films", "themes"):
+    assert [status for status, _ in results] == [0] * 6, results
+    for data in ("films", "themes", "own"):
         local, beam = (_files(tmp_path / f"{data}-{runner}") for runner in ("local", "beam"))
         assert local == beam
         assert sum(name.startswith("background-") for name in local[0]) > 1
     assert "item_embeddings.npy" in _files(tmp_path / "themes-beam")[0]
+    own = load_prepared(tmp_path / "own-beam")
+    assert own.user_ids.tolist() == [f"{user:03d}" for user in range(300)]
+    assert own.counts["interactions read"] == 6000
+    manifest = json.loads((tmp_path / "own-beam" / "manifest.json").read_text())
+    assert manifest["config"]["read"]["columns"] == "user=customer,item=item_id"
 
 
 def test_killed_runs_go_on_and_leave_nothing_that_looks_complete(commands, logs, tmp_path):
