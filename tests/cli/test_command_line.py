@@ -145,6 +145,18 @@ def test_printed_configuration_reads_back_as_the_same(options, tmp_path, capsys,
     assert yaml.safe_load(printed) == plain(wanted)
 
 
+@pytest.mark.parametrize("columns", [("--columns", "user=a,item=b"), ("--columns=user=a,item=b",)])
+def test_columns_of_a_table_are_recorded_in_both_settings(command_line, options, capsys, columns):
+    import user_command_line
+
+    assert options(*columns).read.given == {"user": "a", "item": "b"}
+    config = user_command_line.user_config(columns, "x")
+    assert config.read.columns == "user=a,item=b"
+    assert user_command_line.user_config((*columns, "--print-config"), "x") is None
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert printed["read"]["columns"] == "user=a,item=b"
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
