@@ -48,7 +48,7 @@ def vocabulary(
         not fit int64, or are strings that cannot be a line of text (empty, or with a line break);
         the key is too short.
     """
-    values = np.asarray(ids)
+    values = ids if isinstance(ids, np.ndarray) else np.asarray(ids, object)
     if values.ndim != 1 or len(values) != rows:
         raise ValueError(
             f"`{name}` must hold one id for each of the {rows} known rows. "
