@@ -1,10 +1,13 @@
 """Users as tasks: features of MovieLens, splits, task files, and what is refused."""
 
+import gzip
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from cmml_tf.config import ReadConfig
 from cmml_tf.datasets.open_rating_data import open_rating_data
 from cmml_tf.user_config import RatingDataConfig
 
@@ -254,6 +257,28 @@ def test_a_folder_may_declare_its_own_features(tmp_path):
         declared.write_text(text)
         with pytest.raises(ValueError, match=message):
             open_rating_data(str(tmp_path), SMALL, 0)
+
+
+def test_own_tables_of_any_form_under_names_that_are_given(tmp_path):
+    rows = [(f"u{u}", f"i{(u + k) % 8}", 1 + k) for u in range(10) for k in range(5)]
+    lines = "".join(f"{i};{u};{r}\n" for u, i, r in rows)
+    (tmp_path / "ratings").mkdir()
+    (tmp_path / "ratings" / "part-0.csv").write_text("sku;customer;rating\nx;;3\n" + lines)
+    items = "".join(f"i{k}\t{k}.5\n" for k in range(8))
+    (tmp_path / "items.tsv.gz").write_bytes(gzip.compress(("SKU\tprice\n" + items).encode()))
+    users = pd.DataFrame({"user_id": [f"u{n}" for n in range(10)], "country": "DE"})
+    users.to_parquet(tmp_path / "users.parquet")
+    (tmp_path / "features.yaml").write_text(
+        "items: {price: numeric}\nusers: {country: categorical}\n"
+    )
+    read = ReadConfig(columns="user=customer,item=sku", max_malformed=1)
+    data = open_rating_data(str(tmp_path), SMALL, 0, read=read)
+    assert data.user_ids.tolist() == [f"u{n}" for n in range(10)]
+    assert names(data.item_columns) == ["id", "price"]
+    assert data.user_columns[0].values.tolist() == [0] * 10 + [1]
+    assert data.counts["malformed lines, left out"] == 1
+    with pytest.raises(ValueError, match=r"Line 2 of .*part-0\.csv.*column 'user' is empty"):
+        open_rating_data(str(tmp_path), SMALL, 0, read=ReadConfig(columns=read.columns))
 
 
 def test_a_faulty_table_of_features_is_named(tmp_path):

@@ -88,7 +88,7 @@ def open_table(path: Path, columns: Sequence[Column], config: ReadConfig) -> Own
     names = {column.name for column in columns}
     given = {name: called for name, called in config.given.items() if name in names}
     if len(files) > 1:
-        _check_parts(path, {file: _header(file) for file in files})
+        _check_parts(path, {file: header_of(file) for file in files})
     logs = [open_table_file(file, columns, given) for file in files]
     name = table_stem(files[0]) if len(files) == 1 else path.resolve().name
     return OwnTable(name, tuple(logs), logs[0].header)
@@ -113,7 +113,7 @@ def find_table(folder: Path, name: str) -> Path | None:
       ValueError: There are several.
     """
     found = [file for file in table_files(folder) if table_stem(file) == name]
-    if (folder / name).is_dir():
+    if (folder / name).is_dir() and table_files(folder / name):
         found.append(folder / name)
     if len(found) > 1:
         raise ValueError(
@@ -123,8 +123,13 @@ def find_table(folder: Path, name: str) -> Path | None:
     return found[0] if found else None
 
 
-def _header(path: Path) -> tuple[str, ...]:
-    """The names of all columns of a file."""
+def header_of(path: Path) -> tuple[str, ...]:
+    """The names of all columns of a file.
+
+    Raises:
+      FileNotFoundError: There is no such file.
+      ValueError: It is empty, damaged or no table.
+    """
     kind = file_format(path)
     if kind == "parquet":
         return open_parquet(path, ()).header
