@@ -29,10 +29,11 @@ def in_groups(
       size: b; the last group may be smaller. Up to `size` tasks are computed without a loop.
       outputs: What the function returns, None for b.
     """
-    B = tf.shape(inputs[0])[0]
     traced = tf.function(function, autograph=False)
+    size = tf.convert_to_tensor(size)
 
-    def grouped() -> tuple[tf.Tensor, ...]:
+    def grouped(size: tf.Tensor, *inputs: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        B = tf.shape(inputs[0])[0]
         groups = (B + size - 1) // size
         empty = tuple(
             tf.TensorArray(spec.dtype, groups, infer_shape=False, element_shape=spec.shape)
@@ -52,8 +53,10 @@ def in_groups(
         )
         return tuple(array.concat() for array in arrays)
 
-    alone = tf.less_equal(B, size)
-    values = tf.cond(alone, lambda: tuple(traced(*inputs)), grouped)
+    # As one operation that is not run: inlined, it would cost a small request more than its checks.
+    loop = tf.function(grouped, autograph=False, experimental_attributes={"_noinline": True})
+    alone = tf.less_equal(tf.shape(inputs[0])[0], size)
+    values = tf.cond(alone, lambda: tuple(traced(*inputs)), lambda: loop(size, *inputs))
     return tuple(
         tf.ensure_shape(value, spec.shape) for value, spec in zip(values, outputs, strict=True)
     )

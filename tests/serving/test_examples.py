@@ -111,7 +111,6 @@ REFUSED = {
         {"support_user_id": None},
         "`support_item_id` must hold as many values as .* Received: 5 for 0",
     ),
-    "label NaN": ({"support_label": [1.0, np.nan, 0, 0, 0]}, "`support_label` must be finite"),
 }
 
 
@@ -121,6 +120,17 @@ def test_a_wrong_example_is_refused_by_the_name_of_its_feature(served, change, s
     wrong = example(**{name: values for name, values in features.items() if values is not None})
     with pytest.raises(tf.errors.InvalidArgumentError, match=sentence):
         ask(served, example(**task(request_by_id())), wrong)
+
+
+def test_an_example_with_a_wrong_label_gets_nan_unless_none_is_right(served):
+    inputs = request_by_id(B=2)
+    right, wrong = task(inputs, 0), {**task(inputs, 1), "support_label": [1.0, np.nan, 0, 0, 0]}
+    alone = ask(served, example(**right))
+    scores = ask(served, example(**wrong), example(**right), example(**wrong))
+    assert np.isnan(scores).tolist() == [True, False, True]
+    np.testing.assert_allclose(scores[1], alone[0], rtol=0, atol=1e-6)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="`support_label` must be finite"):
+        ask(served, example(**wrong))
 
 
 def test_no_example_and_no_proto_are_refused(served):

@@ -172,12 +172,20 @@ def test_the_manifest_holds_the_caller_s_facts_and_the_signature_table(tmp_path)
     assert manifest["model"] == {
         "context_dimension": 8,
         "positives_only": False,
-        "users": {"known": USERS, "id_dtype": "int64"},
+        "users": {"known": USERS, "id_dtype": "int64", "hashed": False},
         "items": {"known": ITEMS, "id_dtype": "string"},
+    }
+    assert manifest["limits"] == {
+        "support_pairs": 4096,
+        "query_pairs": 65_536,
+        "tasks": 1024,
+        "support_pairs_of_a_call": 131_072,
+        "query_pairs_of_a_call": 2_097_152,
     }
     assert manifest["signatures"]["encode_context"]["outputs"] == {
         "context": {"dtype": "float32", "shape": [-1, 8]},
         "support_known": {"dtype": "int32", "shape": [-1]},
+        "valid": {"dtype": "bool", "shape": [-1]},
     }
     assert manifest["signatures"]["serving_default"]["inputs"]["support_user_id"] == {
         "dtype": "int64",

@@ -160,6 +160,7 @@ def test_explain_gives_scores_context_and_modulation(served, name, shapes):
     for key, signature in (("score", "serving_default"), ("context", "encode_context")):
         expected = call(signatures[signature], inputs)[key]
         np.testing.assert_allclose(answer.pop(key), expected, rtol=0, atol=1e-6)
+    assert answer.pop("valid").all()
     assert {key: value.shape for key, value in answer.items()} == shapes
     rows = [
         [[ids.index(value) for value in line] for line in inputs[key].tolist()]
@@ -194,11 +195,11 @@ def test_negatives_do_not_change_a_model_that_reads_positives_only(served):
 
 REFUSED = {
     "length above S": (
-        {"support_length": np.array([5, 7], np.int32)},
+        {"support_length": np.array([7, 6], np.int32)},
         r"`support_length` must lie between 0 and the number of support pairs \(S=5\). Received: 7",
     ),
     "negative length": (
-        {"support_length": np.array([-1, 5], np.int32)},
+        {"support_length": np.array([-1, -5], np.int32)},
         r"`support_length` must lie between 0 .* Received: -1",
     ),
     "lengths of other tasks": (

@@ -110,7 +110,7 @@ def test_what_lies_behind_the_length_is_never_read(exported):
     [
         ({"support_label": tf.constant(LABEL + 3)}, "`support_label` must lie between 0.5 and 5"),
         ({"support_label": tf.constant(LABEL * np.nan)}, "`support_label` must"),
-        ({"support_length": tf.constant([4, 1])}, "`support_length` must lie between 0 and"),
+        ({"support_length": tf.constant([4, -1])}, "`support_length` must lie between 0 and"),
         ({"support_length": tf.constant([1])}, "`support_length` must have as many rows"),
         ({"support_label": tf.constant(LABEL[:, :2])}, "`support_label` must have the shape"),
     ],
