@@ -1,0 +1,151 @@
+"""What an export holds of the machine it was made on, of its users, and for other runtimes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from serving_cases import ITEM_IDS, SMALL_POOLING, USER_IDS, USERS, call, filled_model
+from serving_cases import request_by_id as request
+
+from cmml_tf.hashed_ids import hash_user_ids, read_user_id_key
+from cmml_tf.serving.export import export_model
+from cmml_tf.serving.server.config_files import read_batching_parameters
+from cmml_tf.serving.server.servable import Servable
+from cmml_tf.serving.warmup_check import SHIPPED_ROWS, warmup_rows
+
+HERE = Path(__file__).parent
+SHIPPED = HERE.parents[1] / "export" / "batching.config"
+KEY = b"a key of more than sixteen bytes"
+
+
+@pytest.fixture(scope="module")
+def version(tmp_path_factory):
+    base = tmp_path_factory.mktemp("here")
+    facts = {
+        "config": {"data": str(base / "log.csv"), "run_dir": "runs/first"},
+        "environment": {"command": f"train --data={base}/log.csv --rate=1/2"},
+    }
+    return export_model(filled_model(SMALL_POOLING), base, USER_IDS, ITEM_IDS, manifest=facts)
+
+
+def run(script, *arguments, **environment):
+    ended = subprocess.run(
+        [sys.executable, str(HERE / script), *map(str, arguments)],
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def content(folder):
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_two_exports_of_one_model_are_equal_byte_for_byte(tmp_path):
+    model = filled_model(SMALL_POOLING)
+    first, second = (
+        content(export_model(model, tmp_path / name, USER_IDS, ITEM_IDS))
+        for name in ("first", "a/longer/second")
+    )
+    run("two_exports.py", tmp_path / "elsewhere", PYTHONHASHSEED="1")
+    third = content(tmp_path / "elsewhere" / "1")
+    assert "saved_model.pb" in first
+    assert first == second
+    assert first == third
+
+
+def test_an_export_tells_nothing_of_the_machine(version):
+    for name, value in content(version).items():
+        for path in (version.parent, Path.cwd(), Path.home(), Path(sys.prefix)):
+            assert str(path).encode() + b"/" not in value, name
+    manifest = json.loads((version / "assets.extra" / "cmml_manifest.json").read_text())
+    assert manifest["config"] == {"data": "log.csv", "run_dir": "runs/first"}
+    assert manifest["environment"] == {"command": "train --data=log.csv --rate=1/2"}
+
+
+def test_versions_with_other_ids_live_side_by_side(version, tmp_path):
+    """Their tables have the same names."""
+    shifted = [*USER_IDS[1:], 555]
+    other = export_model(filled_model(SMALL_POOLING), tmp_path, shifted, ITEM_IDS)
+    servables = [Servable("x", n, str(path), ["serve"]) for n, path in enumerate((version, other))]
+    loaded = [tf.saved_model.load(str(path)) for path in (version, other)]
+    inputs = request(B=1, S=2, Q=2)
+    inputs["query_user_id"][:] = [[USER_IDS[0], 555]]
+    inputs = {n: v.astype(object) if v.dtype.kind == "U" else v for n, v in inputs.items()}
+    for servable, own, known in zip(
+        servables, loaded, ([[True, False]], [[False, True]]), strict=True
+    ):
+        assert servable.run("serving_default", inputs)["query_known"].tolist() == known
+        answer = call(own.signatures["serving_default"], inputs)
+        assert answer["query_known"].tolist() == known
+
+
+def test_keras_3_calls_an_export_with_a_dictionary(version):
+    answer = run("keras_layer.py", version, TF_USE_LEGACY_KERAS="0")
+    keras, expected, *others = json.loads(answer.splitlines()[-1])
+    assert keras.startswith("3.")
+    for scores in others:
+        np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-6)
+
+
+def test_the_shipped_batching_loads_every_warm_up_request(version):
+    parameters = read_batching_parameters(str(SHIPPED))
+    rows = list(warmup_rows(version))
+    assert {name for name, _ in rows} >= {"serving_default", "serving_tf_example", "recommend"}
+    assert max(count for _, count in rows) <= min(8, parameters.max_batch_size)
+    assert parameters.max_batch_size == SHIPPED_ROWS
+
+
+def test_a_batching_configuration_beside_the_export_counts(tmp_path):
+    model = filled_model(SMALL_POOLING)
+    file = tmp_path / "batching.config"
+    file.write_text("max_batch_size { value: 8 }")
+    assert export_model(model, tmp_path, USER_IDS, ITEM_IDS).name == "1"
+    file.write_text("max_batch_size { value: 7 }")
+    with pytest.raises(ValueError, match=r"`max_batch_size` in .* must be at least 8, .*=7"):
+        export_model(model, tmp_path, USER_IDS, ITEM_IDS)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "batching.config"]
+
+
+def test_an_export_with_hashed_user_ids_holds_none_and_scores_alike(version, tmp_path):
+    names = [f"customer {row}@example.com" for row in range(USERS)]
+    model = filled_model(SMALL_POOLING)
+    hashed = export_model(model, tmp_path, names, ITEM_IDS, user_id_key=KEY)
+    for name, value in content(hashed).items():
+        assert b"@example.com" not in value, name
+        assert KEY not in value, name
+    manifest = json.loads((hashed / "assets.extra" / "cmml_manifest.json").read_text())
+    assert manifest["model"]["users"] == {"known": USERS, "id_dtype": "string", "hashed": True}
+    inputs = request(B=1)
+    expected = call(tf.saved_model.load(str(version)).signatures["serving_default"], inputs)
+    row_of = {number: row for row, number in enumerate(USER_IDS)}
+    for side in ("support", "query"):
+        own = [names[row_of[number]] for number in inputs[f"{side}_user_id"][0]]
+        inputs[f"{side}_user_id"] = np.array([hash_user_ids(own, KEY)])
+    answer = call(tf.saved_model.load(str(hashed)).signatures["serving_default"], inputs)
+    assert answer["query_known"].all()
+    np.testing.assert_allclose(answer["score"], expected["score"], rtol=0, atol=1e-6)
+
+
+def test_hashes_depend_on_id_and_key_and_a_short_key_is_refused(tmp_path):
+    one, same, other = hash_user_ids([7, "7", 8], KEY)
+    assert one == same != other
+    assert hash_user_ids([7], KEY + b"!") != [one]
+    assert len(one) == 32
+    with pytest.raises(ValueError, match="at least 16 bytes"):
+        hash_user_ids([7], b"short")
+    (tmp_path / "key").write_bytes(KEY + b"\n")
+    assert read_user_id_key(tmp_path / "key") == KEY
+    (tmp_path / "key").write_bytes(b"short\n")
+    with pytest.raises(ValueError, match=r"must hold a key of at least 16 bytes"):
+        read_user_id_key(tmp_path / "key")
