@@ -135,7 +135,8 @@ def test_the_saved_model_holds_variables_and_tables_and_no_keras_object(exported
     }
     assert objects == {"_generic_user_object", "trackable_list_wrapper", "signature_map"}
     functions = meta_graph.graph_def.library.function
-    assert len(functions) < 75
+    # A call by dictionary, checks and the loop of large calls have functions of their own.
+    assert len(functions) < 160
     sizes = [
         node.attr["value"].tensor.ByteSize()
         for nodes in (meta_graph.graph_def.node, *(function.node_def for function in functions))

@@ -124,8 +124,8 @@ def test_metadata_lists_the_signatures_with_their_types(server, kind):
 REFUSED = {
     "label NaN": ({"support_label": np.full([2, 5], np.nan, np.float32)}, "support_label"),
     "label infinite": ({"support_label": np.full([2, 5], np.inf, np.float32)}, "support_label"),
-    "length above S": ({"support_length": np.array([5, 6], np.int32)}, "support_length"),
-    "negative length": ({"support_length": np.array([-1, 5], np.int32)}, "support_length"),
+    "length above S": ({"support_length": np.array([7, 6], np.int32)}, "support_length"),
+    "negative length": ({"support_length": np.array([-1, -5], np.int32)}, "support_length"),
     "fewer labels": ({"support_label": np.ones([2, 4], np.float32)}, "support_label"),
     "more items": ({"support_item_id": np.zeros([2, 6], np.int64)}, "support_item_id"),
     "other tasks": ({"query_user_id": np.zeros([3, 4], np.int64)}, "query_user_id"),
