@@ -198,7 +198,7 @@ def engine_command(request):
     if real is None and (named or engine == "tensorflow_model_server"):
         raise pytest.UsageError(f"No server to run: {named or 'none is on the PATH'}.")
     if named or (engine != "python" and real is not None):
-        return [real, "--max_num_load_retries=0"]
+        return [real]
     return [sys.executable, "-m", "cmml_tf.serving.server", "--engine=python"]
 
 
@@ -213,7 +213,9 @@ def server_starter(engine_command, log_path):
     running = []
 
     def start(base_path=None, *flags, name="cmml", wait_for=1):
-        command = [*engine_command, "--file_system_poll_wait_seconds=1", "--grpc_max_threads=32"]
+        # A version that cannot be loaded ends the process at once, which `wait_for` notices.
+        command = [*engine_command, "--max_num_load_retries=0", "--grpc_max_threads=32"]
+        command += ["--file_system_poll_wait_seconds=1"]
         if base_path is not None:
             command += [f"--model_base_path={base_path}", f"--model_name={name}"]
         threads = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1"}
@@ -221,7 +223,7 @@ def server_starter(engine_command, log_path):
         server.start()
         running.append(server)
         if wait_for is not None:
-            server.wait_for(wait_for)
+            server.wait_for(wait_for, seconds=180)
         return server
 
     yield start
