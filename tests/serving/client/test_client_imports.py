@@ -2,8 +2,6 @@ import json
 import subprocess
 import sys
 
-import pytest
-
 
 def test_the_client_brings_nothing_of_the_rest():
     program = (
@@ -22,7 +20,9 @@ def test_the_client_brings_nothing_of_the_rest():
 
 BOTH = """
 import sys
-{imports}
+from cmml_tf.client import Client, wire
+import grpc, tensorflow as tf
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 address, task = sys.argv[1], (["u1"], ["i1"], [1.0], ["u7"], ["i8"])
 with Client(address, "cmml", timeout=20) as client:
     own = client.score(*task)
@@ -39,19 +39,12 @@ print(float(own.score[0]) == float(tf.make_ndarray(theirs.outputs["score"])[0, 0
 again = wire.PredictRequest.FromString(request.SerializeToString())
 print(predict_pb2.PredictRequest.FromString(again.SerializeToString()) == request)
 """
-IMPORTS = [
-    "from cmml_tf.client import Client, wire",
-    "import grpc, tensorflow as tf",
-    "from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc",
-]
 
 
-@pytest.mark.parametrize("imports", [IMPORTS, IMPORTS[::-1]], ids=["first", "last"])
-def test_it_stands_beside_tensorflow_and_tensorflow_serving_api(contract_server, imports):
-    """Their messages have the same numbers, and may be loaded before or behind the client's."""
-    program = BOTH.format(imports="\n".join(imports))
+def test_it_stands_beside_tensorflow_and_tensorflow_serving_api(contract_server):
+    """Their messages have the same numbers. All other tests of calls load them before it."""
     done = subprocess.run(
-        [sys.executable, "-c", program, contract_server.address],
+        [sys.executable, "-c", BOTH, contract_server.address],
         capture_output=True,
         text=True,
         check=False,
