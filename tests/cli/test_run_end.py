@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+import subprocess
 import time
 
 import pytest
@@ -145,3 +146,38 @@ def test_killed_at_twenty_random_moments(preset, commands_in, tmp_path):
         assert _results(killed.folder) == _results(commands.folder), number
         assert _versions(killed.folder) == ["1"]
         shutil.rmtree(killed.folder)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Mounts an empty disk of so many KiB, or makes it larger; gives the folder."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+
+    def mount(options):
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(disk)]
+        if subprocess.run(command, capture_output=True, check=False).returncode:
+            pytest.skip("mounting a disk is not allowed here")
+
+    yield disk, mount
+    subprocess.run(["umount", str(disk)], capture_output=True, check=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kib", [16, 60, 100, 200, 300, 350])
+def test_a_disk_that_is_full_is_named_and_the_run_goes_on_when_it_has_room(
+    straight, small_disk, commands, kib
+):
+    disk, mount = small_disk
+    command = ("train_scenario.py", *SMALL[:-1], str(disk / "run"))
+    mount(f"size={kib}k")
+    done = commands.run(*command)
+    assert done.returncode == 2, "the disk was large enough"
+    sentence = done.stderr.splitlines()[-1]
+    assert sentence.startswith(f"error: {disk}/")
+    assert "Make sure that" in sentence
+    assert "Traceback" not in done.stderr
+    mount("remount,size=8m")
+    done = commands.run(*command)
+    assert done.returncode == 0, done.stderr
+    assert _results(disk) == _results(straight[0])
