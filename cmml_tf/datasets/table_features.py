@@ -48,7 +48,7 @@ def is_feature_folder(folder: Path) -> bool:
 
 
 def load_feature_folder(
-    folder: Path, read: ReadConfig
+    folder: Path, read: ReadConfig | None = None
 ) -> tuple[Interactions, list[RawFeature], list[RawFeature]]:
     """Reads the tables ratings, items and users; multi-hot values stand with | between them.
 
@@ -63,6 +63,7 @@ def load_feature_folder(
       FileNotFoundError: A table is missing that a declared feature needs.
       ValueError: The declaration or a table is damaged; the message says where.
     """
+    read = ReadConfig() if read is None else read
     declared = load_plain_yaml(folder / DECLARATION)
     if not isinstance(declared, dict) or not declared.keys() <= {"items", "users"}:
         raise ValueError(
@@ -70,7 +71,8 @@ def load_feature_folder(
             f"and their kinds ({', '.join(_KINDS)})."
         )
     ratings = _table(folder, "ratings", (USER, ITEM, VALUE._replace(needed=True)), read)
-    features = {side: declared.get(f"{side}s") or {} for side in _IDS}
+    features = {side: declared.get(f"{side}s") for side in _IDS}
+    features = {side: {} if of_side is None else of_side for side, of_side in features.items()}
     tables = {side: _feature_table(folder, side, features[side], read) for side in _IDS}
     given = [ratings, *(table for table in tables.values() if table is not None)]
     malformed = [MalformedLines(read) for _ in given]
@@ -108,6 +110,11 @@ def _feature_table(folder: Path, side: str, declared: object, read: ReadConfig) 
     if not isinstance(declared, dict):
         raise ValueError(f"`{side}s` of {folder / DECLARATION} must name features and their kinds.")
     check_names(side, [(name, "declared") for name in declared])
+    if side in declared:
+        raise ValueError(
+            f"A feature of {side}s must not be named {side!r}, which names the column of their ids "
+            f"in {folder / DECLARATION}. Give the column another name."
+        )
     for name, kind in declared.items():
         if kind not in _KINDS:
             raise ValueError(

@@ -253,6 +253,8 @@ def test_a_folder_may_declare_its_own_features(tmp_path):
         ("items: {size: numeric}", "must have a column 'size'"),
         ("items: {colour: numeric}", r"Column 'colour' .* must hold finite numbers.*'a\|b'"),
         ("things: {}", "must have the groups items and users"),
+        ("items: [colour]", "must name features and their kinds"),
+        ("items: {item: categorical}", "must not be named 'item'"),
     ):
         declared.write_text(text)
         with pytest.raises(ValueError, match=message):
