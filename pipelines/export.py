@@ -12,9 +12,9 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+import command_line
 import scenario_run
 import user_run
-from command_line import run
 from run_end import described, export_finished
 
 from cmml_tf.training.run_folder import load_config
@@ -41,4 +41,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    run(main)
+    command_line.run(main)

@@ -9,8 +9,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import command_line
 import tensorflow as tf
-from command_line import run, scenario_config
 from run_end import described, export_finished, save_metrics, warn_of_export
 from scenario_run import ScenarioRun, prepare
 
@@ -33,7 +33,7 @@ _NO_CONTEXT_SHARE = 0.2
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command."""
-    config = scenario_config(argv, __doc__)
+    config = command_line.scenario_config(argv, __doc__)
     if config is None:
         return 0
     if is_served(config.strategy):
@@ -136,4 +136,4 @@ class _Clock:
 
 
 if __name__ == "__main__":
-    run(main)
+    command_line.run(main)

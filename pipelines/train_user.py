@@ -10,9 +10,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import command_line
 import numpy as np
 import tensorflow as tf
-from command_line import run
 from run_end import described, export_finished, save_metrics, warn_of_export
 from user_command_line import user_config
 from user_run import UserRun, prepare
@@ -114,4 +114,4 @@ def _save_meta_test(file: Path, data: RatingData) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    command_line.run(main)
