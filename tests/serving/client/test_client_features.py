@@ -130,6 +130,31 @@ def test_what_is_wrong_is_named(client, position, value, message):
     assert message in str(caught.value)
 
 
+def test_ratings_off_the_scale_are_named_by_task(client):
+    items, ratings = [[10, 11]] * 3, [[5, 1], [5, 77], [0, 1]]
+    calls = [
+        lambda: client.score(7, items, ratings, 7, [[12]] * 3),
+        lambda: client.encode_context(7, items, ratings),
+        lambda: client.recommend(7, items, ratings, [7] * 3),
+        lambda: client.score_features(
+            {name: [values[:2]] * 3 for name, values in SUPPORT.items()},
+            ratings,
+            {name: [values] * 3 for name, values in QUERY.items()},
+            {"age": ["18", "25", ""]},
+        ),
+    ]
+    for call in calls:
+        with pytest.raises(InputError, match=r"refuses tasks 1, 2 .*`support_label`") as caught:
+            call()
+        assert caught.value.tasks == (1, 2)
+        assert "Received in task 1: support_label=[5.0, 77.0]" in str(caught.value)
+    pair = {"support_user_id": [7, 7], "support_item_id": [10, 11]}
+    pair |= {"query_user_id": 7, "query_item_id": 12}
+    with pytest.raises(InputError, match="refuses examples 1, 2") as caught:
+        client.score_examples([{**pair, "support_label": one} for one in ratings])
+    assert caught.value.tasks == (1, 2)
+
+
 def test_the_other_signatures_of_the_user_setting(client):
     scores = client.score(7, [10, 11], [5, 1], 7, [12, 10])
     context = client.encode_context(7, [10, 11], [5, 1])
