@@ -35,6 +35,7 @@ DEMO = [
 ]
 
 setup(
+    entry_points={"console_scripts": ["cmml = cmml_tf.commands.main:main"]},
     packages=find_packages(include=["cmml_tf", "cmml_tf.*"]),
     python_requires=">=3.11,<3.14",
     install_requires=CLIENT,

@@ -15,6 +15,12 @@ prefer_legacy_keras()
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "compare": "cmml_tf.api",
+    "fit": "cmml_tf.api",
+    "load": "cmml_tf.api",
+    "scenario_data": "cmml_tf.api",
+    "user_data": "cmml_tf.api",
+    "Run": "cmml_tf.settings.finished_run",
     "CMML": "cmml_tf.models.cmml",
     "Episode": "cmml_tf.types",
     "EpisodeConfig": "cmml_tf.config",

@@ -19,8 +19,7 @@ import json
 import platform
 from collections.abc import Sequence
 
-from command_line import run
-
+from cmml_tf.program import run
 from cmml_tf.training.run_folder import environment
 
 

@@ -1,46 +1,7 @@
-"""Puts two data sets side by side as one, their embeddings aligned (the paper's Movie-Taobao).
+"""Puts two data sets side by side: `cmml hybrid` of a checkout."""
 
-python pipelines/prepare.py --data path/to/ml-20m --out prepared/ml-20m
-python pipelines/prepare.py --data path/to/themes --out prepared/themes --scenario.max-items 20000
-python pipelines/hybrid.py --first prepared/ml-20m --second prepared/themes --out prepared/hybrid
-python pipelines/train_scenario.py --data prepared/hybrid --preset cmml-film-hybrid
-"""
-
-import dataclasses
-import sys
-from collections.abc import Sequence
-from pathlib import Path
-
-import command_line
-import tyro
-
-from cmml_tf.config import ScenarioConfig, SplitConfig
-from cmml_tf.data_config import HybridConfig
-from cmml_tf.datasets.hybrid import combine_scenarios
-from cmml_tf.datasets.open_data import open_scenario_data
-from cmml_tf.datasets.preparation.prepared_folder import save_prepared
-from cmml_tf.datasets.scenario_data import ScenarioData
-from cmml_tf.embeddings.matrix_factorisation import pretrained_embeddings
-
-
-def main(argv: Sequence[str]) -> int:
-    """Runs the command."""
-    config = tyro.cli(HybridConfig, args=argv, prog=Path(sys.argv[0]).name, description=__doc__)
-    first, second = (_with_embeddings(data, config) for data in (config.first, config.second))
-    both = combine_scenarios(first, second, config.alignment, config.seed)
-    save_prepared(both, config.out, command_line.plain_options(config))
-    for name, count in both.counts.items():
-        print(f"  {name}: {count:,}")
-    print(f"Written: {config.out}")
-    return 0
-
-
-def _with_embeddings(name: str, config: HybridConfig) -> ScenarioData:
-    data = open_scenario_data(name, ScenarioConfig(), SplitConfig(), config.seed)
-    user, item = pretrained_embeddings(data, config.embedding, config.seed)
-    print(f"{data.name}: embeddings of {user.shape[1]} and {item.shape[1]} numbers")
-    return dataclasses.replace(data, user_embeddings=user, item_embeddings=item)
-
+from cmml_tf.commands.hybrid import main
+from cmml_tf.program import run
 
 if __name__ == "__main__":
-    command_line.run(main)
+    run(main)

@@ -1,69 +1,7 @@
-"""Prepares a raw log for training: reads, filters and splits it into a folder of scenarios.
+"""Prepares a raw log for training: `cmml prepare` of a checkout."""
 
-python pipelines/prepare.py --data path/to/ml-20m --out prepared/ml-20m
-python pipelines/prepare.py --data path/to/themes --out prepared/themes --scenario.max-items 20000
-python pipelines/prepare.py --data log.csv --out prepared/log --runner beam
-python pipelines/prepare.py --data log.csv.gz --out prepared/log --columns user=customer,item=sku
-python pipelines/train_scenario.py --data prepared/ml-20m
-
-The folder appears when it is complete. After a kill, the same command goes on where it was. The
-last lines are JSON: rows, seconds, and the most memory this process has held.
-"""
-
-import json
-import re
-import resource
-import sys
-import time
-from collections.abc import Sequence
-from pathlib import Path
-
-import command_line
-import tyro
-
-from cmml_tf.data_config import PrepareConfig
-from cmml_tf.datasets.preparation.prepare import prepare_folder
-
-_SECONDS_BETWEEN_LINES = 2.0
-
-
-def main(argv: Sequence[str]) -> int:
-    """Runs the command."""
-    config = tyro.cli(
-        PrepareConfig,
-        args=command_line.spelled_out(argv),
-        prog=Path(sys.argv[0]).name,
-        description=__doc__,
-    )
-    start, cpu = time.monotonic(), time.process_time()
-    manifest = prepare_folder(config, _Progress(start))
-    for name, count in manifest["counts"].items():
-        print(f"  {name}: {count:,}")
-    figures = {
-        "out": config.out,
-        "rows": manifest["counts"]["interactions read"],
-        "seconds": round(time.monotonic() - start, 1),
-        "cpu_seconds": round(time.process_time() - cpu, 1),
-        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-    }
-    print(json.dumps(figures, indent=2))
-    return 0
-
-
-class _Progress:
-    """Prints the end of every stage, and between them a line every few seconds."""
-
-    def __init__(self, start: float) -> None:
-        self._start = self._last = start
-
-    def __call__(self, done: str) -> None:
-        now = time.monotonic()
-        numbers = re.search(r"(\d+) of (\d+)", done)
-        between = numbers is not None and numbers[1] != numbers[2]
-        if not between or now - self._last >= _SECONDS_BETWEEN_LINES:
-            self._last = now
-            print(f"{now - self._start:7.1f} s  {done}", flush=True)
-
+from cmml_tf.commands.prepare import main
+from cmml_tf.program import run
 
 if __name__ == "__main__":
-    command_line.run(main)
+    run(main)

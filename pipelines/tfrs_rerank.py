@@ -19,7 +19,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from command_line import run
 from served_model import served_model
 from two_tower import TwoTower, retrieve, train_two_tower
 
@@ -36,6 +35,7 @@ from cmml_tf.datasets.scenario_data import ScenarioData
 from cmml_tf.embeddings.matrix_factorisation import pretrained_embeddings
 from cmml_tf.episodes.evaluation_episodes import EvaluationEpisode, EvaluationEpisodes
 from cmml_tf.metrics.ranking import ranking_metrics
+from cmml_tf.program import run
 from cmml_tf.serving.manifest import MANIFEST_FILE
 from cmml_tf.serving.version_folder import versions
 

@@ -1,34 +1,7 @@
-"""Puts finished runs of the user setting side by side, as Markdown and as a plot.
+"""Puts user runs side by side: `cmml user-results` of a checkout."""
 
-python pipelines/user_results.py runs/user-*                      # tables
-python pipelines/user_results.py runs/user-* --plot curve.png     # and MAE by ratings known
-
-Each folder is one run of train_user.py; those of a preset are its seeds.
-"""
-
-import argparse
-from collections.abc import Sequence
-from pathlib import Path
-
-from command_line import run
-
-from cmml_tf.evaluation.rating_summary import read_rating_runs
-
-
-def main(argv: Sequence[str]) -> int:
-    """Runs the command."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN_DIR")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="a .png or .svg file to write")
-    options = parser.parse_args(argv)
-    runs = read_rating_runs(options.runs)
-    if options.plot is not None:
-        runs.plot_curve(options.plot)
-    print(f"{runs.table()}\n\n{runs.curve_table()}")
-    return 0
-
+from cmml_tf.commands.user_results import main
+from cmml_tf.program import run
 
 if __name__ == "__main__":
     run(main)

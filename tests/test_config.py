@@ -16,7 +16,7 @@ from cmml_tf.config import (
     TrainingConfig,
     override,
 )
-from cmml_tf.user_config import RatingModelConfig
+from cmml_tf.config.rating import RatingModelConfig
 
 CLASSES = [
     value
@@ -100,15 +100,32 @@ def test_encoder_and_modulation_are_none_together():
     assert ModelConfig(encoder="none", modulation="none").encoder == "none"
 
 
+RIDGE = {"encoder": "ridge", "modulation": "ridge", "hybrid": "none"}
+NONE = {"encoder": "none", "modulation": "none", "hybrid": "none"}
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
         ({"hybrid": "attention"}, "`hybrid` may be attention only with the encoder attention"),
-        ({"context_vectors": 2}, "`context_vectors` must be 1 with any encoder but attention"),
-        (
-            {"encoder": "ridge", "modulation": "ridge", "head": "ridge"},
-            "`head` and `affinity` must be none and false with the modulation ridge",
-        ),
+        ({"encoder": "ridge", "modulation": "ridge", "hybrid": "mlp"}, "`hybrid` must be none"),
+        ({"context_vectors": 2}, "it counts with encoder=attention only"),
+        ({"attention_heads": 2}, "it counts with encoder=attention only"),
+        ({"encoder": "mean", "gru_state": "mean"}, "it counts with encoder=gru only"),
+        ({"encoder": "mean", "support_order": "interleaved"}, "it counts with encoder=gru only"),
+        ({**RIDGE, "encoder_units": 8}, "it counts with encoder=gru, mean, max or attention only"),
+        ({**RIDGE, "hyper_units": 8}, "it counts with modulation=film, sigmoid, linear or soft"),
+        ({**RIDGE, "head": "ridge"}, "modulation=film, sigmoid, linear, soft or none"),
+        ({**RIDGE, "affinity": True}, "it counts with modulation=film, .* or none only"),
+        ({**NONE, "positives_only": True}, "it counts with encoder=gru, .* or ridge only"),
+        ({"hybrid": "mlp", "hybrid_scale": 2.0}, "it counts with hybrid=dot or attention only"),
+        ({"modulation": "soft", "residual_scale": True}, "it counts with modulation=film only"),
+        ({"modules": 2}, "it counts with modulation=soft only"),
+        ({"ridge_inputs": "pair"}, "it counts with head=ridge only"),
+        ({"ridge_features": 8}, "it counts with modulation=ridge or head=ridge only"),
+        ({"ridge_tastes": 8}, "it counts with modulation=ridge only"),
+        ({"dropout": 0.1}, "it counts with modulation=ridge only"),
+        ({"modulation": "linear", "bias_initial_value": 0.0}, "modulation=film, sigmoid or none"),
     ],
 )
 def test_options_that_would_do_nothing_together_are_refused(changes, sentence):
@@ -126,11 +143,34 @@ def test_options_that_would_do_nothing_together_are_refused(changes, sentence):
         ({"affinity": True}, "`network.affinity` must be False in the user setting"),
         ({"head": "ridge"}, "`network.head` must be 'none' in the user setting"),
         ({"support_order": "interleaved"}, "`network.support_order` must be 'given' in the user"),
+        ({"positives_only": True}, "`network.positives_only` must be False in the user setting"),
     ],
 )
 def test_the_user_setting_refuses_what_reads_binary_labels(changes, sentence):
     with pytest.raises(ValueError, match=f"{sentence}.*Received: network"):
         RatingModelConfig(network=ModelConfig(**changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "models"),
+    [
+        ({"ridge_penalty": 3.0}, "True"),
+        ({"bias_penalty": 4.0}, "True"),
+        ({"ridge_features": 8}, "True"),
+        ({"factor_penalty": 1.0}, "True"),
+        ({"ridge": True, "label_units": 8}, "False"),
+        ({"ridge": True, "network": ModelConfig()}, "False"),
+    ],
+)
+def test_the_user_setting_refuses_what_its_model_does_not_read(changes, models):
+    with pytest.raises(ValueError, match=f"it counts with ridge={models} only. Received: "):
+        RatingModelConfig(**changes)
+
+
+@pytest.mark.parametrize("value", [1.5, True, "8", None])
+def test_a_size_is_a_whole_number(value):
+    with pytest.raises(ValueError, match="`max_epochs` must be a positive integer"):
+        TrainingConfig(max_epochs=value)
 
 
 def test_embedding_files_are_given_together():
@@ -147,7 +187,7 @@ def test_sizes_follow_from_the_pairs():
 
 def test_an_unknown_loss_is_refused():
     with pytest.raises(
-        ValueError, match=r"`loss` must be hinge or logistic\. Received: loss='bpr'"
+        ValueError, match=r"`loss` must be one of hinge, logistic\. Received: loss='bpr'"
     ):
         EpisodeConfig(loss="bpr")
 

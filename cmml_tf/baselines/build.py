@@ -2,11 +2,11 @@
 
 import tensorflow as tf
 
-from cmml_tf.baseline_config import BaselineConfig, CoNetConfig, FineTuningConfig, S2MetaConfig
 from cmml_tf.baselines.conet import CoNet
 from cmml_tf.baselines.dcn import DCN, DeepCrossNetwork
 from cmml_tf.baselines.fine_tuning import FineTunedDCN
 from cmml_tf.baselines.s2meta import S2Meta
+from cmml_tf.config.baselines import BaselineConfig, CoNetConfig, FineTuningConfig, S2MetaConfig
 from cmml_tf.layers.embedding import PairEmbedding
 from cmml_tf.layers.precision import require_float32
 from cmml_tf.models.adapting_model import AdaptingModel
@@ -40,7 +40,7 @@ def build_baseline(
 
     Example:
 
-    >>> from cmml_tf.baseline_config import DcnConfig
+    >>> from cmml_tf.config.baselines import DcnConfig
     >>> len(build_baseline(DcnConfig(), users=3, items=5).network.weights)
     12
     """

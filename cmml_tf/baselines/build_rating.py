@@ -9,8 +9,8 @@ from cmml_tf.baselines.fine_tuning import FineTunedDCN
 from cmml_tf.baselines.interaction_mlp import InteractionMLP
 from cmml_tf.baselines.melu import MeLU
 from cmml_tf.baselines.metacs import MetaCS
-from cmml_tf.baselines.rating_presets import MeluConfig, RatingBaselineConfig
 from cmml_tf.baselines.support_loss import support_squared_error
+from cmml_tf.config.baselines import MeluConfig, RatingBaselineConfig
 from cmml_tf.layers.feature_embedding import FeaturePairEmbedding
 from cmml_tf.layers.precision import require_float32
 from cmml_tf.models.adapting_model import AdaptingModel

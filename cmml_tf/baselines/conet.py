@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from cmml_tf.baseline_config import CoNetConfig
 from cmml_tf.baselines.task_weights import add_affine, affine
+from cmml_tf.config.baselines import CoNetConfig
 from cmml_tf.episodes.cross_domain import CrossDomainEpisode
 from cmml_tf.layers.building import build_named
 from cmml_tf.layers.embedding import PairEmbedding

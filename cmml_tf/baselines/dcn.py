@@ -5,8 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from cmml_tf.baseline_config import DcnConfig
 from cmml_tf.baselines.task_weights import add_affine, affine
+from cmml_tf.config.baselines import DcnConfig
 from cmml_tf.layers.building import build_named
 from cmml_tf.layers.embedding import PairEmbedding
 from cmml_tf.layers.mlp import fan_in_uniform

@@ -6,10 +6,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from cmml_tf.baseline_config import DcnConfig, FineTuningConfig
 from cmml_tf.baselines.dcn import DCN
 from cmml_tf.baselines.support_loss import support_hinge
 from cmml_tf.baselines.task_weights import per_task
+from cmml_tf.config.baselines import DcnConfig, FineTuningConfig
 from cmml_tf.layers.serialized_parts import serialize
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.types import Support

@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from cmml_tf.baselines.gradient_steps import gradient_steps
 from cmml_tf.baselines.interaction_mlp import InteractionMLP
-from cmml_tf.baselines.rating_presets import MeluConfig
 from cmml_tf.baselines.support_loss import support_squared_error
 from cmml_tf.baselines.task_weights import per_task
+from cmml_tf.config.baselines import MeluConfig
 from cmml_tf.layers.building import build_named
 from cmml_tf.layers.feature_embedding import FeaturePairEmbedding
 from cmml_tf.layers.serialized_parts import serialize

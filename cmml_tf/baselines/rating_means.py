@@ -1,11 +1,11 @@
-"""What a user model has to beat: means, without any network."""
+"""What a user model has to beat: means, without any network. Each is a `Scorer`."""
 
 from typing import NamedTuple
 
 import numpy as np
 
 from cmml_tf.datasets.rating_tasks import RatingTasks
-from cmml_tf.types import Episode, lengths_mask
+from cmml_tf.types import Support, lengths_mask
 
 _SHRINKAGE = 3.0
 
@@ -30,24 +30,47 @@ def item_means(tasks: RatingTasks, items: int) -> ItemMeans:
     return ItemMeans(overall, overall + total / (count + _SHRINKAGE))
 
 
-def global_mean(means: ItemMeans, episode: Episode) -> np.ndarray:
-    """The same for all: float64 [B, Q]."""
-    return np.full(episode.query_item.shape, means.overall)
+class GlobalMean:
+    """The same for all.
+
+    Args:
+      means: Of the meta-training ratings.
+    """
+
+    def __init__(self, means: ItemMeans) -> None:
+        self._means = means
+
+    def adapt(self, support: Support) -> np.ndarray:
+        """Each user's number, float64 [B]: here the global mean."""
+        return np.full(len(support.length), self._means.overall)
+
+    def score(self, adapted: np.ndarray, user: np.ndarray, item: np.ndarray) -> np.ndarray:
+        """float64 [B, Q]."""
+        del user
+        return np.repeat(adapted[:, None], item.shape[1], axis=1)
 
 
-def user_mean(means: ItemMeans, episode: Episode) -> np.ndarray:
-    """The mean of the user's support ratings; without any, the global one. float64 [B, Q]."""
-    valid = lengths_mask(episode.support.length, episode.support.label.shape[1])
-    total = np.where(valid, episode.support.label, 0.0).sum(axis=1, dtype=np.float64)
-    count = valid.sum(axis=1)
-    mean = np.where(count > 0, total / np.maximum(count, 1), means.overall)
-    return np.repeat(mean[:, None], episode.query_item.shape[1], axis=1)
+class UserMean(GlobalMean):
+    """The mean of the user's support ratings; without any, the global one."""
+
+    def adapt(self, support: Support) -> np.ndarray:
+        """Each user's mean, float64 [B]."""
+        valid = lengths_mask(support.length, support.label.shape[1])
+        total = np.where(valid, support.label, 0.0).sum(axis=1, dtype=np.float64)
+        count = valid.sum(axis=1)
+        return np.where(count > 0, total / np.maximum(count, 1), self._means.overall)
 
 
-def item_mean_and_user_bias(means: ItemMeans, episode: Episode) -> np.ndarray:
-    """The item's mean plus how far the user's support ratings lie above theirs: [B, Q]."""
-    support = episode.support
-    valid = lengths_mask(support.length, support.label.shape[1])
-    above = np.where(valid, support.label - means.item[support.item], 0.0).sum(axis=1)
-    bias = above / (valid.sum(axis=1) + _SHRINKAGE)
-    return means.item[episode.query_item] + bias[:, None]
+class ItemMeanAndUserBias(GlobalMean):
+    """The item's mean plus how far the user's support ratings lie above theirs."""
+
+    def adapt(self, support: Support) -> np.ndarray:
+        """Each user's bias, float64 [B]."""
+        valid = lengths_mask(support.length, support.label.shape[1])
+        above = np.where(valid, support.label - self._means.item[support.item], 0.0).sum(axis=1)
+        return above / (valid.sum(axis=1) + _SHRINKAGE)
+
+    def score(self, adapted: np.ndarray, user: np.ndarray, item: np.ndarray) -> np.ndarray:
+        """float64 [B, Q]."""
+        del user
+        return self._means.item[item] + adapted[:, None]

@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from cmml_tf.baseline_config import S2MetaConfig
 from cmml_tf.baselines.inner_batch import InnerBatches
 from cmml_tf.baselines.interaction_mlp import InteractionMLP
 from cmml_tf.baselines.stop_controller import StopController
 from cmml_tf.baselines.task_weights import per_task
 from cmml_tf.baselines.update_controller import INPUTS, UpdateController, log_and_sign
+from cmml_tf.config.baselines import S2MetaConfig
 from cmml_tf.layers.building import build_named
 from cmml_tf.layers.embedding import PairEmbedding
 from cmml_tf.layers.serialized_parts import serialize

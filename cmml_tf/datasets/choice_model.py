@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cmml_tf.data_config import LogSize
+from cmml_tf.config.preparation import LogSize
 
 _OFFERED = 8
 _DRAWN = 1.2  # for each that is missing

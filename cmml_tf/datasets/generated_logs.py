@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from cmml_tf.data_config import GenerateConfig
+from cmml_tf.config.preparation import GenerateConfig
 from cmml_tf.datasets import taobao
 from cmml_tf.datasets.choice_model import ChoiceModel, Taken
 from cmml_tf.files import make_folder

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from cmml_tf.config import ReadConfig
+from cmml_tf.config.rating import RatingDataConfig
 from cmml_tf.datasets.download import GROUPLENS_ARCHIVES, download_movielens
 from cmml_tf.datasets.features import RawFeature, build_columns
 from cmml_tf.datasets.interactions import Interactions
@@ -27,7 +28,6 @@ from cmml_tf.datasets.rating_tasks import (
     draw_tasks,
 )
 from cmml_tf.datasets.table_features import is_feature_folder, load_feature_folder
-from cmml_tf.user_config import RatingDataConfig
 
 
 def open_rating_data(

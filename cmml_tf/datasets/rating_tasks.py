@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cmml_tf.config.rating import RatingDataConfig
 from cmml_tf.datasets.reading.ids import as_text, rows_of
 from cmml_tf.types import FeatureColumn
-from cmml_tf.user_config import RatingDataConfig
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,7 @@
 """Evaluation tasks: drawn once, saved and hashed, so that every system is asked the same."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,8 +9,7 @@ import numpy as np
 
 from cmml_tf.config import EpisodeConfig
 from cmml_tf.datasets.scenario_data import HeldOutScenario
-from cmml_tf.files import write_whole
-from cmml_tf.plain_arrays import open_archive
+from cmml_tf.episodes.episode_file import fingerprint, load_arrays, save_arrays
 from cmml_tf.types import Support
 
 
@@ -131,18 +129,11 @@ class EvaluationEpisodes:
 
     def fingerprint(self) -> str:
         """sha256 (hex) over every array."""
-        digest = hashlib.sha256()
-        for name, array in vars(self).items():
-            digest.update(name.encode())
-            if array.dtype.kind == "U":
-                digest.update("\n".join(array).encode())
-            else:
-                digest.update(np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()
+        return fingerprint(vars(self))
 
     def save(self, path: Path) -> None:
-        """Writes a .npz that appears whole."""
-        write_whole(path, lambda file: np.savez_compressed(file, **vars(self)))
+        """Writes a .npz beside its final place and renames it there."""
+        save_arrays(path, vars(self))
 
     @classmethod
     def load(cls, path: Path) -> "EvaluationEpisodes":
@@ -152,14 +143,7 @@ class EvaluationEpisodes:
           FileNotFoundError: There is no such file.
           ValueError: The file is not one of these; the message names it.
         """
-        try:
-            with open_archive(path) as archive:
-                return cls(**archive.read(lambda name: True))
-        except (ValueError, TypeError) as error:
-            raise ValueError(
-                f"{path} is not a file of evaluation episodes ({error}). Remove it to draw "
-                "them anew."
-            ) from error
+        return cls(**load_arrays(path, (field.name for field in fields(cls))))
 
 
 def _draw_support(

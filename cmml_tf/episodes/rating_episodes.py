@@ -3,11 +3,11 @@
 import numpy as np
 import tensorflow as tf
 
+from cmml_tf.config.rating import RatingEpisodeConfig
 from cmml_tf.datasets.rating_tasks import RatingTasks
 from cmml_tf.episodes.permutation import ROUNDS, permute
 from cmml_tf.episodes.sampled_steps import sampled_steps
 from cmml_tf.types import Episode, Support
-from cmml_tf.user_config import RatingEpisodeConfig
 
 # Streams of random numbers within a step: a new use takes a new number.
 _USERS, _ORDER, _CUT, _LENGTH = range(4)
@@ -104,42 +104,6 @@ def rating_episodes(
     Element k is that of step `first_step + k`, so a resumed training goes on with the same tasks.
     """
     return sampled_steps(RatingEpisodeSampler(tasks, query, config, seed).sample, first_step)
-
-
-def evaluation_batches(
-    tasks: RatingTasks, query: int, longest: int | None = None, batch: int = 64
-) -> list[Episode]:
-    """All tasks in order, the last `query` ratings of each asked, the others its support.
-
-    Args:
-      tasks: Users, each with more ratings than the query.
-      query: Query ratings of a task.
-      longest: Support ratings at the most, the first ones; None: all.
-      batch: Tasks of an element.
-    """
-    lengths = tasks.lengths
-    S = int(lengths.max()) - query
-    support_length = lengths - query
-    inside = np.arange(S) < support_length[:, None]
-    rows = np.arange(S) + tasks.starts[:-1, None]
-    rows = np.where(inside, rows, tasks.starts[:-1, None])
-    asked = tasks.starts[1:, None] - query + np.arange(query)
-    if longest is not None:
-        support_length = np.minimum(support_length, longest)
-    episodes = []
-    for first in range(0, len(tasks), batch):
-        part = slice(first, first + batch)
-        user = tasks.user[part, None]
-        support = Support(
-            np.repeat(user, S, axis=1),
-            tasks.item[rows[part]],
-            tasks.rating[rows[part]],
-            support_length[part].astype(np.int32),
-        )
-        query_user = np.repeat(user, query, axis=1)
-        label = tasks.rating[asked[part]]
-        episodes.append(Episode(support, query_user, tasks.item[asked[part]], label))
-    return episodes
 
 
 def _padded(values: np.ndarray, inside: np.ndarray) -> np.ndarray:

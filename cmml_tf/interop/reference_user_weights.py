@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from cmml_tf.config import ModelConfig
+from cmml_tf.config.rating import RatingModelConfig
 from cmml_tf.interop.npz_arrays import array_names, read_float_arrays
-from cmml_tf.user_config import RatingModelConfig
 
 ITEM_FEATURES = ("rate", "genre", "director", "actor")
 USER_FEATURES = ("gender", "age", "occupation", "zip")
@@ -184,7 +184,6 @@ def _config(weights: dict[str, np.ndarray], modulation: str) -> RatingModelConfi
         hyper_units=units("modulation/hyper/0"),
         backbone_units=tuple(units(f"backbone/hidden/{layer}") for layer in range(_LAYERS)),
         modules=len(stacked) if modulation == "soft" else ModelConfig.modules,
-        bias_initial_value=0.0,
     )
     return RatingModelConfig(
         network=network,

@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
+from cmml_tf.config.model import ModelConfig, Modulation
 from cmml_tf.interop.reference_layout import HIDDEN_LAYERS
-from cmml_tf.model_config import ModelConfig, Modulation
 from cmml_tf.plain_arrays import ArrayHeader
 
 Arrays = Mapping[str, np.ndarray | ArrayHeader]

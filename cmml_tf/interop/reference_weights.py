@@ -12,6 +12,7 @@ from typing import get_args
 
 import numpy as np
 
+from cmml_tf.config.model import ModelConfig
 from cmml_tf.interop.npz_arrays import read_float_arrays
 from cmml_tf.interop.reference_layout import (
     GRU_ARRAYS,
@@ -19,7 +20,6 @@ from cmml_tf.interop.reference_layout import (
     expected_shapes,
 )
 from cmml_tf.interop.reference_variant import Arrays, Hybrid, recognise_variant
-from cmml_tf.model_config import ModelConfig
 from cmml_tf.plain_arrays import ArrayHeader
 
 _TABLES = ("in/user_embeddings", "in/item_embeddings")

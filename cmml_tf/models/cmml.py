@@ -11,12 +11,12 @@ from cmml_tf.layers.context_encoder import binary_label_features
 from cmml_tf.layers.embedding import PairEmbedding
 from cmml_tf.layers.hybrid_context import HybridContext
 from cmml_tf.layers.serialized_parts import deserialized, serialize
-from cmml_tf.models.episode_model import EpisodeModel
-from cmml_tf.types import Episode, Support
+from cmml_tf.models.adapting_model import AdaptingModel
+from cmml_tf.types import Support
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
-class CMML(EpisodeModel):
+class CMML(AdaptingModel):
     """Scores query pairs of a task after reading its support set, in one forward pass (section 3).
 
     Args:
@@ -89,6 +89,16 @@ class CMML(EpisodeModel):
         """D; 1 for a model without context, whose context is a zero."""
         return 1 if self.context_encoder is None else self.context_encoder.context_dimension
 
+    def adapt(self, support: Support, training: bool = False) -> tf.Tensor:
+        """What the model becomes for each task is its context."""
+        return self.encode_context(support, training)
+
+    def score_adapted(
+        self, adapted: tf.Tensor, query_user: tf.Tensor, query_item: tf.Tensor
+    ) -> tf.Tensor:
+        """The same as `score_with_context`."""
+        return self.score_with_context(adapted, query_user, query_item)
+
     def encode_context(self, support: Support, training: bool = False) -> tf.Tensor:
         """The task context C of each task: float32 [B, D]."""
         pairs = self.pair_embedding(support.user, support.item)  # [B, S, d]
@@ -138,11 +148,6 @@ class CMML(EpisodeModel):
         """What the context sets in the backbone for each query pair, by name and layer."""
         pairs = self.pair_embedding(query_user, query_item)
         return self.recommender.modulation(self.hybrid(context, pairs))
-
-    def call(self, episode: Episode, training: bool = False) -> tf.Tensor:
-        """Scores of the query pairs, float32 [B, Q]."""
-        context = self.encode_context(episode.support, training)
-        return self.score_with_context(context, episode.query_user, episode.query_item)
 
     def get_config(self) -> dict[str, Any]:
         recommender = serialize(self.recommender)

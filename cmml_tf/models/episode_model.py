@@ -68,12 +68,13 @@ class EpisodeModel(tfrs.Model):
         scores = self(episode, training=training)
         return tf.reduce_mean(self.task(scores, episode.query_label))
 
-    def compile(self, *args: Any, **kwargs: Any) -> None:
-        """As Keras' `compile`."""
-        super().compile(*args, **kwargs)
+    def make_train_function(self, force: bool = False) -> Any:
+        """As Keras' own; `compile` is left to Keras, which restores only a `compile` of its own."""
         # An older optimizer makes its counter when first asked; within a step, whose layers read
         # it, that would be too late for a strategy.
-        _ = self.optimizer.iterations
+        if self.optimizer is not None:
+            _ = self.optimizer.iterations
+        return super().make_train_function(force)
 
     def train_step(self, episode: Episode) -> dict[str, tf.Tensor]:
         """One optimiser step on B tasks (algorithm 1), divided equally among the replicas."""

@@ -27,11 +27,20 @@ _PLUS = ModelConfig(
 )
 _POOLED = replace(_PLUS, encoder="mean", gru_state="last", support_order="given")
 _ATTENTION = replace(_POOLED, encoder="attention", context_vectors=4)
-_SOFT_MODULES = {"modulation": "soft", "backbone_units": (32, 32, 64), "residual_scale": False}
+_SOFT_MODULES = {
+    "modulation": "soft",
+    "backbone_units": (32, 32, 64),
+    "residual_scale": False,
+    "bias_initial_value": ModelConfig.bias_initial_value,
+}
+
+
+_WITH_BIAS = ("film", "sigmoid")
 
 
 def _taobao(config: ModelConfig) -> ModelConfig:
-    return replace(config, hyper_units=128, bias_initial_value=0.0)
+    wider = replace(config, hyper_units=128)
+    return replace(wider, bias_initial_value=0.0) if config.modulation in _WITH_BIAS else wider
 
 
 MODEL_PRESETS: dict[str, ModelConfig] = {

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from cmml_tf.config import ModelConfig
+from cmml_tf.config.rating import RatingModelConfig
 from cmml_tf.layers.backbone import Backbone
 from cmml_tf.layers.context_encoder import PoolingContextEncoder, SequentialContextEncoder
 from cmml_tf.layers.feature_embedding import FeaturePairEmbedding
@@ -18,7 +19,6 @@ from cmml_tf.layers.soft_modules import SoftModularBackbone
 from cmml_tf.models.cmml import CMML
 from cmml_tf.models.weight_names import named_weights
 from cmml_tf.types import FeatureColumn
-from cmml_tf.user_config import RatingModelConfig
 
 # Names of parts are those of `CMML`, the same in every model.
 _ENCODER, _HYBRID, _RECOMMENDER = "context_encoder", "hybrid_context", "recommender"

@@ -2,11 +2,20 @@
 
 from dataclasses import dataclass, field, replace
 
-from cmml_tf.config import TrainingConfig
-from cmml_tf.user_config import RatingEpisodeConfig, RatingModelConfig, UserRunConfig
+from cmml_tf.config import ModelConfig, TrainingConfig
+from cmml_tf.config.rating import RatingEpisodeConfig, RatingModelConfig, UserRunConfig
 
 _FILM = RatingModelConfig()
-_SOFT_M = {"modulation": "soft", "hyper_units": 128, "backbone_units": (32, 32)}
+_BACKBONE = ModelConfig(
+    encoder="none",
+    hybrid="none",
+    modulation="none",
+    backbone_units=_FILM.network.backbone_units,
+    bias_initial_value=0.0,
+)
+# Biases from 0 are those of FiLM and sigmoid; others have no such option.
+_NO_BIAS = {"bias_initial_value": ModelConfig.bias_initial_value}
+_SOFT_M = {"modulation": "soft", "hyper_units": 128, "backbone_units": (32, 32), **_NO_BIAS}
 
 
 @dataclass(frozen=True)
@@ -40,7 +49,7 @@ RATING_PRESETS: dict[str, RatingPreset] = {
     # Section 4.2; Soft-M and linear as in the authors' classes, which know no other than the mean.
     "cmml-film": RatingPreset(_FILM),
     "cmml-soft-m": _network(**_SOFT_M),
-    "cmml-linear": _network(modulation="linear", hyper_units=64),
+    "cmml-linear": _network(modulation="linear", hyper_units=64, **_NO_BIAS),
     "cmml-sigmoid": _network(modulation="sigmoid"),
     "cmml-film-max": _network(encoder="max"),
     "cmml-film-gru": _network(encoder="gru", encoder_units=64),
@@ -48,7 +57,7 @@ RATING_PRESETS: dict[str, RatingPreset] = {
     "cmml-film-prior": _with_prior(),
     "cmml-soft-m-prior": _with_prior(**_SOFT_M),
     # The backbone alone: what a context has to beat.
-    "no-context": _network(encoder="none", hybrid="none", modulation="none"),
+    "no-context": RatingPreset(RatingModelConfig(_BACKBONE)),
     # Not in the paper: a ridge regression in closed form on learned features of items, ids too.
     "ridge": RatingPreset(
         RatingModelConfig(ridge=True),

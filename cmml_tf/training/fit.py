@@ -3,14 +3,11 @@
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import tensorflow as tf
 
-from cmml_tf.config import EpisodeConfig, TrainingConfig, check_strategy
-from cmml_tf.datasets.scenario_data import ScenarioData
-from cmml_tf.episodes.sampled_steps import sampled_steps
-from cmml_tf.episodes.sampler import EpisodeSampler
+from cmml_tf.config import TrainingConfig, check_strategy
 from cmml_tf.files import make_folder
 from cmml_tf.models.episode_model import EpisodeModel
 from cmml_tf.training.checkpoint import TrainingState, restore_best_weights
@@ -28,12 +25,8 @@ from cmml_tf.training.strategies import (
     wait_for_all,
 )
 from cmml_tf.training.time_limit import EpochTimeLimit, TimeLimit
-from cmml_tf.training.validation import MONITOR, Validation
+from cmml_tf.training.validation import Validation
 from cmml_tf.training.weight_average import WeightAverage
-from cmml_tf.types import Episode
-
-Sampler = Callable[[ScenarioData, EpisodeConfig, int], Callable[[tf.Tensor], Any]]
-"""What makes training tasks of scenarios."""
 
 
 class TrainingResult(NamedTuple):
@@ -46,55 +39,6 @@ class TrainingResult(NamedTuple):
 
     history: list[dict[str, float]]
     resumed_from: int
-
-
-def episode_sampler(
-    data: ScenarioData, episode: EpisodeConfig, seed: int
-) -> Callable[[tf.Tensor], Episode]:
-    """A function that gives the `Episode` of a step, an int64 scalar."""
-    return EpisodeSampler(data, episode, seed).sample
-
-
-def fit_scenario_model(
-    model: EpisodeModel,
-    data: ScenarioData,
-    validate: Callable[[], dict[str, float]] | None,
-    episode: EpisodeConfig,
-    training: TrainingConfig,
-    seed: int,
-    folder: Path,
-    max_minutes: float | None = None,
-    verbose: int = 1,
-    sampler: Sampler = episode_sampler,
-) -> TrainingResult:
-    """Trains `model` and leaves it with the weights of its best epoch.
-
-    Early stopping, the learning rate and the choice of the best epoch look at validation Recall@20
-    alone; without validation scenarios all epochs run and the last weights stay.
-
-    Args:
-      model: Built with a task; compiled here.
-      data: Its meta-training scenarios are learned from.
-      validate: Gives the metrics of `model`, as it is, on the validation scenarios.
-      episode: Sizes of a task and of a step.
-      training: Optimiser, schedule, stopping rule.
-      seed: With the step number, fixes the tasks.
-      folder: Checkpoints, logs and TensorBoard events; an unfinished training in it is resumed.
-      max_minutes: Stops after this wall-clock time.
-      verbose: Keras' progress: 0 silent, 1 a bar, 2 a line an epoch.
-      sampler: (data, episode, seed) to a function that gives the tasks of a step.
-    """
-    sample = sampler(data, episode, seed)
-    return fit_model(
-        model,
-        lambda step: sampled_steps(sample, step),
-        validate,
-        MONITOR,
-        training,
-        folder,
-        max_minutes,
-        verbose,
-    )
 
 
 def fit_model(

@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from cmml_tf.config.rating import RatingModelConfig
 from cmml_tf.datasets.rating_tasks import RatingData
 from cmml_tf.embeddings.rating_factors import fit_rating_factors
 from cmml_tf.layers.rating_ridge import RidgeRecommender
 from cmml_tf.models.cmml import CMML
-from cmml_tf.user_config import RatingModelConfig
 
 
 def set_first_weights(model: CMML, data: RatingData, config: RatingModelConfig, seed: int) -> None:

@@ -13,10 +13,9 @@ from typing import Any
 
 import yaml
 
-from cmml_tf.config import ScenarioRunConfig, override
+from cmml_tf.config import override
 from cmml_tf.files import make_folder, write_whole
 from cmml_tf.plain_yaml import load_plain_yaml
-from cmml_tf.user_config import UserRunConfig
 
 _PACKAGES = ("cmml_tf", "tensorflow", "tf_keras", "tensorflow-recommenders", "numpy", "pandas")
 # Where results go and how they are served, how long a process may train and how many do do not
@@ -96,13 +95,18 @@ class RunFolder:
             write_whole(self.path / "environment.json", json.dumps(environment(), indent=2))
 
     def check_data(
-        self, fingerprint: str, config: Any, free_to_change: Sequence[str] = FREE_TO_CHANGE
+        self,
+        fingerprint: str,
+        config: Any,
+        setting: str,
+        free_to_change: Sequence[str] = FREE_TO_CHANGE,
     ) -> None:
         """Remembers the data's fingerprint, or checks it against the remembered one.
 
         Args:
           fingerprint: Of the data.
           config, free_to_change: What was claimed; remembered with it.
+          setting: Name of the setting, for those who open the finished run.
 
         Raises:
           ValueError: The data or the configuration have changed since this run began, or its record
@@ -110,7 +114,11 @@ class RunFolder:
         """
         file = self.path / _DATA
         configuration = _digest(settled_options(plain(config), free_to_change))
-        record = {"fingerprint": fingerprint, "configuration": configuration}
+        record = {
+            "fingerprint": fingerprint,
+            "configuration": configuration,
+            "setting": setting,
+        }
         if file.exists() or self._holds_a_run():
             earlier = read_record(file, _KEYS)
             if earlier["fingerprint"] != fingerprint:
@@ -180,22 +188,36 @@ def _digest(options: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()
 
 
-def load_config(path: Path) -> ScenarioRunConfig | UserRunConfig:
-    """The configuration that a run folder holds, of whichever setting.
+def setting_of(path: Path) -> str:
+    """The name of the setting whose run a folder holds.
+
+    Raises:
+      FileNotFoundError: The folder holds no run.
+      ValueError: The record of its data is missing or damaged.
+    """
+    _require_run(path)
+    return read_record(path / _DATA, ("setting",))["setting"]
+
+
+def load_config(path: Path, kind: type) -> Any:
+    """The configuration, of class `kind`, that a run folder holds.
 
     Raises:
       FileNotFoundError: The folder holds no run.
       ValueError: Its configuration is damaged.
     """
+    _require_run(path)
     file = path / _CONFIG
-    if not file.exists():
-        raise FileNotFoundError(f"{path} is not the folder of a run: it has no config.yaml.")
     options = read_record(file)
-    kind = UserRunConfig if "tasks" in options else ScenarioRunConfig
     try:
         return override(kind(), options)
     except (ValueError, TypeError) as error:
         raise ValueError(_untold(file, f"is damaged ({error})")) from error
+
+
+def _require_run(path: Path) -> None:
+    if not (path / _CONFIG).exists():
+        raise FileNotFoundError(f"{path} is not the folder of a run: it has no {_CONFIG}.")
 
 
 def plain(config: Any) -> dict[str, Any]:

@@ -8,9 +8,6 @@ import tensorflow as tf
 
 from cmml_tf.training.weight_average import WeightAverage
 
-MONITOR = "val_recall@20"
-"""Validation Recall@20, higher is better."""
-
 
 class Validation(tf.keras.callbacks.Callback):
     """Adds validation metrics, named `val_...`, to the epoch's logs.

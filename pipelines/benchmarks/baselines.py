@@ -9,11 +9,10 @@ import tensorflow as tf
 
 from benchmarks.timing import cpu_seconds
 from benchmarks.user import movielens_columns, user_request
-from cmml_tf.baseline_config import BaselineConfig, FineTuningConfig, S2MetaConfig
 from cmml_tf.baselines.build import build_baseline
 from cmml_tf.baselines.build_rating import build_rating_baseline
-from cmml_tf.baselines.rating_presets import MeluConfig
 from cmml_tf.config import ModelConfig
+from cmml_tf.config.baselines import BaselineConfig, FineTuningConfig, MeluConfig, S2MetaConfig
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.models.build import build_model
 from cmml_tf.models.rating_model import build_rating_model

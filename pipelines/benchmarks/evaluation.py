@@ -7,7 +7,8 @@ from cmml_tf.config import EmbeddingConfig, EpisodeConfig, ModelConfig, Scenario
 from cmml_tf.datasets.open_data import open_scenario_data
 from cmml_tf.embeddings.matrix_factorisation import pretrained_embeddings
 from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes
-from cmml_tf.evaluation.ranking_protocol import ContextScorer, evaluate_ranking
+from cmml_tf.evaluation.ranking import candidate_scores, evaluate_ranking
+from cmml_tf.evaluation.scorer import ModelScorer
 from cmml_tf.models.build import build_model
 
 
@@ -19,7 +20,7 @@ def measure(data_name: str) -> dict[str, Any]:
     model.pair_embedding.set_tables(user, item)
     start = time.process_time()
     episodes = EvaluationEpisodes.draw(data.meta_test, EpisodeConfig(), 0)
-    evaluation = evaluate_ranking(ContextScorer(model), episodes)
+    evaluation = evaluate_ranking(candidate_scores(ModelScorer(model, tasks=1)), episodes)
     return {
         "data": data.name,
         "scenarios": len(episodes),

@@ -14,14 +14,14 @@ import tensorflow as tf
 
 from benchmarks.served_exports import request_values
 from benchmarks.timing import cpu_seconds
+from cmml_tf.config.model import ModelConfig
 from cmml_tf.datasets.matrix_file import read_matrix
-from cmml_tf.evaluation.efficiency import peak_memory_mib
-from cmml_tf.model_config import ModelConfig
 from cmml_tf.models.build import build_model
 from cmml_tf.models.cmml import CMML
 from cmml_tf.serving.export import export_model
 from cmml_tf.tasks.scenario import HingeTask
 from cmml_tf.training.checkpoint import TrainingState
+from cmml_tf.training.efficiency import peak_memory_mib
 from cmml_tf.training.optimizer import AdamL2
 from cmml_tf.types import Episode, Support
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from benchmarks.timing import cpu_seconds
 from cmml_tf.baselines.build_rating import build_rating_baseline
-from cmml_tf.baselines.rating_presets import RATING_BASELINES
+from cmml_tf.config.baselines import RATING_BASELINES
 from cmml_tf.datasets.features import RawFeature, build_columns
 from cmml_tf.models.rating_model import build_rating_model
 from cmml_tf.models.rating_presets import RATING_PRESETS

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 from small_tasks import ITEMS, QUERY, USERS, built, embedded, tasks
 
-from cmml_tf.baseline_config import CoNetConfig
 from cmml_tf.baselines.conet import CrossConnectedNetwork
+from cmml_tf.config.baselines import CoNetConfig
 from cmml_tf.episodes.cross_domain import CrossDomainEpisode
 
 SMALL = CoNetConfig(units=(5, 3), l1=0.01)

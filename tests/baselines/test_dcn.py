@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 from small_tasks import built, embedded, one_task, tasks
 
-from cmml_tf.baseline_config import DcnConfig
 from cmml_tf.baselines.dcn import DeepCrossNetwork, cross
+from cmml_tf.config.baselines import DcnConfig
 
 
 def dcn_score(x0, weights, cross_layers):

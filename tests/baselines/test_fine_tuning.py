@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 from small_tasks import built, one_task, tasks
 
-from cmml_tf.baseline_config import BASELINES, DcnConfig, FineTuningConfig
 from cmml_tf.baselines.build import build_baseline
 from cmml_tf.baselines.support_loss import support_hinge
+from cmml_tf.config.baselines import BASELINES, DcnConfig, FineTuningConfig
 from cmml_tf.types import Support
 
 SMALL = DcnConfig(2, (5,))

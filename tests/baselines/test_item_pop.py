@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmml_tf.baselines.item_pop import item_popularity_scores
+from cmml_tf.baselines.item_pop import ItemPop
 from cmml_tf.config import EpisodeConfig, SplitConfig
 from cmml_tf.datasets.scenario_meta import load_scenario_meta
 from cmml_tf.episodes import EvaluationEpisode, EvaluationEpisodes
-from cmml_tf.evaluation.ranking_protocol import evaluate_ranking
+from cmml_tf.evaluation.ranking import candidate_scores, evaluate_ranking
 from cmml_tf.types import Support
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -22,9 +22,13 @@ def _episode(items, labels, length, candidates=(3, 5, 8), users=2):
     return EvaluationEpisode("s", support, np.arange(users), np.array(candidates), relevant)
 
 
+def _scores(episode):
+    return candidate_scores(ItemPop())(episode)
+
+
 def test_counts_positives_only():
     episode = _episode([5, 3, 5, 8, 8, 8], [1, 1, 1, 1, 0, 0], 6)
-    scores = item_popularity_scores(episode)
+    scores = _scores(episode)
     assert scores.dtype == np.float32
     np.testing.assert_array_equal(scores, [[1, 2, 1], [1, 2, 1]])
 
@@ -32,7 +36,7 @@ def test_counts_positives_only():
 def test_padding_and_items_of_other_scenarios_do_not_count():
     # The last two lie behind the length; 4 and 9 are no candidates (a swapped support set).
     episode = _episode([5, 4, 9, 0, 3, 3], [1, 1, 1, 1, 1, 1], 4, users=1)
-    np.testing.assert_array_equal(item_popularity_scores(episode), [[0, 1, 0]])
+    np.testing.assert_array_equal(_scores(episode), [[0, 1, 0]])
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="../shared is not beside the checkout")
@@ -46,10 +50,10 @@ def test_recall_of_the_reference_with_its_support_pairs(name, recall):
     listed = [
         place._replace(support=_first_pairs(s)) for place, s in zip(drawn, meta_test, strict=True)
     ]
-    ours = evaluate_ranking(item_popularity_scores, listed).means()["recall@10"]
+    ours = evaluate_ranking(_scores, listed).means()["recall@10"]
     assert abs(ours - recall) < 0.01
     # Another draw moves it: by .012 (genre) and .006 (planted) over 20 seeds.
-    ours = evaluate_ranking(item_popularity_scores, drawn).means()["recall@10"]
+    ours = evaluate_ranking(_scores, drawn).means()["recall@10"]
     assert abs(ours - recall) < 0.05
 
 

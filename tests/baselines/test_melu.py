@@ -6,10 +6,10 @@ import tensorflow as tf
 from small_ratings import built, tasks
 from small_tasks import one_task
 
-from cmml_tf.baselines.rating_presets import RATING_BASELINES, MeluConfig
+from cmml_tf.config.baselines import RATING_BASELINES, MeluConfig
+from cmml_tf.config.rating import RatingEpisodeConfig
 from cmml_tf.datasets.rating_tasks import RatingTasks
 from cmml_tf.episodes.rating_episodes import rating_episodes
-from cmml_tf.user_config import RatingEpisodeConfig
 
 RATE = 0.05
 both = pytest.mark.parametrize("adapt_embeddings", [False, True], ids=["melu", "metacs"])

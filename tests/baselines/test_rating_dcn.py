@@ -7,8 +7,7 @@ import tensorflow as tf
 from small_ratings import built, tasks
 from small_tasks import one_task
 
-from cmml_tf.baseline_config import DcnConfig, FineTuningConfig
-from cmml_tf.baselines.rating_presets import RATING_BASELINES, RatingDcnConfig
+from cmml_tf.config.baselines import RATING_BASELINES, DcnConfig, FineTuningConfig, RatingDcnConfig
 
 SMALL = RatingDcnConfig(DcnConfig(2, (5,)), projection=4, feature_dimension=3)
 TUNED = replace(SMALL, fine_tuning=FineTuningConfig(steps=5, learning_rate=0.01, optimizer="sgd"))

@@ -8,9 +8,9 @@ import tensorflow as tf
 from small_tasks import built, embedded, one_task, tasks
 from test_update_controller import gates_of_one_weight
 
-from cmml_tf.baseline_config import BASELINES, S2MetaConfig
 from cmml_tf.baselines.inner_batch import InnerBatches
 from cmml_tf.baselines.update_controller import log_and_sign
+from cmml_tf.config.baselines import BASELINES, S2MetaConfig
 
 SMALL = S2MetaConfig(
     units=(4, 3), min_steps=2, max_steps=4, controller_units=3, stop_units=3, batch_pairs=5

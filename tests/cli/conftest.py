@@ -45,7 +45,7 @@ class Commands:
         script = (
             "import contextlib, importlib, io, json, sys\n"
             f"sys.path.insert(0, {str(PIPELINES)!r})\n"
-            "run = importlib.import_module('command_line').run\n"
+            "run = importlib.import_module('cmml_tf.program').run\n"
             f"main = importlib.import_module({name.removesuffix('.py')!r}).main\n"
             "results = []\n"
             "for arguments in json.load(sys.stdin):\n"

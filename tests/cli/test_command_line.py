@@ -1,11 +1,11 @@
 """Options: where they come from, which wins, and what is said of those that do not fit."""
 
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
 
+from cmml_tf.commands.options import run_config
 from cmml_tf.config import (
     EpisodeConfig,
     ModelConfig,
@@ -14,22 +14,15 @@ from cmml_tf.config import (
     TrainingConfig,
 )
 from cmml_tf.models.presets import MODEL_PRESETS
+from cmml_tf.program import run
+from cmml_tf.settings.rating.options import RatingOptions
+from cmml_tf.settings.scenario.options import ScenarioOptions
 from cmml_tf.training.run_folder import plain
 
-PIPELINES = Path(__file__).resolve().parents[2] / "pipelines"
-
 
 @pytest.fixture
-def command_line(monkeypatch):
-    monkeypatch.syspath_prepend(str(PIPELINES))
-    import command_line
-
-    return command_line
-
-
-@pytest.fixture
-def options(command_line):
-    return lambda *arguments: command_line.scenario_config([str(a) for a in arguments], "Trains.")
+def options():
+    return lambda *arguments: run_config([str(a) for a in arguments], "Trains.", ScenarioOptions())
 
 
 def _file(folder, content):
@@ -146,13 +139,11 @@ def test_printed_configuration_reads_back_as_the_same(options, tmp_path, capsys,
 
 
 @pytest.mark.parametrize("columns", [("--columns", "user=a,item=b"), ("--columns=user=a,item=b",)])
-def test_columns_of_a_table_are_recorded_in_both_settings(command_line, options, capsys, columns):
-    import user_command_line
-
+def test_columns_of_a_table_are_recorded_in_both_settings(options, capsys, columns):
     assert options(*columns).read.given == {"user": "a", "item": "b"}
-    config = user_command_line.user_config(columns, "x")
+    config = run_config(columns, "x", RatingOptions())
     assert config.read.columns == "user=a,item=b"
-    assert user_command_line.user_config((*columns, "--print-config"), "x") is None
+    assert run_config((*columns, "--print-config"), "x", RatingOptions()) is None
     printed = yaml.safe_load(capsys.readouterr().out)
     assert printed["read"]["columns"] == "user=a,item=b"
 
@@ -214,9 +205,20 @@ def test_an_option_that_does_not_fit_is_named(options, capsys, arguments, named)
     assert output == ""
 
 
-def test_help_lists_presets(options, capsys):
+def test_help_is_a_screenful_of_what_a_user_needs(options, capsys):
+    assert options("--help") is None
+    text = capsys.readouterr().out
+    assert len(text.splitlines()) < 60
+    assert max(map(len, text.splitlines())) <= 100
+    assert "--scenario.definition" in text
+    assert "(default: cmml-ridge)" in text
+    assert "--training.learning-rate" not in text
+    assert "--help-all lists every option" in text
+
+
+def test_help_all_lists_every_option(options, capsys):
     with pytest.raises(SystemExit) as end:
-        options("--help")
+        options("--help-all")
     assert end.value.code == 0
     text = capsys.readouterr().out
     assert "cmml-soft-m-taobao" in text
@@ -226,25 +228,25 @@ def test_help_lists_presets(options, capsys):
 @pytest.mark.parametrize(
     "error", [ValueError("`x`\n  is bad."), OSError("`x` is bad."), ImportError("`x` is bad.")]
 )
-def test_a_stated_reason_is_one_line_and_status_2(command_line, capsys, error):
+def test_a_stated_reason_is_one_line_and_status_2(capsys, error):
     def fails(argv):
         raise error
 
     with pytest.raises(SystemExit) as end:
-        command_line.run(fails)
+        run(fails)
     assert end.value.code == 2
     assert capsys.readouterr() == ("", "error: `x` is bad.\n")
 
 
-def test_a_command_gets_its_arguments_and_gives_its_status(command_line, monkeypatch):
+def test_a_command_gets_its_arguments_and_gives_its_status(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["command", "--a", "b"])
     seen = []
     with pytest.raises(SystemExit) as end:
-        command_line.run(lambda argv: seen.append(argv) or 0)
+        run(lambda argv: seen.append(argv) or 0)
     assert end.value.code == 0
     assert seen == [["--a", "b"]]
 
 
-def test_a_fault_of_the_program_is_not_hidden(command_line):
+def test_a_fault_of_the_program_is_not_hidden():
     with pytest.raises(ZeroDivisionError):
-        command_line.run(lambda argv: 1 // 0)
+        run(lambda argv: 1 // 0)

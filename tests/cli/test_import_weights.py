@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from cmml_tf.commands.import_weights import main
 from cmml_tf.interop.load_reference import model_from_reference
 from cmml_tf.interop.reference_weights import read_reference_weights
+from cmml_tf.program import run
 from cmml_tf.serving.export import export_model
 from cmml_tf.serving.feed_forward import check_feed_forward
 
@@ -142,10 +144,7 @@ def test_the_command_exports_a_user_model_that_gives_the_recorded_scores(tmp_pat
 
 @needs_user_model
 def test_a_user_model_without_what_it_needs_is_one_sentence(tmp_path, capsys, monkeypatch):
-    monkeypatch.syspath_prepend(str(CHECKOUT / "pipelines"))
     monkeypatch.chdir(tmp_path)
-    import import_weights as command
-
     catalogue = recorded_catalogue(np.load(USER_MODEL))
     files = {"whole": catalogue, "alone": {"movie_id": catalogue["movie_id"]}}
     files["beyond"] = {**catalogue, "zip": catalogue["zip"] + 5000}
@@ -167,7 +166,10 @@ def test_a_user_model_without_what_it_needs_is_one_sentence(tmp_path, capsys, mo
     }
     for case, sentence in cases.items():
         given = [part if part.startswith("--") else f"{part}.npz" for part in case]
-        assert command.main([*base, *given]) == 2
+        monkeypatch.setattr(sys, "argv", ["import_weights.py", *base, *given])
+        with pytest.raises(SystemExit) as end:
+            run(main)
+        assert end.value.code == 2
         errors = capsys.readouterr().err
         assert sentence in errors
         assert (errors.startswith("error: "), errors.count("\n")) == (True, 1)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmml_tf.data_config import GenerateConfig
+from cmml_tf.config.preparation import GenerateConfig
 from cmml_tf.datasets.generated_logs import generate_logs
 from cmml_tf.datasets.preparation.prepared_folder import is_prepared, load_prepared
 
@@ -148,7 +148,7 @@ def test_a_prepared_folder_is_trained_on(commands, logs, tmp_path):
 def test_a_runner_that_is_not_installed_names_its_extra(commands, logs, tmp_path):
     code = (
         "import sys; sys.modules['apache_beam'] = None; sys.argv[0] = 'prepare.py'\n"
-        "from command_line import run; import prepare; run(prepare.main)"
+        "from cmml_tf.program import run; import prepare; run(prepare.main)"
     )
     arguments = ["--data", logs / "films", "--out", tmp_path / "out", "--runner", "beam"]
     done = subprocess.run(

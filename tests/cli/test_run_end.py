@@ -70,7 +70,7 @@ def test_a_killed_run_ends_with_the_same_metrics_though_its_export_fails(straigh
     assert "cmml-ridge minus no-context MLP, recall@10" in done.stdout
     sentence = done.stderr.splitlines()[-1]
     assert sentence.startswith("error: The model could not be exported to 'export': export must be")
-    assert "`python pipelines/export.py run` exports it without training" in sentence
+    assert "`cmml export run` exports it without training" in sentence
 
     (commands.folder / "export").unlink()
     done = commands.run("export.py", "run")

@@ -1,18 +1,23 @@
 """The user setting's command: from data to metrics and an exported model, and what it refuses."""
 
 import json
+import shutil
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 import yaml
 
+from cmml_tf.config.rating import UserRunConfig
 from cmml_tf.models.rating_presets import RATING_PRESETS
 from cmml_tf.training.run_folder import plain
-from cmml_tf.user_config import UserRunConfig
 
 RIDGE = ("--quick", "--preset", "ridge", "--training.max-epochs", "4", "--run-dir", "run")
+
+
+SECONDS = {"data", "train_no_context", "train", "evaluate", "export", "total"}
 
 
 def read(folder):
@@ -35,16 +40,19 @@ def ridge(tmp_path_factory, commands_in):
 def test_one_command_trains_evaluates_and_exports(ridge):
     commands, output = ridge
     metrics = read(commands.folder)
-    assert metrics["baselines"].keys() == {"global mean", "user mean", "item mean + user bias"}
+    means = {"global mean", "user mean", "item mean + user bias"}
+    assert metrics["baselines"].keys() == {"no_context", *means}
     assert metrics["meta_test"]["mae"] < metrics["baselines"]["global mean"]["mae"]
     assert metrics["counts"]["ratings read"] > 0
     for what, count in metrics["counts"].items():
         assert f"  {what}: {count:,}" in output
-    for name in ("mae", "ndcg@3"):
-        gain = metrics["context_gain"][name]
-        assert f"{gain['gain']:+.4f} ± {gain['interval']:.4f}" in output
-    gain = metrics["context_gain"]["mae"]
-    assert gain["gain"] > gain["interval"]
+    gain = metrics["context_gain"]
+    assert f"(context gain) minus ridge, mae: {gain['mae']:+.4f} ± {gain['interval']:.4f}" in output
+    assert f"ndcg@3: {gain['ndcg@3']:+.4f} ± {gain['ndcg@3_interval']:.4f}" in output
+    assert gain["mae"] > gain["interval"]
+    assert gain["mae"] == pytest.approx(gain["swapped"]["mae"] - metrics["meta_test"]["mae"])
+    assert f"Evaluation episodes: {metrics['episodes_hash']}" in output
+    assert metrics["seconds"].keys() == SECONDS
     loaded = tf.saved_model.load(str(commands.folder / metrics["export"]))
     assert "score_features" in loaded.signatures
 
@@ -87,7 +95,7 @@ def test_a_killed_training_continues_and_ends_as_if_never_killed(ridge, commands
     assert done.returncode == 0, done.stderr
     assert any(f"Resumed behind epoch {epoch}." in done.stdout for epoch in (1, 2, 3))
     ours, theirs = read(commands.folder), read(ridge[0].folder)
-    for part in ("meta_test", "baselines", "context_gain", "support_length"):
+    for part in ("meta_test", "baselines", "context_gain", "support_length", "episodes_hash"):
         assert ours[part] == theirs[part], part
     assert [json.loads(line)["epoch"] for line in history.read_text().splitlines()] == [1, 2, 3, 4]
 
@@ -104,6 +112,21 @@ def test_a_finished_run_is_exported_once_more_only_elsewhere(ridge):
     assert read(commands.folder)["export"] == "elsewhere/1"
 
 
+def test_a_finished_run_is_evaluated_again(ridge, commands):
+    run_dir = commands.folder / "moved"
+    shutil.copytree(ridge[0].folder / "run", run_dir)
+    (run_dir / "meta_test_users.csv").unlink()
+    done = commands.run("evaluate.py", "moved")
+    assert done.returncode == 0, done.stderr
+    again, metrics = json.loads((run_dir / "evaluation.json").read_text()), read(ridge[0].folder)
+    for part in ("meta_test", "baselines", "context_gain", "support_length", "episodes_hash"):
+        assert again[part] == metrics[part], part
+    table = pd.read_csv(run_dir / "meta_test_users.csv")
+    assert table["mae"].mean() == pytest.approx(metrics["meta_test"]["mae"])
+    tasks = pd.read_csv(run_dir / "meta_test_tasks.csv", dtype=str)
+    assert set(table["name"].astype(str)) == set(tasks["user"])
+
+
 def test_wrong_options_are_one_sentence(commands):
     (commands.folder / "wrong.yaml").write_text("tasks: {query: ten}\n")
     (commands.folder / "large.yaml").write_text("tasks: {query: 20}\n")
@@ -115,6 +138,7 @@ def test_wrong_options_are_one_sentence(commands):
         ["--config", "large.yaml"],
         ["--tasks.lowest", "2"],
         ["--tasks.tasks", "absent.csv"],
+        ["--schedule", "fast"],
     )
     expected = (
         "`data` must be movielens-small",
@@ -123,6 +147,7 @@ def test_wrong_options_are_one_sentence(commands):
         "`min_ratings` must be larger than query",
         "must lie between 2 and 5",
         "There is no task file absent.csv",
+        "`schedule` must be one of default, paper",
     )
     for (status, errors), sentence in zip(results, expected, strict=True):
         assert (status, errors.count("\n")) == (2, 1)

@@ -21,16 +21,15 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "pipelines"))
 
-from command_line import plain_options, read_options
-
+from cmml_tf.commands.options import plain_options, read_options
 from cmml_tf.config import ScenarioRunConfig, SplitConfig, override
+from cmml_tf.config.rating import RatingDataConfig
 from cmml_tf.datasets.matrix_file import read_matrix
 from cmml_tf.datasets.open_rating_data import open_rating_data
 from cmml_tf.datasets.safe_pickle import load_plain_pickle
 from cmml_tf.datasets.scenario_meta import load_scenario_meta
 from cmml_tf.interop.npz_arrays import read_float_arrays, read_integer_arrays
 from cmml_tf.plain_arrays import open_archive
-from cmml_tf.user_config import RatingDataConfig
 
 _MOST_ADDRESSES = 3 << 29
 _OPCODES = [opcode.code.encode("latin1") for opcode in pickletools.opcodes]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cmml_tf.config import EmbeddingConfig, ScenarioConfig, SplitConfig
-from cmml_tf.data_config import GenerateConfig
+from cmml_tf.config.preparation import GenerateConfig
 from cmml_tf.datasets import open_scenario_data
 from cmml_tf.datasets.generated_logs import generate_logs
 from cmml_tf.datasets.movielens import load_movielens

@@ -7,7 +7,8 @@ import pyarrow.parquet
 import pytest
 
 from cmml_tf.config import ReadConfig, ScenarioConfig, SplitConfig
-from cmml_tf.data_config import PrepareConfig
+from cmml_tf.config.preparation import PrepareConfig
+from cmml_tf.config.rating import RatingDataConfig
 from cmml_tf.datasets.open_data import open_scenario_data
 from cmml_tf.datasets.open_rating_data import open_rating_data
 from cmml_tf.datasets.own_interactions import load_table
@@ -15,7 +16,6 @@ from cmml_tf.datasets.preparation.prepare import prepare_folder
 from cmml_tf.datasets.preparation.prepared_folder import load_prepared
 from cmml_tf.datasets.scenarios import find_scenarios
 from cmml_tf.datasets.splits import split_scenarios
-from cmml_tf.user_config import RatingDataConfig
 
 SCENARIOS = ScenarioConfig(min_items=2, max_items=100_000, min_interactions=10)
 BY_COLUMN = ScenarioConfig("column:scenario", min_items=2, max_items=100_000, min_interactions=10)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from cmml_tf.config import ReadConfig, ScenarioConfig, SplitConfig
-from cmml_tf.data_config import GenerateConfig, PrepareConfig
+from cmml_tf.config.preparation import GenerateConfig, PrepareConfig
 from cmml_tf.datasets import open_scenario_data
 from cmml_tf.datasets.generated_logs import generate_logs
 from cmml_tf.datasets.movielens import load_movielens

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from cmml_tf.config import ReadConfig
+from cmml_tf.config.rating import RatingDataConfig
 from cmml_tf.datasets.open_rating_data import open_rating_data
-from cmml_tf.user_config import RatingDataConfig
 
 SMALL = RatingDataConfig(query=2, min_ratings=4, max_ratings=6, validation_fraction=0.2)
 USERS, MOVIES = 20, 9
@@ -269,15 +269,18 @@ def test_own_tables_of_any_form_under_names_that_are_given(tmp_path):
     items = "".join(f"i{k}\t{k}.5\n" for k in range(8))
     (tmp_path / "items.tsv.gz").write_bytes(gzip.compress(("SKU\tprice\n" + items).encode()))
     users = pd.DataFrame({"user_id": [f"u{n}" for n in range(10)], "country": "DE"})
+    users["height"] = [1.5, *[1.0] * 9]  # floats, as parquet has them
     users.to_parquet(tmp_path / "users.parquet")
     (tmp_path / "features.yaml").write_text(
-        "items: {price: numeric}\nusers: {country: categorical}\n"
+        "items: {price: numeric}\nusers: {country: categorical, height: numeric}\n"
     )
     read = ReadConfig(columns="user=customer,item=sku", max_malformed=1)
     data = open_rating_data(str(tmp_path), SMALL, 0, read=read)
     assert data.user_ids.tolist() == [f"u{n}" for n in range(10)]
     assert names(data.item_columns) == ["id", "price"]
     assert data.user_columns[0].values.tolist() == [0] * 10 + [1]
+    height = data.user_columns[1].values
+    assert height[0] == height.max() > height[1] == height[9]
     assert data.counts["malformed lines, left out"] == 1
     with pytest.raises(ValueError, match=r"Line 2 of .*part-0\.csv.*column 'user' is empty"):
         open_rating_data(str(tmp_path), SMALL, 0, read=ReadConfig(columns=read.columns))

@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from cmml_tf.config.rating import RatingEpisodeConfig
 from cmml_tf.datasets.rating_tasks import RatingTasks
 from cmml_tf.episodes.rating_episodes import (
     RatingEpisodeSampler,
-    evaluation_batches,
     rating_episodes,
 )
-from cmml_tf.user_config import RatingEpisodeConfig
 
 LENGTHS = np.array([5, 9, 4, 7])
 # An item tells its user and place, a rating its item.
@@ -66,17 +65,6 @@ def test_a_resumed_training_goes_on_with_the_same_tasks():
         tf.nest.map_structure(np.testing.assert_array_equal, expected, received)
     other = next(iter(rating_episodes(TASKS, 2, config, seed=6)))
     assert (other.query_item.numpy() != whole[0].query_item.numpy()).any()
-
-
-def test_evaluation_asks_the_last_ratings_of_each_task():
-    first, second = evaluation_batches(TASKS, 2, batch=3)
-    np.testing.assert_array_equal(first.query_item, [[3, 4], [107, 108], [202, 203]])
-    np.testing.assert_array_equal(second.query_item, [[305, 306]])
-    np.testing.assert_array_equal(first.support.length, [3, 7, 2])
-    np.testing.assert_array_equal(first.support.item[1], range(100, 107))
-    (short,) = evaluation_batches(TASKS, 2, longest=3)
-    np.testing.assert_array_equal(short.support.length, [3, 3, 2, 3])
-    np.testing.assert_array_equal(short.query_item[:3], first.query_item)
 
 
 def test_a_task_without_a_support_rating_is_refused():

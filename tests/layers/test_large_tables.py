@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from cmml_tf.datasets.matrix_file import read_matrix
-from cmml_tf.evaluation.efficiency import peak_memory_mib
 from cmml_tf.layers.embedding import PairEmbedding
+from cmml_tf.training.efficiency import peak_memory_mib
 
 ROWS = 200_001
 

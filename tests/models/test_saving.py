@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cmml_tf.baseline_config import baseline_preset
 from cmml_tf.baselines.build import build_baseline
 from cmml_tf.baselines.build_rating import build_rating_baseline
-from cmml_tf.baselines.rating_presets import RATING_BASELINES
+from cmml_tf.config.baselines import RATING_BASELINES, baseline_preset
 from cmml_tf.models.build import build_model
 from cmml_tf.models.presets import model_preset
 from cmml_tf.models.rating_model import build_rating_model

@@ -3,10 +3,15 @@
 import numpy as np
 import pytest
 
-from cmml_tf.baseline_config import DcnConfig, FineTuningConfig, S2MetaConfig
 from cmml_tf.baselines.build import build_baseline
 from cmml_tf.baselines.build_rating import build_rating_baseline
-from cmml_tf.baselines.rating_presets import MeluConfig, RatingDcnConfig
+from cmml_tf.config.baselines import (
+    DcnConfig,
+    FineTuningConfig,
+    MeluConfig,
+    RatingDcnConfig,
+    S2MetaConfig,
+)
 from cmml_tf.serving.export import export_model
 from cmml_tf.serving.rating_export import export_rating_model
 from cmml_tf.types import Feature, FeatureColumn

@@ -9,10 +9,10 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
+from cmml_tf.config.rating import RatingModelConfig
 from cmml_tf.models.rating_model import build_rating_model
 from cmml_tf.serving.rating_export import export_rating_model
 from cmml_tf.types import Feature, FeatureColumn, Support
-from cmml_tf.user_config import RatingModelConfig
 
 ITEM_ID = FeatureColumn(Feature("id", "id", ("10", "11")), np.int32([0, 1, 2, 2]))
 GENRE = FeatureColumn(

@@ -9,13 +9,13 @@ from serving_cases import ITEM_IDS, ITEMS, SMALL_POOLING, USER_IDS, USERS, call,
 from serving_cases import request_by_id as request
 
 from cmml_tf.config import ModelConfig
+from cmml_tf.config.rating import RatingModelConfig
 from cmml_tf.models.rating_model import build_rating_model
 from cmml_tf.serving.graph import ServingGraph
 from cmml_tf.serving.rating_graph import RatingServingGraph, rating_signatures
 from cmml_tf.serving.signatures import serving_signatures
 from cmml_tf.serving.vocabulary import vocabulary
 from cmml_tf.types import Feature, FeatureColumn
-from cmml_tf.user_config import RatingModelConfig
 
 MODELS = {
     "gru": ModelConfig(encoder_units=8, hyper_units=8, backbone_units=(8, 8)),

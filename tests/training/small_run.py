@@ -4,10 +4,13 @@ import tensorflow as tf
 
 from cmml_tf.config import EpisodeConfig, ModelConfig
 from cmml_tf.datasets.synthetic import planted_scenarios
-from cmml_tf.episodes import EvaluationEpisodes
-from cmml_tf.evaluation.ranking_protocol import ContextScorer, evaluate_ranking
+from cmml_tf.episodes import EpisodeSampler, EvaluationEpisodes
+from cmml_tf.episodes.sampled_steps import sampled_steps
+from cmml_tf.evaluation.ranking import candidate_scores, evaluate_ranking
+from cmml_tf.evaluation.scorer import ModelScorer
 from cmml_tf.models.build import build_model
 from cmml_tf.tasks.scenario import HingeTask
+from cmml_tf.training.fit import fit_model
 
 POOLING = ModelConfig(encoder="mean", encoder_units=64, hybrid="dot", modulation="linear")
 NO_CONTEXT = ModelConfig(encoder="none", hybrid="none", modulation="none")
@@ -37,8 +40,23 @@ def build(config, data, seed=0, gradient_clip=None):
     return model
 
 
+def fit(model, data, validate, training, folder, max_minutes=None, episode=EPISODE, seed=0):
+    """Trains on the data's meta-training scenarios, watching validation Recall@20."""
+    sample = EpisodeSampler(data, episode, seed).sample
+    return fit_model(
+        model,
+        lambda step: sampled_steps(sample, step),
+        validate,
+        "val_recall@20",
+        training,
+        folder,
+        max_minutes,
+        verbose=0,
+    )
+
+
 def validator(model, data):
-    """What `fit_scenario_model` asks after each epoch."""
+    """What a training asks after each epoch."""
     episodes = EvaluationEpisodes.draw(data.validation, EPISODE, seed=1)
-    scorer = ContextScorer(model)
+    scorer = candidate_scores(ModelScorer(model, tasks=1))
     return lambda: evaluate_ranking(scorer, episodes).means()

@@ -6,10 +6,9 @@ import sys
 from pathlib import Path
 
 import tensorflow as tf
-from training.small_run import EPISODE, build, planted, validator
+from training.small_run import build, fit, planted, validator
 
 from cmml_tf.config import ModelConfig, TrainingConfig
-from cmml_tf.training.fit import fit_scenario_model
 from cmml_tf.training.strategies import is_served, open_strategy, serve_cluster
 
 MODEL = ModelConfig(encoder_units=8, hyper_units=8, backbone_units=(8, 8))
@@ -33,10 +32,7 @@ def train(training, folder, strategy=None):
     strategy = strategy or tf.distribute.get_strategy()
     with strategy.scope():
         model = build(MODEL, data, gradient_clip=training.gradient_clip)
-    result = fit_scenario_model(
-        model, data, validator(model, data), EPISODE, training, 0, Path(folder), verbose=0
-    )
-    return result.history
+    return fit(model, data, validator(model, data), training, Path(folder)).history
 
 
 def main(name, folder, output, changes, processors):

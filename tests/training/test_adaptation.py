@@ -9,13 +9,14 @@ import itertools
 
 import numpy as np
 import pytest
-from training.small_run import EPISODE, NO_CONTEXT, POOLING, build, planted
+from training.small_run import EPISODE, NO_CONTEXT, POOLING, build, fit, planted
 
 from cmml_tf.config import TrainingConfig
 from cmml_tf.episodes import EvaluationEpisodes
-from cmml_tf.evaluation.ranking_protocol import evaluate_ranking
-from cmml_tf.evaluation.scenario_report import report_scenarios
-from cmml_tf.training.fit import fit_scenario_model
+from cmml_tf.evaluation.ranking import evaluate_ranking
+from cmml_tf.settings.base import Prepared
+from cmml_tf.settings.run import report_on
+from cmml_tf.settings.scenario.setting import ScenarioSetting
 
 
 def _alternating(scenarios, directions):
@@ -38,9 +39,7 @@ def trained(tmp_path_factory):
     for config in (POOLING, NO_CONTEXT):
         model = build(config, data)
         folder = tmp_path_factory.mktemp("run")
-        result = fit_scenario_model(
-            model, data, None, EPISODE, training, seed=0, folder=folder, verbose=0
-        )
+        result = fit(model, data, None, training, folder)
         models.append(model)
         losses.append([epoch["loss"] for epoch in result.history])
     episodes = EvaluationEpisodes.draw(data.meta_test, EPISODE, seed=2)
@@ -48,11 +47,16 @@ def trained(tmp_path_factory):
     oracle = evaluate_ranking(
         lambda episode: made.oracle_scores(episode.name, episode.users), episodes
     )
-    return report_scenarios(*models, episodes), oracle.means()["recall@10"], losses
+    report = report_on(ScenarioSetting(), *models, Prepared(data, None, episodes))
+    return report, oracle.means()["recall@10"], losses
 
 
 def _recall(evaluation):
     return evaluation.means()["recall@10"]
+
+
+def _baseline(report, name):
+    return {one.name: one.metrics for one in report.baselines}[name]
 
 
 def test_training_lowers_the_loss(trained):
@@ -63,8 +67,8 @@ def test_training_lowers_the_loss(trained):
 
 def test_context_beats_no_context_by_a_wide_margin(trained):
     report, oracle, _ = trained
-    assert _recall(report.model) > _recall(report.no_context) + 0.15
-    assert _recall(report.model) > _recall(report.item_pop)
+    assert _recall(report.model) > _recall(_baseline(report, "no_context")) + 0.15
+    assert _recall(report.model) > _recall(_baseline(report, "item_pop"))
     assert _recall(report.model) > oracle - 0.08
 
 
@@ -74,10 +78,10 @@ def test_another_scenarios_support_set_makes_it_collapse(trained):
     assert _recall(report.swapped) < 0.15
     gain = report.metrics()["context_gain"]
     assert gain["recall@10"] - gain["interval"] > 0.4
-    assert np.all(report.swapped.scenario_table()["recall@10"] < 0.3)
+    assert np.all(report.swapped.table()["recall@10"] < 0.3)
 
 
 def test_context_changes_nothing_without_a_context(trained):
     report, _, _ = trained
     # What the no-context model reaches is far from what can be reached.
-    assert _recall(report.no_context) < trained[1] - 0.15
+    assert _recall(_baseline(report, "no_context")) < trained[1] - 0.15

@@ -4,17 +4,17 @@ import dataclasses
 
 import numpy as np
 import pytest
-from training.small_run import EPISODE, POOLING, build, planted
+from training.small_run import POOLING, build, fit, planted
 
 from cmml_tf.config import TrainingConfig
+from cmml_tf.config.rating import RatingEpisodeConfig
 from cmml_tf.datasets.rating_tasks import RatingTasks
 from cmml_tf.episodes.rating_episodes import rating_episodes
 from cmml_tf.models.rating_model import build_rating_model
 from cmml_tf.models.rating_presets import RATING_PRESETS
 from cmml_tf.tasks.rating import RatingTask
-from cmml_tf.training.fit import fit_model, fit_scenario_model
+from cmml_tf.training.fit import fit_model
 from cmml_tf.types import Feature, FeatureColumn
-from cmml_tf.user_config import RatingEpisodeConfig
 
 MODEL = dataclasses.replace(POOLING, encoder_units=8, hyper_units=8, backbone_units=(8, 8))
 TRAINING = TrainingConfig(steps_per_epoch=3, max_epochs=2)
@@ -30,7 +30,7 @@ def _fit(data, folder, change=None, **changes):
     if change is not None:
         change(model)
     training = dataclasses.replace(TRAINING, **changes)
-    fit_scenario_model(model, data, None, EPISODE, training, 0, folder, verbose=0)
+    fit(model, data, None, training, folder)
 
 
 def test_steps_that_are_too_large_are_named_with_step_and_rate(data, tmp_path):

@@ -8,13 +8,12 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
-from training.small_run import EPISODE, POOLING, build, planted, validator
+from training.small_run import POOLING, build, fit, planted, validator
 
 from cmml_tf.config import ModelConfig, TrainingConfig
 from cmml_tf.models.build import build_model
 from cmml_tf.tasks.scenario import HingeTask
 from cmml_tf.training.checkpoint import restore_best_weights
-from cmml_tf.training.fit import fit_scenario_model
 
 MODEL = dataclasses.replace(POOLING, encoder_units=8, hyper_units=8, backbone_units=(8, 8))
 TRAINING = TrainingConfig(steps_per_epoch=3, max_epochs=4, plateau_patience=1)
@@ -59,9 +58,7 @@ def _fit(data, folder, validate=None, seed=0, max_minutes=None, **changes):
     if validate == "real":
         validate = validator(model, data)
     training = dataclasses.replace(TRAINING, **changes)
-    result = fit_scenario_model(
-        model, data, validate, EPISODE, training, seed, folder, max_minutes, verbose=0
-    )
+    result = fit(model, data, validate, training, folder, max_minutes, seed=seed)
     return [weight.numpy() for weight in model.trainable_variables], result
 
 
@@ -104,7 +101,7 @@ def _fit_random(data, folder, epochs):
     model = build_model(RIDGE, *sizes, task=HingeTask(), seed=7)
     model.pair_embedding.set_tables(data.user_embeddings, data.item_embeddings)
     training = dataclasses.replace(TRAINING, max_epochs=epochs)
-    result = fit_scenario_model(model, data, None, EPISODE, training, 7, folder, verbose=0)
+    result = fit(model, data, None, training, folder, seed=7)
     return [weight.numpy() for weight in model.trainable_variables], result.history
 
 

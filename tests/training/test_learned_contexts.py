@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 import pytest
-from training.small_run import EPISODE, build, planted
+from training.small_run import EPISODE, build, fit, planted
 
 from cmml_tf.config import TrainingConfig
 from cmml_tf.episodes import EvaluationEpisodes
-from cmml_tf.evaluation.ranking_protocol import ContextScorer, evaluate_ranking
+from cmml_tf.evaluation.ranking import candidate_scores, evaluate_ranking
+from cmml_tf.evaluation.scorer import ModelScorer
 from cmml_tf.models.presets import model_preset
-from cmml_tf.training.fit import fit_scenario_model
 
 TRAINING = TrainingConfig(learning_rate=3e-3, steps_per_epoch=150, max_epochs=1)
 
@@ -23,9 +23,9 @@ def made():
 def test_a_small_model_ranks_nearly_as_well_as_can_be(made, preset, tmp_path):
     config = replace(model_preset(preset), encoder_units=16, hyper_units=16)
     model = build(config, made.data)
-    fit_scenario_model(model, made.data, None, EPISODE, TRAINING, 0, tmp_path, verbose=0)
+    fit(model, made.data, None, TRAINING, tmp_path)
     episodes = EvaluationEpisodes.draw(made.data.meta_test, EPISODE, seed=2)
-    scorer = ContextScorer(model)
+    scorer = candidate_scores(ModelScorer(model, tasks=1))
 
     def recall(scorer, episodes):
         return evaluate_ranking(scorer, episodes).means()["recall@10"]

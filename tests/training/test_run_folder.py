@@ -9,8 +9,8 @@ import tensorflow as tf
 import yaml
 
 from cmml_tf.config import ModelConfig, ReadConfig, ScenarioRunConfig, TrainingConfig
-from cmml_tf.training.run_folder import RunFolder, load_config, plain
-from cmml_tf.user_config import UserRunConfig
+from cmml_tf.config.rating import UserRunConfig
+from cmml_tf.training.run_folder import RunFolder, load_config, plain, setting_of
 
 CONFIG = ScenarioRunConfig(seed=4, model=ModelConfig(backbone_units=(8, 4)))
 
@@ -18,7 +18,7 @@ CONFIG = ScenarioRunConfig(seed=4, model=ModelConfig(backbone_units=(8, 4)))
 def test_configuration_reads_back_as_the_same(tmp_path):
     folder = RunFolder(tmp_path / "runs" / "one")
     folder.claim(CONFIG)
-    assert load_config(folder.path) == CONFIG
+    assert load_config(folder.path, ScenarioRunConfig) == CONFIG
     assert yaml.safe_load((folder.path / "config.yaml").read_text()) == plain(CONFIG)
 
 
@@ -33,7 +33,7 @@ def test_the_same_run_may_go_on_with_other_places_and_time(tmp_path):
     RunFolder(tmp_path).claim(CONFIG)
     changed = dataclasses.replace(CONFIG, run_dir="r", export_dir="e", max_minutes=3.0)
     RunFolder(tmp_path).claim(changed)
-    assert load_config(tmp_path) == changed
+    assert load_config(tmp_path, ScenarioRunConfig) == changed
 
 
 def test_another_configuration_is_refused_and_changes_nothing(tmp_path):
@@ -47,22 +47,22 @@ def test_another_configuration_is_refused_and_changes_nothing(tmp_path):
 
 def test_other_data_are_refused(tmp_path):
     folder = RunFolder(tmp_path)
-    folder.check_data("abc", CONFIG)
-    folder.check_data("abc", CONFIG)
+    folder.check_data("abc", CONFIG, "scenario")
+    folder.check_data("abc", CONFIG, "scenario")
     with pytest.raises(ValueError, match=r"The data has changed since the run in .* began"):
-        folder.check_data("abd", CONFIG)
+        folder.check_data("abd", CONFIG, "scenario")
 
 
 def test_folder_without_a_run_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"is not the folder of a run"):
-        load_config(tmp_path)
+        load_config(tmp_path, ScenarioRunConfig)
 
 
 def _of_a_run(tmp_path):
     """A folder that has been claimed, with its data recorded and a training begun."""
     folder = RunFolder(tmp_path)
     folder.claim(CONFIG)
-    folder.check_data("abc", CONFIG)
+    folder.check_data("abc", CONFIG, "scenario")
     (tmp_path / "model").mkdir()
     return folder
 
@@ -70,7 +70,7 @@ def _of_a_run(tmp_path):
 def _go_on(tmp_path, config=CONFIG):
     folder = RunFolder(tmp_path)
     folder.claim(config)
-    folder.check_data("abc", config)
+    folder.check_data("abc", config, "scenario")
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "data.json"])
@@ -131,13 +131,16 @@ def test_the_limit_of_malformed_lines_may_be_raised(tmp_path):
     _of_a_run(tmp_path)
     raised = dataclasses.replace(CONFIG, read=ReadConfig(max_malformed=7))
     _go_on(tmp_path, raised)
-    assert load_config(tmp_path) == raised
+    assert load_config(tmp_path, ScenarioRunConfig) == raised
 
 
 def test_a_run_of_the_user_setting_is_read_as_one(tmp_path):
     config = UserRunConfig(seed=3)
-    RunFolder(tmp_path).claim(config)
-    assert load_config(tmp_path) == config
+    folder = RunFolder(tmp_path)
+    folder.claim(config)
+    folder.check_data("abc", config, "user")
+    assert setting_of(tmp_path) == "user"
+    assert load_config(tmp_path, UserRunConfig) == config
 
 
 def test_a_file_where_the_folder_should_be_is_named(tmp_path):

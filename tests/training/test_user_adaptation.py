@@ -7,20 +7,21 @@ import pytest
 import tensorflow as tf
 
 from cmml_tf.config import TrainingConfig
+from cmml_tf.config.rating import RatingEpisodeConfig
 from cmml_tf.datasets.rating_tasks import RatingTasks
-from cmml_tf.episodes.rating_episodes import evaluation_batches, rating_episodes
-from cmml_tf.evaluation.rating_protocol import (
-    RatingPredictor,
+from cmml_tf.episodes.asked_users import AskedUsers
+from cmml_tf.episodes.rating_episodes import rating_episodes
+from cmml_tf.evaluation.rating import (
     evaluate_ratings,
+    predicted_ratings,
     support_length_curve,
-    swapped,
 )
+from cmml_tf.evaluation.scorer import ModelScorer
 from cmml_tf.models.rating_model import build_rating_model
 from cmml_tf.models.rating_presets import RATING_PRESETS
 from cmml_tf.tasks.rating import RatingTask
 from cmml_tf.training.fit import fit_model
 from cmml_tf.types import Feature, FeatureColumn
-from cmml_tf.user_config import RatingEpisodeConfig
 
 ITEMS, RATED, QUERY = 40, 50, 10
 KIND = np.arange(ITEMS) % 2
@@ -66,22 +67,25 @@ def trained(tmp_path_factory):
         tmp_path_factory.mktemp("fit"),
         verbose=0,
     )
-    return RatingPredictor(model)
+    return predicted_ratings(ModelScorer(model))
+
+
+def _asked():
+    return AskedUsers.of(planted(200, seed=2), QUERY, np.array(["everyone"]))
 
 
 def test_the_more_ratings_are_known_the_better_and_none_is_sensible(trained):
-    asked = planted(200, seed=2)
-    curve = support_length_curve(trained, asked, QUERY, LENGTHS)
+    curve = support_length_curve(trained, _asked(), LENGTHS)
     error = [curve[length]["mae"] for length in LENGTHS]
     assert error == sorted(error, reverse=True), error
     # The best that can be said of anyone: the film's quality.
-    known = [5 + QUALITY[e.query_item] - e.query_label for e in evaluation_batches(asked, QUERY)]
+    known = [5 + QUALITY[e.query_item] - e.query_label for e in _asked()]
     assert error[0] < 1.1 * np.abs(np.concatenate(known)).mean()
     assert error[-1] < 0.5 * error[0]
 
 
 def test_another_users_ratings_mislead(trained):
-    episodes = evaluation_batches(planted(200, seed=2), QUERY)
-    own, other = (evaluate_ratings(trained, e) for e in (episodes, swapped(episodes)))
-    gain = other.difference(own, "mae")
+    asked = _asked()
+    own, other = (evaluate_ratings(trained, asked.names, e) for e in (asked, asked.swapped()))
+    gain = other.gain_over(own, "mae")
     assert gain.mean > 5 * gain.half_width

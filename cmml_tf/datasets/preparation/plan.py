@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cmml_tf.config import ScenarioConfig
-from cmml_tf.data_config import PrepareConfig
+from cmml_tf.config.preparation import PrepareConfig
 from cmml_tf.datasets.preparation.raw_source import RawSource
 from cmml_tf.datasets.preparation.work_folder import Arrays, Counts, WorkFolder
 from cmml_tf.datasets.reading.ids import is_text, of_kind, rows_of

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cmml_tf.data_config import PrepareConfig
+from cmml_tf.config.preparation import PrepareConfig
 from cmml_tf.datasets.preparation import interaction_stages, split_stages
 from cmml_tf.datasets.preparation.beam_runner import BeamRunner
 from cmml_tf.datasets.preparation.embedding_tables import prepare_embeddings, read_embedding_files

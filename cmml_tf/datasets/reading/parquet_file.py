@@ -165,6 +165,8 @@ def _read(raw: pa.Array, kind: str) -> tuple[pa.Array, Faults]:
         raw = raw.dictionary_decode()
     if kind in ("float", "float32"):
         return _numbers(raw, _NUMBERS[kind])
+    if kind == "str" and pa.types.is_floating(raw.type):
+        return _as_written(raw), []
     values, faults = _ids_or_text(raw)
     if is_text_type(values.type):
         values = pc.if_else(pc.equal(values, ""), None, values)
@@ -181,6 +183,12 @@ def _read(raw: pa.Array, kind: str) -> tuple[pa.Array, Faults]:
     if kind == "str" and not is_text_type(values.type):
         values = values.cast(TEXT)
     return values, faults
+
+
+def _as_written(raw: pa.Array) -> pa.Array:
+    """Floats as text: 3 for 3.0, which other tables write so; else the shortest that reads back."""
+    values, _ = _ids_or_text(raw)
+    return pc.if_else(values.is_valid(), values.cast(TEXT), raw.cast(pa.float64()).cast(TEXT))
 
 
 def _numbers(raw: pa.Array, kind: pa.DataType) -> tuple[pa.Array, Faults]:

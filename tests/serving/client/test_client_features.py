@@ -8,10 +8,10 @@ import pytest
 import tensorflow as tf
 
 from cmml_tf.client import AsyncClient, Client, InputError
+from cmml_tf.config.rating import RatingModelConfig
 from cmml_tf.models.rating_model import build_rating_model
 from cmml_tf.serving.rating_export import export_rating_model
 from cmml_tf.types import Feature, FeatureColumn
-from cmml_tf.user_config import RatingModelConfig
 
 GENRE = FeatureColumn(
     Feature("genre", "multi-hot", ("Drama", "War")), np.int32([1, 0, 1]), np.int64([0, 2, 2, 3, 3])

@@ -1,0 +1,1 @@
+"""The command `cmml` and its subcommands, which `python pipelines/*.py` call too."""

@@ -1,0 +1,26 @@
+"""Compares systems on the same saved episodes of each seed; writes tables with significance.
+
+cmml compare --systems item-pop,no-context,cmml-film,cmml-ridge --seeds 5
+cmml compare --setting user --systems item-mean,cmml-film,ridge --data ml-1m
+cmml compare --systems pe,se,se-dot --data FOLDER --steps 1000 --out runs/encoders
+
+Killed and started again, it goes on: what a system reached with a seed is a file written whole.
+"""
+
+from collections.abc import Sequence
+
+from cmml_tf.commands.options import parse
+from cmml_tf.config.comparison import ComparisonConfig
+from cmml_tf.experiments.comparison_folder import compare, comparison_folder
+from cmml_tf.settings.forms import FORMS
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the command."""
+    systems = (f"Systems of {f.name}: {', '.join(f.systems)}." for f in FORMS.values())
+    config = parse(ComparisonConfig, argv, "\n\n".join([__doc__, *systems]))
+    out = comparison_folder(config)
+    comparison = compare(config, out)
+    comparison.save(out)
+    print(f"\n{comparison.markdown()}\nTable: {out / 'table.md'}")
+    return 0

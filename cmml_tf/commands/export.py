@@ -1,0 +1,40 @@
+"""Exports the model of a finished run once more, without training or evaluating it.
+
+cmml export runs/cmml-ridge-movielens-small-0
+cmml export runs/user-ridge-ml-1m-0 --export-dir /models/cmml
+
+For runs whose export failed, or belongs elsewhere too. A model base path that has a version of this
+very model keeps it, and gets no other.
+"""
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the command."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("run_dir", type=Path, help="folder that a training command has written")
+    parser.add_argument("--export-dir", metavar="DIR", help="model base path; none: the run's own")
+    arguments = parser.parse_args(argv)
+    folder = arguments.run_dir
+
+    from cmml_tf.settings.named import SETTINGS
+    from cmml_tf.settings.run import open_run
+    from cmml_tf.settings.run_end import described, export_finished
+    from cmml_tf.training.run_folder import load_config, setting_of
+
+    setting = SETTINGS[setting_of(folder)]
+    config = load_config(folder, setting.form.options.config)
+    changes = {} if arguments.export_dir is None else {"export_dir": arguments.export_dir}
+    config = dataclasses.replace(config, run_dir=str(folder), strategy="none", **changes)
+    run = open_run(setting, config, print)
+    model = run.trained(config.model, "model")
+    print(described(export_finished(folder, lambda facts: run.export(model, facts))))
+    return 0

@@ -1,0 +1,64 @@
+"""The command `cmml`: finds a subcommand, which loads what it needs; errors are one sentence."""
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+
+from cmml_tf.program import run
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "train scenario": ("train_scenario", "train for unseen scenarios, evaluate, export"),
+    "train user": ("train_user", "train for new users' ratings, evaluate, export"),
+    "evaluate": ("evaluate", "evaluate a finished run again"),
+    "export": ("export", "export the model of a finished run, without training"),
+    "compare": ("compare", "compare systems on the same evaluation tasks"),
+    "presets": ("presets", "the models to choose between, and when to take which"),
+    "prepare": ("prepare", "make a large log ready for training"),
+    "generate": ("generate", "write a data set of a published layout and any size"),
+    "hybrid": ("hybrid", "put two data sets side by side"),
+    "serve": ("serve", "run TensorFlow Serving, or the development server"),
+    "init-export": ("init_export", "write the server's configuration files into a folder"),
+    "import-weights": ("import_weights", "serve a model of the reference implementation"),
+    "reproduce": ("reproduce", "the paper's tables and figures"),
+    "adaptation": ("adaptation", "experiments about adaptation"),
+    "user-results": ("user_results", "put runs of the user setting side by side"),
+    "completion": ("completion", "print what a shell needs to complete this command"),
+}
+"""Subcommand to its module in this package and what it does."""
+
+
+def main() -> None:
+    """Runs the subcommand that the command line names, and ends the process."""
+    words = sys.argv[1:]
+    if not words or words[0] in ("-h", "--help"):
+        print(overview())
+        sys.exit(0)
+    if words[0] == "--version":
+        import cmml_tf
+
+        print(cmml_tf.__version__)
+        sys.exit(0)
+    name = next((n for n in (" ".join(words[:2]), words[0]) if n in COMMANDS), None)
+    if name is None:
+        print(
+            f"error: There is no command `cmml {' '.join(words[:2])}`. "
+            f"Accepted: {', '.join(COMMANDS)}.",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+    taken = len(name.split())
+    sys.argv = [f"cmml {name}", *words[taken:]]
+    run(load(name))
+
+
+def load(name: str) -> Callable[[Sequence[str]], int]:
+    """The function of a subcommand: its arguments to the exit status."""
+    return importlib.import_module(f"cmml_tf.commands.{COMMANDS[name][0]}").main
+
+
+def overview() -> str:
+    """What `cmml --help` prints."""
+    width = max(map(len, COMMANDS))
+    lines = ["usage: cmml COMMAND [OPTIONS]; cmml COMMAND --help says more", ""]
+    lines += [f"  {name:<{width}}  {about}" for name, (_, about) in COMMANDS.items()]
+    return "\n".join(lines)

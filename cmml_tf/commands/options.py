@@ -1,0 +1,178 @@
+"""Options of a command: from preset, schedule, YAML file and flags, each winning over those."""
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from cmml_tf.installation import require_tensorflow
+
+# Commands import this module first of all that a plain installation leaves out.
+try:
+    require_tensorflow("This command")
+except ImportError as missing:
+    print(f"error: {missing}", file=sys.stderr)
+    sys.exit(2)
+
+import tyro
+import yaml
+
+from cmml_tf.commands.short_help import short_help
+from cmml_tf.config import override
+from cmml_tf.plain_yaml import load_plain_yaml
+from cmml_tf.settings.form import RunOptions
+
+# `float | None`, and the same with an annotated type.
+_UNIONS = (UnionType, Union)
+
+
+def run_config(argv: Sequence[str], description: str, options: RunOptions) -> Any | None:
+    """Options, each winning over those before: preset, schedule, `--quick`, YAML file, flags.
+
+    Args:
+      argv: The command line.
+      description: Of the command.
+      options: Of the setting.
+
+    Returns:
+      The configuration, or None after help or `--print-config` has been printed.
+
+    Raises:
+      ValueError: An option's value is not accepted, or the YAML file cannot be read.
+    """
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    early.add_argument("--config")
+    early.add_argument("--print-config", action="store_true")
+    early.add_argument("--preset")
+    early.add_argument("--schedule")
+    early.add_argument("--quick", action="store_true")
+    early.add_argument("-h", "--help", action="store_true")
+    known, rest = early.parse_known_args(spelled_out(argv))
+    from_file = {} if known.config is None else read_options(Path(known.config), options.config)
+    base = options.base(
+        known.preset or from_file.get("preset"), known.schedule or from_file.get("schedule")
+    )
+    quick = known.quick or from_file.get("quick", False)
+    if quick:
+        base = override(base, {**options.quick(base), "quick": True})
+    settled = {"preset": base.preset, "schedule": base.schedule, "quick": quick}
+    base = override(base, {**from_file, **settled})
+    help_text = (
+        f"{description}\n"
+        "--config FILE reads options from a YAML file; flags win over it. --print-config prints\n"
+        "the resolved options as such a file and ends. --help-all lists every option."
+    )
+    if known.help:
+        print(short_help(help_text, program(), base, options.common))
+        return None
+    every = f"{help_text}\n\nPresets: {', '.join(options.presets)}."
+    config = parse(options.config, rest, every, base)
+    if known.print_config:
+        print(yaml.safe_dump(plain_options(config), sort_keys=False), end="")
+        return None
+    return config
+
+
+def spelled_out(argv: Sequence[str]) -> list[str]:
+    """The arguments with `--columns` as the option that it is short for, `--read.columns`."""
+    short, option = "--columns", "--read.columns"
+    return [
+        option + argument.removeprefix(short)
+        if argument == short or argument.startswith(f"{short}=")
+        else argument
+        for argument in argv
+    ]
+
+
+def parse(kind: type, argv: Sequence[str], description: str, default: Any = None) -> Any:
+    """The configuration of class `kind` that flags give; `--help-all` is their help.
+
+    Args:
+      kind: A dataclass.
+      argv: The command line.
+      description: Of the command.
+      default: Values where no flag is given; None: the class's own.
+    """
+    given = {} if default is None else {"default": default}
+    return tyro.cli(
+        kind,
+        **given,
+        args=["--help" if word == "--help-all" else word for word in spelled_out(argv)],
+        prog=program(),
+        description=description,
+    )
+
+
+def program() -> str:
+    """The command as it is called."""
+    return Path(sys.argv[0]).name
+
+
+def read_options(path: Path, kind: type) -> dict[str, Any]:
+    """The options of a YAML file, as far as it has any of the configuration `kind`.
+
+    Raises:
+      FileNotFoundError: There is no such file.
+      ValueError: It is no YAML file of options, or a value is of another type than its option.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There is no options file {path}. --print-config writes one that --config reads."
+        )
+    content = load_plain_yaml(path)
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} must hold options by name, as --print-config writes them.")
+    _check_types(path, kind, content)
+    return content
+
+
+def _check_types(path: Path, config: type, content: dict[str, Any]) -> None:
+    """A file's values are of their options' types; unknown names are refused later."""
+    hints = get_type_hints(config)
+    for name, value in content.items():
+        kind = hints.get(name, Any)
+        if dataclasses.is_dataclass(kind) and isinstance(value, dict):
+            _check_types(path, kind, value)
+        elif not _is_of_type(value, kind):
+            raise ValueError(
+                f"`{name}` in {path} must be {_spelled(kind)}. Received: {name}={value!r}."
+            )
+
+
+def _spelled(kind: Any) -> str:
+    if dataclasses.is_dataclass(kind):
+        return "options by name"
+    return f"of type {_type_name(kind)}"
+
+
+def _type_name(kind: Any) -> str:
+    if get_origin(kind) in _UNIONS:
+        return " | ".join(map(_type_name, get_args(kind)))
+    if isinstance(kind, type):
+        return "None" if kind is NoneType else kind.__name__
+    return str(kind).removeprefix("typing.")
+
+
+def _is_of_type(value: Any, kind: Any) -> bool:
+    if kind is Any:
+        return True
+    if get_origin(kind) in _UNIONS:
+        return any(_is_of_type(value, option) for option in get_args(kind))
+    if get_origin(kind) is tuple:
+        item = get_args(kind)[0]
+        return isinstance(value, list) and all(_is_of_type(part, item) for part in value)
+    if get_origin(kind) is Literal:
+        return isinstance(value, str)  # which one, the configuration checks
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, (int, float) if kind is float else kind)
+
+
+def plain_options(config: Any) -> Any:
+    """A configuration as YAML holds it."""
+    if dataclasses.is_dataclass(config):
+        return {f.name: plain_options(getattr(config, f.name)) for f in dataclasses.fields(config)}
+    return list(config) if isinstance(config, tuple) else config

@@ -1,0 +1,22 @@
+"""Prints the models that one chooses between, and when to take which.
+
+cmml presets
+"""
+
+import argparse
+from collections.abc import Sequence
+
+from cmml_tf.settings.forms import FORMS
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the command."""
+    argparse.ArgumentParser(description=__doc__).parse_args(argv)
+    for form in FORMS.values():
+        print(f"cmml train {form.name} --preset NAME")
+        width = max(map(len, form.options.advice))
+        for name, when in form.options.advice.items():
+            default = " (default)" if name == form.options.config.preset else ""
+            print(f"  {name:<{width}}  {when}{default}")
+        print()
+    return 0

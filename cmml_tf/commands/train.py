@@ -1,0 +1,27 @@
+"""Training of any setting as a command."""
+
+import sys
+from collections.abc import Sequence
+
+from cmml_tf.commands.options import run_config
+from cmml_tf.settings.form import SettingForm
+
+
+def train(form: SettingForm, argv: Sequence[str], description: str) -> int:
+    """From options to an exported model; the exit status.
+
+    Args:
+      form: Of the setting.
+      argv: The command line.
+      description: Of the command.
+    """
+    config = run_config(argv, description, form.options)
+    if config is None:
+        return 0
+    # Imported when the options are known to be right: TensorFlow starts here.
+    from cmml_tf.settings.named import SETTINGS
+    from cmml_tf.settings.run import run_from_data_to_export
+
+    verbose = 1 if sys.stdout.isatty() else 2
+    run_from_data_to_export(SETTINGS[form.name], config, print, verbose)
+    return 0

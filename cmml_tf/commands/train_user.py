@@ -1,0 +1,16 @@
+"""Trains CMML for new users (rating prediction), evaluates it beside means, and exports it.
+
+cmml train user                                          # CMML-FiLM, movielens-small
+cmml train user --data ml-1m --preset ridge --seed 1
+cmml train user --data FOLDER --tasks.tasks FOLDER/user_tasks.csv
+"""
+
+from collections.abc import Sequence
+
+from cmml_tf.commands.train import train
+from cmml_tf.settings.rating.form import RATING
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the command."""
+    return train(RATING, argv, __doc__)

@@ -1,0 +1,69 @@
+"""What a comparison is: systems, data, seeds, budget."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from cmml_tf.config.checks import PositiveInt, check
+from cmml_tf.config.data import (
+    Alignment,
+    EmbeddingConfig,
+    ReadConfig,
+    ScenarioConfig,
+    SplitConfig,
+)
+from cmml_tf.config.episode import EpisodeConfig
+from cmml_tf.config.rating import RatingDataConfig
+
+_EXTENT = ("systems", "seeds", "out", "only_finished")
+_OF_SCENARIOS = ("hybrid_with", "alignment", "scenario", "split", "embedding")
+Setting = Literal["scenario", "user"]
+
+
+@dataclass(frozen=True)
+class ComparisonConfig:
+    """One comparison: every system on the same saved episodes of each seed."""
+
+    systems: str = "item-pop,no-context,cmml-film,cmml-ridge"
+    """Names with commas between them; the help lists them all."""
+    data: str = "movielens-small"
+    """A name, folder or table, as the training commands take it."""
+    hybrid_with: str | None = None
+    """A second data set: the scenarios of both, as the paper's hybrid Movie-Taobao."""
+    alignment: Alignment = "pad"
+    """What happens to the smaller embeddings of a hybrid: `pad` or `project`."""
+    setting: Setting = "scenario"
+    """`scenario`: ranking in unseen scenarios; `user`: ratings of unseen users."""
+    seeds: PositiveInt = 5
+    """Seeds 0, 1, ... of data split, episodes and initial weights."""
+    steps: PositiveInt | None = None
+    """Training steps of a system at the most; none: its whole schedule."""
+    tasks_per_step: PositiveInt | None = None
+    """Tasks of a training step; none: as each system's schedule says."""
+    only_finished: bool = False
+    """Run nothing: a table of what is finished so far, which may be fewer seeds of some systems."""
+    out: str | None = None
+    """Folder of the comparison; none: runs/compare-<setting>-<data>. What is in it is continued."""
+    read: ReadConfig = field(default_factory=ReadConfig)
+    scenario: ScenarioConfig = field(default_factory=ScenarioConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    embedding: EmbeddingConfig = field(default_factory=EmbeddingConfig)
+    tasks: RatingDataConfig = field(default_factory=RatingDataConfig)
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.setting != "scenario" and self.hybrid_with is not None:
+            raise ValueError(
+                "`hybrid_with` must be none unless setting is scenario. "
+                f"Received: hybrid_with={self.hybrid_with!r}, setting={self.setting!r}."
+            )
+
+    @property
+    def free_to_change(self) -> tuple[str, ...]:
+        """What may be another when a comparison is continued: its extent, and what is not read."""
+        not_read = _OF_SCENARIOS if self.setting == "user" else ("tasks",)
+        return (*_EXTENT, *not_read, "read.block_mb", "read.max_malformed")
+
+    @property
+    def episode(self) -> EpisodeConfig:
+        """Sizes of the support sets that are asked: the paper's, for every system."""
+        return EpisodeConfig()

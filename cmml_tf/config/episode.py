@@ -1,0 +1,44 @@
+"""How tasks of the scenario setting are sampled."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from cmml_tf.config.checks import FROM_0_TO_1, ZERO_OR_MORE, PositiveInt, check
+
+RankingLoss = Literal["hinge", "logistic"]
+
+
+@dataclass(frozen=True)
+class EpisodeConfig:
+    """How tasks are sampled (paper section 2; support and query sizes of section 4)."""
+
+    support_positives: PositiveInt = 64
+    """Positive support pairs of a task."""
+    support_negatives: Annotated[int, ZERO_OR_MORE] = 128
+    """Negative support pairs: the user of a positive with another item of the scenario."""
+    query_positives: PositiveInt = 128
+    """Positive query pairs of a task; each is compared with one negative of the same user."""
+    tasks_per_step: PositiveInt = 4
+    """Tasks B of one training step (the authors take one)."""
+    short_supports: Annotated[float, FROM_0_TO_1] = 0.0
+    """Share of the training tasks whose support is cut to a random size, zero included."""
+    empty_supports: Annotated[float, FROM_0_TO_1] = 0.0
+    """Share of the training tasks without any support (context dropout)."""
+    sub_scenarios: Annotated[int, ZERO_OR_MORE] = 0
+    """Random parts of each meta-training scenario, half of its items, that are learned from too."""
+    loss: RankingLoss = "hinge"
+    """What is minimised over the pairs of a query positive and its negative: `hinge` (the paper's
+    equation 4) or `logistic` (not in the paper)."""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    @property
+    def support_size(self) -> int:
+        """S, the support pairs of a task."""
+        return self.support_positives + self.support_negatives
+
+    @property
+    def query_size(self) -> int:
+        """Q, the query pairs of a training task, positives and negatives."""
+        return 2 * self.query_positives

@@ -1,0 +1,58 @@
+"""Training schedules by name: what belongs together of training, episodes and split."""
+
+from dataclasses import dataclass, field, replace
+
+from cmml_tf.config.data import SplitConfig
+from cmml_tf.config.episode import EpisodeConfig, RankingLoss
+from cmml_tf.config.training import TrainingConfig
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How training proceeds: what belongs together of training, episodes and split."""
+
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    tasks_per_step: int = EpisodeConfig.tasks_per_step
+    query_positives: int = EpisodeConfig.query_positives
+    validation_fraction: float = 0.1
+    loss: RankingLoss = EpisodeConfig.loss
+
+    def episode(self, base: EpisodeConfig) -> EpisodeConfig:
+        """`base` with this schedule's sizes and loss."""
+        return replace(
+            base,
+            tasks_per_step=self.tasks_per_step,
+            query_positives=self.query_positives,
+            loss=self.loss,
+        )
+
+    def split(self, base: SplitConfig) -> SplitConfig:
+        """`base` with this schedule's share of validation scenarios."""
+        return replace(base, validation_fraction=self.validation_fraction)
+
+
+# For a closed-form head: cheap steps, many tasks in each, and not too many of them. Their number is
+# fixed, so that every scenario is learned from.
+_ADAPTIVE = Schedule(
+    TrainingConfig(learning_rate=2e-3, weight_decay=1e-4, steps_per_epoch=400, max_epochs=4),
+    tasks_per_step=8,
+    query_positives=256,
+    validation_fraction=0.0,
+)
+
+SCHEDULES: dict[str, Schedule] = {
+    "default": Schedule(),
+    "adaptive": _ADAPTIVE,
+    # A closed form alone: the same with a loss for which no pair is ever far enough ahead.
+    "closed-form": replace(_ADAPTIVE, loss="logistic"),
+    # For a learned encoder and modulation, which must find out what a support set tells before the
+    # backbone has learned the meta-training scenarios by heart: larger and fewer steps.
+    "eager": Schedule(TrainingConfig(learning_rate=3e-3, steps_per_epoch=50), 8),
+    # Section 4 and the authors' scripts.
+    "paper": Schedule(
+        TrainingConfig(learning_rate=1e-4, weight_average=0.0, steps_per_epoch=500), 1
+    ),
+}
+"""Training schedules by name; `paper` is the paper's."""
+RECOMMENDED_SCHEDULE = "closed-form"
+"""That of the recommended preset."""

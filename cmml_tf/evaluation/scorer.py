@@ -1,0 +1,49 @@
+"""How a system is asked: it adapts to a support set, then scores pairs with what it became.
+
+One interface for trained models, simple references and served models, so that the evaluation of
+each setting is written once.
+"""
+
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from cmml_tf.models.adapting_model import AdaptingModel
+from cmml_tf.types import Support
+
+
+class Scorer(Protocol):
+    """A system under evaluation. Shapes: B tasks, S support pairs, Q query pairs."""
+
+    def adapt(self, support: Support) -> Any:
+        """What the system becomes after reading the support of B tasks ([B, S], as arrays)."""
+
+    def score(self, adapted: Any, user: np.ndarray, item: np.ndarray) -> np.ndarray:
+        """Rows int32 [B, Q] of users and items -> scores, float [B, Q]."""
+
+
+class ModelScorer:
+    """Scores with a model that adapts: once a task, then all pairs in few graph calls.
+
+    Args:
+      model: The model; its current weights are read at each call.
+      tasks: B of every call; None: any number.
+    """
+
+    def __init__(self, model: AdaptingModel, tasks: int | None = None) -> None:
+        ids = tf.TensorSpec([tasks, None], tf.int32)
+        label, length = tf.TensorSpec([tasks, None]), tf.TensorSpec([tasks], tf.int32)
+        support = Support(ids, ids, label, length)
+        self._adapt = tf.function(lambda one: model.adapt(one), input_signature=[support])
+        adapted = self._adapt.get_concrete_function().structured_outputs
+        spec = tf.nest.map_structure(lambda one: tf.TensorSpec(one.shape, one.dtype), adapted)
+        self._score = tf.function(model.score_adapted, input_signature=[spec, ids, ids])
+
+    def adapt(self, support: Support) -> Any:
+        """What the model becomes: a nest of tensors with a leading axis B, or `()`."""
+        return self._adapt(Support(*map(tf.constant, support)))
+
+    def score(self, adapted: Any, user: np.ndarray, item: np.ndarray) -> np.ndarray:
+        """float32 [B, Q]."""
+        return self._score(adapted, tf.constant(user), tf.constant(item)).numpy()

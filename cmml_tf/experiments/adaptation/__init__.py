@@ -1,0 +1,1 @@
+"""Adaptation: what makes a model read its support set, and what that costs."""

@@ -1,0 +1,203 @@
+"""From the cells of a comparison to its table: intervals over seeds, paired tests over tasks."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from cmml_tf.evaluation.significance import holm, wilcoxon_p
+from cmml_tf.evaluation.statistics import mean_interval
+from cmml_tf.experiments.comparison_cell import Cell, CellResult, write_parquet
+from cmml_tf.files import write_whole
+from cmml_tf.settings.form import SettingForm
+from cmml_tf.training.efficiency import Cost
+
+
+class Mean(NamedTuple):
+    """A mean over seeds and half of its 95% interval; NaN where there are too few."""
+
+    mean: float
+    half_width: float
+
+    def __str__(self) -> str:
+        if math.isnan(self.mean):
+            return ""
+        interval = "" if math.isnan(self.half_width) else f" ± {self.half_width:.4f}"
+        return f"{self.mean:.4f}{interval}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One system of the table.
+
+    Attributes:
+      system: Its name.
+      label: How tables spell it.
+      seeds: Seeds it was run with.
+      metrics: Means over seeds with the own support.
+      gain: How much better the decisive metric is with the own support than with another task's.
+      p: Against the best system, paired over tasks, adjusted by Holm; None for the best itself.
+      cost: Means over seeds.
+    """
+
+    system: str
+    label: str
+    seeds: int
+    metrics: dict[str, Mean]
+    gain: Mean
+    p: float | None
+    cost: Cost
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Every system on the same episodes.
+
+    Attributes:
+      form: Of the setting.
+      rows: In the order asked for.
+      best: Name of the system with the best decisive metric.
+      tasks: All per-task results.
+    """
+
+    form: SettingForm
+    rows: tuple[Row, ...]
+    best: str
+    tasks: pd.DataFrame
+
+    @classmethod
+    def of(cls, form: SettingForm, out: Path, cells: Sequence[Cell]) -> "Comparison":
+        """Reads finished cells.
+
+        Raises:
+          FileNotFoundError: A cell is not finished.
+          ValueError: Two systems of a seed were not asked the same episodes.
+        """
+        results = {cell: cell.load(out) for cell in cells}
+        _check_same_episodes(results)
+        tasks = pd.concat([result.tasks for result in results.values()], ignore_index=True)
+        names = list(dict.fromkeys(cell.system for cell in cells))
+        of_system = {
+            name: [result for cell, result in results.items() if cell.system == name]
+            for name in names
+        }
+        metric, sign = form.decisive
+        best = max(names, key=lambda n: sign * fmean(r.own[metric] for r in of_system[n]))
+        others = [name for name in names if name != best]
+        p = dict(zip(others, holm([_p(tasks, name, best, metric) for name in others]), strict=True))
+        rows = tuple(_row(form, name, of_system[name], p.get(name)) for name in names)
+        return cls(form, rows, best, tasks)
+
+    def row(self, system: str) -> Row:
+        """The row of a system, by name.
+
+        Raises:
+          KeyError: It is not in the comparison.
+        """
+        return {row.system: row for row in self.rows}[system]
+
+    def markdown(self) -> str:
+        """The table, and what its columns are."""
+        metric = self.form.decisive.metric
+        names = [*self.form.columns, f"context gain, {metric}", "p"]
+        costs = ["train, CPU s", "adapt, ms", "score, ms", "peak MiB"]
+        header = ["system", "seeds", *names, *costs]
+        lines = ["| " + " | ".join(header) + " |", "| " + " | ".join("---" for _ in header) + " |"]
+        for row in self.rows:
+            mark = "**" if row.system == self.best else ""
+            cells = [f"{mark}{row.label}{mark}", str(row.seeds)]
+            cells += [str(row.metrics[name]) for name in self.form.columns]
+            cells += [str(row.gain), "best" if row.p is None else f"{row.p:.3g}"]
+            cells += [
+                _number(row.cost.train_cpu_seconds, ".0f"),
+                _number(row.cost.adapt_ms, ".2f"),
+                _number(row.cost.score_ms, ".2f"),
+                _number(row.cost.peak_memory_mib, ".0f"),
+            ]
+            lines.append("| " + " | ".join(cells) + " |")
+        tasks = self.tasks["task"].nunique()
+        lines.append(
+            f"\nMeans over seeds ± 95% interval (Student's t). p: Wilcoxon's signed-rank "
+            f"test of {metric} against the best (bold), paired over {tasks} tasks, each averaged "
+            "over seeds, adjusted by Holm. Context gain: own support against another task's. "
+            f"Adapt: one task; score: {self.form.request} of an adapted task (median CPU time). "
+            "Peak: resident memory of the process that trained and evaluated the system."
+        )
+        return "\n".join(lines) + "\n"
+
+    def as_json(self) -> dict[str, Any]:
+        """The table as numbers; NaN becomes null."""
+        return {
+            "setting": self.form.name,
+            "decisive_metric": self.form.decisive.metric,
+            "best": self.best,
+            "systems": [
+                {
+                    "system": row.system,
+                    "label": row.label,
+                    "seeds": row.seeds,
+                    "metrics": {name: _plain(mean) for name, mean in row.metrics.items()},
+                    "context_gain": _plain(row.gain),
+                    "p": row.p,
+                    "cost": row.cost._asdict(),
+                }
+                for row in self.rows
+            ],
+        }
+
+    def save(self, out: Path) -> None:
+        """Writes `tasks.parquet`, `table.json` and `table.md`."""
+        write_parquet(out / "tasks.parquet", self.tasks)
+        write_whole(out / "table.json", json.dumps(self.as_json(), indent=2))
+        write_whole(out / "table.md", self.markdown())
+
+
+def _row(form: SettingForm, name: str, results: Sequence[CellResult], p: float | None) -> Row:
+    metric, sign = form.decisive
+    gains = [sign * (r.own[metric] - r.swapped[metric]) for r in results if r.swapped]
+    return Row(
+        name,
+        form.systems[name].label,
+        len(results),
+        {m: Mean(*mean_interval([r.own[m] for r in results])) for m in results[0].own},
+        Mean(*mean_interval(gains)),
+        p,
+        Cost(*(_mean_cost([getattr(r.cost, field) for r in results]) for field in Cost._fields)),
+    )
+
+
+def _p(tasks: pd.DataFrame, name: str, best: str, metric: str) -> float:
+    """Paired over tasks; a task that several seeds asked counts once, with its mean."""
+    own = tasks[tasks["support"] == "own"]
+    a, b = (own[own["system"] == one].set_index(["seed", "task"])[metric] for one in (name, best))
+    both = pd.concat([a, b], axis=1, join="inner", keys=["a", "b"]).groupby(level="task").mean()
+    return wilcoxon_p(both["a"].to_numpy(), both["b"].to_numpy())
+
+
+def _check_same_episodes(results: dict[Cell, CellResult]) -> None:
+    asked: dict[int, tuple[str, str]] = {}
+    for cell, result in results.items():
+        system, episodes = asked.setdefault(cell.seed, (cell.system, result.episodes_hash))
+        if episodes != result.episodes_hash:
+            raise ValueError(
+                f"{cell.system} and {system} were not asked the same episodes with seed "
+                f"{cell.seed}: remove the one or the other from the folder's cells."
+            )
+
+
+def _mean_cost(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
+
+
+def _plain(mean: Mean) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in mean._asdict().items()}

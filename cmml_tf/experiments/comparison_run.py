@@ -1,0 +1,99 @@
+"""One cell of a comparison: a system of any setting trained and asked with one seed."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from cmml_tf.config.comparison import ComparisonConfig
+from cmml_tf.evaluation.scorer import Scorer
+from cmml_tf.evaluation.task_metrics import TaskMetrics
+from cmml_tf.experiments.comparison_cell import CellResult
+from cmml_tf.settings.base import Prepared, Setting, TaskData
+from cmml_tf.settings.scenario.parts import open_hybrid
+from cmml_tf.settings.systems import within_steps
+from cmml_tf.settings.training import fit
+from cmml_tf.training.efficiency import Cost, median_cpu_milliseconds, peak_memory_mib
+from cmml_tf.training.measured_training import measured_training
+
+_REQUESTS = 20
+
+
+def open_data(setting: Setting, config: ComparisonConfig, seed: int) -> TaskData:
+    """The data of a comparison; with `hybrid_with` the scenarios of both data sets."""
+    if config.hybrid_with is not None:
+        return open_hybrid(config, seed)
+    return setting.open(config, seed)
+
+
+def run_system(
+    setting: Setting,
+    name: str,
+    prepared: Prepared,
+    config: ComparisonConfig,
+    seed: int,
+    folder: Path,
+) -> CellResult:
+    """Trains a system (or finishes, or finds its training) and asks it the meta-test tasks.
+
+    Args:
+      setting: What a task is.
+      name: One of its systems.
+      prepared: Of this seed.
+      config: Steps at the most.
+      seed: Initial weights and training tasks.
+      folder: Trainings of this seed, one folder a system.
+    """
+    system = setting.form.systems[name]
+    before = peak_memory_mib()
+    if system.training is None:
+        (scorer,) = (one.scorer for one in setting.references(prepared) if one.system == name)
+        return _evaluated(setting, scorer, prepared, Cost(memory_before_mib=before))
+    trained_as = system.trained_as or name
+    training = within_steps(system.training, config.steps)
+    tasks = config.tasks_per_step or system.episode.tasks_per_step
+    episode = replace(system.episode, tasks_per_step=tasks)
+    model = setting.build_system(name, prepared, training, seed)
+    # DCN-F is a trained DCN that adapts: what is trained is the DCN in it.
+    trained = model.dcn if trained_as != name else model
+    place = folder / trained_as
+    cost = measured_training(
+        place,
+        lambda: fit(setting, trained, prepared, episode, training, seed, place),
+        training.steps_per_epoch,
+    )
+    scorer = setting.scorer(model)
+    cost = _timed(setting, scorer, prepared, cost._replace(memory_before_mib=before))
+    return _evaluated(setting, scorer, prepared, cost)
+
+
+def _evaluated(setting: Setting, scorer: Scorer, prepared: Prepared, cost: Cost) -> CellResult:
+    asked = prepared.meta_test
+    own = setting.evaluate(scorer, asked)
+    swapped = setting.evaluate(scorer, asked, swapped=True) if len(asked) > 1 else None
+    peak = max(peak_memory_mib(), cost.peak_memory_mib or 0.0)
+    return CellResult(
+        pd.concat([_by_task(own, "own"), _by_task(swapped, "swapped")], ignore_index=True),
+        own.means(),
+        {} if swapped is None else swapped.means(),
+        cost._replace(peak_memory_mib=peak),
+        asked.fingerprint(),
+    )
+
+
+def _timed(setting: Setting, scorer: Scorer, prepared: Prepared, cost: Cost) -> Cost:
+    requests = setting.requests(prepared, _REQUESTS)
+    adapted = scorer.adapt(requests[0].support)
+    user, item = requests[0].user, requests[0].item
+    return cost._replace(
+        adapt_ms=median_cpu_milliseconds(lambda n: scorer.adapt(requests[n].support), _REQUESTS),
+        score_ms=median_cpu_milliseconds(lambda n: scorer.score(adapted, user, item), _REQUESTS),
+    )
+
+
+def _by_task(metrics: TaskMetrics | None, support: str) -> pd.DataFrame:
+    if metrics is None:
+        return pd.DataFrame()
+    table = metrics.table().rename(columns={"name": "task", "users": "rows"})
+    table.insert(1, "support", support)
+    return table

@@ -1,0 +1,207 @@
+"""What a setting of cold-start recommendation says of itself.
+
+A setting is one way to ask a cold-start question: what a task is, what its support and query are,
+what is minimised and what counts. All that loops, times, saves, reports and exports is written once
+and asks a setting through the methods below; it never asks which setting it is.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from cmml_tf.config import TrainingConfig
+from cmml_tf.evaluation.scorer import ModelScorer, Scorer
+from cmml_tf.evaluation.task_metrics import TaskMetrics
+from cmml_tf.models.adapting_model import AdaptingModel
+from cmml_tf.serving.exported import Exported
+from cmml_tf.settings.form import SettingForm
+from cmml_tf.types import Support
+
+
+class TaskData(Protocol):
+    """Tasks with the catalogues of users and items: what reading a source gives.
+
+    Attributes:
+      user_ids, item_ids: The raw id of each row.
+      counts: What was found and what was left out, for people.
+    """
+
+    user_ids: np.ndarray
+    item_ids: np.ndarray
+    counts: dict[str, int]
+
+    def fingerprint(self) -> str:
+        """sha256 (hex) over everything that training and evaluation read."""
+
+
+class AskedTasks(Protocol):
+    """Evaluation tasks, drawn once: iterating gives them, each with its own support."""
+
+    def __len__(self) -> int:
+        """T tasks."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """The tasks, each with its own support."""
+
+    def swapped(self) -> Iterable[Any]:
+        """The same questions with the support of another task."""
+
+    def fingerprint(self) -> str:
+        """sha256 (hex): which tasks these are."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Data, and the evaluation tasks that every system of one seed is asked.
+
+    Attributes:
+      data: Its meta-training tasks are learned from.
+      validation: What steers training; None: all steps are taken.
+      meta_test: What is reported.
+    """
+
+    data: TaskData
+    validation: AskedTasks | None
+    meta_test: AskedTasks
+
+
+class Reference(NamedTuple):
+    """A simple system that a model has to beat.
+
+    Attributes:
+      system: Its name in comparisons.
+      name: Its name in `metrics.json`.
+      label: How tables spell it.
+      scorer: How it is asked.
+    """
+
+    system: str
+    name: str
+    label: str
+    scorer: Scorer
+
+
+class Request(NamedTuple):
+    """What a service asks at once: one task, and the pairs to score. Rows as int32.
+
+    Attributes:
+      support: `Support` of one task ([1, S], length [1]).
+      user, item: int32 [1, Q].
+    """
+
+    support: Support
+    user: np.ndarray
+    item: np.ndarray
+
+
+class Setting(ABC):
+    """One setting; it has no state, and a subclass says how it is spelled and judged in `form`."""
+
+    form: SettingForm
+
+    @abstractmethod
+    def open(self, config: Any, seed: int) -> TaskData:
+        """Reads the source that a configuration names and splits its tasks.
+
+        Raises:
+          ValueError, FileNotFoundError, ConnectionError: With a sentence that names the fault.
+        """
+
+    def check(self, data: TaskData, config: Any) -> dict[str, int]:
+        """What training tasks leave out, for people; refuses data that cannot be sampled.
+
+        Raises:
+          ValueError: The tasks are too small.
+        """
+        del data, config
+        return {}
+
+    def describe(self, data: TaskData) -> Sequence[str]:
+        """Lines about the data beyond its counts, for people."""
+        del data
+        return ()
+
+    @abstractmethod
+    def prepare(self, data: TaskData, folder: Path, config: Any, seed: int) -> Prepared:
+        """Fits what comes before training and draws the evaluation tasks, or finds both."""
+
+    @abstractmethod
+    def build(
+        self, model: Any, prepared: Prepared, episode: Any, training: TrainingConfig, seed: int
+    ) -> AdaptingModel:
+        """A model of this configuration with its first weights, fixed by the seed."""
+
+    def build_system(
+        self, name: str, prepared: Prepared, training: TrainingConfig, seed: int, config: Any = None
+    ) -> AdaptingModel:
+        """The model of a system that is trained; `config` stands in for a system's own."""
+        system = self.form.systems[name]
+        return self.build(config or system.model, prepared, system.episode, training, seed)
+
+    @abstractmethod
+    def without_context(self, model: Any) -> Any:
+        """The configuration of the same backbone that reads no support."""
+
+    @abstractmethod
+    def sampler(
+        self, model: AdaptingModel, prepared: Prepared, episode: Any, seed: int
+    ) -> Callable[[tf.Tensor], Any]:
+        """A function of a step, an int64 scalar, that gives its training tasks."""
+
+    def scorer(self, model: AdaptingModel) -> ModelScorer:
+        """How a model of this setting is asked."""
+        return ModelScorer(model)
+
+    @abstractmethod
+    def evaluate(self, scorer: Scorer, asked: AskedTasks, swapped: bool = False) -> TaskMetrics:
+        """Asks a system evaluation tasks, or the same with the support of another task each."""
+
+    def validate(self, scorer: Scorer, asked: AskedTasks) -> dict[str, float]:
+        """Metrics on the validation tasks, `form.watched` among them."""
+        return self.evaluate(scorer, asked).means()
+
+    @abstractmethod
+    def references(self, prepared: Prepared) -> Sequence[Reference]:
+        """What is simple, and has to be beaten."""
+
+    def curve(self, scorer: Scorer, prepared: Prepared) -> dict[int, dict[str, float]]:
+        """Means by number of support pairs; empty where a setting has none."""
+        del scorer, prepared
+        return {}
+
+    def requests(self, prepared: Prepared, number: int) -> Sequence[Request]:
+        """What a service would ask, for measuring what it costs.
+
+        Here the query of the first meta-test tasks, where these are `Episode`s.
+        """
+        episode = next(iter(prepared.meta_test))
+        made = []
+        for task in np.arange(number) % len(episode.query_item):
+            one = slice(task, task + 1)
+            support = Support(*(field[one] for field in episode.support))
+            made.append(Request(support, episode.query_user[one], episode.query_item[one]))
+        return made
+
+    @abstractmethod
+    def export(
+        self,
+        model: AdaptingModel,
+        data: TaskData,
+        config: Any,
+        settled: Mapping[str, Any],
+        manifest: Mapping[str, Any],
+    ) -> Exported:
+        """Writes the next version folder of `config.export_dir`, or finds that of this model.
+
+        Args:
+          model: Trained.
+          data: Its ids are known to the export.
+          config: Of the run.
+          settled: Options that tell models apart.
+          manifest: Facts to keep with the model.
+        """

@@ -1,0 +1,203 @@
+"""A trained run as a program asks it: by raw ids, with tables in and out."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cmml_tf.evaluation.scorer import ModelScorer
+from cmml_tf.models.adapting_model import AdaptingModel
+from cmml_tf.settings.run import SettingRun
+from cmml_tf.types import Support
+
+_PAIRS_PER_CALL = 65_536
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a run has reached on its evaluation tasks.
+
+    Attributes:
+      metrics: As `metrics.json` has them.
+      table: For people.
+    """
+
+    metrics: dict[str, Any]
+    table: str
+
+    def __str__(self) -> str:
+        return self.table
+
+
+class Run:
+    """A trained model with its data.
+
+    Ids are those of the data; ids that the model does not know are answered, not refused, and
+    reported (`user_known`, `item_known`): their embedding is zero.
+
+    Args:
+      run: A run whose training is done.
+
+    Raises:
+      ValueError: Nothing has been trained in its folder.
+    """
+
+    def __init__(self, run: SettingRun) -> None:
+        self._run = run
+        self._model = run.trained(run.config.model, "model")
+        self._scorer = ModelScorer(self._model, tasks=1)
+        data = run.prepared.data
+        self._users, self._items = _Ids(data.user_ids), _Ids(data.item_ids)
+
+    @property
+    def model(self) -> AdaptingModel:
+        """The Keras model."""
+        return self._model
+
+    @property
+    def folder(self) -> Path:
+        """Where everything of the run is kept."""
+        return self._run.folder.path
+
+    def evaluate(self) -> Evaluation:
+        """Asks the saved evaluation tasks, the model beside its baselines."""
+        run = self._run
+        report = run.report(self._model, run.trained(run.without_context(), "no_context"))
+        return Evaluation(run.metrics(report), report.table(run.config.preset))
+
+    def recommend(
+        self,
+        support: pd.DataFrame,
+        user: Any,
+        k: int = 10,
+        among: Iterable[Any] | None = None,
+    ) -> pd.DataFrame:
+        """The best items for a user, given the support set of a task.
+
+        Args:
+          support: Columns user, item and label (1 taken, 0 not; user setting: `value`, the rating);
+            without a label all are taken.
+          user: Whom to recommend to; own support items that were taken are left out.
+          k: Items at the most.
+          among: Items to rank; None: all that the model knows.
+
+        Returns:
+          Columns item, score and item_known, best first.
+
+        Raises:
+          ValueError: `k` is not positive, or the support lacks a column.
+        """
+        if k < 1:
+            raise ValueError(f"`k` must be a positive integer. Received: k={k}.")
+        items = self._items.ids if among is None else np.array(list(among), object)
+        label = _labels(support)
+        own = [str(one) == str(user) for one in _column(support, "user")]
+        taken = {
+            str(item)
+            for item, mine, value in zip(_column(support, "item"), own, label, strict=True)
+            if mine and value > 0
+        }
+        items = items[[str(item) not in taken for item in items]]
+        row, known = self._items.rows(items)
+        users = np.repeat(self._users.rows([user])[0], len(items))
+        scores = self._scores(support, users, row)
+        best = np.argsort(-scores, kind="stable")[:k]
+        return pd.DataFrame({"item": items[best], "score": scores[best], "item_known": known[best]})
+
+    def score(self, support: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
+        """Scores of pairs, given the support set of a task.
+
+        Args:
+          support: As of `recommend`.
+          pairs: Columns user and item.
+
+        Returns:
+          The pairs with score, user_known and item_known.
+        """
+        user, user_known = self._users.rows(_column(pairs, "user"))
+        item, item_known = self._items.rows(_column(pairs, "item"))
+        scores = self._scores(support, user, item)
+        return pairs.assign(score=scores, user_known=user_known, item_known=item_known)
+
+    def context(self, support: pd.DataFrame) -> np.ndarray:
+        """The task context of a support set, float32 [D]."""
+        return np.asarray(self._model.encode_context(self._support(support)))[0]
+
+    def export(self, export_dir: str | Path) -> Path:
+        """Writes the next version folder of a model base path, and returns it."""
+        run = replace(self._run, config=replace(self._run.config, export_dir=str(export_dir)))
+        return run.export(self._model, self.evaluate().metrics).version
+
+    def _scores(self, support: pd.DataFrame, user: np.ndarray, item: np.ndarray) -> np.ndarray:
+        adapted = self._scorer.adapt(self._support(support))
+        parts = [
+            self._scorer.score(
+                adapted,
+                user[None, first : first + _PAIRS_PER_CALL],
+                item[None, first : first + _PAIRS_PER_CALL],
+            )[0]
+            for first in range(0, len(user), _PAIRS_PER_CALL)
+        ]
+        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+    def _support(self, support: pd.DataFrame) -> Support:
+        user, _ = self._users.rows(_column(support, "user"))
+        item, _ = self._items.rows(_column(support, "item"))
+        label = np.asarray(_labels(support), np.float32)
+        if not np.isfinite(label).all():
+            raise ValueError(f"`label` must be finite. Received: {label[~np.isfinite(label)][0]}.")
+        if not len(user):  # the model takes no empty axis; a length of 0 says that nothing is read
+            user, item, label = (
+                np.zeros(1, np.int32),
+                np.zeros(1, np.int32),
+                np.zeros(1, np.float32),
+            )
+            return Support(user[None], item[None], label[None], np.zeros(1, np.int32))
+        return Support(user[None], item[None], label[None], np.array([len(user)], np.int32))
+
+
+class _Ids:
+    """Raw ids to rows."""
+
+    def __init__(self, ids: np.ndarray) -> None:
+        self.ids = ids
+        self._whole = np.asarray(ids).dtype.kind in "iu"
+
+    @cached_property
+    def _row_of(self) -> dict[Any, int]:
+        return {one: row for row, one in enumerate(self.ids.tolist())}
+
+    def rows(self, values: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+        """Rows int32, that of unknown ids behind the last, and which are known, bool."""
+        unknown = len(self.ids)
+        found = [self._row_of.get(self._key(value), unknown) for value in values]
+        row = np.array(found, np.int32)
+        return row, row != unknown
+
+    def _key(self, value: Any) -> Any:
+        if not self._whole:
+            return str(value)
+        try:
+            return int(value)
+        except (TypeError, ValueError):
+            return None
+
+
+def _column(table: pd.DataFrame, name: str) -> list[Any]:
+    if name not in table.columns:
+        raise ValueError(
+            f"The table must have a column {name!r}. "
+            f"Received: {', '.join(map(str, table.columns))}."
+        )
+    return table[name].tolist()
+
+
+def _labels(support: pd.DataFrame) -> list[float]:
+    for name in ("label", "value"):
+        if name in support.columns:
+            return support[name].astype(float).tolist()
+    return [1.0] * len(support)

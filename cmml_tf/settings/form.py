@@ -1,0 +1,70 @@
+"""What is fixed about a setting: names, metrics, systems. No TensorFlow."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from cmml_tf.evaluation.report import Gain
+from cmml_tf.settings.systems import System
+
+
+class RunOptions(Protocol):
+    """How the configuration of a run comes about.
+
+    Attributes:
+      config: The class of the configuration, a frozen dataclass with the fields `data`, `preset`,
+        `schedule`, `seed`, `run_dir`, `export_dir`, `max_minutes`, `strategy`, `quick`, `model`,
+        `episode` and `training`, and what the setting needs beside them.
+      presets: Names of models.
+      advice: Those that a user chooses between, and when to take each.
+      common: The dozen options that a user needs.
+    """
+
+    config: type
+    presets: Sequence[str]
+    advice: Mapping[str, str]
+    common: Sequence[str]
+
+    def base(self, preset: str | None, schedule: str | None) -> Any:
+        """The configuration of a preset with its schedule, or another; None: the default.
+
+        Raises:
+          ValueError: There is no such preset or schedule.
+        """
+
+    def quick(self, base: Any) -> dict[str, Any]:
+        """What a smoke run changes of it, as nested names and values."""
+
+
+@dataclass(frozen=True)
+class SettingForm:
+    """How a setting is spelled and judged.
+
+    Attributes:
+      name: As commands and folders call it.
+      folder_prefix: What names of its run folders begin with.
+      gains: Metrics by which systems are compared; the first one is decisive.
+      columns: Metrics of a table.
+      watched: Validation metric that steers training, higher is better.
+      asked: What evaluation counts, in words: tasks, and rows of `TaskMetrics`.
+      request: What a request scores, in words.
+      measured_tasks: Tasks of a training step whose cost is measured (figure 2), and in words.
+      systems: What can be compared, by name.
+      options: How the configuration of a run comes about.
+    """
+
+    name: str
+    folder_prefix: str
+    gains: tuple[Gain, ...]
+    columns: tuple[str, ...]
+    watched: str
+    asked: tuple[str, str]
+    request: str
+    measured_tasks: tuple[int, str]
+    systems: Mapping[str, System]
+    options: RunOptions
+
+    @property
+    def decisive(self) -> Gain:
+        """The metric by which systems are compared."""
+        return self.gains[0]

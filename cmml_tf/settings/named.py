@@ -1,0 +1,10 @@
+"""The settings of the library by name."""
+
+from collections.abc import Mapping
+
+from cmml_tf.settings.base import Setting
+from cmml_tf.settings.rating.setting import RatingSetting
+from cmml_tf.settings.scenario.setting import ScenarioSetting
+
+SETTINGS: Mapping[str, Setting] = {"scenario": ScenarioSetting(), "user": RatingSetting()}
+"""Each is one object without state."""

@@ -1,0 +1,1 @@
+"""Users: predict the ratings of people nobody has seen."""

@@ -1,0 +1,223 @@
+"""The user setting: tasks are users, the query is ratings of theirs that nobody has seen."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from cmml_tf.baselines.build_rating import build_rating_baseline
+from cmml_tf.baselines.rating_means import GlobalMean, ItemMeanAndUserBias, UserMean, item_means
+from cmml_tf.config import TrainingConfig
+from cmml_tf.config.rating import RatingEpisodeConfig, RatingModelConfig, UserRunConfig
+from cmml_tf.datasets.open_rating_data import open_rating_data
+from cmml_tf.datasets.rating_tasks import RatingData
+from cmml_tf.episodes.asked_users import AskedUsers
+from cmml_tf.episodes.rating_episodes import RatingEpisodeSampler
+from cmml_tf.evaluation.rating import evaluate_ratings, predicted_ratings, support_length_curve
+from cmml_tf.evaluation.scorer import Scorer
+from cmml_tf.evaluation.task_metrics import TaskMetrics
+from cmml_tf.files import write_whole
+from cmml_tf.hashed_ids import read_user_id_key
+from cmml_tf.models.adapting_model import AdaptingModel
+from cmml_tf.models.rating_model import build_rating_model
+from cmml_tf.models.rating_presets import RATING_PRESETS
+from cmml_tf.serving.exported import Exported, export_once
+from cmml_tf.serving.rating_export import export_rating_model
+from cmml_tf.settings.base import Prepared, Reference, Setting
+from cmml_tf.settings.rating.form import RATING
+from cmml_tf.settings.rating.systems import RATING_SYSTEMS
+from cmml_tf.tasks.rating import RatingTask
+from cmml_tf.training.rating_start import set_first_weights
+from cmml_tf.types import Episode, FeatureColumn
+
+
+@dataclass(frozen=True)
+class RatingParts(Prepared):
+    """Data and asked users of one seed.
+
+    Attributes:
+      data: `RatingData`.
+      validation, meta_test: `AskedUsers`.
+    """
+
+    data: RatingData
+    validation: AskedUsers | None
+    meta_test: AskedUsers
+
+
+class RatingSetting(Setting):
+    """Predict the query ratings of unseen users (paper section 4.2)."""
+
+    form = RATING
+
+    def open(self, config: UserRunConfig, seed: int) -> RatingData:
+        """See `open_rating_data`."""
+        return open_rating_data(config.data, config.tasks, seed, read=config.read)
+
+    def check(self, data: RatingData, config: UserRunConfig) -> dict[str, int]:
+        """Nothing is left out; a user without a rating for the support is refused."""
+        RatingEpisodeSampler(data.meta_train, data.query, config.episode, config.seed)
+        return {}
+
+    def describe(self, data: RatingData) -> Sequence[str]:
+        """Which features of items and users are read."""
+        sides = (("item", data.item_columns), ("user", data.user_columns))
+        return [
+            f"{side} features: {', '.join(map(_described, columns)) or 'none'}"
+            for side, columns in sides
+        ]
+
+    def prepare(
+        self, data: RatingData, folder: Path, config: UserRunConfig, seed: int
+    ) -> RatingParts:
+        """Takes the held-out users as the data has drawn them, or finds them in `folder`."""
+        del config, seed
+        _write_readable(folder / "meta_test_tasks.csv", data)
+        validation = None
+        if len(data.validation):
+            validation = _asked(folder / "validation.npz", data, data.validation)
+        return RatingParts(data, validation, _asked(folder / "meta_test.npz", data, data.meta_test))
+
+    def build(
+        self,
+        model: RatingModelConfig,
+        prepared: RatingParts,
+        episode: RatingEpisodeConfig,
+        training: TrainingConfig,
+        seed: int,
+    ) -> AdaptingModel:
+        """A CMML of these users and items."""
+        data = prepared.data
+        tf.keras.utils.set_random_seed(seed)
+        columns = [one for one in data.item_columns if one.feature.kind != "id" or model.ridge]
+        built = build_rating_model(
+            model,
+            columns,
+            data.user_columns,
+            users=len(data.user_ids),
+            task=RatingTask(episode.loss),
+            gradient_clip=training.gradient_clip,
+        )
+        set_first_weights(built, data, model, seed)
+        return built
+
+    def build_system(
+        self,
+        name: str,
+        prepared: RatingParts,
+        training: TrainingConfig,
+        seed: int,
+        config: Any = None,
+    ) -> AdaptingModel:
+        """A preset or a baseline."""
+        data, system = prepared.data, RATING_SYSTEMS[name]
+        if system.model is not None:
+            return self.build(system.model, prepared, system.episode, training, seed)
+        tf.keras.utils.set_random_seed(seed)
+        return build_rating_baseline(
+            config or system.baseline,
+            [column for column in data.item_columns if column.feature.kind != "id"],
+            data.user_columns,
+            users=len(data.user_ids),
+            task=RatingTask(system.episode.loss),
+            gradient_clip=training.gradient_clip,
+            first_rating=float(data.meta_train.rating.mean()),
+        )
+
+    def without_context(self, model: RatingModelConfig) -> RatingModelConfig:
+        """The same backbone without a context, on the same features."""
+        network = replace(
+            RATING_PRESETS["no-context"].model.network, backbone_units=model.network.backbone_units
+        )
+        return RatingModelConfig(network=network, feature_dimension=model.feature_dimension)
+
+    def sampler(
+        self,
+        model: AdaptingModel,
+        prepared: RatingParts,
+        episode: RatingEpisodeConfig,
+        seed: int,
+    ) -> Callable[[tf.Tensor], Episode]:
+        """Users, their ratings divided anew at each visit."""
+        del model
+        data = prepared.data
+        return RatingEpisodeSampler(data.meta_train, data.query, episode, seed).sample
+
+    def evaluate(self, scorer: Scorer, asked: AskedUsers, swapped: bool = False) -> TaskMetrics:
+        """MAE and NDCG of each user."""
+        tasks = asked.swapped() if swapped else asked
+        return evaluate_ratings(predicted_ratings(scorer), asked.names, tasks)
+
+    def validate(self, scorer: Scorer, asked: AskedUsers) -> dict[str, float]:
+        """MAE and NDCG of the validation users, and the MAE turned round, higher is better."""
+        means = self.evaluate(scorer, asked).means()
+        return {**means, "negative_mae": -means["mae"]}
+
+    def references(self, prepared: RatingParts) -> Sequence[Reference]:
+        """Means, without any network."""
+        means = item_means(prepared.data.meta_train, len(prepared.data.item_ids))
+        scorers = {
+            "global-mean": GlobalMean(means),
+            "user-mean": UserMean(means),
+            "item-mean": ItemMeanAndUserBias(means),
+        }
+        labels = {name: RATING_SYSTEMS[name].label for name in scorers}
+        return [
+            Reference(name, labels[name], labels[name], scorer) for name, scorer in scorers.items()
+        ]
+
+    def curve(self, scorer: Scorer, prepared: RatingParts) -> dict[int, dict[str, float]]:
+        """Means by the number of ratings that are known of a user."""
+        return support_length_curve(predicted_ratings(scorer), prepared.meta_test)
+
+    def export(
+        self,
+        model: AdaptingModel,
+        data: RatingData,
+        config: UserRunConfig,
+        settled: Mapping[str, Any],
+        manifest: Mapping[str, Any],
+    ) -> Exported:
+        """See `export_rating_model`."""
+        return export_once(
+            export_rating_model,
+            model,
+            Path(config.export_dir),
+            data.user_ids,
+            data.item_ids,
+            config=settled,
+            manifest=manifest,
+            limits=config.limits,
+            user_id_key=read_user_id_key(config.hash_user_ids),
+            scale=(config.tasks.lowest, config.tasks.highest),
+        )
+
+
+def _asked(file: Path, data: RatingData, tasks: Any) -> AskedUsers:
+    if file.exists():
+        return AskedUsers.load(file)
+    asked = AskedUsers.of(tasks, data.query, data.user_ids)
+    asked.save(file)
+    return asked
+
+
+def _write_readable(file: Path, data: RatingData) -> None:
+    """The meta-test tasks as raw ids; the last lines of each user are its query."""
+    if file.exists():
+        return
+    tasks = data.meta_test
+    user = np.repeat(data.user_ids[tasks.user], tasks.lengths)
+    left = np.repeat(tasks.starts[1:], tasks.lengths) - np.arange(len(tasks.item))
+    role = np.where(left <= data.query, "query", "support")
+    columns = zip(user, data.item_ids[tasks.item], tasks.rating, role, strict=True)
+    lines = [f"{u},meta_test,{i},{r:g},{part}\n" for u, i, r, part in columns]
+    write_whole(file, "user,part,movie,rating,role\n" + "".join(lines))
+
+
+def _described(column: FeatureColumn) -> str:
+    feature = column.feature
+    size = f", {len(feature.vocabulary):,} values" if feature.vocabulary else ""
+    return f"{feature.name} ({feature.kind}{size})"

@@ -1,0 +1,283 @@
+"""One run of any setting, from raw data to an exported model, resumable at every epoch."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from cmml_tf.evaluation.report import Baseline, Report
+from cmml_tf.files import write_whole
+from cmml_tf.models.adapting_model import AdaptingModel
+from cmml_tf.serving.exported import Exported
+from cmml_tf.settings.base import Prepared, Setting
+from cmml_tf.settings.clock import Clock
+from cmml_tf.settings.run_end import described, export_finished, save_metrics, warn_of_export
+from cmml_tf.settings.training import fit
+from cmml_tf.training.checkpoint import restore_best_weights
+from cmml_tf.training.run_folder import (
+    FREE_TO_CHANGE,
+    RunFolder,
+    environment,
+    plain,
+    settled_options,
+)
+from cmml_tf.training.strategies import (
+    chief_first,
+    is_chief,
+    is_served,
+    open_strategy,
+    serve_cluster,
+    wait_for_all,
+)
+
+_NO_CONTEXT_SHARE = 0.2
+_NO_CONTEXT_LABEL = "no-context MLP"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class SettingRun:
+    """A run whose data is read and whose evaluation tasks are drawn.
+
+    Attributes:
+      setting: What a task is.
+      config: Of the run.
+      folder: Holds everything that the run writes.
+      prepared: Data and evaluation tasks.
+    """
+
+    setting: Setting
+    config: Any
+    folder: RunFolder
+    prepared: Prepared
+
+    def build(self, model: Any) -> AdaptingModel:
+        """A model of this configuration, with its first weights fixed by the seed."""
+        own = self.config
+        return self.setting.build(model, self.prepared, own.episode, own.training, own.seed)
+
+    def trained(self, model: Any, name: str) -> AdaptingModel:
+        """A model with the weights that the training `name` has left in the folder.
+
+        Raises:
+          ValueError: No epoch of it has been completed.
+        """
+        built = self.build(model)
+        restore_best_weights(built, self.folder.path / name / "checkpoints")
+        return built
+
+    def without_context(self) -> Any:
+        """The configuration of the backbone alone."""
+        return self.setting.without_context(self.config.model)
+
+    def train(
+        self,
+        model: Any,
+        name: str,
+        strategy: tf.distribute.Strategy,
+        max_minutes: float | None,
+        verbose: int,
+        say: Say,
+    ) -> AdaptingModel:
+        """Trains a model of this configuration in the folder `name`, or finishes its training."""
+        config, folder = self.config, self.folder.path / name
+        say(f"\nTraining {name}")
+        with strategy.scope():
+            built = self.build(model)
+        result = fit(
+            self.setting,
+            built,
+            self.prepared,
+            config.episode,
+            config.training,
+            config.seed,
+            folder,
+            None if max_minutes is None else max(max_minutes, 0.01),
+            verbose,
+        )
+        if result.resumed_from:
+            say(f"Resumed behind epoch {result.resumed_from}.")
+        # What is evaluated and exported has ordinary variables.
+        return built if config.strategy == "none" else self.trained(model, name)
+
+    def report(self, model: AdaptingModel, no_context: AdaptingModel) -> Report:
+        """See `report_on`."""
+        return report_on(self.setting, model, no_context, self.prepared)
+
+    def metrics(self, report: Report) -> dict[str, Any]:
+        """The content of `metrics.json`: what was asked of what, and what came of it."""
+        return report.metrics() | {
+            "counts": self.prepared.data.counts,
+            "episodes_hash": self.prepared.meta_test.fingerprint(),
+        }
+
+    def write_table(self, report: Report) -> None:
+        """Writes what each evaluation task has reached."""
+        file = self.folder.path / f"meta_test_{self.setting.form.asked[0]}.csv"
+        write_whole(file, report.model.table().to_csv(index=False))
+
+    def export(self, model: AdaptingModel, facts: dict[str, Any]) -> Exported:
+        """Exports the model with what is known of it, unless it has been exported already."""
+        manifest = {
+            "config": plain(self.config),
+            "data_fingerprint": self.prepared.data.fingerprint(),
+            "environment": environment(),
+            **facts,
+        }
+        settled = settled_options(plain(self.config), FREE_TO_CHANGE)
+        return self.setting.export(model, self.prepared.data, self.config, settled, manifest)
+
+
+def report_on(
+    setting: Setting, model: AdaptingModel, no_context: AdaptingModel, prepared: Prepared
+) -> Report:
+    """Asks a model and its baselines the same evaluation tasks."""
+    asked = prepared.meta_test
+    scorer = setting.scorer(model)
+    references = [
+        Baseline(one.name, one.label, setting.evaluate(one.scorer, asked))
+        for one in setting.references(prepared)
+    ]
+    alone = setting.evaluate(setting.scorer(no_context), asked)
+    return Report(
+        model=setting.evaluate(scorer, asked),
+        swapped=setting.evaluate(scorer, asked, swapped=True) if len(asked) > 1 else None,
+        baselines=(Baseline("no_context", _NO_CONTEXT_LABEL, alone), *references),
+        gains=setting.form.gains,
+        columns=setting.form.columns,
+        asked=setting.form.asked,
+        curve=setting.curve(scorer, prepared),
+    )
+
+
+def open_run(setting: Setting, config: Any, say: Say, writes: bool = True) -> SettingRun:
+    """Reads the data, prepares it and draws the evaluation tasks, or finds what is there.
+
+    Args:
+      setting: What a task is.
+      config: Of the run.
+      say: Where a line for people goes.
+      writes: False in a process that only finds what another has written.
+
+    Raises:
+      ValueError, FileNotFoundError, ConnectionError: The data cannot be read, or the folder is of
+        another run; a sentence names it.
+    """
+    # The same command gives the same metrics: no operation may depend on thread timing.
+    tf.config.experimental.enable_op_determinism()
+    data = setting.open(config, config.seed)
+    # Before the folder is claimed: what cannot be read or sampled leaves no folder behind.
+    left_out = setting.check(data, config)
+    folder = RunFolder(run_path(setting, config), writes)
+    folder.claim(config)
+    for what, count in {**data.counts, **left_out}.items():
+        say(f"  {what}: {count:,}")
+    for line in setting.describe(data):
+        say(f"  {line}")
+    folder.check_data(data.fingerprint(), config, setting.form.name)
+    return SettingRun(
+        setting, config, folder, setting.prepare(data, folder.path, config, config.seed)
+    )
+
+
+def run_path(setting: Setting, config: Any) -> Path:
+    """The run's folder: as configured, or named after setting, preset, data and seed."""
+    if config.run_dir is not None:
+        return Path(config.run_dir)
+    quick = "-quick" if config.quick else ""
+    name = (
+        f"{setting.form.folder_prefix}{config.preset}-{Path(config.data).name}-{config.seed}{quick}"
+    )
+    return Path("runs") / name
+
+
+def train(
+    run: SettingRun,
+    say: Say,
+    verbose: int,
+    strategy: tf.distribute.Strategy | None = None,
+    clock: Clock | None = None,
+) -> tuple[AdaptingModel, AdaptingModel]:
+    """Trains the backbone without a context, then the model; or finishes, or finds, both.
+
+    Args:
+      run: Whose configuration says what.
+      say: Where a line for people goes.
+      verbose: Keras' progress: 0 silent, 1 a bar, 2 a line an epoch.
+      strategy: Who shares a step; None: this process alone.
+      clock: Is told when each is done.
+
+    Returns:
+      The model without a context, and the model.
+    """
+    strategy, clock = strategy or tf.distribute.get_strategy(), clock or Clock()
+    config, limit = run.config, run.config.max_minutes
+    short = None if limit is None else limit * _NO_CONTEXT_SHARE
+    no_context = run.train(run.without_context(), "no_context", strategy, short, verbose, say)
+    clock.lap("train_no_context")
+    if limit is not None:
+        limit -= clock.seconds["train_no_context"] / 60
+    model = run.train(config.model, "model", strategy, limit, verbose, say)
+    clock.lap("train")
+    return no_context, model
+
+
+def run_from_data_to_export(setting: Setting, config: Any, say: Say, verbose: int) -> None:
+    """Trains, evaluates and exports; what an earlier process has done is found, not done again.
+
+    Args:
+      setting: What a task is.
+      config: Of the run.
+      say: Where a line for people goes.
+      verbose: Keras' progress: 0 silent, 1 a bar, 2 a line an epoch.
+    """
+    if is_served(config.strategy):
+        serve_cluster()
+    strategy = open_strategy(config.strategy)
+    clock = Clock()
+    warn_of_export(Path(config.export_dir), say)
+    say(f"Data: {config.data}")
+    with chief_first(strategy):
+        run = open_run(setting, config, say, writes=is_chief(strategy))
+    say(f"Run folder: {run.folder.path}")
+    say(f"Evaluation episodes: {run.prepared.meta_test.fingerprint()}")
+    clock.lap("data")
+
+    no_context, model = train(run, say, verbose, strategy, clock)
+    if is_chief(strategy):
+        _finish(run, no_context, model, clock, say)
+    wait_for_all(strategy)  # a process that ended earlier would look like a lost one
+
+
+def _finish(
+    run: SettingRun, no_context: AdaptingModel, model: AdaptingModel, clock: Clock, say: Say
+) -> None:
+    """Evaluates, writes what that gave, then exports."""
+    folder = run.folder.path
+    report = run.report(model, no_context)
+    clock.lap("evaluate")
+    run.write_table(report)
+    metrics = run.metrics(report)
+    file = save_metrics(folder, metrics | {"seconds": clock.seconds})
+    say(f"\n{report.table(run.config.preset)}\n\nMetrics: {file}")
+    exported = export_finished(folder, lambda facts: run.export(model, facts))
+    clock.lap("export")
+    save_metrics(folder, metrics | {"export": str(exported.version), "seconds": clock.seconds})
+    say(described(exported))
+
+
+def evaluate_again(setting: Setting, config: Any, say: Say) -> None:
+    """Evaluates a finished run on its own saved tasks; writes `evaluation.json` beside them."""
+    run = open_run(setting, config, say)
+    report = run.report(
+        run.trained(config.model, "model"), run.trained(run.without_context(), "no_context")
+    )
+    metrics = run.metrics(report)
+    file = run.folder.path / "evaluation.json"
+    write_whole(file, json.dumps(metrics, indent=2))
+    run.write_table(report)
+    say(f"\n{report.table(config.preset)}\n\nMetrics: {file}")

@@ -1,0 +1,69 @@
+"""The end of a run: what was found is written first, then the model is exported."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cmml_tf.files import check_folder, write_whole
+from cmml_tf.serving.exported import Exported
+from cmml_tf.training.run_folder import read_record
+
+_METRICS = "metrics.json"
+# Of the process that wrote the file, not of the model.
+_OF_THE_PROCESS = ("export", "seconds")
+
+
+def warn_of_export(export_dir: Path, say: Callable[[str], None]) -> None:
+    """Says before a training that its export will fail, where that can be seen already."""
+    try:
+        check_folder(export_dir)
+    except OSError as error:
+        say(f"warning: the model will not be exported: {error}")
+
+
+def save_metrics(run_dir: Path, metrics: dict[str, Any]) -> Path:
+    """Writes `metrics.json`, which makes the run complete."""
+    file = run_dir / _METRICS
+    write_whole(file, json.dumps(metrics, indent=2))
+    return file
+
+
+def export_finished(run_dir: Path, export: Callable[[dict[str, Any]], Exported]) -> Exported:
+    """Exports the model of a complete run and notes the version in its `metrics.json`.
+
+    Args:
+      run_dir: Holds `metrics.json`.
+      export: Called with the metrics, the facts of the process left out.
+
+    Raises:
+      ValueError, OSError: There is no export; the message says how to repeat it.
+    """
+    metrics = _finished_metrics(run_dir)
+    facts = {name: value for name, value in metrics.items() if name not in _OF_THE_PROCESS}
+    try:
+        exported = export(facts)
+    except (ValueError, OSError) as error:
+        kind = OSError if isinstance(error, OSError) else ValueError
+        raise kind(
+            f"{error} The run in {run_dir} is complete all the same: `cmml export {run_dir}` "
+            "exports it without training (--export-dir DIR: to another place)."
+        ) from error
+    save_metrics(run_dir, metrics | {"export": str(exported.version)})
+    return exported
+
+
+def described(exported: Exported) -> str:
+    """The line that says where the version is."""
+    state = "Exported" if exported.is_new else "Exported before, nothing written"
+    return f"{state}: {exported.version}"
+
+
+def _finished_metrics(run_dir: Path) -> dict[str, Any]:
+    file = run_dir / _METRICS
+    if not file.exists():
+        raise FileNotFoundError(
+            f"The run in {run_dir} is not finished: it has no {_METRICS}. Give its training "
+            "command again; it goes on where it was."
+        )
+    return read_record(file)

@@ -1,0 +1,1 @@
+"""Scenarios: rank the items of a theme page, campaign or shelf that nobody has seen."""

@@ -1,0 +1,89 @@
+"""What every system of one seed has in common: data, embeddings, evaluation episodes."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cmml_tf.config import EmbeddingConfig, EpisodeConfig
+from cmml_tf.datasets.hybrid import combine_scenarios
+from cmml_tf.datasets.matrix_file import read_matrix
+from cmml_tf.datasets.open_data import open_scenario_data
+from cmml_tf.datasets.scenario_data import HeldOutScenario, ScenarioData
+from cmml_tf.embeddings.matrix_factorisation import pretrained_embeddings
+from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes
+from cmml_tf.files import write_whole
+from cmml_tf.settings.base import Prepared
+
+
+@dataclass(frozen=True)
+class ScenarioParts(Prepared):
+    """Data, embeddings and evaluation episodes of one seed.
+
+    Attributes:
+      data: `ScenarioData`.
+      validation, meta_test: `EvaluationEpisodes`.
+      user_embeddings, item_embeddings: float32 [U, d_u], [I, d_i].
+    """
+
+    data: ScenarioData
+    validation: EvaluationEpisodes | None
+    meta_test: EvaluationEpisodes
+    user_embeddings: np.ndarray
+    item_embeddings: np.ndarray
+
+
+def open_hybrid(config: Any, seed: int) -> ScenarioData:
+    """The scenarios of two data sets, `config.data` and `config.hybrid_with`.
+
+    Raises:
+      ValueError, FileNotFoundError, ConnectionError: As `open_scenario_data`.
+    """
+    with_embeddings = []
+    for name in (config.data, config.hybrid_with):
+        one = open_scenario_data(name, config.scenario, config.split, seed, read=config.read)
+        user, item = pretrained_embeddings(one, config.embedding, seed)
+        with_embeddings.append(replace(one, user_embeddings=user, item_embeddings=item))
+    return combine_scenarios(*with_embeddings, alignment=config.alignment, seed=seed)
+
+
+def scenario_parts(
+    data: ScenarioData, folder: Path, embedding: EmbeddingConfig, episode: EpisodeConfig, seed: int
+) -> ScenarioParts:
+    """Fits the embeddings and draws the evaluation episodes, or finds both in `folder`."""
+    user, item = _embeddings(embedding, folder, data, seed)
+    validation = None
+    if data.validation:
+        validation = _episodes(folder / "validation.npz", data.validation, episode, seed * 4 + 1)
+    meta_test = _episodes(folder / "meta_test.npz", data.meta_test, episode, seed * 4 + 2)
+    return ScenarioParts(data, validation, meta_test, user, item)
+
+
+def _embeddings(
+    config: EmbeddingConfig, folder: Path, data: ScenarioData, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    user_file, item_file = folder / "user_embeddings.npy", folder / "item_embeddings.npy"
+    if not (user_file.exists() and item_file.exists()):
+        user, item = pretrained_embeddings(data, config, seed)
+        for file, matrix in ((user_file, user), (item_file, item)):
+            write_whole(file, partial(np.save, arr=matrix))
+    # Read as maps: large tables are then in memory once, in the model.
+    try:
+        return read_matrix(user_file), read_matrix(item_file)
+    except ValueError as error:
+        raise ValueError(
+            f"{error} It is a file of the run in {folder}, which cannot go on with others: remove "
+            "that folder, or choose another."
+        ) from error
+
+
+def _episodes(
+    file: Path, scenarios: tuple[HeldOutScenario, ...], config: EpisodeConfig, seed: int
+) -> EvaluationEpisodes:
+    if file.exists():
+        return EvaluationEpisodes.load(file)
+    episodes = EvaluationEpisodes.draw(scenarios, config, seed)
+    episodes.save(file)
+    return episodes

@@ -1,0 +1,181 @@
+"""The scenario setting: tasks are scenarios, the query is every item of one, for unseen users."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from cmml_tf.baselines.build import build_baseline
+from cmml_tf.baselines.conet import CoNet
+from cmml_tf.baselines.item_pop import ItemPop
+from cmml_tf.config import EpisodeConfig, ModelConfig, ScenarioRunConfig, TrainingConfig
+from cmml_tf.datasets.open_data import open_scenario_data
+from cmml_tf.datasets.scenario_data import ScenarioData
+from cmml_tf.episodes.cross_domain import cross_domain_sampler, source_item_of_users
+from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes
+from cmml_tf.episodes.sampler import EpisodeSampler
+from cmml_tf.evaluation.ranking import candidate_scores, evaluate_ranking
+from cmml_tf.evaluation.scorer import ModelScorer, Scorer
+from cmml_tf.evaluation.task_metrics import TaskMetrics
+from cmml_tf.hashed_ids import read_user_id_key
+from cmml_tf.models.adapting_model import AdaptingModel
+from cmml_tf.models.build import build_model
+from cmml_tf.models.presets import model_preset
+from cmml_tf.serving.export import export_model
+from cmml_tf.serving.exported import Exported, export_once
+from cmml_tf.settings.base import Reference, Request, Setting
+from cmml_tf.settings.scenario.form import SCENARIO
+from cmml_tf.settings.scenario.parts import ScenarioParts, scenario_parts
+from cmml_tf.settings.scenario.systems import SCENARIO_SYSTEMS
+from cmml_tf.tasks.scenario import ranking_task
+
+_VALIDATION_METRICS = ("recall@10", "recall@20", "ndcg@10")
+_CANDIDATES = 100
+
+
+class ScenarioSetting(Setting):
+    """Rank all items of unseen scenarios (paper section 4.1)."""
+
+    form = SCENARIO
+
+    def open(self, config: ScenarioRunConfig, seed: int) -> ScenarioData:
+        """See `open_scenario_data`."""
+        return open_scenario_data(
+            config.data, config.scenario, config.split, seed, read=config.read
+        )
+
+    def check(self, data: ScenarioData, config: ScenarioRunConfig) -> dict[str, int]:
+        """Pairs without a negative are left out; a scenario that cannot be sampled is refused."""
+        left_out = EpisodeSampler(data, config.episode, config.seed).pairs_without_negative
+        return {"pairs whose user took every item, left out": left_out} if left_out else {}
+
+    def prepare(
+        self, data: ScenarioData, folder: Path, config: ScenarioRunConfig, seed: int
+    ) -> ScenarioParts:
+        """Fits the embeddings and draws the evaluation episodes, or finds both in `folder`."""
+        return scenario_parts(data, folder, config.embedding, config.episode, seed)
+
+    def build(
+        self,
+        model: ModelConfig,
+        prepared: ScenarioParts,
+        episode: EpisodeConfig,
+        training: TrainingConfig,
+        seed: int,
+    ) -> AdaptingModel:
+        """A CMML of these users and items."""
+        build = partial(build_model, seed=seed)
+        return _with_tables(build, model, prepared, episode, training, seed)
+
+    def build_system(
+        self,
+        name: str,
+        prepared: ScenarioParts,
+        training: TrainingConfig,
+        seed: int,
+        config: Any = None,
+    ) -> AdaptingModel:
+        """A preset or a baseline."""
+        system = SCENARIO_SYSTEMS[name]
+        if system.model is not None:
+            return self.build(system.model, prepared, system.episode, training, seed)
+        config = config or system.baseline
+        model = _with_tables(build_baseline, config, prepared, system.episode, training, seed)
+        if isinstance(model, CoNet):
+            model.set_source_items(source_item_of_users(prepared.data, seed))
+        return model
+
+    def without_context(self, model: ModelConfig) -> ModelConfig:
+        """The same backbone without a context; soft modules stand in as layers of their width."""
+        return ModelConfig(
+            encoder="none",
+            hybrid="none",
+            modulation="none",
+            backbone_units=model.backbone_units,
+            bias_initial_value=model_preset("no-context").bias_initial_value,
+        )
+
+    def sampler(
+        self, model: AdaptingModel, prepared: ScenarioParts, episode: EpisodeConfig, seed: int
+    ) -> Callable[[tf.Tensor], Any]:
+        """Scenarios, and for CoNet each query user's items elsewhere."""
+        if isinstance(model, CoNet):
+            return cross_domain_sampler(prepared.data, episode, seed)
+        return EpisodeSampler(prepared.data, episode, seed).sample
+
+    def scorer(self, model: AdaptingModel) -> ModelScorer:
+        """One scenario at a time."""
+        return ModelScorer(model, tasks=1)
+
+    def evaluate(
+        self, scorer: Scorer, asked: EvaluationEpisodes, swapped: bool = False
+    ) -> TaskMetrics:
+        """Ranks all items of each scenario for each of its evaluation users."""
+        return evaluate_ranking(candidate_scores(scorer), asked.swapped() if swapped else asked)
+
+    def validate(self, scorer: Scorer, asked: EvaluationEpisodes) -> dict[str, float]:
+        """Recall and NDCG on the validation scenarios."""
+        means = self.evaluate(scorer, asked).means()
+        return {name: means[name] for name in _VALIDATION_METRICS}
+
+    def references(self, prepared: ScenarioParts) -> Sequence[Reference]:
+        """ItemPop on the support set."""
+        del prepared
+        return (Reference("item-pop", "item_pop", "ItemPop", ItemPop()),)
+
+    def requests(self, prepared: ScenarioParts, number: int) -> Sequence[Request]:
+        """100 candidates of a user for the support sets of meta-test scenarios."""
+        episodes = prepared.meta_test
+        made = []
+        for place in range(number):
+            task = episodes.episode(place % len(episodes))
+            users = np.resize(task.users[:1], (1, _CANDIDATES))
+            made.append(Request(task.support, users, np.resize(task.candidates, (1, _CANDIDATES))))
+        return made
+
+    def export(
+        self,
+        model: AdaptingModel,
+        data: ScenarioData,
+        config: ScenarioRunConfig,
+        settled: Mapping[str, Any],
+        manifest: Mapping[str, Any],
+    ) -> Exported:
+        """See `export_model`."""
+        return export_once(
+            export_model,
+            model,
+            Path(config.export_dir),
+            data.user_ids,
+            data.item_ids,
+            config=settled,
+            manifest=manifest,
+            limits=config.limits,
+            user_id_key=read_user_id_key(config.hash_user_ids),
+        )
+
+
+def _with_tables(
+    build: Callable[..., AdaptingModel],
+    config: Any,
+    prepared: ScenarioParts,
+    episode: EpisodeConfig,
+    training: TrainingConfig,
+    seed: int,
+) -> AdaptingModel:
+    tf.keras.utils.set_random_seed(seed)
+    model = build(
+        config,
+        users=len(prepared.data.user_ids),
+        items=len(prepared.data.item_ids),
+        user_dimension=prepared.user_embeddings.shape[1],
+        item_dimension=prepared.item_embeddings.shape[1],
+        trainable_tables=training.train_embeddings,
+        task=ranking_task(episode.loss),
+        gradient_clip=training.gradient_clip,
+    )
+    model.pair_embedding.set_tables(prepared.user_embeddings, prepared.item_embeddings)
+    return model

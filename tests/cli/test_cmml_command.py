@@ -1,0 +1,88 @@
+"""The command `cmml`: what it lists, completes and refuses, as a process of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cmml_tf.commands.main import COMMANDS, load, overview
+
+ROOT = Path(__file__).resolve().parents[2]
+CMML = (sys.executable, "-c", "from cmml_tf.commands.main import main; main()")
+
+
+def cmml(*words):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [*CMML, *words], env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_help_lists_every_command_without_starting_tensorflow():
+    script = (
+        "import sys; sys.argv = ['cmml', '--help']\n"
+        "from cmml_tf.commands.main import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert end.code == 0\n"
+        "assert not {'tensorflow', 'pandas', 'numpy'} & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert all(name in done.stdout for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name.startswith("train")])
+def test_options_are_read_before_tensorflow_starts(name):
+    script = (
+        f"import sys; sys.argv = ['cmml', *{name.split()!r}, '--print-config']\n"
+        "from cmml_tf.commands.main import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert end.code == 0\n"
+        "assert 'tensorflow' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert "preset:" in done.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_that_is_listed_can_be_loaded(name):
+    assert callable(load(name))
+
+
+def test_an_unknown_command_is_one_sentence():
+    done = cmml("trian", "scenario")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: There is no command `cmml trian scenario`. Accepted: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_wrong_option_value_is_one_sentence():
+    done = cmml("train", "scenario", "--preset", "flim")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: `preset` must be one of cmml-film,")
+
+
+def test_presets_come_with_when_to_take_them():
+    done = cmml("presets")
+    assert done.returncode == 0
+    (line,) = [line for line in done.stdout.splitlines() if "(default)" in line and "ridge" in line]
+    assert line.split()[0] == "cmml-ridge"
+    assert "  no-context " in done.stdout
+
+
+def test_bash_completes_commands_and_options(tmp_path):
+    (tmp_path / "cmml.sh").write_text(cmml("completion", "bash").stdout)
+    script = (
+        f"source {tmp_path / 'cmml.sh'}\n"
+        'ask() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _cmml; echo ${COMPREPLY[@]}; }\n'
+        "ask cmml ev; ask cmml train ''; ask cmml train user --tasks.lo; ask cmml compare --see"
+    )
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:4] == ["evaluate", "scenario user", "--tasks.lowest", "--seeds"]
+
+
+def test_overview_fits_a_terminal():
+    assert max(map(len, overview().splitlines())) <= 100

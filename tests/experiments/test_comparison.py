@@ -1,0 +1,143 @@
+"""A comparison's table against its cells, computed by hand."""
+
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from cmml_tf.config import SCHEDULES, EpisodeConfig
+from cmml_tf.config.comparison import ComparisonConfig
+from cmml_tf.experiments.comparison import Comparison
+from cmml_tf.experiments.comparison_cell import Cell, CellResult
+from cmml_tf.models.presets import MODEL_PRESETS, preset_schedule
+from cmml_tf.settings.forms import FORMS
+from cmml_tf.settings.scenario.systems import SCENARIO_SYSTEMS
+from cmml_tf.settings.systems import system_names, within_steps
+from cmml_tf.training.efficiency import Cost
+
+TASKS = 9
+
+
+def write_cell(out, system, seed, level, setting="scenario", episodes="same"):
+    rng = np.random.default_rng([seed, sum(map(ord, system))])
+    metrics = FORMS[setting].columns
+    table = {name: level + rng.normal(0, 0.05, TASKS) for name in metrics}
+    tasks = pd.DataFrame(
+        {"task": [f"t{n}" for n in range(TASKS)], "support": "own", "rows": 3} | table
+    )
+    own = {name: float(values.mean()) for name, values in table.items()}
+    swapped = {name: value - 0.1 - seed / 100 for name, value in own.items()}
+    cell = Cell(system, seed)
+    cell.save(out, CellResult(tasks, own, swapped, Cost(steps=7), f"{episodes}-{seed}"), {})
+    return tasks, own
+
+
+def test_table_is_means_intervals_and_paired_tests_of_the_cells(tmp_path):
+    cells, values, tables = [], {}, {}
+    for system, level in (("item-pop", 0.5), ("pe", 0.8), ("cmml-film", 0.78)):
+        for seed in range(3):
+            table, own = write_cell(tmp_path, system, seed, level)
+            tables.setdefault(system, []).append(table["recall@10"].to_numpy())
+            values.setdefault(system, []).append(own["recall@10"])
+            cells.append(Cell(system, seed))
+    comparison = Comparison.of(FORMS["scenario"], tmp_path, cells)
+    assert [row.system for row in comparison.rows] == ["item-pop", "pe", "cmml-film"]
+    best = max(values, key=lambda name: np.mean(values[name]))
+    assert comparison.best == best
+    raw = {
+        name: stats.wilcoxon(np.mean(tables[name], 0), np.mean(tables[best], 0)).pvalue
+        for name in values
+        if name != best
+    }
+    small, large = sorted(raw.values())
+    adjusted = {small: 2 * small, large: max(large, 2 * small)}
+    for row in comparison.rows:
+        mean, half_width = row.metrics["recall@10"]
+        assert mean == pytest.approx(np.mean(values[row.system]))
+        assert half_width == pytest.approx(4.3027 * np.std(values[row.system], ddof=1) / 3**0.5)
+        assert row.gain.mean == pytest.approx(0.11)
+        assert row.seeds == 3
+        assert row.cost.steps == 7
+        expected = None if row.system == best else pytest.approx(adjusted[raw[row.system]])
+        assert row.p == expected
+    comparison.save(tmp_path)
+    written = json.loads((tmp_path / "table.json").read_text())
+    assert written["best"] == best
+    assert written["systems"][0]["metrics"]["recall@10"]["mean"] == pytest.approx(
+        np.mean(values["item-pop"])
+    )
+    text = (tmp_path / "table.md").read_text()
+    assert f"{np.mean(values['item-pop']):.4f} ± " in text
+    parquet = pd.read_parquet(tmp_path / "tasks.parquet")
+    assert len(parquet) == 3 * 3 * TASKS
+    assert set(parquet["system"]) == {"item-pop", "pe", "cmml-film"}
+
+
+def test_lower_mae_is_better_and_one_seed_has_no_interval(tmp_path):
+    for system, level in (("user-mean", 0.9), ("ridge", 0.7)):
+        write_cell(tmp_path, system, 0, level, setting="user")
+    comparison = Comparison.of(FORMS["user"], tmp_path, [Cell("user-mean", 0), Cell("ridge", 0)])
+    assert comparison.best == "ridge"
+    assert math.isnan(comparison.row("ridge").metrics["mae"].half_width)
+    # Another user's ratings had a lower error by 0.1: the own ones were of no use.
+    assert comparison.row("ridge").gain.mean == pytest.approx(-0.1)
+    assert "±" not in comparison.markdown().split("Means over")[0]
+    assert comparison.as_json()["systems"][0]["metrics"]["mae"]["half_width"] is None
+
+
+def test_systems_asked_different_episodes_are_not_compared(tmp_path):
+    write_cell(tmp_path, "pe", 0, 0.8)
+    write_cell(tmp_path, "se", 0, 0.8, episodes="other")
+    with pytest.raises(ValueError, match="se and pe were not asked the same episodes with seed 0"):
+        Comparison.of(FORMS["scenario"], tmp_path, [Cell("pe", 0), Cell("se", 0)])
+
+
+def test_cell_without_its_last_file_is_not_finished(tmp_path):
+    write_cell(tmp_path, "pe", 0, 0.8)
+    assert Cell("pe", 0).is_finished(tmp_path)
+    (Cell("pe", 0).folder(tmp_path) / "result.json").unlink()
+    assert not Cell("pe", 0).is_finished(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        Comparison.of(FORMS["scenario"], tmp_path, [Cell("pe", 0)])
+
+
+def test_presets_that_are_one_model_are_run_once():
+    assert system_names(SCENARIO_SYSTEMS, "Linear,SE-dot, cmml_linear,ItemPop") == (
+        "cmml-linear",
+        "item-pop",
+    )
+    assert MODEL_PRESETS["se-dot"] == MODEL_PRESETS["cmml-linear"]
+    with pytest.raises(ValueError, match=r"names out of item-pop, .* Received: 'bpr'"):
+        system_names(SCENARIO_SYSTEMS, "pe,bpr")
+    assert set(MODEL_PRESETS) < set(SCENARIO_SYSTEMS)
+
+
+def test_every_preset_is_compared_as_its_own_command_trains_it():
+    for name in MODEL_PRESETS:
+        schedule, system = SCHEDULES[preset_schedule(name)], SCENARIO_SYSTEMS[name]
+        assert system.training == schedule.training
+        assert system.episode == schedule.episode(EpisodeConfig())
+
+
+@pytest.mark.parametrize(("steps", "epochs", "each"), [(1, 1, 1), (199, 1, 199), (1000, 5, 200)])
+def test_step_budget_is_never_exceeded(steps, epochs, each):
+    training = within_steps(SCHEDULES["default"].training, steps)
+    assert (training.max_epochs, training.steps_per_epoch) == (epochs, each)
+
+
+def test_budget_beyond_the_schedule_changes_nothing():
+    training = SCHEDULES["paper"].training
+    assert within_steps(training, None) == within_steps(training, 10**6) == training
+
+
+@pytest.mark.parametrize("name", ["seeds", "steps", "tasks_per_step"])
+def test_configuration_refuses_what_it_cannot_run(name):
+    with pytest.raises(ValueError, match=f"`{name}` must be a positive integer"):
+        ComparisonConfig(**{name: 0})
+    with pytest.raises(
+        ValueError, match=r"`setting` must be one of scenario, user. Received: .*'item'"
+    ):
+        ComparisonConfig(setting="item")

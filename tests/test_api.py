@@ -1,0 +1,153 @@
+"""The library as a Python program uses it: tables in, a trained run, tables out."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import tensorflow as tf
+
+import cmml_tf
+from cmml_tf.config import ScenarioConfig
+from cmml_tf.config.rating import RatingDataConfig
+
+SHORT = {"training": {"steps_per_epoch": 10, "max_epochs": 1}}
+SUPPORT = pd.DataFrame({"user": ["u1", "nobody", "u2"], "item": [3, 5, 9], "label": [1, 1, 0]})
+
+
+def clicks(seed=0):
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "scenario": np.repeat([f"theme {n}" for n in range(8)], 400),
+            "user": [f"u{n}" for n in rng.integers(0, 60, 3200)],
+            "item": rng.integers(0, 40, 3200),
+        }
+    )
+
+
+def themes(log):
+    return cmml_tf.scenario_data(log, scenario=ScenarioConfig(min_interactions=100))
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("api") / "run"
+    data = themes(clicks())
+    return cmml_tf.fit(data, run_dir=folder, options=SHORT, progress=False), folder
+
+
+def test_evaluation_is_a_table_and_its_numbers(fitted):
+    evaluation = fitted[0].evaluate()
+    assert f"{evaluation.metrics['meta_test']['recall@10']:.4f}" in str(evaluation)
+    assert {"item_pop", "no_context"} == evaluation.metrics["baselines"].keys()
+
+
+def test_scores_are_those_of_the_exported_model(fitted, tmp_path):
+    run = fitted[0]
+    pairs = pd.DataFrame({"user": ["u1", "u7", "stranger"], "item": [1, 2, 3]})
+    ours = run.score(SUPPORT, pairs)
+    version = run.export(tmp_path / "export")
+    served = tf.saved_model.load(str(version)).signatures["serving_default"](
+        support_user_id=tf.constant([SUPPORT["user"].tolist()]),
+        support_item_id=tf.constant([SUPPORT["item"].tolist()], tf.int64),
+        support_label=tf.constant([SUPPORT["label"].tolist()], tf.float32),
+        support_length=tf.constant([3]),
+        query_user_id=tf.constant([pairs["user"].tolist()]),
+        query_item_id=tf.constant([pairs["item"].tolist()], tf.int64),
+    )
+    np.testing.assert_allclose(ours["score"], served["score"][0], rtol=1e-5)
+    assert ours["user_known"].tolist() == [True, True, False]
+    assert ours["item_known"].all()
+    assert run.context(SUPPORT).ndim == 1
+
+
+def test_recommendations_are_the_best_scored_items_that_the_user_has_not_taken(fitted):
+    run = fitted[0]
+    best = run.recommend(SUPPORT, "u1", k=5)
+    every = pd.DataFrame({"user": "u1", "item": [n for n in range(40) if n != 3]})
+    scored = run.score(SUPPORT, every).sort_values("score", ascending=False, kind="stable")
+    assert best["item"].tolist() == scored["item"].tolist()[:5]
+    assert best["score"].is_monotonic_decreasing
+    # What u2 refused is no item that u2 has taken.
+    assert 9 in run.recommend(SUPPORT, "u2", k=40)["item"].tolist()
+
+
+def test_given_items_are_ranked_and_unknown_ones_answered(fitted):
+    ranked = fitted[0].recommend(SUPPORT, "stranger", among=[7, 31, "new"])
+    assert set(ranked["item"]) == {7, 31, "new"}
+    assert ranked.set_index("item")["item_known"].to_dict() == {7: True, 31: True, "new": False}
+    assert np.isfinite(ranked["score"]).all()
+
+
+def test_no_support_is_a_support(fitted):
+    assert len(fitted[0].recommend(SUPPORT.iloc[:0], "u1", k=3)) == 3
+
+
+def test_what_is_missing_or_wrong_is_named(fitted):
+    with pytest.raises(ValueError, match="must have a column 'item'"):
+        fitted[0].recommend(SUPPORT[["user"]], "u1")
+    with pytest.raises(ValueError, match="`k` must be a positive integer"):
+        fitted[0].recommend(SUPPORT, "u1", k=0)
+    with pytest.raises(ValueError, match="`label` must be finite"):
+        fitted[0].context(SUPPORT.assign(label=np.nan))
+    with pytest.raises(TypeError, match="A table must be a pandas DataFrame"):
+        cmml_tf.scenario_data(7)
+
+
+def test_a_finished_run_is_opened_again(fitted):
+    run, folder = fitted
+    again = cmml_tf.load(folder)
+    pd.testing.assert_frame_equal(again.recommend(SUPPORT, "u1"), run.recommend(SUPPORT, "u1"))
+
+
+def test_the_same_call_continues_and_other_data_is_refused(fitted):
+    run, folder = fitted
+    trained = sorted((folder / "model" / "checkpoints").iterdir())
+    again = cmml_tf.fit(themes(clicks()), run_dir=folder, options=SHORT, progress=False)
+    assert sorted((folder / "model" / "checkpoints").iterdir()) == trained
+    pd.testing.assert_frame_equal(again.recommend(SUPPORT, "u1"), run.recommend(SUPPORT, "u1"))
+    with pytest.raises(ValueError, match="data has changed since the run in"):
+        cmml_tf.fit(themes(clicks(seed=1)), run_dir=folder, options=SHORT, progress=False)
+    with pytest.raises(ValueError, match=r"started with another configuration \(different: seed"):
+        cmml_tf.fit(themes(clicks()), run_dir=folder, seed=1, options=SHORT, progress=False)
+
+
+class Foreign:
+    """A table of another library: it has the protocol and nothing else."""
+
+    def __init__(self, frame):
+        self.table = pa.Table.from_pandas(frame)
+
+    def __dataframe__(self, **options):
+        return self.table.__dataframe__(**options)
+
+
+def test_tables_of_other_libraries_and_files_are_the_same_data(tmp_path):
+    clicks().to_parquet(tmp_path / "log.parquet")
+    expected = themes(clicks()).data.fingerprint()
+    for log in (Foreign(clicks()), pa.Table.from_pandas(clicks()), tmp_path / "log.parquet"):
+        assert themes(log).data.fingerprint() == expected
+
+
+def test_users_with_features_are_a_setting_too(tmp_path):
+    rng = np.random.default_rng(0)
+    rated = pd.DataFrame(
+        {
+            "user": np.repeat(np.arange(40), 20),
+            "item": np.concatenate([rng.permutation(60)[:20] for _ in range(40)]),
+            "value": rng.integers(1, 6, 800).astype(float),
+        }
+    )
+    items = pd.DataFrame({"item": np.arange(60), "genre": ["a|b", "b", "c"] * 20, "price": 1.5})
+    data = cmml_tf.user_data(
+        rated,
+        items=items.assign(price=rng.random(60)),
+        kinds={"genre": "multi-hot"},
+        tasks=RatingDataConfig(lowest=1.0, highest=5.0),
+    )
+    run = cmml_tf.fit(data, "ridge", run_dir=tmp_path / "run", options=SHORT, progress=False)
+    support = pd.DataFrame({"user": [1, 1], "item": [2, 3], "value": [5.0, 1.0]})
+    predicted = run.score(support, pd.DataFrame({"user": [1, 999], "item": [4, 4]}))
+    assert predicted["user_known"].tolist() == [True, False]
+    assert predicted["score"].between(0, 7).all()
+    assert "user mean" in run.evaluate().metrics["baselines"]
