@@ -5,6 +5,8 @@ from setuptools import find_packages, setup
 # What `cmml_tf.client` needs: any release that a service of the last three years has. The oldest
 # are those that tests/test_light_install.py runs.
 CLIENT = ["numpy>=1.24,<3", "grpcio>=1.53", "protobuf>=3.20.3,<8"]
+# `cmml init-export` writes them.
+SHIPPED = ["*.config", "Dockerfile", "kubernetes.yaml", "nginx.conf"]
 TENSORFLOW = [
     # These four move together: a different minor of one pulls in a second TensorFlow.
     "tensorflow>=2.21,<2.22",
@@ -35,8 +37,11 @@ DEMO = [
 ]
 
 setup(
-    entry_points={"console_scripts": ["cmml = cmml_tf.commands.main:main"]},
-    packages=find_packages(include=["cmml_tf", "cmml_tf.*"]),
+    # The server's configuration files go into the wheel from where a checkout has them; version
+    # folders of a checkout do not.
+    packages=[*find_packages(include=["cmml_tf", "cmml_tf.*"]), "cmml_tf.shipped"],
+    package_dir={"cmml_tf.shipped": "export"},
+    package_data={"cmml_tf.shipped": SHIPPED},
     python_requires=">=3.11,<3.14",
     install_requires=CLIENT,
     extras_require={

@@ -86,3 +86,25 @@ def test_bash_completes_commands_and_options(tmp_path):
 
 def test_overview_fits_a_terminal():
     assert max(map(len, overview().splitlines())) <= 100
+
+
+def test_the_servers_files_are_written_and_own_changes_kept(tmp_path):
+    done = cmml("init-export", str(tmp_path / "models"))
+    assert done.returncode == 0, done.stderr
+    shipped = {
+        path.name: path.read_text() for path in (ROOT / "export").iterdir() if path.is_file()
+    }
+    written = {path.name: path.read_text() for path in (tmp_path / "models").iterdir()}
+    assert written == shipped
+    own = tmp_path / "models" / "batching.config"
+    own.write_text("max_batch_size { value: 16 }\n")
+    again = cmml("init-export", str(tmp_path / "models"))
+    assert f"Kept as it is: {own}" in again.stdout
+    assert own.read_text() == "max_batch_size { value: 16 }\n"
+
+
+def test_a_file_where_the_folder_should_be_is_named(tmp_path):
+    (tmp_path / "models").write_text("")
+    done = cmml("init-export", str(tmp_path / "models"))
+    assert done.returncode == 2
+    assert "must be a folder" in done.stderr
