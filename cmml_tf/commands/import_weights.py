@@ -100,9 +100,9 @@ def _export_user_model(options: argparse.Namespace) -> Path:
 
     # TensorFlow takes seconds to load; a file that cannot be read is refused before that.
     from cmml_tf.interop.load_reference_user import user_model_from_reference
-    from cmml_tf.serving.rating_export import export_rating_model
+    from cmml_tf.serving.export import export_model
 
-    return export_rating_model(
+    return export_model(
         user_model_from_reference(reference, catalogue.item_columns, catalogue.user_columns),
         options.export_dir,
         catalogue.user_ids,

@@ -1,17 +1,25 @@
 """From a trained CMML to a version folder that TensorFlow Serving loads."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from cmml_tf.layers.embedding import PairEmbedding
+from cmml_tf.layers.feature_embedding import FeaturePairEmbedding
 from cmml_tf.models.cmml import CMML
 from cmml_tf.models.episode_model import EpisodeModel
 from cmml_tf.request_limits import DEFAULT_LIMITS, RequestLimits
 from cmml_tf.serving.catalogue import RecommendSizes
 from cmml_tf.serving.endpoints import add_endpoints
+from cmml_tf.serving.feature_graph import (
+    FEATURE_SIGNATURE,
+    FeatureServingGraph,
+    declared_features,
+    feature_signature,
+)
 from cmml_tf.serving.feed_forward import check_feed_forward, check_feed_forward_function
 from cmml_tf.serving.graph import ServingGraph, network_variables
 from cmml_tf.serving.manifest import plain_facts, write_manifest
@@ -23,6 +31,8 @@ from cmml_tf.serving.warmup import write_warmup_requests
 from cmml_tf.serving.warmup_check import check_warmup_rows
 from cmml_tf.types import Episode, Support
 
+_BINARY = (1.0, 0.0, 0.0)
+
 
 def export_model(
     model: CMML,
@@ -31,6 +41,7 @@ def export_model(
     item_ids: Sequence[int] | Sequence[str] | np.ndarray,
     *,
     manifest: Mapping[str, Any] | None = None,
+    scale: tuple[float, float] | None = None,
     top_k: int = 20,
     retrieval_candidates: int = 400,
     limits: RequestLimits = DEFAULT_LIMITS,
@@ -41,7 +52,9 @@ def export_model(
     The folder holds a SavedModel that takes raw ids (signatures `serving_default`,
     `encode_context`, `score_with_context`, `recommend`, `explain` and, for the Regress API,
     `serving_tf_example`), warm-up requests and a manifest. It appears complete or not at all, and
-    only if the SavedModel passes `check_feed_forward`.
+    only if the SavedModel passes `check_feed_forward`. A model of the user setting has
+    `score_features` beside them, which takes features instead of ids; the manifest lists every
+    feature with its kind and input names under `features`.
 
     Args:
       model: A CMML whose weights exist.
@@ -50,6 +63,8 @@ def export_model(
         all strings.
       item_ids: The same of the item table.
       manifest: Facts to keep with the model, such as `config`, `data_fingerprint`, `metrics`.
+      scale: Lowest and highest support label, such as ratings; a task with another one is not
+        valid. None: any finite number is one.
       top_k: Items that `recommend` answers with; the whole catalogue where it is smaller.
       retrieval_candidates: Items that `recommend` scores of a catalogue of more than 20,000: those
         that user and item factors alone rank first.
@@ -70,20 +85,34 @@ def export_model(
     check_model(model)
     users = vocabulary("user_ids", user_ids, model.pair_embedding.users, user_id_key)
     items = vocabulary("item_ids", item_ids, model.pair_embedding.items)
-    facts = plain_facts(manifest)
+    is_described = isinstance(model.pair_embedding, FeaturePairEmbedding)
+    given = dict(manifest or {})
+    if scale is not None:
+        given["scale"] = scale
+    if is_described:
+        given["features"] = declared_features(model)
+    facts = plain_facts(given)
     sizes = RecommendSizes(top_k, retrieval_candidates)
     sizes.check()
     _check_weights(model)
 
     def write(content: Path, scratch: Path) -> None:
-        graph = ServingGraph(model, users, items, scratch, sizes, limits)
-        signatures = serving_signatures(graph)
+        if is_described:
+            graph = FeatureServingGraph(
+                model, users, items, scratch, sizes, limits, scale, user_id_key
+            )
+            signatures = {**serving_signatures(graph), **feature_signature(graph)}
+            features = {FEATURE_SIGNATURE: graph.example_features}
+        else:
+            graph = ServingGraph(model, users, items, scratch, sizes, limits, scale)
+            signatures, features = serving_signatures(graph), {}
         add_endpoints(graph, signatures)
         tf.saved_model.save(graph, str(content), signatures=signatures)
         name_methods(content)
         make_reproducible(content, scratch)
         check_feed_forward(content)
-        write_warmup_requests(content, graph, users, items, signatures)
+        labels = _BINARY if scale is None else scale
+        write_warmup_requests(content, graph, users, items, signatures, labels, features)
         check_warmup_rows(content, Path(export_dir))
         write_manifest(content, facts, model, graph, signatures)
 
@@ -128,21 +157,17 @@ def _reason(error: OSError | tf.errors.OpError) -> str:
     return error.message.rsplit("; ", 1)[-1].split(" [Op:", 1)[0]
 
 
-def check_finite(variables: Iterable[tf.Variable]) -> None:
-    """Refuses weights that are not numbers.
-
-    Raises:
-      ValueError: The message names the first such variable.
-    """
+def _check_weights(model: CMML) -> None:
+    variables = network_variables(model)
+    if model.label_features is not None:
+        variables += model.label_features.variables
     for variable in variables:
         if variable.dtype.is_floating and not tf.reduce_all(tf.math.is_finite(variable)):
             raise ValueError(
                 f"`model` must have finite weights. Received: NaN or infinity in {variable.name}."
             )
-
-
-def _check_weights(model: CMML) -> None:
-    check_finite(network_variables(model))
+    if not isinstance(model.pair_embedding, PairEmbedding):
+        return
     for table in (model.pair_embedding.user_table, model.pair_embedding.item_table):
         if table[-1].numpy().any():
             raise ValueError(

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +12,7 @@ import tensorflow as tf
 
 import cmml_tf
 from cmml_tf.models.cmml import CMML
+from cmml_tf.serving.export import export_model
 from cmml_tf.serving.graph import network_variables
 from cmml_tf.serving.manifest import MANIFEST_FILE
 from cmml_tf.serving.version_folder import versions
@@ -27,7 +28,6 @@ class Exported(NamedTuple):
 
 
 def export_once(
-    export: Callable[..., Path],
     model: CMML,
     export_dir: Path,
     user_ids: np.ndarray,
@@ -43,13 +43,12 @@ def export_once(
     by the `model_digest` of its manifest.
 
     Args:
-      export: `export_model` or `export_rating_model`.
-      model, export_dir, user_ids, item_ids, options: Its arguments.
+      model, export_dir, user_ids, item_ids, options: Arguments of `export_model`.
       config: What the model was trained with; another one is another model.
       manifest: Facts to keep with the model, `config` among them.
 
     Raises:
-      ValueError, TypeError, OSError: As `export`.
+      ValueError, TypeError, OSError: As `export_model`.
     """
     digest = model_digest(model, user_ids, item_ids, {**config, **options})
     for number in reversed(versions(export_dir)):
@@ -57,7 +56,7 @@ def export_once(
         if _digest_of(version) == digest:
             return Exported(version, is_new=False)
     facts = {**manifest, _DIGEST: digest}
-    version = export(model, export_dir, user_ids, item_ids, manifest=facts, **options)
+    version = export_model(model, export_dir, user_ids, item_ids, manifest=facts, **options)
     return Exported(version, is_new=True)
 
 

@@ -6,7 +6,7 @@ and asks a setting through the methods below; it never asks which setting it is.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -18,7 +18,6 @@ from cmml_tf.config import TrainingConfig
 from cmml_tf.evaluation.scorer import ModelScorer, Scorer
 from cmml_tf.evaluation.task_metrics import TaskMetrics
 from cmml_tf.models.adapting_model import AdaptingModel
-from cmml_tf.serving.exported import Exported
 from cmml_tf.settings.form import SettingForm
 from cmml_tf.types import Support
 
@@ -187,21 +186,7 @@ class Setting(ABC):
             made.append(Request(support, episode.query_user[one], episode.query_item[one]))
         return made
 
-    @abstractmethod
-    def export(
-        self,
-        model: AdaptingModel,
-        data: TaskData,
-        config: Any,
-        settled: Mapping[str, Any],
-        manifest: Mapping[str, Any],
-    ) -> Exported:
-        """Writes the next version folder of `config.export_dir`, or finds that of this model.
-
-        Args:
-          model: Trained.
-          data: Its ids are known to the export.
-          config: Of the run.
-          settled: Options that tell models apart.
-          manifest: Facts to keep with the model.
-        """
+    def export_options(self, config: Any) -> dict[str, Any]:
+        """Arguments of `export_model` beyond the model, its ids and the manifest."""
+        del config
+        return {}

@@ -11,7 +11,7 @@ import tensorflow as tf
 from cmml_tf.evaluation.report import Baseline, Report
 from cmml_tf.files import write_whole
 from cmml_tf.models.adapting_model import AdaptingModel
-from cmml_tf.serving.exported import Exported
+from cmml_tf.serving.exported import Exported, export_once
 from cmml_tf.settings.base import Prepared, Setting
 from cmml_tf.settings.clock import Clock
 from cmml_tf.settings.run_end import described, export_finished, save_metrics, warn_of_export
@@ -128,8 +128,16 @@ class SettingRun:
             "environment": environment(),
             **facts,
         }
-        settled = settled_options(plain(self.config), FREE_TO_CHANGE)
-        return self.setting.export(model, self.prepared.data, self.config, settled, manifest)
+        data = self.prepared.data
+        return export_once(
+            model,
+            Path(self.config.export_dir),
+            data.user_ids,
+            data.item_ids,
+            config=settled_options(plain(self.config), FREE_TO_CHANGE),
+            manifest=manifest,
+            **self.setting.export_options(self.config),
+        )
 
 
 def report_on(

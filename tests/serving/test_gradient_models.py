@@ -13,7 +13,6 @@ from cmml_tf.config.baselines import (
     S2MetaConfig,
 )
 from cmml_tf.serving.export import export_model
-from cmml_tf.serving.rating_export import export_rating_model
 from cmml_tf.types import Feature, FeatureColumn
 
 BY_GRADIENTS = {
@@ -34,7 +33,7 @@ GENRES = FeatureColumn(GENRE, np.int32([1, 0, 1]), np.int64([0, 2, 2, 3, 3]))
 def test_adaptation_to_a_user_by_gradients_is_refused_by_name(config, tmp_path):
     model = build_rating_baseline(config, [GENRES], [], users=2)
     with pytest.raises(ValueError, match=r"op `\w+` \('gradient_tape/.* computes a gradient"):
-        export_rating_model(model, tmp_path, range(2), range(3))
+        export_model(model, tmp_path, range(2), range(3), scale=(0.5, 5.0))
     assert not any(tmp_path.iterdir())
 
 

@@ -11,8 +11,8 @@ from serving_cases import request_by_id as request
 from cmml_tf.config import ModelConfig
 from cmml_tf.config.rating import RatingModelConfig
 from cmml_tf.models.rating_model import build_rating_model
+from cmml_tf.serving.feature_graph import FeatureServingGraph, feature_signature
 from cmml_tf.serving.graph import ServingGraph
-from cmml_tf.serving.rating_graph import RatingServingGraph, rating_signatures
 from cmml_tf.serving.signatures import serving_signatures
 from cmml_tf.serving.vocabulary import vocabulary
 from cmml_tf.types import Feature, FeatureColumn
@@ -116,14 +116,14 @@ def rating(request, tmp_path_factory):
     price = FeatureColumn(Feature("price", "numeric", (), 10.0, 4.0), np.float32([1, -1, 0]))
     age = FeatureColumn(Feature("age", "numeric", (), 30.0, 10.0), np.float32([1, 0]))
     config = RatingModelConfig(ridge=request.param, ridge_features=3, feature_dimension=4)
-    graph = RatingServingGraph(
+    graph = FeatureServingGraph(
         build_rating_model(config, [item, genre, price], [age]),
         vocabulary("user_ids", [7], 1),
         vocabulary("item_ids", [10, 11], 2),
         tmp_path_factory.mktemp("vocabulary"),
-        (0.5, 5.0),
+        scale=(0.5, 5.0),
     )
-    signatures = rating_signatures(graph)
+    signatures = {**serving_signatures(graph), **feature_signature(graph)}
     signatures["graph"] = graph
     return signatures
 

@@ -16,8 +16,6 @@ from cmml_tf.config import ModelConfig, TrainingConfig
 from cmml_tf.evaluation.report import Gain
 from cmml_tf.evaluation.task_metrics import TaskMetrics
 from cmml_tf.models.build import build_model
-from cmml_tf.serving.export import export_model
-from cmml_tf.serving.exported import Exported
 from cmml_tf.settings.base import Prepared, Reference, Setting
 from cmml_tf.settings.form import SettingForm
 from cmml_tf.settings.run import run_from_data_to_export
@@ -98,9 +96,6 @@ class MoodSetting(Setting):
 
     def references(self, prepared):
         return [Reference("share", "share", "share liked", UserMean(ItemMeans(0.5, None)))]
-
-    def export(self, model, data, config, settled, manifest):
-        return Exported(export_model(model, config.export_dir, ["me"], data.item_ids), True)
 
 
 # --------------------------------------------------------------------------- the library with it

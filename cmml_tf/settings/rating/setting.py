@@ -1,6 +1,6 @@
 """The user setting: tasks are users, the query is ratings of theirs that nobody has seen."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,6 @@ from cmml_tf.hashed_ids import read_user_id_key
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.models.rating_model import build_rating_model
 from cmml_tf.models.rating_presets import RATING_PRESETS
-from cmml_tf.serving.exported import Exported, export_once
-from cmml_tf.serving.rating_export import export_rating_model
 from cmml_tf.settings.base import Prepared, Reference, Setting
 from cmml_tf.settings.rating.form import RATING
 from cmml_tf.settings.rating.systems import RATING_SYSTEMS
@@ -173,27 +171,13 @@ class RatingSetting(Setting):
         """Means by the number of ratings that are known of a user."""
         return support_length_curve(predicted_ratings(scorer), prepared.meta_test)
 
-    def export(
-        self,
-        model: AdaptingModel,
-        data: RatingData,
-        config: UserRunConfig,
-        settled: Mapping[str, Any],
-        manifest: Mapping[str, Any],
-    ) -> Exported:
-        """See `export_rating_model`."""
-        return export_once(
-            export_rating_model,
-            model,
-            Path(config.export_dir),
-            data.user_ids,
-            data.item_ids,
-            config=settled,
-            manifest=manifest,
-            limits=config.limits,
-            user_id_key=read_user_id_key(config.hash_user_ids),
-            scale=(config.tasks.lowest, config.tasks.highest),
-        )
+    def export_options(self, config: UserRunConfig) -> dict[str, Any]:
+        """The scale of ratings, limits, and hashed user ids."""
+        return {
+            "scale": (config.tasks.lowest, config.tasks.highest),
+            "limits": config.limits,
+            "user_id_key": read_user_id_key(config.hash_user_ids),
+        }
 
 
 def _asked(file: Path, data: RatingData, tasks: Any) -> AskedUsers:

@@ -1,6 +1,6 @@
 """The scenario setting: tasks are scenarios, the query is every item of one, for unseen users."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,6 @@ from cmml_tf.hashed_ids import read_user_id_key
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.models.build import build_model
 from cmml_tf.models.presets import model_preset
-from cmml_tf.serving.export import export_model
-from cmml_tf.serving.exported import Exported, export_once
 from cmml_tf.settings.base import Reference, Request, Setting
 from cmml_tf.settings.scenario.form import SCENARIO
 from cmml_tf.settings.scenario.parts import ScenarioParts, scenario_parts
@@ -136,26 +134,12 @@ class ScenarioSetting(Setting):
             made.append(Request(task.support, users, np.resize(task.candidates, (1, _CANDIDATES))))
         return made
 
-    def export(
-        self,
-        model: AdaptingModel,
-        data: ScenarioData,
-        config: ScenarioRunConfig,
-        settled: Mapping[str, Any],
-        manifest: Mapping[str, Any],
-    ) -> Exported:
-        """See `export_model`."""
-        return export_once(
-            export_model,
-            model,
-            Path(config.export_dir),
-            data.user_ids,
-            data.item_ids,
-            config=settled,
-            manifest=manifest,
-            limits=config.limits,
-            user_id_key=read_user_id_key(config.hash_user_ids),
-        )
+    def export_options(self, config: ScenarioRunConfig) -> dict[str, Any]:
+        """Limits, and hashed user ids."""
+        return {
+            "limits": config.limits,
+            "user_id_key": read_user_id_key(config.hash_user_ids),
+        }
 
 
 def _with_tables(

@@ -10,7 +10,7 @@ import tensorflow as tf
 from cmml_tf.client import AsyncClient, Client, InputError
 from cmml_tf.config.rating import RatingModelConfig
 from cmml_tf.models.rating_model import build_rating_model
-from cmml_tf.serving.rating_export import export_rating_model
+from cmml_tf.serving.export import export_model
 from cmml_tf.types import Feature, FeatureColumn
 
 GENRE = FeatureColumn(
@@ -32,7 +32,9 @@ def exported(tmp_path_factory):
     model = build_rating_model(config, [GENRE, PRICE], [AGE])
     for variable in model.trainable_variables:
         variable.assign_add(tf.random.normal(variable.shape, stddev=0.1))
-    return export_rating_model(model, tmp_path_factory.mktemp("export"), [7, 8], [10, 11, 12])
+    return export_model(
+        model, tmp_path_factory.mktemp("export"), [7, 8], [10, 11, 12], scale=(0.5, 5.0)
+    )
 
 
 @pytest.fixture(scope="module")

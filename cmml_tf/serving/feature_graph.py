@@ -1,17 +1,18 @@
-"""The user setting's model as a server runs it: by id, and by features alone."""
+"""A model of described users and items as a server runs it: by id, and by features alone."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from cmml_tf.models.cmml import CMML
 from cmml_tf.request_limits import DEFAULT_LIMITS, RequestLimits
-from cmml_tf.serving.feature_inputs import FeatureInputs, embed_pairs
+from cmml_tf.serving.catalogue import RecommendSizes
+from cmml_tf.serving.feature_inputs import SEPARATOR, FeatureInputs, embed_pairs
 from cmml_tf.serving.graph import ServingGraph
-from cmml_tf.serving.request_checks import checked_features
+from cmml_tf.serving.request_checks import Scale, checked_features
 from cmml_tf.serving.request_rules import Tensors
-from cmml_tf.serving.signatures import serving_signatures
 from cmml_tf.serving.task_groups import in_groups, tasks_at_a_time
 from cmml_tf.serving.valid_rows import answered
 from cmml_tf.serving.vocabulary import Vocabulary
@@ -19,8 +20,8 @@ from cmml_tf.serving.vocabulary import Vocabulary
 FEATURE_SIGNATURE = "score_features"
 
 
-class RatingServingGraph(ServingGraph):
-    """`ServingGraph` whose labels are ratings, and whose users and items may be described.
+class FeatureServingGraph(ServingGraph):
+    """`ServingGraph` whose users and items may be described instead of named (user setting).
 
     By id, the features come from the catalogues that the model was trained with; an unknown user or
     item has no multi-hot value and the unknown value of every other feature.
@@ -29,8 +30,9 @@ class RatingServingGraph(ServingGraph):
       model: A CMML whose pair embedding is a `FeaturePairEmbedding`.
       users, items: Ids of the catalogues' rows.
       folder: Where the vocabulary files are written; they must stay until the module is saved.
-      scale: Lowest and highest rating; a task with a support rating outside is not valid.
+      sizes: How many items `recommend` answers with.
       limits: The largest request that is admitted.
+      scale: Lowest and highest support label; None where any finite number is one.
       user_id_key: The key of `users`, where they are hashed.
     """
 
@@ -40,11 +42,12 @@ class RatingServingGraph(ServingGraph):
         users: Vocabulary,
         items: Vocabulary,
         folder: Path,
-        scale: tuple[float, float],
+        sizes: RecommendSizes = RecommendSizes(),  # noqa: B008 - immutable
         limits: RequestLimits = DEFAULT_LIMITS,
+        scale: Scale = None,
         user_id_key: bytes | None = None,
     ) -> None:
-        super().__init__(model, users, items, folder, limits=limits, scale=scale)
+        super().__init__(model, users, items, folder, sizes, limits, scale)
         embedding = model.pair_embedding
         self.item_inputs = FeatureInputs("item", embedding.item_fields, folder)
         self.user_inputs = FeatureInputs("user", embedding.user_fields, folder, user_id_key)
@@ -88,8 +91,8 @@ class RatingServingGraph(ServingGraph):
         }
 
 
-def rating_signatures(graph: RatingServingGraph) -> dict[str, tf.types.experimental.Callable]:
-    """The concrete functions of a graph's signatures, by name, for `tf.saved_model.save`."""
+def feature_signature(graph: FeatureServingGraph) -> dict[str, Any]:
+    """The concrete function of `score_features`, by name, for `tf.saved_model.save`."""
     specs = {
         **graph.item_inputs.specs("support", 2),
         "support_label": tf.TensorSpec([None, None], tf.float32),
@@ -99,7 +102,25 @@ def rating_signatures(graph: RatingServingGraph) -> dict[str, tf.types.experimen
     }
     named = {name: tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in specs.items()}
     traced = tf.function(graph.score_features, autograph=False).get_concrete_function(**named)
-    return {**serving_signatures(graph), FEATURE_SIGNATURE: traced}
+    return {FEATURE_SIGNATURE: traced}
+
+
+def declared_features(model: CMML) -> dict[str, list[dict[str, Any]]]:
+    """The features of items and users as people and clients read them."""
+    declared: dict[str, list[dict[str, Any]]] = {}
+    for side in ("item", "user"):
+        declared[side] = []
+        for field in getattr(model.pair_embedding, f"{side}_fields"):
+            feature = field.feature
+            entry: dict[str, Any] = {"name": feature.name, "kind": feature.kind}
+            if feature.kind == "numeric":
+                entry |= {"mean": feature.mean, "deviation": feature.deviation}
+            else:
+                entry["values"] = len(feature.vocabulary)
+            if feature.kind == "multi-hot":
+                entry["separator"] = SEPARATOR
+            declared[side].append(entry)
+    return declared
 
 
 def _named(

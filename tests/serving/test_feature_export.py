@@ -11,7 +11,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from cmml_tf.config.rating import RatingModelConfig
 from cmml_tf.models.rating_model import build_rating_model
-from cmml_tf.serving.rating_export import export_rating_model
+from cmml_tf.serving.export import export_model
 from cmml_tf.types import Feature, FeatureColumn, Support
 
 ITEM_ID = FeatureColumn(Feature("id", "id", ("10", "11")), np.int32([0, 1, 2, 2]))
@@ -34,7 +34,7 @@ def exported(request, tmp_path_factory):
     model = build_rating_model(config, [ITEM_ID, GENRE, PRICE], [AGE])
     for variable in model.trainable_variables:
         variable.assign_add(tf.random.normal(variable.shape, stddev=0.1))
-    folder = export_rating_model(model, tmp_path_factory.mktemp("export"), USERS, ITEMS)
+    folder = export_model(model, tmp_path_factory.mktemp("export"), USERS, ITEMS, scale=(0.5, 5.0))
     return model, folder, tf.saved_model.load(str(folder)).signatures
 
 
