@@ -99,7 +99,7 @@ def _export_user_model(options: argparse.Namespace) -> Path:
     catalogue = read_reference_catalogue(options.catalogue, reference)
 
     # TensorFlow takes seconds to load; a file that cannot be read is refused before that.
-    from cmml_tf.interop.load_reference_user import user_model_from_reference
+    from cmml_tf.interop.load_reference import user_model_from_reference
     from cmml_tf.serving.export import export_model
 
     return export_model(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cmml_tf.interop.load_reference_user import user_model_from_reference
+from cmml_tf.interop.load_reference import user_model_from_reference
 from cmml_tf.interop.reference_user_weights import (
     ITEM_FEATURES,
     USER_FEATURES,
