@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from cmml_tf.layers.building import build_named
+from cmml_tf.layers.ridge import solve_ridge
 from cmml_tf.layers.serialized_parts import deserialized, serialize
 
 _LEAST_PENALTY = 1e-3
@@ -108,13 +109,10 @@ class RidgeContextEncoder(tf.keras.layers.Layer):
         if mask is None:
             mask = tf.ones(tf.shape(pairs)[:2], tf.bool)
         basis = self.basis(pairs[..., :-1])  # [B, S, k + 2]
-        valid = mask[..., None]
-        x = tf.where(valid, basis[..., 1:], 0.0)
-        residual = tf.where(valid, pairs[..., -1:] - basis[..., :1], 0.0)  # [B, S, 1]
-        penalty = tf.linalg.diag(tf.exp(self.log_penalty) + _LEAST_PENALTY)
-        gram = tf.matmul(x, x, transpose_a=True) + penalty  # [B, k + 1, k + 1]
-        moment = tf.matmul(x, residual, transpose_a=True)
-        return tf.squeeze(tf.linalg.cholesky_solve(tf.linalg.cholesky(gram), moment), axis=-1)
+        residual = tf.where(mask, pairs[..., -1] - basis[..., 0], 0.0)  # [B, S]
+        x = tf.where(mask[..., None], basis[..., 1:], 0.0)
+        penalty = tf.exp(self.log_penalty) + _LEAST_PENALTY
+        return solve_ridge(x, residual, tf.cast(mask, tf.float32), penalty)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> None:
         """The context has no sequence axis, so no mask leaves the layer."""

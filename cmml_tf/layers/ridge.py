@@ -6,7 +6,7 @@ import tensorflow as tf
 def solve_ridge(
     x: tf.Tensor, target: tf.Tensor, weight: tf.Tensor, penalty: tf.Tensor
 ) -> tf.Tensor:
-    """w = argmin sum_i c_i (t_i - <x_i, w>)^2 + p |w|^2, one system a task.
+    """w = argmin sum_i c_i (t_i - <x_i, w>)^2 + sum_f p_f w_f^2, one system a task.
 
     By a Cholesky factorisation of the F normal equations; gradients pass through it. No row of
     weight above 0 gives w = 0. The sums and the factorisation are in double precision: in single
@@ -16,7 +16,7 @@ def solve_ridge(
       x: float32 [B, S, F], features.
       target: float32 [B, S], t.
       weight: float32 [B, S], c, zero or more; where it is 0, features and target must be finite.
-      penalty: float32 scalar p, above 0.
+      penalty: float32 [F], or a scalar that is the same for all, p, above 0.
 
     Returns:
       float32 [B, F].
@@ -32,7 +32,7 @@ def solve_ridge(
     )
     weighted = weight[..., None] * x
     gram = tf.matmul(weighted, x, transpose_a=True)
-    gram += penalty * tf.eye(x.shape[-1], dtype=x.dtype)
+    gram += tf.linalg.diag(tf.broadcast_to(penalty, [x.shape[-1]]))
     moment = tf.matmul(weighted, target[..., None], transpose_a=True)
     solution = tf.linalg.cholesky_solve(tf.linalg.cholesky(gram), moment)
     return tf.cast(tf.squeeze(solution, axis=-1), tf.float32)

@@ -93,3 +93,14 @@ def test_the_first_item_values_are_offset_and_factors():
     basis = RidgeBasis(D_ITEM, K)
     pairs = tf.range(1.0, D + 1.0)[None, None]
     np.testing.assert_allclose(basis(pairs)[0, 0], [1, 1, 2, 3])
+
+
+def test_thousands_of_equal_ratings_are_solved():
+    encoder = RidgeContextEncoder(RidgeBasis(D_ITEM, K), bias_penalty=2.0, feature_penalty=5.0)
+    pair = 30 * normal(1, 1, D + 1)
+    encoder.build(pair.shape)
+    encoder.log_penalty.assign([-9.0] * (K + 1))  # the least penalty that can be learned
+    context = encoder(tf.repeat(pair, 3000, axis=1))
+    basis = encoder.basis(pair[..., :-1])
+    predicted = basis[..., 0] + tf.reduce_sum(basis[..., 1:] * context[:, None], axis=-1)
+    np.testing.assert_allclose(predicted, pair[..., -1], rtol=1e-3)
