@@ -124,7 +124,9 @@ def loss_and_gradients(model, episode):
 
 
 def test_training_reaches_initial_weights_and_both_controllers():
-    model, episode = built(SMALL), tasks()
+    # In the batches that seed 0 draws, every unit of hidden_2 is on, or off, for both items of
+    # each pair: its bias cancels out, and whether a rounding error is left depends on the machine.
+    model, episode = built(replace(SMALL, seed=1)), tasks()
     stop_bias(model, -3.0)
     model.stop_controller.output_layer.weights[0].assign([[0.1], [-0.2], [0.3]])
     loss, gradients = loss_and_gradients(model, episode)
