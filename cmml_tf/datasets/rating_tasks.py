@@ -93,7 +93,7 @@ def check_ratings(name: str, table: pd.DataFrame, config: RatingDataConfig) -> N
     value = table["value"].to_numpy(np.float64)
     wrong = ~((value >= config.lowest) & (value <= config.highest))
     if wrong.any():
-        row = table.iloc[int(np.argmax(wrong))]
+        row = {name: column.iloc[int(np.argmax(wrong))] for name, column in table.items()}
         raise ValueError(
             f"Ratings of {name} must lie between {config.lowest:g} and {config.highest:g} "
             f"(options tasks.lowest and tasks.highest). Received: {row['value']:g} of user "

@@ -179,6 +179,20 @@ def test_what_is_malformed_is_malformed_everywhere(tmp_path):
     assert manifest["counts"]["malformed lines, left out"] == 4
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_table_without_rows_is_named_everywhere(tmp_path, suffix):
+    path = tmp_path / f"log{suffix}"
+    if suffix == ".csv":
+        path.write_text("user,item,value,scenario\n")
+    else:
+        _frame()[:0].to_parquet(path)
+    said = "log has no interactions. Give a file with at least one row"
+    with pytest.raises(ValueError, match=said):
+        open_scenario_data(str(path), SCENARIOS, SplitConfig(), 0)
+    with pytest.raises(ValueError, match=said):
+        prepare_folder(PrepareConfig(data=str(path), out=str(tmp_path / "out"), scenario=SCENARIOS))
+
+
 def test_one_damaged_id_among_integers(tmp_path):
     frame = _frame(3000)
     frame["user"] += 1_700_000_000_000_000_000

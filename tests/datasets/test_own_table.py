@@ -167,6 +167,14 @@ def test_a_folder_of_parts_is_one_table(tmp_path):
         load_table(tmp_path)
 
 
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_part_without_rows_is_a_part_like_others(tmp_path, place):
+    (tmp_path / f"part-{place}.csv").write_text("USER,item,value,scenario\n")
+    (tmp_path / f"part-{1 - place}.csv").write_text("user,item,value,scenario\n1,2,3.5,7\n")
+    data = load_table(tmp_path)
+    assert _rows(data, "user", "item", "value", "scenario") == [[1, 2, 3.5, 7]]
+
+
 def _parquet(path, **columns):
     pa.parquet.write_table(pa.table(columns), path, row_group_size=2)
     return load_table(path, read=ReadConfig(max_malformed=9))
@@ -195,6 +203,7 @@ def test_parquet_ids_of_every_type_are_what_they_say(tmp_path):
         (pa.array([1.0, 2.0**53, 3.0]), [1, 3]),
         (pa.array(["x", "y\nz", "z"]), ["x", "z"]),
         (pa.array(["x", "y\0", "z"]), ["x", "z"]),
+        (pa.array(["x", "y\0y", "z"]), ["x", "z"]),
         (pa.array(["x", "", "z"]), ["x", "z"]),
         (pa.array([b"x", b"\xff", b"z"]), ["x", "z"]),
     ):
@@ -223,6 +232,8 @@ def test_parquet_values_are_numbers_of_every_type(tmp_path):
         pa.array([1.0, np.nan, 3.0]),
         pa.array([1.0, None, 3.0]),
         pa.array(["1", "two", "3"]),
+        pa.array(["1", "1_0", "3"]),
+        pa.array(["1", "\u0665", "3"]),
     ):
         data = _parquet(path, value=values, **other)
         assert data.table["value"].tolist() == [1.0, 3.0]

@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from cmml_tf.config import ReadConfig
@@ -284,6 +286,51 @@ def test_own_tables_of_any_form_under_names_that_are_given(tmp_path):
     assert data.counts["malformed lines, left out"] == 1
     with pytest.raises(ValueError, match=r"Line 2 of .*part-0\.csv.*column 'user' is empty"):
         open_rating_data(str(tmp_path), SMALL, 0, read=ReadConfig(columns=read.columns))
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.float64(), pa.float32(), pa.float16(), pa.decimal128(9, 3), pa.int16(), pa.string()]
+)
+def test_numbers_of_a_parquet_table_are_features(tmp_path, kind):
+    ratings = "".join(f"{u},{(u + k) % 8},{1 + k}\n" for u in range(10) for k in range(5))
+    (tmp_path / "ratings.csv").write_text("user,item,value\n" + ratings)
+    (tmp_path / "features.yaml").write_text("items: {price: numeric, year: categorical}\n")
+    prices = [0.25, 1.5, 3.0, 1e-3, None, -2.0, 1e4, 0.125]
+    if pa.types.is_integer(kind):
+        prices = [None if price is None else round(price) for price in prices]
+    half = pa.types.is_float16(kind)
+    column = pa.array(np.array(prices, np.float16)) if half else pa.array(prices).cast(kind)
+    years = pa.array([1990.0, np.nan, 1991.0] + [1990.0] * 5)
+    table = pa.table({"item": list(range(8)), "price": column, "year": years})
+    pa.parquet.write_table(table, tmp_path / "items.parquet", row_group_size=3)
+    data = open_rating_data(str(tmp_path), SMALL, 0)
+    price, year = data.item_columns[1:]
+    assert year.feature.vocabulary == ("1990", "1991")
+    known = np.array([np.nan if p is None else p for p in prices])
+    known[4] = np.nanmean(known)
+    expected = (known - known[4]) / np.std(np.delete(known, 4))
+    np.testing.assert_allclose(price.values[:8], expected, atol=1e-4)
+
+
+def test_infinite_numbers_of_a_parquet_table_are_named(tmp_path):
+    ratings = "".join(f"{u},{(u + k) % 8},{1 + k}\n" for u in range(10) for k in range(5))
+    (tmp_path / "ratings.csv").write_text("user,item,value\n" + ratings)
+    (tmp_path / "features.yaml").write_text("items: {price: numeric}\n")
+    prices = [0.25, 1.5, np.inf, 1.0, 2.0, 3.0, 4.0, 5.0]
+    pd.DataFrame({"item": range(8), "price": prices}).to_parquet(tmp_path / "items.parquet")
+    said = (
+        r"Column 'price' of .*items\.parquet must hold finite numbers.*'inf' in row 3 .*that of 2"
+    )
+    with pytest.raises(ValueError, match=said):
+        open_rating_data(str(tmp_path), SMALL, 0)
+
+
+def test_ids_of_a_rating_off_the_scale_are_told_as_they_are(tmp_path):
+    ratings = "".join(f"{u + 2**60},{(u + k) % 8},{1 + k}\n" for u in range(10) for k in range(6))
+    (tmp_path / "ratings.csv").write_text("user,item,value\n" + ratings)
+    (tmp_path / "features.yaml").write_text("{}\n")
+    with pytest.raises(ValueError, match=f"Received: 6 of user {2**60} for item 5; there are 10"):
+        open_rating_data(str(tmp_path), SMALL, 0)
 
 
 def test_a_faulty_table_of_features_is_named(tmp_path):

@@ -73,6 +73,7 @@ BAD = {
     "a stray quote that is no number": '5,"6,1.0',
     "not UTF-8": b"\xe9\xff,6,1.0",
     "a NUL at the end": "u\0,6,1.0",
+    "a NUL within": "u\0v,6,1.0",
 }
 
 

@@ -55,6 +55,7 @@ from cmml_tf.datasets.splits import check_left, choose_evaluation_users, choose_
 
 # What merging a part or a shard takes for each interaction, with room to spare.
 _BYTES_OF_AN_INTERACTION = 200
+_NO_ROWS = "{} has no interactions. Give a file with at least one row."
 _FREE_TO_CHANGE = ("out", "runner", "beam_options")
 """These change nothing in what is computed, so an unfinished preparation goes on with others."""
 
@@ -99,13 +100,16 @@ def prepare_folder(
     limits = {name: v for name, v in settled["read"].items() if name != "max_malformed"}
     work.claim({**settled, "read": limits, "files": stamps})
     source = _unpacked(source, work, progress)
+    blocks = blocks_of(source.logs, config.read.block_bytes)
+    if not blocks:
+        raise ValueError(_NO_ROWS.format(source.name))
     rows = sum(log.rows_about() for log in source.logs)
     parts = max(1, math.ceil(rows * _BYTES_OF_AN_INTERACTION / (config.memory_mb * 2**20)))
     prepared = Preparation(
         config=config,
         source=source,
         work=work.path,
-        blocks=blocks_of(source.logs, config.read.block_bytes),
+        blocks=blocks,
         parts=parts,
         shards=max(config.shards, parts),
     )
@@ -153,6 +157,8 @@ def _pairs(prepared: Preparation, runner: LocalRunner | BeamRunner) -> dict[str,
     of_blocks = [work.counts(stage.divided, task) for task in range(tasks)]
     malformed = check_malformed(prepared, prepared.source.logs, prepared.blocks, of_blocks)
     total = sum(map(Counter, of_blocks), Counter())
+    if not total[READ]:
+        raise ValueError(_NO_ROWS.format(prepared.source.name))
     of_parts = sum((Counter(work.counts(PAIRS, part)) for part in range(prepared.parts)), Counter())
     counts = {READ: total[READ], **prepared.source.counts}
     if malformed:

@@ -23,6 +23,8 @@ TEXT = pa.large_string()
 """Text as pandas has it, so that nothing is copied."""
 WHOLE = r"^(0|-?[1-9][0-9]*)$"
 """What `str(int(text))` gives."""
+NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$"
+"""A number with or without a fraction, as a field of a text may hold it."""
 _NUMERIC = r"^[+-]?[0-9]+$"
 _INTEGERS_FOR_ONE_FAULT = 1000
 _SAFE_DIGITS = 18  # always fit an int64, with a sign

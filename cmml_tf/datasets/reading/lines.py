@@ -14,13 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from cmml_tf.datasets.reading.ids import TEXT, WHOLE, integers_within, whole_or_text
+from cmml_tf.datasets.reading.ids import NUMBER, TEXT, WHOLE, integers_within, whole_or_text
 from cmml_tf.datasets.reading.malformed import Block, Fault
 from cmml_tf.datasets.reading.quotes import QUOTE, line_bounds, with_proper_quotes
 
 _NUMBERS = {"int": pa.int64(), "loose": pa.int64(), "float": pa.float64(), "float32": pa.float32()}
 _INTEGER = r"^[+-]?[0-9]+$"
-_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$"
 _PARSED_BYTES = 4 << 20  # what one thread parses at a time
 
 
@@ -73,11 +72,16 @@ def read_lines(content: bytes, layout: LineLayout, whole: frozenset[str]) -> Blo
     if quoted:
         content = with_proper_quotes(content, layout.delimiter)
     if not content or content.isspace():
-        return Block({name: _nothing(kind) for name, kind in layout.kinds.items()})
+        return Block({name: no_values(kind) for name, kind in layout.kinds.items()})
     columns = None if b"\0" in content else _well_formed(content, layout, quoted, whole)
     if columns is not None:
         return Block(columns)
     return _with_faults(content, lines, layout, quoted, whole)
+
+
+def no_values(kind: str) -> pa.ChunkedArray:
+    """A column of this kind without rows; ids are integers while none is text."""
+    return pa.chunked_array([], _NUMBERS.get(kind, pa.int64() if kind == "id" else TEXT))
 
 
 def _well_formed(
@@ -174,15 +178,15 @@ def _checked(
         faults.append((present & ~fits, f"column {name!r} is no integer of 64 bits{others}"))
         return values, faults
     if kind in ("float", "float32"):
-        fits = pc.fill_null(pc.match_substring_regex(text, _NUMBER), False)
+        fits = pc.fill_null(pc.match_substring_regex(text, NUMBER), False)
         values = pc.if_else(fits, text, None).cast(_NUMBERS[kind])
         values = pc.if_else(pc.is_finite(values), values, None)
         none = present & values.is_null().to_numpy(zero_copy_only=False)
         faults.append((none, f"column {name!r} is no finite number"))
         return values, faults
     if kind == "id":
-        ends = pc.fill_null(pc.ends_with(text, "\0"), False).to_numpy(zero_copy_only=False)
-        faults.append((ends, f"column {name!r} ends with a NUL character"))
+        nul = pc.fill_null(pc.match_substring(text, "\0"), False).to_numpy(zero_copy_only=False)
+        faults.append((nul, f"column {name!r} has a NUL character"))
     return text, faults
 
 
@@ -266,7 +270,3 @@ def _parse(
         ),
     )
     return pa.table({name: table[names_of[name]] for name in layout.kinds})
-
-
-def _nothing(kind: str) -> pa.ChunkedArray:
-    return pa.chunked_array([], _NUMBERS.get(kind, pa.int64() if kind == "id" else TEXT))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cmml_tf.config import ReadConfig
-from cmml_tf.datasets.reading.columns import Column
+from cmml_tf.datasets.reading.columns import Column, folded
 from cmml_tf.datasets.reading.formats import (
     PACKED_SUFFIXES,
     TABLE_SUFFIXES,
@@ -138,7 +138,7 @@ def header_of(path: Path) -> tuple[str, ...]:
 
 
 def _check_parts(folder: Path, headers: Mapping[Path, Sequence[str]]) -> None:
-    if len({tuple(sorted(names)) for names in headers.values()}) > 1:
+    if len({tuple(sorted(map(folded, names))) for names in headers.values()}) > 1:
         found = "; ".join(f"{file.name} has {', '.join(names)}" for file, names in headers.items())
         raise ValueError(
             f"The tables in the folder {folder} must have the same columns, as the parts of one "

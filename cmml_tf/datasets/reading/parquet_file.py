@@ -18,6 +18,7 @@ import pyarrow.parquet
 from cmml_tf.datasets.reading.columns import Column, find_columns
 from cmml_tf.datasets.reading.formats import damaged
 from cmml_tf.datasets.reading.ids import (
+    NUMBER,
     TEXT,
     WHOLE,
     integers_within,
@@ -165,15 +166,15 @@ def _read(raw: pa.Array, kind: str) -> tuple[pa.Array, Faults]:
         raw = raw.dictionary_decode()
     if kind in ("float", "float32"):
         return _numbers(raw, _NUMBERS[kind])
-    if kind == "str" and pa.types.is_floating(raw.type):
-        return _as_written(raw), []
+    if kind == "str" and (pa.types.is_floating(raw.type) or pa.types.is_decimal(raw.type)):
+        return _numbers_as_text(raw), []
     values, faults = _ids_or_text(raw)
     if is_text_type(values.type):
         values = pc.if_else(pc.equal(values, ""), None, values)
     if kind in ("id", "whole") and is_text_type(values.type):
         for found, reason in (
             (pc.match_substring_regex(values, "[\n\r]"), "has a line break"),
-            (pc.ends_with(values, "\0"), "ends with a NUL character"),
+            (pc.match_substring(values, "\0"), "has a NUL character"),
         ):
             faults.append((pc.fill_null(found, False).to_numpy(zero_copy_only=False), reason))
     if kind in ("int", "whole") and is_text_type(values.type):
@@ -185,31 +186,35 @@ def _read(raw: pa.Array, kind: str) -> tuple[pa.Array, Faults]:
     return values, faults
 
 
-def _as_written(raw: pa.Array) -> pa.Array:
-    """Floats as text: 3 for 3.0, which other tables write so; else the shortest that reads back."""
-    values, _ = _ids_or_text(raw)
-    return pc.if_else(values.is_valid(), values.cast(TEXT), raw.cast(pa.float64()).cast(TEXT))
-
-
 def _numbers(raw: pa.Array, kind: pa.DataType) -> tuple[pa.Array, Faults]:
     if pa.types.is_decimal(raw.type) or pa.types.is_boolean(raw.type):
         values = raw.cast(pa.float64() if pa.types.is_decimal(raw.type) else pa.int8()).cast(kind)
     elif pa.types.is_floating(raw.type) or pa.types.is_integer(raw.type):
         values = raw.cast(kind, safe=False)
     elif is_text_type(raw.type):
-        numbers = [_float(text) for text in raw.to_pylist()]
-        values = pa.array(numbers, kind)
+        text = pc.utf8_trim_whitespace(raw.cast(TEXT))
+        numeric = pc.or_kleene(pc.equal(text, ""), pc.match_substring_regex(text, NUMBER))
+        text = pc.if_else(pc.equal(text, ""), None, text)
+        values = pc.if_else(numeric, text, "nan").cast(kind)
     else:
         raise pa.ArrowInvalid(f"{raw.type} is no number")
     finite = pc.fill_null(pc.is_finite(values), True).to_numpy(zero_copy_only=False)
     return values, [(~finite, "is no finite number")]
 
 
-def _float(text: str | None) -> float | None:
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return float("nan")
+def _numbers_as_text(raw: pa.Array) -> pa.Array:
+    """Numbers as a text would hold them: whole ones without a point, null for NaN."""
+    if pa.types.is_decimal(raw.type):
+        return pa.array(
+            [None if value is None else f"{value:f}" for value in raw.to_pylist()], TEXT
+        )
+    # To float64 by way of the shortest text, so that the float32 0.1 is 0.1 still.
+    numbers = raw.cast(pa.float32()) if pa.types.is_float16(raw.type) else raw
+    text = numbers.cast(TEXT)
+    values = text.cast(pa.float64())
+    whole = pc.and_(pc.equal(values, pc.floor(values)), pc.less(pc.abs(values), _EXACT_FLOATS))
+    integers = pc.if_else(whole, values, 0.0).cast(pa.int64()).cast(TEXT)
+    return pc.if_else(pc.is_nan(values), None, pc.if_else(whole, integers, text))
 
 
 def _ids_or_text(raw: pa.Array) -> tuple[pa.Array, Faults]:

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cmml_tf.config import ReadConfig
-from cmml_tf.datasets.reading.ids import TEXT, Seen, is_text_type, look_at, of_kind, settled
+from cmml_tf.datasets.reading.ids import Seen, is_text_type, look_at, of_kind, settled
+from cmml_tf.datasets.reading.lines import no_values
 from cmml_tf.datasets.reading.malformed import Block, MalformedLines, Span
 from cmml_tf.datasets.reading.parquet_file import ParquetFile
 from cmml_tf.datasets.reading.text_file import TextFile
@@ -110,7 +111,7 @@ def _settled(
     for span, block in faults:
         malformed.add(log, span, block)
     return {
-        name: _joined(columns.pop(name), name in log.spaces, name in whole) for name in log.kinds
+        name: _joined(columns.pop(name), kind, name in whole) for name, kind in log.kinds.items()
     }
 
 
@@ -129,9 +130,8 @@ def _read(
     return columns, faults
 
 
-def _joined(chunks: list[pa.ChunkedArray], is_id: bool, whole: bool) -> pa.ChunkedArray:
-    if not chunks:
-        return pa.chunked_array([], pa.int64() if whole else TEXT)
-    if is_id:
+def _joined(chunks: list[pa.ChunkedArray], kind: str, whole: bool) -> pa.ChunkedArray:
+    chunks = chunks or [no_values(kind)]
+    if kind == "id":
         chunks = [of_kind(chunk, whole) for chunk in chunks]
     return pa.chunked_array([part for chunk in chunks for part in chunk.chunks], chunks[0].type)

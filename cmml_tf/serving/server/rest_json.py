@@ -164,7 +164,8 @@ def _to_array(name: str, value: Json, dtype: int) -> np.ndarray:
     accepted = {"f": "iuf", "i": "iu", "u": "iu", "b": "b"}[wanted.kind]
     if array.size and array.dtype.kind not in accepted:
         raise invalid_argument(f"Input {name}: JSON values are not of expected type: {wanted}")
-    converted = array.astype(wanted)
+    with np.errstate(over="ignore"):  # infinite then, as TensorFlow Serving reads it
+        converted = array.astype(wanted)
     if wanted.kind in "iu" and not np.array_equal(converted, array):
         raise invalid_argument(f"Input {name}: JSON values are out of range of {wanted}")
     return converted
