@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 from collections.abc import Iterable
+from numbers import Integral
 from pathlib import Path
 
 _SHORTEST_KEY = 16
@@ -20,7 +21,8 @@ def hash_user_ids(ids: Iterable[int | str], key: bytes) -> list[str]:
       key: The secret that the export was made with, at least 16 bytes.
 
     Raises:
-      ValueError: The key is shorter.
+      ValueError: The key is shorter, or an id is neither an integer nor text, so that its hash
+        would be that of another id: 7.0 is not 7.
 
     Example:
 
@@ -31,7 +33,7 @@ def hash_user_ids(ids: Iterable[int | str], key: bytes) -> list[str]:
         raise ValueError(
             f"`key` must hold at least {_SHORTEST_KEY} bytes. Received: {len(key)} bytes."
         )
-    return [hmac.digest(key, str(one).encode(), hashlib.sha256)[:_BYTES].hex() for one in ids]
+    return [hmac.digest(key, _text(one).encode(), hashlib.sha256)[:_BYTES].hex() for one in ids]
 
 
 def read_user_id_key(path: str | Path | None) -> bytes | None:
@@ -50,3 +52,11 @@ def read_user_id_key(path: str | Path | None) -> bytes | None:
             f"`openssl rand -hex 32` makes one. Received: {len(key)} bytes."
         )
     return key
+
+
+def _text(one: int | str) -> str:
+    if isinstance(one, bool) or not isinstance(one, str | Integral):
+        raise ValueError(
+            f"A user id must be an integer or text. Received: {one!r} of type {type(one).__name__}."
+        )
+    return str(one)

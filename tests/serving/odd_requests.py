@@ -80,7 +80,9 @@ def requests(draw, context_width):
     """A serialized PredictRequest, more or less damaged."""
     signature = draw(st.sampled_from(sorted(SIGNATURES)))
     inputs = draw(good_inputs(SIGNATURES[signature], context_width))
-    damage = draw(st.sampled_from(["none", "replace", "drop", "add", "shape", "dtype", "cut"]))
+    damage = draw(
+        st.sampled_from(["none", "replace", "drop", "add", "shape", "rank", "dtype", "cut"])
+    )
     if damage == "replace" and inputs:
         inputs[draw(st.sampled_from(sorted(inputs)))] = draw(numbers | texts)
     if damage == "drop" and inputs:
@@ -94,10 +96,13 @@ def requests(draw, context_width):
         request.model_spec.version.value = draw(st.integers(-(2**63), 2**63 - 1))
     for name, array in inputs.items():
         request.inputs[name].CopyFrom(tf.make_tensor_proto(array))
-    if damage in ("shape", "dtype") and inputs:
+    if damage in ("shape", "rank", "dtype") and inputs:
         proto = request.inputs[draw(st.sampled_from(sorted(inputs)))]
         if damage == "dtype":
             proto.dtype = draw(st.integers(0, 30))
+        elif damage == "rank":
+            for _ in range(draw(st.sampled_from([1, 40, 70, 300]))):
+                proto.tensor_shape.dim.add(size=1)
         elif proto.tensor_shape.dim:
             # At most 2**16, lest TensorFlow Serving allocate what a shape claims.
             dim = draw(st.sampled_from(list(proto.tensor_shape.dim)))

@@ -144,6 +144,10 @@ def test_hashes_depend_on_id_and_key_and_a_short_key_is_refused(tmp_path):
     assert len(one) == 32
     with pytest.raises(ValueError, match="at least 16 bytes"):
         hash_user_ids([7], b"short")
+    assert hash_user_ids(np.array([7]), KEY) == [one]
+    for other in (7.0, True, None, b"7", np.nan):
+        with pytest.raises(ValueError, match="must be an integer or text"):
+            hash_user_ids([other], KEY)
     (tmp_path / "key").write_bytes(KEY + b"\n")
     assert read_user_id_key(tmp_path / "key") == KEY
     (tmp_path / "key").write_bytes(b"short\n")

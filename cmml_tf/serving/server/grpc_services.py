@@ -1,5 +1,6 @@
 """The gRPC services: PredictionService and ModelService of TensorFlow Serving."""
 
+import logging
 import time
 import urllib.parse
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from cmml_tf.serving.server.predict import Answering, predict
 from cmml_tf.serving.server.servable import Servable
 from cmml_tf.serving.server.status import Code, ServingError, invalid_argument
 
+_log = logging.getLogger(__name__)
 _SIGNATURES = "signature_def"
 
 
@@ -66,7 +68,7 @@ def is_this_machine(peer: str) -> bool:
 
 
 class _Answers:
-    """Calls a function, counts the request, and turns a ServingError into a gRPC status."""
+    """Calls a function, counts the request, and turns what it raises into a gRPC status."""
 
     def __init__(self, metrics: Metrics):
         self._metrics = metrics
@@ -79,6 +81,11 @@ class _Answers:
             return answer()
         except ServingError as raised:
             code, error = raised.code, raised
+        except Exception as raised:  # noqa: BLE001
+            # Whatever a request makes a library raise: its sender is told nothing of the server.
+            _log.error("a gRPC request failed: %s: %.300s", type(raised).__name__, raised)
+            code = Code.INTERNAL
+            error = ServingError(code, "The server failed to answer this request.")
         finally:
             if api in _COUNTED:
                 self._metrics.record(name, api, "GRPC", code.name, time.monotonic() - began)

@@ -33,6 +33,7 @@ _BY_DTYPE = {dtype: (number, field) for number, (dtype, field) in _NUMERIC.items
 _OBJECT = np.dtype(object)
 _POINTER_BYTES = 8
 _SIZE_LIMIT = 2**31
+_MOST_DIMENSIONS = 32  # of NumPy; TensorFlow's operations take fewer
 MAX_CLAIMED_BYTES = 16 * 1024 * 1024
 """Default of the largest tensor whose shape claims more elements than were sent."""
 
@@ -56,11 +57,13 @@ def proto_shape(name: str, proto: tensor_pb2.TensorProto) -> tuple[int, ...]:
     """The shape a proto claims.
 
     Raises:
-      ServingError: INVALID_ARGUMENT when the rank is unknown or a size is negative.
+      ServingError: INVALID_ARGUMENT when the rank is unknown or above 32, or a size is negative.
     """
     shape = tuple([dim.size for dim in proto.tensor_shape.dim])
-    if proto.tensor_shape.unknown_rank or (
-        shape and not (min(shape) >= 0 and max(shape) < _SIZE_LIMIT)
+    if (
+        proto.tensor_shape.unknown_rank
+        or len(shape) > _MOST_DIMENSIONS
+        or not all(0 <= size < _SIZE_LIMIT for size in shape)
     ):
         raise invalid_argument(f"tensor parsing error: {name} has no valid shape")
     return shape
@@ -111,6 +114,9 @@ def _from_values(
         raise invalid_argument(
             f"tensor parsing error: {name} holds {len(values)} values, its shape needs {count}"
         )
+    if dtype != _OBJECT:
+        # Those that are too large for a small integer wrap round, as TensorFlow has them.
+        values = np.array(values).astype(dtype)
     array = np.empty(count, dtype=dtype)
     array[: len(values)] = values
     if len(values) < count:

@@ -40,6 +40,14 @@ def test_what_is_not_written_repeats_the_last_value_or_is_zero():
     assert to_array("x", proto, LIMIT).tolist() == [[1, 2], [2, 2]]
 
 
+@pytest.mark.parametrize("value", [300, -1, 2**31 - 1])
+def test_a_value_beyond_a_small_integer_wraps_round(value):
+    proto = tf.make_tensor_proto(np.zeros(2, np.uint8))
+    proto.ClearField("tensor_content")
+    proto.int_val[:] = [value]
+    assert to_array("x", proto, LIMIT).tolist() == [value % 256] * 2
+
+
 def claims(*sizes, **values):
     proto = tensor_pb2.TensorProto(dtype=tf.float32.as_datatype_enum, **values)
     for size in sizes:
@@ -54,6 +62,8 @@ def claims(*sizes, **values):
         claims(1, float_val=[1, 2]),
         claims(-1),
         claims(2**40),
+        claims(*[1] * 33, float_val=[1]),
+        claims(*[1] * 300, float_val=[1]),
         claims(2**20, 2**20, float_val=[1]),
         claims(0, 2**31 - 1),
         claims(0, 2**30, 2**30),
