@@ -101,7 +101,7 @@ def _repeated(values: list[bytes] | np.ndarray, times: list[int]) -> list[bytes]
 
 def _fits(values: Any, dtype: np.dtype) -> bool:
     return (
-        isinstance(values, np.ndarray)
+        type(values) is np.ndarray  # a masked array is another
         and values.ndim == 1
         and len(values) > 0
         and values.dtype == dtype
@@ -116,10 +116,16 @@ def _plain(name: str, values: Any) -> list[Any] | tuple[Any, ...] | np.ndarray:
     if isinstance(values, (list, tuple)):
         return values
     if isinstance(values, np.ndarray):
+        if np.ma.is_masked(values):
+            raise InputError(f"`{name}` must hold no masked values. Received: {values}.")
         # Arrays of objects hold anything, sequences too: lists sort that out.
         return values.tolist() if values.dtype == object else values
-    if hasattr(values, "to_numpy"):  # pandas Series, Index and arrays
-        return _plain(name, values.to_numpy())
+    if hasattr(values, "to_numpy"):  # pandas Series, Index and arrays, and those of Arrow
+        try:
+            array = values.to_numpy()
+        except ValueError as error:
+            raise InputError(f"`{name}` must be values without nulls. {error}") from error
+        return _plain(name, array)
     raise InputError(
         f"`{name}` must be a list, a NumPy array or a pandas Series. "
         f"Received: {type(values).__name__}."
@@ -168,6 +174,8 @@ def _strings(name: str, values: Any) -> list[bytes]:
         return [value.encode() for value in values]
     except AttributeError:
         pass
+    except UnicodeEncodeError as error:
+        raise InputError(f"`{name}` must hold Unicode text. Received: {error.object!r}.") from error
     texts = []
     for value in values:
         if not isinstance(value, (str, bytes)):
@@ -196,4 +204,5 @@ def _numbers(name: str, values: np.ndarray, dtype: int) -> np.ndarray:
             raise InputError(
                 f"`{name}` must fit {dtype_name(dtype)}. Received: values from {low} to {high}."
             )
-    return values.astype(wanted)
+    with np.errstate(over="ignore"):  # infinite then, which is refused where it must not be
+        return values.astype(wanted)

@@ -1,4 +1,6 @@
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 from tensorflow.core.framework import types_pb2
 
@@ -37,8 +39,34 @@ def test_text_is_utf8_and_bytes_stay():
         ([None], STRING),
         (5, INT64),
         ("abc", STRING),
+        (["u", "\ud800"], STRING),
+        (np.ma.array([1, 2], mask=[False, True]), INT64),
+        (np.ma.array([1.0, 2.0], mask=[False, True]), FLOAT),
+        (pa.array([1, None]), INT64),
+        (pd.Series([1, None], dtype="Int64"), INT64),
+        (pd.Series(["u", None], dtype="string"), STRING),
+        (pd.Series([True, None], dtype="boolean"), FLOAT),
     ],
 )
 def test_other_values_are_refused_by_name(values, dtype):
     with pytest.raises(InputError, match="`ids`"):
         read_rows("ids", values, dtype)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.Series([1, 2], index=[7, 7]),
+        pd.Series([1, 2], dtype="Int64"),
+        pd.Series([1, 2], dtype="uint64"),
+        pd.Series([1, 2], dtype=object),
+        pd.Series([1, 2]).astype("category"),
+        pd.RangeIndex(1, 3),
+        pa.array([1, 2]),
+        np.ma.array([1, 2]),
+        np.array([1, 2], ">i8"),
+    ],
+)
+def test_columns_of_every_kind_are_their_values(values):
+    rows = read_rows("ids", values, INT64)
+    assert (rows.flat.tolist(), rows.flat.dtype, rows.lengths) == ([1, 2], np.int64, [2])
