@@ -14,6 +14,7 @@ ENGINES = ("auto", "python", "tensorflow_model_server")
 MAX_MESSAGE_BYTES = 2**31 - 1
 """What gRPC takes at most, and takes unless told otherwise."""
 LOCAL_HOST = "127.0.0.1"
+_PORTS = 2**16  # gRPC takes larger numbers, and listens elsewhere then
 OWN_FLAGS = {"engine": 1, "host": 1, "allow_reload": 0}
 """Flags that `tensorflow_model_server` does not know, and how many words may follow each."""
 
@@ -138,6 +139,10 @@ def parse_flags(arguments: Sequence[str]) -> ServerFlags:
         parser.error("--batching_parameters_file needs --enable_batching.")
     if not (flags.port or flags.grpc_socket_path):
         parser.error("gRPC has nothing to listen on: give one of --port and --grpc_socket_path.")
+    for name in ("port", "rest_api_port"):
+        port = getattr(flags, name)
+        if not 0 <= port < _PORTS:
+            parser.error(f"--{name} must be a port, 0 to {_PORTS - 1}. Received: --{name}={port}.")
     if flags.grpc_max_threads < 1:
         parser.error(
             "--grpc_max_threads must be positive. "

@@ -33,6 +33,8 @@ def test_booleans_stand_alone_or_with_a_value(text, value):
         ([BASE, "--model_config_file=x"], "model_config_file"),
         ([BASE, "--no_such_flag=1"], "no_such_flag"),
         ([BASE, "--port=http"], "port"),
+        ([BASE, "--port=99999"], "--port must be a port, 0 to 65535"),
+        ([BASE, "--rest_api_port=-1"], "--rest_api_port must be a port"),
         ([BASE, "--port=0", "--rest_api_port=1"], "listen"),
         ([BASE, "--grpc_max_threads=0"], "grpc_max_threads"),
         (
