@@ -18,7 +18,7 @@ def add_endpoints(
 ) -> None:
     """Gives a graph an attribute for each Predict signature, called as `graph.explain(inputs)`.
 
-    `graph(inputs)` and `graph.serve(inputs)` are those of `serving_default`.
+    `graph(inputs)`, `graph.score(inputs)` and `graph.serve(inputs)` are those of `serving_default`.
 
     Args:
       graph: What is saved.
@@ -27,8 +27,7 @@ def add_endpoints(
     for name, signature in signatures.items():
         if name != EXAMPLE_SIGNATURE:
             setattr(graph, name, _taking_dictionary(signature))
-    graph.serve = graph.serving_default
-    graph.__call__ = graph.serving_default
+    graph.__call__ = graph.score = graph.serve = graph.serving_default
 
 
 def _taking_dictionary(signature: tf.types.experimental.ConcreteFunction) -> Callable:

@@ -17,6 +17,7 @@ from cmml_tf.files import flush, flush_entry, make_folder
 
 _PREFIX = "tmp-"
 _LOCK = "lock"
+_LARGEST = 2**63 - 1
 
 
 def publish_version(base: str | Path, write: Callable[[Path, Path], None]) -> Path:
@@ -33,6 +34,7 @@ def publish_version(base: str | Path, write: Callable[[Path, Path], None]) -> Pa
 
     Raises:
       OSError: The folder cannot be written, for example on a full disk; nothing is left behind.
+      ValueError: The largest number that servers know is taken.
     """
     base = Path(base)
     make_folder(base)
@@ -48,17 +50,32 @@ def publish_version(base: str | Path, write: Callable[[Path, Path], None]) -> Pa
 
 
 def versions(base: str | Path) -> list[int]:
-    """The version numbers in a model base path, ascending; none where it does not exist."""
+    """The version numbers in a model base path, ascending; none where it does not exist.
+
+    Numbers beyond int64 are none: servers pass them over.
+    """
     base = Path(base)
     if not base.is_dir():
         return []
-    names = (path.name for path in base.iterdir() if path.is_dir())
-    return sorted(int(name) for name in names if name.isascii() and name.isdigit())
+    return sorted(number for number, path in _numbered(base) if path.is_dir())
+
+
+def _numbered(base: Path) -> list[tuple[int, Path]]:
+    """What is called by a number that servers know, whether it is a folder or not."""
+    named = [path for path in base.iterdir() if path.name.isascii() and path.name.isdigit()]
+    return [(int(path.name), path) for path in named if int(path.name) <= _LARGEST]
 
 
 def _rename_to_next(content: Path, base: Path) -> Path:
     while True:
-        version = base / str(max([0, *versions(base)]) + 1)
+        # Files and broken links take numbers too: nothing can be renamed to theirs.
+        taken = max([0, *(number for number, _ in _numbered(base))])
+        if taken == _LARGEST:
+            raise ValueError(
+                f"A version in {base} must have a number below {_LARGEST}, the largest that "
+                f"servers know, for another to follow. Received: {base / str(taken)}. Rename it."
+            )
+        version = base / str(taken + 1)
         try:
             content.rename(version)
         except OSError:

@@ -15,7 +15,9 @@ model = tf.saved_model.load(folder)
 scores = [
     model.signatures["serving_default"](**inputs),
     model(inputs),
+    model.score(inputs),
     keras.layers.TFSMLayer(folder)(inputs),
+    keras.layers.TFSMLayer(folder, call_endpoint="score")(inputs),
     keras.layers.TFSMLayer(folder, call_endpoint="explain")(inputs),
 ]
 answers = [keras.__version__, *(answer["score"].numpy().tolist() for answer in scores)]

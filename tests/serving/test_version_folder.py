@@ -50,6 +50,28 @@ def test_versions_count_up_from_the_largest(tmp_path):
     assert [path.name for path in (base / "42").iterdir()] == ["folder"]
 
 
+@pytest.mark.parametrize("kind", ["file", "broken link", "link to itself"])
+def test_what_is_no_folder_takes_its_number(tmp_path, kind):
+    if kind == "file":
+        (tmp_path / "1").write_text("x")
+    else:
+        (tmp_path / "1").symlink_to("1" if kind == "link to itself" else "nowhere")
+    assert publish_version(tmp_path, write_files).name == "2"
+    assert versions(tmp_path) == [2]
+
+
+def test_numbers_that_servers_do_not_know_are_no_versions(tmp_path):
+    (tmp_path / str(2**63)).mkdir()
+    (tmp_path / ("9" * 200)).mkdir()
+    assert versions(tmp_path) == []
+    assert publish_version(tmp_path, write_files).name == "1"
+    (tmp_path / str(2**63 - 1)).mkdir()
+    with pytest.raises(ValueError, match=r"must have a number below 9223372036854775807"):
+        publish_version(tmp_path, write_files)
+    assert versions(tmp_path) == [1, 2**63 - 1]
+    assert not list(tmp_path.glob("tmp-*"))
+
+
 def test_a_version_is_readable_by_whom_the_umask_lets(tmp_path):
     reference = tmp_path / "reference"
     reference.mkdir()
