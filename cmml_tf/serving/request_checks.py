@@ -164,7 +164,7 @@ def checked_features(
     return valid_support(inputs, scale, within)
 
 
-_IN_ALL = "{} pairs in all tasks together, with the padding to the longest,"
+_IN_ALL = "{} pairs in all tasks together with the padding to the longest"
 # A few feature values for each of the pairs that a call may hold.
 _MOST_TEXT = 2**23
 

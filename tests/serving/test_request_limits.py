@@ -49,11 +49,12 @@ def sized(B=1, S=2, Q=2):
 
 SUPPORT = {"serving_default", "encode_context", "recommend", "explain"}
 QUERY = {"serving_default", "score_with_context", "explain"}
+IN_ALL = "query pairs in all tasks together with the padding to the longest"
 TOO_LARGE = {
     "support": ({"S": 9}, SUPPORT, "at most 8 support pairs a task, which"),
     "query": ({"Q": 11}, QUERY, "at most 10 query pairs a task, which"),
     "tasks": ({"B": 4}, set(PREDICT), "at most 3 tasks, which"),
-    "explained": ({"B": 2, "Q": 6}, {"explain"}, "at most 10 query pairs in all tasks together"),
+    "explained": ({"B": 2, "Q": 6}, {"explain"}, f"at most 10 {IN_ALL}, which is"),
 }
 
 
