@@ -85,7 +85,7 @@ class ScenarioConfig:
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """Who is trained on, who is asked (SPEC of the protocol: README, "How it is evaluated")."""
+    """Who is trained on, who is asked (docs/results.md, "How it is evaluated")."""
 
     meta_test_fraction: Annotated[float, INSIDE_0_1] = 0.25
     """Share of the scenarios kept for the final evaluation."""

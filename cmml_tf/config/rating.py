@@ -160,7 +160,7 @@ RATING_SCHEDULES: dict[str, TrainingConfig | None] = {
 
 @dataclass(frozen=True)
 class UserRunConfig:
-    """One run of `pipelines/train_user.py`, from raw ratings to an exported model."""
+    """One run of `cmml train user`, from raw ratings to an exported model."""
 
     data: str = "movielens-small"
     """`movielens-small`, a GroupLens name to download (ml-1m, ...), or a folder."""

@@ -13,7 +13,7 @@ from cmml_tf.request_limits import DEFAULT_LIMITS, RequestLimits
 
 @dataclass(frozen=True)
 class ScenarioRunConfig:
-    """One run of `pipelines/train_scenario.py`, from raw data to an exported model."""
+    """One run of `cmml train scenario`, from raw data to an exported model."""
 
     data: str = "movielens-small"
     """`movielens-small`, a GroupLens name to download (ml-1m, ...), a folder, a table file, or

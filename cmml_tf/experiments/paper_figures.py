@@ -1,4 +1,4 @@
-"""Figures 3 and 4 from the trainings of a comparison, and 2; reproduce.py is the command."""
+"""Figures 3 and 4 from the trainings of a comparison, and 2; `cmml reproduce` draws them."""
 
 import json
 from collections.abc import Sequence

@@ -15,7 +15,7 @@ _SOFT = replace(_FILM, modulation="soft", encoder_units=128, backbone_units=(32,
 _POOLING = replace(_LINEAR, encoder="mean", encoder_units=128, hybrid="none")
 _SEQUENTIAL = replace(_LINEAR, hybrid="none")
 
-# Beyond the paper. SE + dot made to read its support: see the README.
+# Beyond the paper. SE + dot made to read its support: see docs/adaptation.md.
 _PLUS = ModelConfig(
     encoder_units=128,
     gru_state="mean",

@@ -50,7 +50,7 @@ def load_prepared(folder: str | Path) -> ScenarioData:
     if not is_prepared(folder):
         raise FileNotFoundError(
             f"{folder} is no prepared folder: it has no {MANIFEST} of one. Write it with "
-            "pipelines/prepare.py."
+            "`cmml prepare`."
         )
     manifest = _read_manifest(folder / MANIFEST)
     for name, wanted in manifest["files"].items():

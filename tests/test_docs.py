@@ -1,0 +1,131 @@
+"""What the pages name exists: files, links, headings, modules, commands."""
+
+import ast
+import functools
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+from cmml_tf.commands.main import COMMANDS
+
+ROOT = Path(__file__).resolve().parents[1]
+NAMES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
+PAGES = [*(ROOT / name for name in NAMES), *sorted((ROOT / "docs").glob("*.md"))]
+# What a page says of names that are gone.
+HISTORY = ROOT / "CHANGELOG.md"
+
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+INDENTED = re.compile(r"(?:^ {4,}\S.*\n?)+", re.MULTILINE)
+SPAN = re.compile(r"`([^`]+)`")
+NAMED_PATH = re.compile(r"(?<![\w./-])((?:cmml_tf|pipelines|tests|docs)/[\w./*-]*)")
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+COMMAND = re.compile(r"(?<![\w\"'/=.-])cmml\s+(?!\\)(\S+)(?:\s+(\S+))?")
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+def code_of(page, python=True):
+    """The code on a page: blocks, those of Python or not, then spans of what is left."""
+    text = page.read_text()
+    prose = INDENTED.sub("", FENCED.sub("", text))
+    return [
+        *(block for kind, block in FENCED.findall(text) if python or kind != "python"),
+        *INDENTED.findall(FENCED.sub("", text)),
+        *SPAN.findall(prose),
+    ]
+
+
+def python_blocks(page):
+    return [block for kind, block in FENCED.findall(page.read_text()) if kind == "python"]
+
+
+def headings(page):
+    """The anchors of a page, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.*)$", FENCED.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@functools.cache
+def resolves(name):
+    """Whether a dotted name of the library is a module, or something that a module has."""
+    parts = name.split(".")
+    for end in range(len(parts), 0, -1):
+        try:
+            found = importlib.import_module(".".join(parts[:end]))
+        except ModuleNotFoundError:
+            continue
+        for attribute in parts[end:]:
+            if not hasattr(found, attribute):
+                return False
+            found = getattr(found, attribute)
+        return True
+    return False
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != HISTORY], ids=lambda p: p.name)
+def test_paths_exist(page):
+    named = {path.rstrip(".") for path in NAMED_PATH.findall(page.read_text())}
+    assert sorted(path for path in named if not any(ROOT.glob(path.rstrip("/")))) == []
+
+
+def test_paths_in_the_library_exist():
+    """Docstrings and messages send readers to files, too."""
+    wrong = []
+    for source in sorted((ROOT / "cmml_tf").rglob("*.py")):
+        for path in NAMED_PATH.findall(source.read_text()):
+            path = path.rstrip(".")
+            if path.endswith((".py", ".md")) and not any(ROOT.glob(path)):
+                wrong.append(f"{source.relative_to(ROOT)}: {path}")
+    assert wrong == []
+
+
+@every_page
+def test_links_lead_somewhere(page):
+    for link in LINK.findall(page.read_text()):
+        if link.startswith("https://"):
+            continue
+        target, _, anchor = link.partition("#")
+        file = (page.parent / target).resolve() if target else page
+        assert file.exists(), link
+        assert not anchor or anchor in headings(file), link
+
+
+@every_page
+def test_commands_exist(page):
+    for code in code_of(page, python=False):
+        for first, second in COMMAND.findall(code):
+            words = [word.strip("`,.;:)") for word in (first, second)]
+            if words[0].startswith("-") or words[0] in ("COMMAND", "SUBCOMMAND", ""):
+                continue
+            assert words[0] in COMMANDS or " ".join(words) in COMMANDS, code
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != HISTORY], ids=lambda p: p.name)
+def test_names_of_the_library_exist(page):
+    names = {
+        name
+        for code in code_of(page)
+        for name in re.findall(r"(?<![\w./-])(cmml_tf(?:\.\w+)+)(?![\w/])", code)
+        if not name.endswith(".__main__")
+    }
+    for block in python_blocks(page):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and node.module.startswith("cmml_tf"):
+                names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    assert sorted(name for name in names if not resolves(name)) == []
+
+
+def test_classes_of_the_paper_exist():
+    rows = (line.split("|") for line in (ROOT / "docs" / "paper.md").read_text().splitlines())
+    cells = [row[2] for row in rows if len(row) > 3 and "---" not in row[2]]
+    names = [name for cell in cells[1:] for name in SPAN.findall(cell)]
+    assert len(names) > 20
+    assert [name for name in names if not resolves(f"cmml_tf.{name}")] == []
+
+
+def test_the_index_has_every_page():
+    index = (ROOT / "docs" / "README.md").read_text()
+    pages = {page.name for page in PAGES if page.parent == ROOT / "docs"} - {"README.md"}
+    assert {name for name in pages if f"({name})" not in index} == set()
