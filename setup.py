@@ -52,7 +52,7 @@ setup(
         # The development server; production serves with TensorFlow Serving itself.
         "server": [*TENSORFLOW, *SERVER],
         "figures": [*TENSORFLOW, *FIGURES],
-        # `pipelines/prepare.py --runner beam`.
+        # `cmml prepare --runner beam`.
         "beam": [*TENSORFLOW, *BEAM],
         "test": [
             *DEMO,
