@@ -8,7 +8,7 @@ TensorFlow and the data layer without starting it.
 import importlib
 from typing import Any
 
-from cmml_tf.installation import prefer_legacy_keras
+from cmml_tf.installation import prefer_legacy_keras, require_tensorflow
 
 prefer_legacy_keras()
 
@@ -37,6 +37,8 @@ __all__ = ["__version__", *sorted(_PUBLIC)]
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'cmml_tf' has no attribute {name!r}")
+    if _PUBLIC[name] == "cmml_tf.api":  # a module, which has no package to say it for it
+        require_tensorflow(f"cmml_tf.{name}")
     return getattr(importlib.import_module(_PUBLIC[name]), name)
 
 

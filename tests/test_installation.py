@@ -107,7 +107,9 @@ importlib.util.find_spec = lambda name, *rest: None if name in HIDDEN else found
         ("import cmml_tf; cmml_tf.CMML", "cmml_tf.models needs tensorflow"),
         ("import cmml_tf; cmml_tf.export_model", "cmml_tf.serving needs tensorflow"),
         ("from cmml_tf.episodes import EpisodeSampler", "cmml_tf.episodes needs tensorflow"),
-        ("import cmml_tf.datasets.log_file", "cmml_tf.datasets needs pandas"),
+        ("import cmml_tf.datasets.interactions", "cmml_tf.datasets needs pandas"),
+        ("import cmml_tf; cmml_tf.fit", "cmml_tf.fit needs tensorflow"),
+        ("import cmml_tf; cmml_tf.Run", "cmml_tf.settings needs tensorflow"),
         ("import cmml_tf.training.fit", "cmml_tf.training needs tensorflow"),
     ],
 )
@@ -118,6 +120,16 @@ def test_a_plain_installation_says_what_to_type(statement, part):
         f"ImportError: {part}, which a plain installation of cmml_tf leaves out. "
         "Type: pip install 'cmml_tf[tensorflow]'"
     )
+
+
+@pytest.mark.parametrize("words", [("presets",), ("train", "scenario"), ("evaluate", "run")])
+def test_commands_of_a_plain_installation_say_what_to_type(words):
+    start = f"sys.argv = ['cmml', *{words!r}]\nfrom cmml_tf.commands.main import main; main()"
+    result = run(PLAIN + start)
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert line.endswith("leaves out. Type: pip install 'cmml_tf[tensorflow]'")
 
 
 def test_a_plain_installation_leaves_keras_alone():

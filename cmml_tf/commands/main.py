@@ -48,7 +48,8 @@ def main() -> None:
         sys.exit(2)
     taken = len(name.split())
     sys.argv = [f"cmml {name}", *words[taken:]]
-    run(load(name))
+    # Loaded within `run`: what an installation lacks is a sentence, too.
+    run(lambda argv: load(name)(argv))
 
 
 def load(name: str) -> Callable[[Sequence[str]], int]:

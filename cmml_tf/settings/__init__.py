@@ -2,3 +2,7 @@
 
 Whatever trains, times, saves, compares and reports is written once, for any `Setting`.
 """
+
+from cmml_tf.installation import require_tensorflow
+
+require_tensorflow(__name__)
