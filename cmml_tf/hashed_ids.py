@@ -45,7 +45,13 @@ def read_user_id_key(path: str | Path | None) -> bytes | None:
     """
     if path is None:
         return None
-    key = Path(path).read_bytes().strip()
+    try:
+        key = Path(path).read_bytes().strip()
+    except OSError as error:
+        raise OSError(
+            f"{str(path)!r} must be a file with the key of the user ids; `openssl rand -hex 32` "
+            f"makes one. It cannot be read: {error.strerror}."
+        ) from error
     if len(key) < _SHORTEST_KEY:
         raise ValueError(
             f"{str(path)!r} must hold a key of at least {_SHORTEST_KEY} bytes; "

@@ -14,7 +14,7 @@ from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.serving.exported import Exported, export_once
 from cmml_tf.settings.base import Prepared, Setting
 from cmml_tf.settings.clock import Clock
-from cmml_tf.settings.run_end import described, export_finished, save_metrics, warn_of_export
+from cmml_tf.settings.run_end import check_export, described, export_finished, save_metrics
 from cmml_tf.settings.training import fit
 from cmml_tf.training.checkpoint import restore_best_weights
 from cmml_tf.training.run_folder import (
@@ -247,7 +247,7 @@ def run_from_data_to_export(setting: Setting, config: Any, say: Say, verbose: in
         serve_cluster()
     strategy = open_strategy(config.strategy)
     clock = Clock()
-    warn_of_export(Path(config.export_dir), say)
+    check_export(Path(config.export_dir), config.hash_user_ids, say)
     say(f"Data: {config.data}")
     with chief_first(strategy):
         run = open_run(setting, config, say, writes=is_chief(strategy))

@@ -98,6 +98,19 @@ def test_a_finished_run_that_is_asked_for_again_warns_of_nothing_and_exports_not
     assert "WARNING:tensorflow" not in done.stderr
 
 
+def test_a_key_that_no_export_can_use_is_refused_before_training(commands):
+    (commands.folder / "short.key").write_text("short")
+    for command, key, said in (
+        ("train_scenario.py", "absent.key", "No such file"),
+        ("train_user.py", "short.key", "at least 16 bytes"),
+    ):
+        done = commands.run(command, "--hash-user-ids", key, "--run-dir", "run")
+        assert done.returncode == 2
+        assert said in done.stderr.splitlines()[-1]
+        assert key in done.stderr.splitlines()[-1]
+        assert not (commands.folder / "run").exists()
+
+
 def test_what_a_run_cannot_go_on_from_is_named(straight, commands):
     folder, _ = straight
     run = commands.folder / "run"
