@@ -4,7 +4,7 @@ The computation is the model's own, traced without training; only the variables 
 tables are tracked, so that a SavedModel of this module holds neither Keras layers nor gradients.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import tensorflow as tf
@@ -74,8 +74,9 @@ class ServingGraph(tf.Module):
         # part is traced once and called by all signatures that need it.
         encode = _traced_once(lambda *support: model.encode_context(Support(*support)))
         score = _traced_once(model.score_with_context)
-        self._encode = _some_tasks_at_a_time(encode, [None, model.context_dimension])
-        self._score = _some_tasks_at_a_time(score, [None, None])
+        # All support pairs that a call may hold fit into memory; all query pairs do not.
+        self._encode = encode
+        self._score = _some_tasks_at_a_time(score)
         self._modulation = model.modulation
         self.catalogue = Catalogue(score, model.pair_embedding, items, sizes)
 
@@ -190,15 +191,13 @@ def _traced_once(method: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
     return lambda *arguments: traced(*arguments)
 
 
-def _some_tasks_at_a_time(
-    function: Callable[..., tf.Tensor], shape: Sequence[int | None]
-) -> Callable[..., tf.Tensor]:
-    """The same function of tensors [B, ...], of which the second is [B, pairs]."""
+def _some_tasks_at_a_time(score: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
+    """The same function of tensors [B, ...], of which the second is [B, Q]; its answer too."""
 
     def grouped(*arguments: tf.Tensor) -> tf.Tensor:
         size = tasks_at_a_time(tf.shape(arguments[1])[1])
-        answer = tf.TensorSpec(shape, tf.float32)
-        return in_groups(lambda *part: (function(*part),), arguments, size, [answer])[0]
+        answer = tf.TensorSpec([None, None], tf.float32)
+        return in_groups(lambda *part: (score(*part),), arguments, size, [answer])[0]
 
     return grouped
 
