@@ -60,9 +60,9 @@ def as_in_container(arguments):
 
 def test_it_is_the_same_everywhere():
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    found = {page.name: commands_in_text(page) for page in pages}
+    found = {str(page.relative_to(ROOT)): commands_in_text(page) for page in pages}
     assert len(found["README.md"]) == 1
-    assert len(found["serving.md"]) == 1
+    assert len(found["docs/serving.md"]) == 1
     expected = command_of_image()
     assert command_of_pod() == expected
     for page, commands in found.items():
