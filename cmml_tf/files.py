@@ -34,6 +34,24 @@ def write_whole(path: Path, content: str | Callable[[BinaryIO], None]) -> None:
         flush_entry(path.parent)
 
 
+def clear_leftovers(folder: Path) -> None:
+    """Removes, at any depth, what processes that were killed in `write_whole` have left."""
+    for path in folder.rglob(".*.*"):
+        process = path.suffix[1:]
+        if process.isdecimal() and path.is_file() and not _is_running(int(process)):
+            path.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # of another user
+        return True
+    return True
+
+
 def make_folder(path: Path) -> Path:
     """Makes a folder, and those above it, where they are missing.
 

@@ -14,7 +14,13 @@ from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.serving.exported import Exported, export_once
 from cmml_tf.settings.base import Prepared, Setting
 from cmml_tf.settings.clock import Clock
-from cmml_tf.settings.run_end import check_export, described, export_finished, save_metrics
+from cmml_tf.settings.run_end import (
+    check_export,
+    described,
+    export_finished,
+    save_metrics,
+    what_next,
+)
 from cmml_tf.settings.training import fit
 from cmml_tf.training.checkpoint import restore_best_weights
 from cmml_tf.training.run_folder import (
@@ -275,7 +281,7 @@ def _finish(
     exported = export_finished(folder, lambda facts: run.export(model, facts))
     clock.lap("export")
     save_metrics(folder, metrics | {"export": str(exported.version), "seconds": clock.seconds})
-    say(described(exported))
+    say(f"{described(exported)}\n{what_next(folder, exported)}")
 
 
 def evaluate_again(setting: Setting, config: Any, say: Say) -> None:

@@ -1,6 +1,7 @@
 """The end of a run: what was found is written first, then the model is exported."""
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,15 @@ def described(exported: Exported) -> str:
     """The line that says where the version is."""
     state = "Exported" if exported.is_new else "Exported before, nothing written"
     return f"{state}: {exported.version}"
+
+
+def what_next(run_dir: Path, exported: Exported) -> str:
+    """Two commands for the shell: what serves the model, and what asks it the same tasks again."""
+    base = shlex.quote(str(exported.version.parent.resolve()))
+    return (
+        f"Next:\n  cmml serve --model_name=cmml --model_base_path={base} --port=8500\n"
+        f"  cmml evaluate {shlex.quote(str(run_dir))}"
+    )
 
 
 def _finished_metrics(run_dir: Path) -> dict[str, Any]:

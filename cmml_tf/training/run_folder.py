@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from cmml_tf.config import override
-from cmml_tf.files import make_folder, write_whole
+from cmml_tf.files import clear_leftovers, make_folder, write_whole
 from cmml_tf.plain_yaml import load_plain_yaml
 
 _PACKAGES = ("cmml_tf", "tensorflow", "tf_keras", "tensorflow-recommenders", "numpy", "pandas")
@@ -91,6 +91,7 @@ class RunFolder:
                         f"{_ANEW}"
                     )
         if self._writes:
+            clear_leftovers(self.path)
             write_whole(file, yaml.safe_dump(wanted, sort_keys=False))
             write_whole(self.path / "environment.json", json.dumps(environment(), indent=2))
 

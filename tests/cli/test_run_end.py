@@ -2,8 +2,11 @@
 
 import json
 import random
+import shlex
 import shutil
+import socket
 import subprocess
+import sys
 import time
 
 import pytest
@@ -83,6 +86,45 @@ def test_a_killed_run_ends_with_the_same_metrics_though_its_export_fails(straigh
     assert ours["meta_test"] == theirs["meta_test"]
 
 
+def test_the_end_says_what_to_do_next_and_that_works(straight, tmp_path):
+    folder, done = straight
+    *_, heading, serve, evaluate = done.stdout.splitlines()
+    assert heading == "Next:"
+    metrics = json.loads((folder / "run" / "metrics.json").read_text())
+
+    # In a copy: the tests around this one read the run.
+    shutil.copytree(folder / "run", tmp_path / "run")
+    again = _pasted(evaluate, tmp_path)
+    _, errors = again.communicate(timeout=300)
+    assert again.returncode == 0, errors
+    evaluation = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert evaluation["meta_test"] == metrics["meta_test"]
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    server = _pasted(serve.replace("--port=8500", f"--port={port}"), tmp_path)
+    try:  # Else the log ends, with the server.
+        assert any("cmml: version 1 is available" in line for line in server.stderr)
+    finally:
+        server.kill()
+        server.communicate()
+
+
+def _pasted(line, folder):
+    """A line of the shell, with `cmml` as pip installs it."""
+    words = shlex.split(line)
+    assert words[0] == "cmml"
+    command = (sys.executable, "-c", "from cmml_tf.commands.main import main; main()")
+    return subprocess.Popen(
+        [*command, *words[1:]],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 def test_a_finished_run_that_is_asked_for_again_warns_of_nothing_and_exports_nothing(
     straight, commands
 ):
@@ -92,7 +134,7 @@ def test_a_finished_run_that_is_asked_for_again_warns_of_nothing_and_exports_not
     (commands.folder / "run" / "metrics.json").unlink()
     done = commands.run("train_scenario.py", *SMALL)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "Exported before, nothing written: export/1"
+    assert "Exported before, nothing written: export/1" in done.stdout.splitlines()
     assert _versions(commands.folder) == ["1"]
     assert _results(commands.folder) == _results(folder)
     assert "WARNING:tensorflow" not in done.stderr

@@ -23,6 +23,7 @@ from layers import (
     test_ridge_head,
     test_scenario_ridge,
     test_soft_modules,
+    test_step_dropout,
 )
 from layers.layer_recipe import LayerRecipe
 
@@ -68,6 +69,7 @@ RECIPES = [
     test_scenario_ridge.TestEncoder,
     test_scenario_ridge.TestRecommender,
     test_soft_modules.TestSoftModules,
+    test_step_dropout.TestStepDropout,
     baseline_recipes.InteractionRecipe,
     baseline_recipes.DeepCrossRecipe,
     baseline_recipes.ProjectedDeepCrossRecipe,

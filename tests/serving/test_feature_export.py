@@ -25,12 +25,13 @@ S = 3
 LABEL = np.float32([[5, 1, 3], [2, 4, 4]])
 # By features: item 12's id was never trained, so it has the unknown row.
 WORDS = {"id": ["10", "11", "12"], "genre": ["War|Drama", "", "War"], "price": [14.0, 6.0, 10.0]}
+RATING_MODELS = {"ridge": {"ridge": True, "ridge_features": 3}, "film": {"ridge": False}}
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["ridge", "film"])
+@pytest.fixture(scope="module", params=RATING_MODELS)
 def exported(request, tmp_path_factory):
     tf.keras.utils.set_random_seed(0)
-    config = RatingModelConfig(ridge=request.param, ridge_features=3, feature_dimension=4)
+    config = RatingModelConfig(feature_dimension=4, **RATING_MODELS[request.param])
     model = build_rating_model(config, [ITEM_ID, GENRE, PRICE], [AGE])
     for variable in model.trainable_variables:
         variable.assign_add(tf.random.normal(variable.shape, stddev=0.1))
@@ -170,7 +171,7 @@ def test_warm_up_requests_ask_every_signature_with_known_values(exported):
     assert features["query_item_price"][0, 0] == 10.0
 
 
-@pytest.mark.parametrize("exported", [True], indirect=True, ids=["ridge"])
+@pytest.mark.parametrize("exported", ["ridge"], indirect=True)
 def test_a_server_scores_by_id_and_by_features(exported, start_server):
     """The server has replayed the warm-up requests before it answers."""
     _, folder, signatures = exported

@@ -30,7 +30,9 @@ CONFIGS = {
         ridge_features=3,
     ),
     "attention": replace(SMALL_POOLING, encoder="attention", context_vectors=2, hybrid="attention"),
-    "no-context": replace(SMALL_POOLING, encoder="none", modulation="none", hybrid="none"),
+    "no-context": ModelConfig(
+        encoder="none", modulation="none", hybrid="none", backbone_units=(8, 8)
+    ),
 }
 GRU = "gru-film"
 

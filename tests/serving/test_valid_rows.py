@@ -19,10 +19,11 @@ from cmml_tf.types import Feature, FeatureColumn
 
 MODELS = {
     "gru": ModelConfig(encoder_units=8, hyper_units=8, backbone_units=(8, 8)),
-    "ridge": replace(SMALL_POOLING, encoder="ridge", modulation="ridge", hybrid="none"),
+    "ridge": ModelConfig(encoder="ridge", modulation="ridge", hybrid="none", backbone_units=(8, 8)),
     "attention": replace(SMALL_POOLING, encoder="attention", context_vectors=2),
     "head": replace(SMALL_POOLING, head="ridge", ridge_features=3, affinity=True),
 }
+RATING_MODELS = {"ridge": {"ridge": True, "ridge_features": 3}, "film": {"ridge": False}}
 WRONG = {
     "label NaN": ("support_label", np.nan, "`support_label` must be finite"),
     "label infinite": ("support_label", -np.inf, "`support_label` must be finite"),
@@ -106,7 +107,7 @@ def test_a_call_without_tasks_is_answered(served):
     assert answer["score"].shape[0] == answer["valid"].shape[0] == 0
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["ridge", "film"])
+@pytest.fixture(scope="module", params=RATING_MODELS)
 def rating(request, tmp_path_factory):
     tf.keras.utils.set_random_seed(0)
     item = FeatureColumn(Feature("id", "id", ("10", "11")), np.int32([0, 1, 2]))
@@ -115,7 +116,7 @@ def rating(request, tmp_path_factory):
     )
     price = FeatureColumn(Feature("price", "numeric", (), 10.0, 4.0), np.float32([1, -1, 0]))
     age = FeatureColumn(Feature("age", "numeric", (), 30.0, 10.0), np.float32([1, 0]))
-    config = RatingModelConfig(ridge=request.param, ridge_features=3, feature_dimension=4)
+    config = RatingModelConfig(feature_dimension=4, **RATING_MODELS[request.param])
     graph = FeatureServingGraph(
         build_rating_model(config, [item, genre, price], [age]),
         vocabulary("user_ids", [7], 1),
