@@ -18,7 +18,7 @@ Predictions = Callable[[Episode], np.ndarray]
 
 
 def evaluate_ratings(
-    predictions_of: Predictions, names: Sequence[str], episodes: Iterable[Episode]
+    predictions_of: Predictions, names: Sequence[str] | np.ndarray, episodes: Iterable[Episode]
 ) -> TaskMetrics:
     """MAE and NDCG of every user.
 

@@ -14,12 +14,12 @@ class TaskMetrics:
     """Metrics of every question: a (scenario, user) ranking, or the query ratings of a user.
 
     Attributes:
-      names: The T tasks.
+      names: str [T], the tasks.
       task: int [R], which task a row belongs to.
       rows: Metric name to float64 [R]; NaN where a metric is undefined.
     """
 
-    names: Sequence[str]
+    names: Sequence[str] | np.ndarray
     task: np.ndarray
     rows: dict[str, np.ndarray]
 

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -23,16 +23,19 @@ from cmml_tf.types import Support
 
 
 class TaskData(Protocol):
-    """Tasks with the catalogues of users and items: what reading a source gives.
+    """Tasks with the catalogues of users and items: what reading a source gives."""
 
-    Attributes:
-      user_ids, item_ids: The raw id of each row.
-      counts: What was found and what was left out, for people.
-    """
+    @property
+    def user_ids(self) -> np.ndarray:
+        """The raw id of each user row."""
 
-    user_ids: np.ndarray
-    item_ids: np.ndarray
-    counts: dict[str, int]
+    @property
+    def item_ids(self) -> np.ndarray:
+        """The raw id of each item row."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What was found and what was left out, for people."""
 
     def fingerprint(self) -> str:
         """sha256 (hex) over everything that training and evaluation read."""
@@ -54,8 +57,15 @@ class AskedTasks(Protocol):
         """sha256 (hex): which tasks these are."""
 
 
+DataT = TypeVar("DataT", bound=TaskData)
+"""The data of one setting."""
+
+DataT_co = TypeVar("DataT_co", bound=TaskData, covariant=True)
+AskedT_co = TypeVar("AskedT_co", bound=AskedTasks, covariant=True)
+
+
 @dataclass(frozen=True)
-class Prepared:
+class Prepared(Generic[DataT_co, AskedT_co]):
     """Data, and the evaluation tasks that every system of one seed is asked.
 
     Attributes:
@@ -64,9 +74,16 @@ class Prepared:
       meta_test: What is reported.
     """
 
-    data: TaskData
-    validation: AskedTasks | None
-    meta_test: AskedTasks
+    data: DataT_co
+    validation: AskedT_co | None
+    meta_test: AskedT_co
+
+
+AskedT = TypeVar("AskedT", bound=AskedTasks)
+"""The evaluation tasks of one setting."""
+
+PartsT = TypeVar("PartsT", bound=Prepared[Any, Any])
+"""What one setting has prepared."""
 
 
 class Reference(NamedTuple):
@@ -98,20 +115,23 @@ class Request(NamedTuple):
     item: np.ndarray
 
 
-class Setting(ABC):
-    """One setting; it has no state, and a subclass says how it is spelled and judged in `form`."""
+class Setting(ABC, Generic[DataT, AskedT, PartsT]):
+    """One setting; it has no state, and a subclass says how it is spelled and judged in `form`.
+
+    A subclass names its own types: `Setting[ScenarioData, EvaluationEpisodes, ScenarioParts]`.
+    """
 
     form: SettingForm
 
     @abstractmethod
-    def open(self, config: Any, seed: int) -> TaskData:
+    def open(self, config: Any, seed: int) -> DataT:
         """Reads the source that a configuration names and splits its tasks.
 
         Raises:
           ValueError, FileNotFoundError, ConnectionError: With a sentence that names the fault.
         """
 
-    def check(self, data: TaskData, config: Any) -> dict[str, int]:
+    def check(self, data: DataT, config: Any) -> dict[str, int]:
         """What training tasks leave out, for people; refuses data that cannot be sampled.
 
         Raises:
@@ -120,23 +140,23 @@ class Setting(ABC):
         del data, config
         return {}
 
-    def describe(self, data: TaskData) -> Sequence[str]:
+    def describe(self, data: DataT) -> Sequence[str]:
         """Lines about the data beyond its counts, for people."""
         del data
         return ()
 
     @abstractmethod
-    def prepare(self, data: TaskData, folder: Path, config: Any, seed: int) -> Prepared:
+    def prepare(self, data: DataT, folder: Path, config: Any, seed: int) -> PartsT:
         """Fits what comes before training and draws the evaluation tasks, or finds both."""
 
     @abstractmethod
     def build(
-        self, model: Any, prepared: Prepared, episode: Any, training: TrainingConfig, seed: int
+        self, model: Any, prepared: PartsT, episode: Any, training: TrainingConfig, seed: int
     ) -> AdaptingModel:
         """A model of this configuration with its first weights, fixed by the seed."""
 
     def build_system(
-        self, name: str, prepared: Prepared, training: TrainingConfig, seed: int, config: Any = None
+        self, name: str, prepared: PartsT, training: TrainingConfig, seed: int, config: Any = None
     ) -> AdaptingModel:
         """The model of a system that is trained; `config` stands in for a system's own."""
         system = self.form.systems[name]
@@ -148,7 +168,7 @@ class Setting(ABC):
 
     @abstractmethod
     def sampler(
-        self, model: AdaptingModel, prepared: Prepared, episode: Any, seed: int
+        self, model: AdaptingModel, prepared: PartsT, episode: Any, seed: int
     ) -> Callable[[tf.Tensor], Any]:
         """A function of a step, an int64 scalar, that gives its training tasks."""
 
@@ -157,23 +177,23 @@ class Setting(ABC):
         return ModelScorer(model)
 
     @abstractmethod
-    def evaluate(self, scorer: Scorer, asked: AskedTasks, swapped: bool = False) -> TaskMetrics:
+    def evaluate(self, scorer: Scorer, asked: AskedT, swapped: bool = False) -> TaskMetrics:
         """Asks a system evaluation tasks, or the same with the support of another task each."""
 
-    def validate(self, scorer: Scorer, asked: AskedTasks) -> dict[str, float]:
+    def validate(self, scorer: Scorer, asked: AskedT) -> dict[str, float]:
         """Metrics on the validation tasks, `form.watched` among them."""
         return self.evaluate(scorer, asked).means()
 
     @abstractmethod
-    def references(self, prepared: Prepared) -> Sequence[Reference]:
+    def references(self, prepared: PartsT) -> Sequence[Reference]:
         """What is simple, and has to be beaten."""
 
-    def curve(self, scorer: Scorer, prepared: Prepared) -> dict[int, dict[str, float]]:
+    def curve(self, scorer: Scorer, prepared: PartsT) -> dict[int, dict[str, float]]:
         """Means by number of support pairs; empty where a setting has none."""
         del scorer, prepared
         return {}
 
-    def requests(self, prepared: Prepared, number: int) -> Sequence[Request]:
+    def requests(self, prepared: PartsT, number: int) -> Sequence[Request]:
         """What a service would ask, for measuring what it costs.
 
         Here the query of the first meta-test tasks, where these are `Episode`s.

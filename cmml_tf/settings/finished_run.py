@@ -1,6 +1,6 @@
 """A trained run as a program asks it: by raw ids, with tables in and out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -171,7 +171,7 @@ class _Ids:
     def _row_of(self) -> dict[Any, int]:
         return {one: row for row, one in enumerate(self.ids.tolist())}
 
-    def rows(self, values: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+    def rows(self, values: Iterable[Any]) -> tuple[np.ndarray, np.ndarray]:
         """Rows int32, that of unknown ids behind the last, and which are known, bool."""
         unknown = len(self.ids)
         found = [self._row_of.get(self._key(value), unknown) for value in values]

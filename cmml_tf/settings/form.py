@@ -9,21 +9,28 @@ from cmml_tf.settings.systems import System
 
 
 class RunOptions(Protocol):
-    """How the configuration of a run comes about.
+    """How the configuration of a run comes about."""
 
-    Attributes:
-      config: The class of the configuration, a frozen dataclass with the fields `data`, `preset`,
-        `schedule`, `seed`, `run_dir`, `export_dir`, `max_minutes`, `strategy`, `quick`, `model`,
-        `episode` and `training`, and what the setting needs beside them.
-      presets: Names of models.
-      advice: Those that a user chooses between, and when to take each.
-      common: The dozen options that a user needs.
-    """
+    @property
+    def config(self) -> type[Any]:
+        """The class of the configuration.
 
-    config: type
-    presets: Sequence[str]
-    advice: Mapping[str, str]
-    common: Sequence[str]
+        A frozen dataclass with the fields `data`, `preset`, `schedule`, `seed`, `run_dir`,
+        `export_dir`, `max_minutes`, `strategy`, `quick`, `model`, `episode` and `training`, and
+        what the setting needs beside them.
+        """
+
+    @property
+    def presets(self) -> Sequence[str]:
+        """Names of models."""
+
+    @property
+    def advice(self) -> Mapping[str, str]:
+        """The models that a user chooses between, and when to take each."""
+
+    @property
+    def common(self) -> Sequence[str]:
+        """The dozen options that a user needs."""
 
     def base(self, preset: str | None, schedule: str | None) -> Any:
         """The configuration of a preset with its schedule, or another; None: the default.

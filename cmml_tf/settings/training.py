@@ -1,5 +1,7 @@
 """Training of a model of any setting, with validation and resumed where it was."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +35,10 @@ def fit(
       max_minutes: Stops after this wall-clock time.
       verbose: Keras' progress: 0 silent, 1 a bar, 2 a line an epoch.
     """
-    validate = None
-    if prepared.validation is not None:
-        scorer = setting.scorer(model)
-
-        def validate() -> dict[str, float]:
-            return setting.validate(scorer, prepared.validation)
+    validate: Callable[[], dict[str, float]] | None = None
+    asked = prepared.validation
+    if asked is not None:
+        validate = partial(setting.validate, setting.scorer(model), asked)
 
     sample = setting.sampler(model, prepared, episode, seed)
     return fit_model(

@@ -33,20 +33,11 @@ from cmml_tf.types import Episode, FeatureColumn
 
 
 @dataclass(frozen=True)
-class RatingParts(Prepared):
-    """Data and asked users of one seed.
-
-    Attributes:
-      data: `RatingData`.
-      validation, meta_test: `AskedUsers`.
-    """
-
-    data: RatingData
-    validation: AskedUsers | None
-    meta_test: AskedUsers
+class RatingParts(Prepared[RatingData, AskedUsers]):
+    """Data and asked users of one seed."""
 
 
-class RatingSetting(Setting):
+class RatingSetting(Setting[RatingData, AskedUsers, RatingParts]):
     """Predict the query ratings of unseen users (paper section 4.2)."""
 
     form = RATING

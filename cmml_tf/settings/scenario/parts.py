@@ -19,18 +19,13 @@ from cmml_tf.settings.base import Prepared
 
 
 @dataclass(frozen=True)
-class ScenarioParts(Prepared):
+class ScenarioParts(Prepared[ScenarioData, EvaluationEpisodes]):
     """Data, embeddings and evaluation episodes of one seed.
 
     Attributes:
-      data: `ScenarioData`.
-      validation, meta_test: `EvaluationEpisodes`.
       user_embeddings, item_embeddings: float32 [U, d_u], [I, d_i].
     """
 
-    data: ScenarioData
-    validation: EvaluationEpisodes | None
-    meta_test: EvaluationEpisodes
     user_embeddings: np.ndarray
     item_embeddings: np.ndarray
 
@@ -41,12 +36,14 @@ def open_hybrid(config: Any, seed: int) -> ScenarioData:
     Raises:
       ValueError, FileNotFoundError, ConnectionError: As `open_scenario_data`.
     """
-    with_embeddings = []
-    for name in (config.data, config.hybrid_with):
+
+    def with_embeddings(name: str) -> ScenarioData:
         one = open_scenario_data(name, config.scenario, config.split, seed, read=config.read)
         user, item = pretrained_embeddings(one, config.embedding, seed)
-        with_embeddings.append(replace(one, user_embeddings=user, item_embeddings=item))
-    return combine_scenarios(*with_embeddings, alignment=config.alignment, seed=seed)
+        return replace(one, user_embeddings=user, item_embeddings=item)
+
+    first, second = with_embeddings(config.data), with_embeddings(config.hybrid_with)
+    return combine_scenarios(first, second, alignment=config.alignment, seed=seed)
 
 
 def scenario_parts(

@@ -34,7 +34,7 @@ _VALIDATION_METRICS = ("recall@10", "recall@20", "ndcg@10")
 _CANDIDATES = 100
 
 
-class ScenarioSetting(Setting):
+class ScenarioSetting(Setting[ScenarioData, EvaluationEpisodes, ScenarioParts]):
     """Rank all items of unseen scenarios (paper section 4.1)."""
 
     form = SCENARIO
