@@ -8,7 +8,7 @@ import numpy as np
 from cmml_tf.client import wire
 
 STRING = wire.DT_STRING
-_NUMPY = {
+_NUMPY: dict[int, np.dtype] = {
     wire.DT_FLOAT: np.dtype(np.float32),
     wire.DT_INT32: np.dtype(np.int32),
     wire.DT_INT64: np.dtype(np.int64),

@@ -10,7 +10,7 @@ from cmml_tf.client.contract import Contract
 from cmml_tf.client.encoding import STRING, fill_numeric
 from cmml_tf.client.errors import InputError
 from cmml_tf.client.requests import fill_rows, fill_tasks, read_lengths, same_lengths, same_tasks
-from cmml_tf.client.rows import Rows, read_rows
+from cmml_tf.client.rows import Rows, Values, read_numbers, read_rows
 
 SIGNATURE = "score_features"
 _PREFIXES = {
@@ -32,8 +32,8 @@ class FeatureRequest(NamedTuple):
       tasks: Positions of the tasks in the caller's call.
     """
 
-    rows: dict[str, Rows]
-    label: Rows
+    rows: dict[str, Rows[Values]]
+    label: Rows[np.ndarray]
     lengths: np.ndarray
     queries: list[int]
     dtypes: dict[str, int]
@@ -67,7 +67,7 @@ def read_features(
       InputError: Naming the feature that is missing, unknown, or of another type or length.
     """
     dtypes = contract.dtypes(SIGNATURE)
-    labels = read_rows("support_label", label, dtypes["support_label"])
+    labels = read_numbers("support_label", label, dtypes["support_label"])
     supports = _columns(dtypes, "support_items", support)
     same_lengths({**supports, "support_label": labels})
     lengths = read_lengths(labels, length, dtypes)
@@ -89,7 +89,7 @@ def read_features(
 
 def _columns(
     dtypes: dict[str, int], argument: str, table: Any, *, bare: bool = False
-) -> dict[str, Rows]:
+) -> dict[str, Rows[Values]]:
     """The columns of a table, by the names of the inputs; `bare` values are rows of one."""
     prefix = _PREFIXES[argument]
     if not (isinstance(table, Mapping) or hasattr(table, "columns")):
@@ -113,7 +113,7 @@ def _names(table: Any) -> list[Any]:
     return list(table if isinstance(table, Mapping) else table.columns)
 
 
-def _rows(name: str, values: Any, dtype: int, bare: bool) -> Rows:
+def _rows(name: str, values: Any, dtype: int, bare: bool) -> Rows[Values]:
     if bare and (isinstance(values, (str, bytes)) or not hasattr(values, "__len__")):
         values = [values]
     return read_rows(name, _known(values, "" if dtype == STRING else math.nan), dtype)

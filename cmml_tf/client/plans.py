@@ -4,7 +4,7 @@ A plan is a generator: it yields requests, is sent the responses (or has the err
 thrown into it), and returns the result. The clients only carry requests to the network.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import grpc
@@ -175,24 +175,23 @@ class Plans:
     ) -> Plan[tuple[np.ndarray, int]]:
         """Contexts of all tasks, all of one version, from the cache where it has them."""
         digests = support.digests()
-        version = self._newest
-        found = [None if version is None else cache.get(version, one) for one in digests]
-        missing = [task for task, context in enumerate(found) if context is None]
-        pinned = None
-        while missing:
+        tasks = range(len(digests))
+        version, pinned = self._newest, None
+        found = {} if version is None else _cached(cache, version, digests, tasks)
+        missing = [task for task in tasks if task not in found]
+        while version is None or missing:
             outputs, answered = yield from self._encode(support.select(missing), pinned)
-            for task, context in zip(missing, outputs["context"], strict=True):
+            encoded = dict(zip(missing, outputs["context"], strict=True))
+            for task, context in encoded.items():
                 cache.put(answered, digests[task], context.copy())
-                found[task] = context
-            others = sorted(set(range(len(digests))) - set(missing))
-            missing = []
             if answered != version:
                 # A newer version answered: contexts of the older one are of no use beside it.
                 self._newest = version = pinned = answered
-                for task in others:
-                    found[task] = cache.get(version, digests[task])
-                missing = [task for task in others if found[task] is None]
-        return np.stack(found), version
+                others = [task for task in tasks if task not in encoded]
+                found = _cached(cache, version, digests, others)
+            found |= encoded
+            missing = [task for task in tasks if task not in found]
+        return np.stack([found[task] for task in tasks]), version
 
     def encode_context(self, user: Any, item: Any, label: Any, length: Any) -> Plan[Contexts]:
         """See `Client.encode_context`."""
@@ -303,6 +302,14 @@ class Plans:
 def is_ready(response: Any) -> bool:
     """Whether a version answers."""
     return any(version.state == wire.AVAILABLE for version in response.model_version_status)
+
+
+def _cached(
+    cache: ContextCache, version: int, digests: Sequence[bytes], tasks: Iterable[int]
+) -> dict[int, np.ndarray]:
+    """The contexts that the cache has, by task."""
+    found = {task: cache.get(version, digests[task]) for task in tasks}
+    return {task: context for task, context in found.items() if context is not None}
 
 
 def _scores(outputs: dict[str, np.ndarray], version: int, query: requests.Query) -> Scores:

@@ -9,17 +9,17 @@ import numpy as np
 
 from cmml_tf.client.context_cache import support_digest
 from cmml_tf.client.contract import Contract
-from cmml_tf.client.encoding import STRING, fill_numeric, fill_strings, read
+from cmml_tf.client.encoding import fill_numeric, fill_strings, read
 from cmml_tf.client.errors import InputError
-from cmml_tf.client.rows import Rows, read_pairs, read_rows
+from cmml_tf.client.rows import Rows, Values, read_numbers, read_pairs, read_rows
 
 
 class Support(NamedTuple):
     """The support of B tasks, ready to send; `tasks` are their positions in the caller's call."""
 
-    user: Rows
-    item: Rows
-    label: Rows
+    user: Rows[Values]
+    item: Rows[Values]
+    label: Rows[np.ndarray]
     lengths: np.ndarray
     dtypes: dict[str, int]
     tasks: Sequence[int]
@@ -50,15 +50,20 @@ class Support(NamedTuple):
         """Some of the tasks."""
         if len(tasks) == len(self.lengths):
             return self
-        parts = [_select(rows, tasks) for rows in (self.user, self.item, self.label)]
-        return Support(*parts, self.lengths[tasks], self.dtypes, [self.tasks[i] for i in tasks])
+        return self._replace(
+            user=_select(self.user, tasks),
+            item=_select(self.item, tasks),
+            label=_select_numbers(self.label, tasks),
+            lengths=self.lengths[tasks],
+            tasks=[self.tasks[i] for i in tasks],
+        )
 
 
 class Query(NamedTuple):
     """The query pairs of B tasks, ready to send."""
 
-    user: Rows
-    item: Rows
+    user: Rows[Values]
+    item: Rows[Values]
     dtypes: dict[str, int]
 
     def fill(self, request: Any) -> None:
@@ -68,26 +73,33 @@ class Query(NamedTuple):
             fill_rows(request, name, rows, self.dtypes[name], count)
 
 
-def fill_rows(request: Any, name: str, rows: Rows, dtype: int, count: int) -> None:
+def fill_rows(request: Any, name: str, rows: Rows[Values], dtype: int, count: int) -> None:
     """Adds one input of `count` tasks."""
-    proto, shape = request.inputs[name], (count, rows.width)
-    if dtype == STRING:
-        fill_strings(proto, rows.flat, shape)
+    _fill(request.inputs[name], rows.flat, (count, rows.width), dtype)
+
+
+def _fill(proto: Any, values: Values, shape: tuple[int, ...], dtype: int) -> None:
+    if isinstance(values, list):
+        fill_strings(proto, values, shape)
     else:
-        fill_numeric(proto, rows.flat.reshape(shape), dtype)
+        fill_numeric(proto, values.reshape(shape), dtype)
 
 
-def _select(rows: Rows, tasks: list[int]) -> Rows:
+def _select(rows: Rows[Values], tasks: list[int]) -> Rows[Values]:
+    if isinstance(rows.flat, np.ndarray):
+        return _select_numbers(Rows(rows.flat, *rows[1:]), tasks)
     parts = [rows.flat[task * rows.width : (task + 1) * rows.width] for task in tasks]
-    flat = (
-        np.concatenate(parts)
-        if isinstance(rows.flat, np.ndarray)
-        else [value for part in parts for value in part]
-    )
+    flat = [value for part in parts for value in part]
     return Rows(flat, [rows.lengths[task] for task in tasks], rows.width, rows.single)
 
 
-def same_lengths(rows: dict[str, Rows]) -> None:
+def _select_numbers(rows: Rows[np.ndarray], tasks: list[int]) -> Rows[np.ndarray]:
+    parts = [rows.flat[task * rows.width : (task + 1) * rows.width] for task in tasks]
+    lengths = [rows.lengths[task] for task in tasks]
+    return Rows(np.concatenate(parts), lengths, rows.width, rows.single)
+
+
+def same_lengths(rows: dict[str, Rows[Values]]) -> None:
     """Passes where all rows are as long as the first, task by task.
 
     Raises:
@@ -112,13 +124,13 @@ def read_support(
     """
     dtypes = contract.dtypes(signature)
     users, items = read_pairs("support", user, item, dtypes)
-    labels = read_rows("support_label", label, dtypes["support_label"])
+    labels = read_numbers("support_label", label, dtypes["support_label"])
     same_lengths({"support_user_id": users, "support_item_id": items, "support_label": labels})
     lengths = read_lengths(labels, length, dtypes)
     return Support(users, items, labels, lengths, dtypes, range(len(lengths)))
 
 
-def read_lengths(labels: Rows, length: Any, dtypes: dict[str, int]) -> np.ndarray:
+def read_lengths(labels: Rows[np.ndarray], length: Any, dtypes: dict[str, int]) -> np.ndarray:
     """Checks the labels of supports, and reads how many leading pairs of each count: int32 [B].
 
     Raises:
@@ -130,7 +142,7 @@ def read_lengths(labels: Rows, length: Any, dtypes: dict[str, int]) -> np.ndarra
         raise _not_finite("support_label", labels.flat.reshape(-1, labels.width))
     lengths = np.array(labels.lengths, np.int32)
     if length is not None:
-        given = read_rows("support_length", np.atleast_1d(length), dtypes["support_length"]).flat
+        given = read_numbers("support_length", np.atleast_1d(length), dtypes["support_length"]).flat
         if given.shape != lengths.shape:
             raise InputError(
                 "`support_length` must be one number for each task. "
@@ -162,7 +174,7 @@ def read_query(
     return Query(users, items, dtypes)
 
 
-def same_tasks(name: str, rows: Rows, tasks: int, single: bool) -> None:
+def same_tasks(name: str, rows: Rows[Values], tasks: int, single: bool) -> None:
     """Passes where rows are of as many tasks as the support.
 
     Raises:
@@ -176,7 +188,7 @@ def same_tasks(name: str, rows: Rows, tasks: int, single: bool) -> None:
         )
 
 
-def read_users(contract: Contract, users: Any, tasks: int, single: bool) -> Rows:
+def read_users(contract: Contract, users: Any, tasks: int, single: bool) -> Rows[Values]:
     """Reads `user_id` of `recommend`: one id for each task; a bare id for a single one.
 
     Raises:
@@ -193,13 +205,9 @@ def read_users(contract: Contract, users: Any, tasks: int, single: bool) -> Rows
     return rows
 
 
-def fill_tasks(request: Any, name: str, rows: Rows, dtype: int) -> None:
+def fill_tasks(request: Any, name: str, rows: Rows[Values], dtype: int) -> None:
     """Adds one input with a value for each task, [B]: a flat row of them."""
-    shape, proto = (rows.lengths[0],), request.inputs[name]
-    if dtype == STRING:
-        fill_strings(proto, rows.flat, shape)
-    else:
-        fill_numeric(proto, rows.flat.reshape(shape), dtype)
+    _fill(request.inputs[name], rows.flat, (rows.lengths[0],), dtype)
 
 
 def read_context(contract: Contract, context: Any) -> np.ndarray:
@@ -241,7 +249,7 @@ class Sent(Protocol):
     """What `check_valid` tells about a support that was sent."""
 
     @property
-    def label(self) -> Rows: ...
+    def label(self) -> Rows[np.ndarray]: ...
 
     @property
     def lengths(self) -> np.ndarray: ...

@@ -5,7 +5,7 @@ length are padded at the end with their own first element, and never to less tha
 the served signatures want it.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -15,24 +15,30 @@ from cmml_tf.client.errors import InputError
 _SCALARS = frozenset((str, bytes, int, float, bool))
 
 
-class Rows(NamedTuple):
+Values = list[bytes] | np.ndarray
+"""Strings in a list, or an array of numbers."""
+
+ValuesT = TypeVar("ValuesT", bound=Values, covariant=True)
+
+
+class Rows(NamedTuple, Generic[ValuesT]):
     """One input of B tasks.
 
     Attributes:
-      flat: B * width values, row by row: bytes in a list, or an array of numbers.
+      flat: B * width values, row by row.
       lengths: Values of each task before padding.
       width: Length of the longest row, at least 1.
       single: One task was given as a flat sequence.
     """
 
-    flat: list[bytes] | np.ndarray
+    flat: ValuesT
     lengths: list[int]
     width: int
     single: bool
 
 
-def read_rows(name: str, values: Any, dtype: int) -> Rows:
-    """Reads one input.
+def read_rows(name: str, values: Any, dtype: int) -> Rows[Values]:
+    """Reads one input of strings or of numbers.
 
     Args:
       name: Its name, for errors.
@@ -42,27 +48,51 @@ def read_rows(name: str, values: Any, dtype: int) -> Rows:
     Raises:
       InputError: Not a sequence, or values of another type.
     """
-    if dtype != STRING and _fits(values, numeric_dtype(dtype)):
+    return _read_strings(name, values) if dtype == STRING else read_numbers(name, values, dtype)
+
+
+def read_numbers(name: str, values: Any, dtype: int) -> Rows[np.ndarray]:
+    """Reads one input of numbers; see `read_rows`."""
+    if _fits(values, numeric_dtype(dtype)):
         return Rows(values, [len(values)], len(values), True)  # nothing to convert
-    values = _plain(name, values)
-    if isinstance(values, np.ndarray):
-        if values.ndim not in (1, 2):
-            raise InputError(
-                f"`{name}` must have one or two dimensions. Received: shape={list(values.shape)}."
-            )
-        if values.size:
-            return _matrix(name, values, dtype)
-        values = values.tolist()
-    nested = []
-    if not _SCALARS.issuperset(map(type, values)):
-        nested = [_plain(name, row) for row in values if _is_sequence(row)]
-    if nested and len(nested) != len(values):
-        raise InputError(f"`{name}` must hold either values or sequences. Received: a mixture.")
-    single = not nested
-    return _ragged(name, [values] if single else nested, dtype, single)
+    given = _given(name, values)
+    if isinstance(given, np.ndarray):
+        flat = _numbers(name, given.ravel(), dtype)
+        rows, width = _shape(given)
+        return Rows(flat, [width] * rows, width, given.ndim == 1)
+    lengths = [len(row) for row in given.rows]
+    if len(lengths) == 1 and lengths[0]:
+        flat = _numbers(name, _array(name, given.rows[0]), dtype)
+        return Rows(flat, lengths, lengths[0], given.single)
+    width = max(1, *lengths)
+    padded = np.zeros((len(lengths), width), numeric_dtype(dtype))
+    for position, (row, length) in enumerate(zip(given.rows, lengths, strict=True)):
+        if length:
+            padded[position, :length] = _numbers(name, _array(name, row), dtype)
+            padded[position, length:] = padded[position, 0]
+    return Rows(padded.ravel(), lengths, width, given.single)
 
 
-def read_pairs(side: str, user: Any, item: Any, dtypes: dict[str, int]) -> tuple[Rows, Rows]:
+def _read_strings(name: str, values: Any) -> Rows[list[bytes]]:
+    given = _given(name, values)
+    if isinstance(given, np.ndarray):
+        texts = _strings(name, given.ravel().tolist())
+        rows, width = _shape(given)
+        return Rows(texts, [width] * rows, width, given.ndim == 1)
+    lengths = [len(row) for row in given.rows]
+    width = max(1, *lengths)
+    texts = []
+    for row, length in zip(given.rows, lengths, strict=True):
+        own = _strings(name, row.tolist() if isinstance(row, np.ndarray) else row)
+        texts += own
+        if length < width:
+            texts += [own[0] if own else b""] * (width - length)
+    return Rows(texts, lengths, width, given.single)
+
+
+def read_pairs(
+    side: str, user: Any, item: Any, dtypes: dict[str, int]
+) -> tuple[Rows[Values], Rows[Values]]:
     """Reads the users and the items of pairs.
 
     Args:
@@ -93,7 +123,7 @@ def read_pairs(side: str, user: Any, item: Any, dtypes: dict[str, int]) -> tuple
     return items._replace(flat=_repeated(users.flat, [items.width] * tasks)), items
 
 
-def _repeated(values: list[bytes] | np.ndarray, times: list[int]) -> list[bytes] | np.ndarray:
+def _repeated(values: Values, times: list[int]) -> Values:
     if isinstance(values, np.ndarray):
         return np.repeat(values, times)
     return [value for value, count in zip(values, times, strict=True) for _ in range(count)]
@@ -132,34 +162,35 @@ def _plain(name: str, values: Any) -> list[Any] | tuple[Any, ...] | np.ndarray:
     )
 
 
-def _matrix(name: str, values: np.ndarray, dtype: int) -> Rows:
-    single = values.ndim == 1
-    rows, width = (1, len(values)) if single else values.shape
-    flat = _strings(name, values.ravel().tolist()) if dtype == STRING else None
-    if flat is None:
-        flat = _numbers(name, values.ravel(), dtype)
-    return Rows(flat, [width] * rows, width, single)
+class _Ragged(NamedTuple):
+    """Rows of any lengths; `single`: there was one flat sequence."""
+
+    rows: list[Any]
+    single: bool
 
 
-def _ragged(name: str, rows: list[Any], dtype: int, single: bool) -> Rows:
-    lengths = [len(row) for row in rows]
-    width = max(1, *lengths)
-    if dtype == STRING:
-        texts: list[bytes] = []
-        for row, length in zip(rows, lengths, strict=True):
-            own = _strings(name, row.tolist() if isinstance(row, np.ndarray) else row)
-            texts += own
-            if length < width:
-                texts += [own[0] if own else b""] * (width - length)
-        return Rows(texts, lengths, width, single)
-    if len(rows) == 1 and lengths[0]:
-        return Rows(_numbers(name, _array(name, rows[0]), dtype), lengths, width, single)
-    padded = np.zeros((len(rows), width), numeric_dtype(dtype))
-    for position, (row, length) in enumerate(zip(rows, lengths, strict=True)):
-        if length:
-            padded[position, :length] = _numbers(name, _array(name, row), dtype)
-            padded[position, length:] = padded[position, 0]
-    return Rows(padded.ravel(), lengths, width, single)
+def _given(name: str, values: Any) -> np.ndarray | _Ragged:
+    """What a caller gave: a row or a matrix of values in one array, or sequences."""
+    plain = _plain(name, values)
+    if isinstance(plain, np.ndarray):
+        if plain.ndim not in (1, 2):
+            raise InputError(
+                f"`{name}` must have one or two dimensions. Received: shape={list(plain.shape)}."
+            )
+        if plain.size:
+            return plain
+        plain = plain.tolist()
+    nested = []
+    if not _SCALARS.issuperset(map(type, plain)):
+        nested = [_plain(name, row) for row in plain if _is_sequence(row)]
+    if nested and len(nested) != len(plain):
+        raise InputError(f"`{name}` must hold either values or sequences. Received: a mixture.")
+    return _Ragged(nested or [plain], not nested)
+
+
+def _shape(values: np.ndarray) -> tuple[int, int]:
+    """Rows, and values of each."""
+    return (1, len(values)) if values.ndim == 1 else values.shape
 
 
 def _array(name: str, row: Any) -> np.ndarray:
