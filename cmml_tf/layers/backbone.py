@@ -11,9 +11,8 @@ from cmml_tf.layers.mlp import dense
 LEAK = 0.01
 
 
-@tf.keras.utils.register_keras_serializable(package="cmml_tf")
-class Backbone(tf.keras.layers.Layer):
-    """Maps pair embeddings to scores; without modulation it is the "no-context MLP".
+class HiddenLayers(tf.keras.layers.Layer):
+    """What every backbone has: hidden layers, and behind them most times an output layer.
 
     All recommenders of this package are called as `layer(pairs, hybrid_context)`;
     `layer.modulation(hybrid_context)` gives what the context sets, by name, and
@@ -25,11 +24,6 @@ class Backbone(tf.keras.layers.Layer):
 
     Raises:
       ValueError: `units` is empty or holds a value below 1.
-
-    Example:
-
-    >>> Backbone([8, 8])(tf.ones([2, 5, 4])).shape.as_list()
-    [2, 5]
     """
 
     def __init__(
@@ -48,7 +42,8 @@ class Backbone(tf.keras.layers.Layer):
         ]
         self.output_layer = self._make_output_layer()
 
-    def _make_output_layer(self) -> tf.keras.layers.Layer | None:
+    def _make_output_layer(self) -> Any:
+        """The layer of the score; None where the context writes it."""
         return dense(1, bias=self.bias_initial_value, name="output")
 
     def build(self, input_shape: Any, hybrid_shape: Any = None) -> None:
@@ -75,6 +70,28 @@ class Backbone(tf.keras.layers.Layer):
             pairs = tf.nn.leaky_relu(pairs, LEAK)
         return pairs
 
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "bias_initial_value": self.bias_initial_value,
+        }
+
+
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
+class Backbone(HiddenLayers):
+    """Maps pair embeddings to scores without modulation: the "no-context MLP".
+
+    Args:
+      units: Widths of the hidden layers.
+      bias_initial_value: First value of all biases.
+
+    Example:
+
+    >>> Backbone([8, 8])(tf.ones([2, 5, 4])).shape.as_list()
+    [2, 5]
+    """
+
     def call(self, pairs: tf.Tensor, hybrid_context: tf.Tensor | None = None) -> tf.Tensor:
         """float32 [B, Q, d] -> score float32 [B, Q]; the context is not read."""
         return self.score_and_hidden(pairs, hybrid_context)[0]
@@ -91,10 +108,3 @@ class Backbone(tf.keras.layers.Layer):
         """What the context sets in this recommender: here nothing."""
         del hybrid_context
         return {}
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "units": self.units,
-            "bias_initial_value": self.bias_initial_value,
-        }

@@ -155,9 +155,11 @@ class FeaturePairEmbedding(tf.keras.layers.Layer):
                     f"`{name}` must belong to one catalogue. Received: {sorted(sizes)} rows."
                 )
 
+        of_id = dimension if id_dimension is None else id_dimension
+
         def field(name: str, column: FeatureColumn) -> FieldEmbedding:
-            is_id = column.feature.kind == "id" and id_dimension is not None
-            return FieldEmbedding(column, id_dimension if is_id else dimension, name=name)
+            width = of_id if column.feature.kind == "id" else dimension
+            return FieldEmbedding(column, width, name=name)
 
         self._sizes = {"dimension": dimension, "users": users, "id_dimension": id_dimension}
         self.items = item_columns[0].rows
@@ -218,12 +220,16 @@ def _column_config(column: FeatureColumn) -> dict[str, Any]:
 def _zero_column(config: dict[str, Any]) -> FeatureColumn:
     """A column of these sizes; its zeros take no memory."""
     feature = {name: config[name] for name in ("name", "kind", "mean", "deviation")}
-    values, starts = (
-        None if size is None else np.broadcast_to(np.int32(0), [size])
-        for size in (config["values"], config["starts"])
+    vocabulary, starts = tuple(config["vocabulary"]), config["starts"]
+    return FeatureColumn(
+        Feature(vocabulary=vocabulary, **feature),
+        _zeros(config["values"]),
+        None if starts is None else _zeros(starts),
     )
-    vocabulary = tuple(config["vocabulary"])
-    return FeatureColumn(Feature(vocabulary=vocabulary, **feature), values, starts)
+
+
+def _zeros(size: int) -> np.ndarray:
+    return np.broadcast_to(np.int32(0), [size])
 
 
 def _first_table(kind: str) -> Any:

@@ -82,17 +82,17 @@ def gru_mean_state(
         step = make_step(recurrent_kernel, bias, fused)
 
         def chunk(_: tf.Tensor, steps: Chunk, state: tf.Tensor, mean: tf.Tensor) -> Chunk:
-            *steps, share = steps
+            *parts, share = steps
             states = []
-            for gate, candidate in zip(*map(tf.unstack, steps), strict=True):
+            for gate, candidate in zip(*map(tf.unstack, parts), strict=True):
                 state, _ = step(state, gate, candidate)
                 states.append(state)
             # Together, for the sake of few and large operations.
             return state, mean + tf.reduce_sum(tf.stack(states) * share, axis=0)
 
         def single(_: tf.Tensor, steps: Chunk, state: tf.Tensor, mean: tf.Tensor) -> Chunk:
-            *steps, share = steps
-            state, _ = step(state, *steps)
+            *parts, share = steps
+            state, _ = step(state, *parts)
             return state, mean + state * share
 
         passed = loop_over(chunks, chunk, (initial, initial))

@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from cmml_tf.layers.backbone import Backbone
+from cmml_tf.layers.backbone import HiddenLayers
 from cmml_tf.layers.building import build_named, built_shape
 from cmml_tf.layers.mlp import MLP, dense
 
@@ -66,7 +66,7 @@ class HyperNetwork(tf.keras.layers.Layer):
         }
 
 
-class _HyperBackbone(Backbone):
+class _HyperBackbone(HiddenLayers):
     """A backbone whose modulation comes from a network of `hyper_units` hidden units."""
 
     def __init__(
@@ -95,6 +95,12 @@ class _HyperBackbone(Backbone):
     def call(self, pairs: tf.Tensor, hybrid_context: tf.Tensor) -> tf.Tensor:
         """float32 [B, Q, d], [B, Q or 1, D] -> score float32 [B, Q]."""
         return self.score_and_hidden(pairs, hybrid_context)[0]
+
+    def score_and_hidden(
+        self, pairs: tf.Tensor, hybrid_context: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """float32 [B, Q, d], [B, Q or 1, D] -> score [B, Q], last hidden layer [B, Q, H]."""
+        raise NotImplementedError
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "hyper_units": self.hyper_units}
@@ -160,7 +166,7 @@ class FilmBackbone(_HyperBackbone):
 
     def modulation(self, hybrid_context: tf.Tensor) -> dict[str, tf.Tensor]:
         """`scale_l` and `shift_l` [B, Q, H] of each layer l, counted from 1."""
-        values = {}
+        values: dict[str, tf.Tensor] = {}
         for index, (scale, shift) in enumerate(self._scales_and_shifts(hybrid_context), start=1):
             values |= {f"scale_{index}": scale, f"shift_{index}": shift}
         return values

@@ -1,5 +1,7 @@
 """From a `ModelConfig` to a `CMML` with its weights created."""
 
+from typing import Any
+
 import tensorflow as tf
 
 from cmml_tf.config import ModelConfig
@@ -61,6 +63,7 @@ def build_model(
     embedding = PairEmbedding(
         users, items, user_dimension, item_dimension, trainable_tables, name="pair_embedding"
     )
+    encoder: tf.keras.layers.Layer | None
     if config.encoder == "ridge":
         basis = ScenarioBasis(
             config.backbone_units,
@@ -75,7 +78,7 @@ def build_model(
     else:
         encoder, recommender = _encoder(config, d), _recommender(config)
     parts = (embedding, encoder, _hybrid(config, d), recommender)
-    options = {
+    options: dict[str, Any] = {
         "positives_only": config.positives_only,
         "affinity": Affinity(name="affinity") if config.affinity else None,
         "task": task,

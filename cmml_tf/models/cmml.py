@@ -5,11 +5,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from cmml_tf.layers.backbone import Backbone
 from cmml_tf.layers.building import build_named
 from cmml_tf.layers.context_encoder import binary_label_features
 from cmml_tf.layers.embedding import PairEmbedding
+from cmml_tf.layers.feature_embedding import FeaturePairEmbedding
 from cmml_tf.layers.hybrid_context import HybridContext
+from cmml_tf.layers.query_attention import QueryAttention
 from cmml_tf.layers.serialized_parts import deserialized, serialize
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.types import Support
@@ -36,10 +37,10 @@ class CMML(AdaptingModel):
 
     def __init__(
         self,
-        pair_embedding: PairEmbedding,
+        pair_embedding: PairEmbedding | FeaturePairEmbedding,
         context_encoder: tf.keras.layers.Layer | None,
-        hybrid_context: HybridContext,
-        recommender: Backbone | tf.keras.layers.Layer,
+        hybrid_context: HybridContext | QueryAttention,
+        recommender: tf.keras.layers.Layer,
         label_features: tf.keras.layers.Layer | None = None,
         positives_only: bool = False,
         stop_support_gradient: bool = False,

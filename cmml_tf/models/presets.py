@@ -27,15 +27,17 @@ _PLUS = ModelConfig(
 )
 _POOLED = replace(_PLUS, encoder="mean", gru_state="last", support_order="given")
 _ATTENTION = replace(_POOLED, encoder="attention", context_vectors=4)
-_SOFT_MODULES = {
-    "modulation": "soft",
-    "backbone_units": (32, 32, 64),
-    "residual_scale": False,
-    "bias_initial_value": ModelConfig.bias_initial_value,
-}
-
-
 _WITH_BIAS = ("film", "sigmoid")
+
+
+def _soft_modules(config: ModelConfig) -> ModelConfig:
+    return replace(
+        config,
+        modulation="soft",
+        backbone_units=(32, 32, 64),
+        residual_scale=False,
+        bias_initial_value=ModelConfig.bias_initial_value,
+    )
 
 
 def _taobao(config: ModelConfig) -> ModelConfig:
@@ -69,10 +71,10 @@ MODEL_PRESETS: dict[str, ModelConfig] = {
     "cmml-ridge": RECOMMENDED,
     # Not in the paper: its sequential encoder with a context that is read.
     "cmml-film-plus": _PLUS,
-    "cmml-soft-m-plus": replace(_PLUS, hybrid_scale=16.0, **_SOFT_MODULES),
+    "cmml-soft-m-plus": _soft_modules(replace(_PLUS, hybrid_scale=16.0)),
     # Not in the paper: a closed-form head beside a modulation network.
     "cmml-film-ridge": replace(_POOLED, head="ridge"),
-    "cmml-soft-m-ridge": replace(_POOLED, head="ridge", **_SOFT_MODULES),
+    "cmml-soft-m-ridge": _soft_modules(replace(_POOLED, head="ridge")),
     # Not in the paper: pooling by attention; the query attends to what it has pooled.
     "cmml-attention": _ATTENTION,
     "cmml-attention-query": replace(_ATTENTION, hybrid="attention"),

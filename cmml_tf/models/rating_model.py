@@ -151,10 +151,11 @@ def named_rating_weights(model: CMML) -> dict[str, tf.Variable]:
     for unknown values.
     """
     weights = named_weights(model)
-    if getattr(model.context_encoder, "prior", False):
-        weights["context_encoder/prior/context"] = model.context_encoder.prior_context
-        if model.context_encoder.pooling == "mean":
-            weights["context_encoder/prior/log_pairs"] = model.context_encoder.log_prior_pairs
+    encoder = model.context_encoder
+    if isinstance(encoder, PoolingContextEncoder) and encoder.prior:
+        weights["context_encoder/prior/context"] = encoder.prior_context
+        if encoder.pooling == "mean":
+            weights["context_encoder/prior/log_pairs"] = encoder.log_prior_pairs
     if model.label_features is not None:
         for index, layer in enumerate(model.label_features.mlp.dense_layers):
             weights[f"label_features/{index}/kernel"] = layer.kernel

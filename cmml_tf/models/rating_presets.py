@@ -6,16 +6,24 @@ from cmml_tf.config import ModelConfig, TrainingConfig
 from cmml_tf.config.rating import RatingEpisodeConfig, RatingModelConfig, UserRunConfig
 
 _FILM = RatingModelConfig()
+_NETWORK = _FILM.network
 _BACKBONE = ModelConfig(
     encoder="none",
     hybrid="none",
     modulation="none",
-    backbone_units=_FILM.network.backbone_units,
+    backbone_units=_NETWORK.backbone_units,
     bias_initial_value=0.0,
 )
 # Biases from 0 are those of FiLM and sigmoid; others have no such option.
-_NO_BIAS = {"bias_initial_value": ModelConfig.bias_initial_value}
-_SOFT_M = {"modulation": "soft", "hyper_units": 128, "backbone_units": (32, 32), **_NO_BIAS}
+_NO_BIAS = ModelConfig.bias_initial_value
+_LINEAR = replace(_NETWORK, modulation="linear", hyper_units=64, bias_initial_value=_NO_BIAS)
+_SOFT_M = replace(
+    _NETWORK,
+    modulation="soft",
+    hyper_units=128,
+    backbone_units=(32, 32),
+    bias_initial_value=_NO_BIAS,
+)
 
 
 @dataclass(frozen=True)
@@ -33,12 +41,11 @@ class RatingPreset:
     validation_fraction: float = 0.0
 
 
-def _network(**changes: object) -> RatingPreset:
-    return RatingPreset(replace(_FILM, network=replace(_FILM.network, **changes)))
+def _plain(network: ModelConfig) -> RatingPreset:
+    return RatingPreset(replace(_FILM, network=network))
 
 
-def _with_prior(**changes: object) -> RatingPreset:
-    network = replace(_FILM.network, **changes)
+def _with_prior(network: ModelConfig) -> RatingPreset:
     return RatingPreset(
         replace(_FILM, network=network, context_prior=True),
         RatingEpisodeConfig(short_supports=0.15),
@@ -48,14 +55,14 @@ def _with_prior(**changes: object) -> RatingPreset:
 RATING_PRESETS: dict[str, RatingPreset] = {
     # Section 4.2; Soft-M and linear as in the authors' classes, which know no other than the mean.
     "cmml-film": RatingPreset(_FILM),
-    "cmml-soft-m": _network(**_SOFT_M),
-    "cmml-linear": _network(modulation="linear", hyper_units=64, **_NO_BIAS),
-    "cmml-sigmoid": _network(modulation="sigmoid"),
-    "cmml-film-max": _network(encoder="max"),
-    "cmml-film-gru": _network(encoder="gru", encoder_units=64),
+    "cmml-soft-m": _plain(_SOFT_M),
+    "cmml-linear": _plain(_LINEAR),
+    "cmml-sigmoid": _plain(replace(_NETWORK, modulation="sigmoid")),
+    "cmml-film-max": _plain(replace(_NETWORK, encoder="max")),
+    "cmml-film-gru": _plain(replace(_NETWORK, encoder="gru", encoder_units=64)),
     # Not in the paper: the mean with a learned prior, for users with few ratings or none.
-    "cmml-film-prior": _with_prior(),
-    "cmml-soft-m-prior": _with_prior(**_SOFT_M),
+    "cmml-film-prior": _with_prior(_NETWORK),
+    "cmml-soft-m-prior": _with_prior(_SOFT_M),
     # The backbone alone: what a context has to beat.
     "no-context": RatingPreset(RatingModelConfig(_BACKBONE)),
     # Not in the paper: a ridge regression in closed form on learned features of items, ids too.

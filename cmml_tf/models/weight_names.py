@@ -22,7 +22,9 @@ def named_weights(model: CMML) -> dict[str, tf.Variable]:
     `backbone/output/bias`; beyond the paper there are `hybrid/...`, `affinity/...` and `head/...`.
     """
     encoder, recommender = model.context_encoder, model.recommender
-    if isinstance(recommender, ScenarioRidgeRecommender):
+    if isinstance(encoder, ScenarioRidgeEncoder) and isinstance(
+        recommender, ScenarioRidgeRecommender
+    ):
         return _ridge_weights(encoder, recommender)
     weights = {**_encoder_weights(encoder)}
     if isinstance(model.hybrid_context, QueryAttention):
@@ -43,7 +45,7 @@ def _dense(name: str, layer: tf.keras.layers.Dense) -> dict[str, tf.Variable]:
 
 
 def _mlp(name: str, mlp: MLP) -> dict[str, tf.Variable]:
-    weights = {}
+    weights: dict[str, tf.Variable] = {}
     for index, layer in enumerate(mlp.dense_layers):
         weights |= _dense(f"{name}/{index}", layer)
     return weights
@@ -58,7 +60,7 @@ def _encoder_weights(encoder: tf.keras.layers.Layer | None) -> dict[str, tf.Vari
             **_dense("context_encoder/points", encoder.points),
             **_mlp("context_encoder/vector", encoder.vector_mlp),
         }
-    weights = {}
+    weights: dict[str, tf.Variable] = {}
     if isinstance(encoder, SequentialContextEncoder):
         weights["context_encoder/gru/kernel"] = encoder.kernel
         weights["context_encoder/gru/recurrent_kernel"] = encoder.recurrent_kernel
@@ -67,13 +69,13 @@ def _encoder_weights(encoder: tf.keras.layers.Layer | None) -> dict[str, tf.Vari
 
 
 def _recommender_weights(recommender: tf.keras.layers.Layer) -> dict[str, tf.Variable]:
-    weights = {}
+    weights: dict[str, tf.Variable] = {}
     if isinstance(recommender, SoftModularBackbone):
         layers = zip(recommender.kernels, recommender.biases, strict=True)
         for index, (kernel, bias) in enumerate(layers):
             weights[f"backbone/hidden/{index}/kernel"] = kernel
             weights[f"backbone/hidden/{index}/bias"] = bias
-        hyper = recommender.route_network
+        hyper: tf.keras.layers.Layer | None = recommender.route_network
     else:
         for index, layer in enumerate(recommender.hidden_layers):
             weights |= _dense(f"backbone/hidden/{index}", layer)
@@ -81,7 +83,7 @@ def _recommender_weights(recommender: tf.keras.layers.Layer) -> dict[str, tf.Var
     if recommender.output_layer is not None:
         weights |= _dense("backbone/output", recommender.output_layer)
     if isinstance(recommender, LinearBackbone):
-        weights |= _mlp("modulation/hyper", hyper)
+        weights |= _mlp("modulation/hyper", recommender.hyper_network)
     elif hyper is not None:
         for index, (layer, head) in enumerate(zip(hyper.chain, hyper.heads, strict=True)):
             weights |= _dense(f"modulation/hyper/{index}", layer)

@@ -12,6 +12,9 @@ from cmml_tf.serving.vocabulary import Vocabulary
 Score = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 """context [B, D], user rows [B, Q], item rows [B, Q] -> float32 [B, Q]."""
 
+Retrieve = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+"""factors of users [B, d], number k -> int32 [B, k] item rows."""
+
 LARGEST_SCORED_CATALOGUE = 20_000
 _CHUNK = 1024
 _LEFT_OUT = tf.float32.min
@@ -60,7 +63,7 @@ class Catalogue(tf.Module):
         self.nothing = tf.constant("" if items.dtype == tf.string else -1, items.dtype)
         # Scores of the whole catalogue, and of each chunk's hidden layers, for so many tasks.
         self._tasks = max(1, min(PAIRS_AT_A_TIME // _CHUNK, _MOST_SCORES // self.items))
-        self._retrieve = None
+        self._retrieve: Retrieve | None = None
         if self.items <= LARGEST_SCORED_CATALOGUE or not isinstance(embedding, PairEmbedding):
             return
         tables = embedding.user_table, embedding.item_table
@@ -93,11 +96,12 @@ class Catalogue(tf.Module):
         self, context: tf.Tensor, user: tf.Tensor, taken: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         is_taken = self._is_taken(taken)  # [B, I + 1]
-        if self._retrieve is None:
+        retrieve = self._retrieve
+        if retrieve is None:
             score = tf.where(is_taken[:, : self.items], _LEFT_OUT, self._score_all(context, user))
             score, row = tf.math.top_k(score, self.top_k)  # [B, K]
         else:
-            candidate = self._narrowed(user, is_taken, tf.shape(taken)[1])  # [B, N]
+            candidate = self._narrowed(retrieve, user, is_taken, tf.shape(taken)[1])  # [B, N]
             users = tf.repeat(user[:, None], self._candidates, axis=1)
             score = self._score(context, users, tf.cast(candidate, user.dtype))
             score = tf.where(tf.gather(is_taken, candidate, batch_dims=1), _LEFT_OUT, score)
@@ -140,14 +144,16 @@ class Catalogue(tf.Module):
         product = tf.matmul(factors, self._items, transpose_b=True)[:, :-1]  # [B, I]
         return tf.math.top_k(product, k)[1]
 
-    def _narrowed(self, user: tf.Tensor, is_taken: tf.Tensor, S: tf.Tensor) -> tf.Tensor:
+    def _narrowed(
+        self, retrieve: Retrieve, user: tf.Tensor, is_taken: tf.Tensor, S: tf.Tensor
+    ) -> tf.Tensor:
         """int32 [B, N] item rows, those not taken first."""
         factors = tf.gather(self._users, user)
         unknown = tf.equal(user, self._users.shape[0] - 1)
         factors = tf.where(unknown[:, None], self.mean_user, factors)
         # S more than needed: so many may have been taken. What is left of them in order does not
         # depend on S, which is larger for a request that is batched with a longer one.
-        found = self._retrieve(factors, tf.minimum(self._candidates + S, self.items))
+        found = retrieve(factors, tf.minimum(self._candidates + S, self.items))
         order = tf.argsort(
             tf.cast(tf.gather(is_taken, found, batch_dims=1), tf.int32), axis=1, stable=True
         )

@@ -104,6 +104,7 @@ def layers_of(package):
                 inspect.isclass(found)
                 and issubclass(found, tf.keras.layers.Layer)
                 and not issubclass(found, tf.keras.Model)
+                and found.call is not tf.keras.layers.Layer.call  # what others are made from
                 and found.__module__ == loaded.__name__
                 and not name.startswith("_")
             ):
