@@ -99,7 +99,7 @@ def check(config: Any) -> None:
     Raises:
       ValueError: The message names the field, what would be accepted, and the value.
     """
-    for field, kind, notes, may_be_none in _fields(type(config)):
+    for field, kind, notes, may_be_none in _fields(config.__class__):
         value = getattr(config, field.name)
         if value is None and may_be_none:
             continue
@@ -156,6 +156,6 @@ def _holds(bound: Bound, value: Any) -> bool:
 
 
 def _default(field: dataclasses.Field) -> Any:
-    if field.default is not dataclasses.MISSING:
-        return field.default
-    return field.default_factory()
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default

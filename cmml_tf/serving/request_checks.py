@@ -124,7 +124,7 @@ def checked_lists(
 def checked_features(
     inputs: Tensors,
     limits: RequestLimits,
-    scale: tuple[float, float],
+    scale: Scale,
     names: Mapping[str, list[str]],
     numbers: Mapping[str, tuple[float, float]],
 ) -> Checked:

@@ -74,8 +74,12 @@ def vocabulary(
         raise ValueError(f"`{name}` must hold {accepted}. Received: {unfit!r}.")
     if len(set(lines)) != len(lines):
         seen: set[str] = set()
-        repeated = next(line for line in lines if line in seen or seen.add(line))
-        raise ValueError(f"`{name}` must be different from each other. Received twice: {repeated}.")
+        for line in lines:
+            if line in seen:
+                raise ValueError(
+                    f"`{name}` must be different from each other. Received twice: {line}."
+                )
+            seen.add(line)
     if key is not None:
         return Vocabulary(tuple(hash_user_ids(lines, key)), tf.string, hashed=True)
     return Vocabulary(lines, dtype)

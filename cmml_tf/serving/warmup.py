@@ -63,7 +63,7 @@ def _logs(
         values = {
             "support_user_id": _ids(users, (B, S)),
             "support_item_id": _ids(items, (B, S)),
-            "support_label": np.resize(np.float32(labels), (B, S)),
+            "support_label": np.resize(np.array(labels, np.float32), (B, S)),
             "support_length": np.full([B], S, np.int32),
             "query_user_id": _ids(users, (B, Q)),
             "query_item_id": _ids(items, (B, Q)),

@@ -107,5 +107,6 @@ class Admission(grpc.ServerInterceptor):
             with self._lock:
                 self._silent.pop(context, None)
         if request is None:
-            context.abort(grpc.StatusCode.UNIMPLEMENTED, "The call holds no request.")
+            # It raises, as every abort.
+            return context.abort(grpc.StatusCode.UNIMPLEMENTED, "The call holds no request.")
         return request

@@ -117,8 +117,8 @@ class Batcher:
             self._wait(task, deadline)
         if task.slot is not None:
             self._lead(task, task.slot)
-        if task.error is not None:
-            raise task.error
+        if task.outputs is None:
+            raise task.error or ServingError(Code.INTERNAL, "The batch was not completed.")
         return task.outputs
 
     def _begin(self, task: _Task) -> bool:
@@ -162,8 +162,6 @@ class Batcher:
             self._execute(batch)
         finally:
             for follower in batch[1:]:
-                if follower.outputs is None and follower.error is None:
-                    follower.error = ServingError(Code.INTERNAL, "The batch was not completed.")
                 follower.woken.release()
             now = time.monotonic()
             with self._changed:

@@ -101,7 +101,9 @@ class _Requests:
         self._unanswered = 0
         self._changed = threading.Condition()
 
-    def run(self, verb: str, path: str, body: bytes, reply: Callable[[int, str, bytes], None]):
+    def run(
+        self, verb: str, path: str, body: bytes, reply: Callable[[int, str, bytes], None]
+    ) -> None:
         with self._changed:
             self._unanswered += 1
         try:

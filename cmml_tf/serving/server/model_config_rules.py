@@ -1,12 +1,13 @@
 """What TensorFlow Serving refuses in a list of models, whoever sends it."""
 
 import os
+from typing import TypeAlias
 
 from tensorflow_serving.config import model_server_config_pb2
 
 from cmml_tf.serving.server.status import invalid_argument
 
-ModelConfig = model_server_config_pb2.ModelConfig
+ModelConfig: TypeAlias = model_server_config_pb2.ModelConfig
 _PLATFORM = "tensorflow"
 
 

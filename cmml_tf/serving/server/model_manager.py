@@ -92,8 +92,7 @@ class ModelManager:
         """
         request = object()
         with self._lock:
-            version = self._find(spec)
-            servable = version.servable
+            version, servable = self._find(spec)
             version.users += 1
             self._under_way.add(request)
         try:
@@ -107,7 +106,7 @@ class ModelManager:
                     self._publication.earlier.discard(request)
                     self._publish()
 
-    def _find(self, spec: model_pb2.ModelSpec) -> VersionState:
+    def _find(self, spec: model_pb2.ModelSpec) -> tuple[VersionState, Servable]:
         if not spec.name:
             raise invalid_argument("ModelSpec has no name specified.")
         model = self._models.get(spec.name)
@@ -119,13 +118,14 @@ class ModelManager:
             if model is None or spec.version_label not in model.labels:
                 raise invalid_argument(f"Unrecognized servable version label: {spec.version_label}")
             number = model.labels[spec.version_label]
-        serving = model.serving() if model else []
+        serving = {one: model.versions[one] for one in model.serving()} if model else {}
         if number is None and serving:
-            number = serving[-1]
-        if number not in serving:
+            number = max(serving)
+        version = None if number is None else serving.get(number)
+        if version is None or version.servable is None:
             asked = f"Latest({spec.name})" if number is None else f"Specific({spec.name}, {number})"
             raise not_found(f"Servable not found for request: {asked}")
-        return model.versions[number]
+        return version, version.servable
 
     def _let_go(self, version: VersionState) -> None:
         """Frees a version nobody uses any more. The lock is held."""

@@ -51,7 +51,7 @@ class ModelState:
     def failure(self, max_load_retries: int) -> str | None:
         """Why no version will become available; None while one may, or does."""
         failed = [self.versions[number] for number in self.aspired]
-        given_up = [one.error and one.tries > max_load_retries for one in failed]
-        if not failed or not all(given_up) or self.serving():
+        given_up = [one.error for one in failed if one.error and one.tries > max_load_retries]
+        if not given_up or len(given_up) < len(failed) or self.serving():
             return None
-        return f"{self.config.name} due to error: {failed[0].error.message}"
+        return f"{self.config.name} due to error: {given_up[0].message}"

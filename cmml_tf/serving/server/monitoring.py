@@ -38,9 +38,9 @@ class Metrics:
         """All metrics, as Prometheus reads them."""
         lines = [f"# TYPE {_PREFIX}request_count counter"]
         with self._lock:
-            for (model, status), count in sorted(self._counts.items()):
+            for (model, status), requests in sorted(self._counts.items()):
                 labels = f'model_name="{_escape(model)}",status="{status}"'
-                lines.append(f"{_PREFIX}request_count{{{labels}}} {count}")
+                lines.append(f"{_PREFIX}request_count{{{labels}}} {requests}")
             lines.append(f"# TYPE {_PREFIX}request_latency histogram")
             for (model, api, entrypoint), values in sorted(self._latency.items()):
                 labels = f'model_name="{_escape(model)}",API="{api}",entrypoint="{entrypoint}"'

@@ -101,7 +101,7 @@ def read_inputs(
         array = to_array(name, proto, max_bytes)
         if not spec.accepts(array.shape):
             raise invalid_argument(
-                f"Input {name} expects shape {list(spec.sizes)} "
+                f"Input {name} expects shape {list(spec.sizes or ())} "
                 f"but {list(array.shape)} is provided."
             )
         arrays[name] = array

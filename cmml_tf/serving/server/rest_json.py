@@ -62,9 +62,9 @@ def read_body(body: bytes) -> dict[str, Json]:
       ServingError: INVALID_ARGUMENT for anything else, and for text that is not Unicode.
     """
     # Python reads numbers beyond its floats as infinite; to look at each costs half of the parsing.
-    options = {"parse_float": _finite} if _LARGE_NUMBER.search(body) else {}
+    parse_float = _finite if _LARGE_NUMBER.search(body) else None
     try:
-        document = json.loads(body.decode("utf-8-sig"), **options)
+        document = json.loads(body.decode("utf-8-sig"), parse_float=parse_float)
         if _LONE_SURROGATE.search(body):
             json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
@@ -232,12 +232,12 @@ def _to_json(name: str, array: np.ndarray) -> Json:
     if array.dtype != object:
         return array.tolist()
     if name.endswith("_bytes"):
-        texts = [{"b64": base64.b64encode(one).decode()} for one in array.flat]
+        texts: list[Json] = [{"b64": base64.b64encode(one).decode()} for one in array.flat]
     else:
         texts = [one.decode(errors="replace") for one in array.flat]
-    shaped = np.empty(array.shape, dtype=object)
-    shaped.flat = texts
-    return shaped.tolist()
+    flat = np.empty(array.size, dtype=object)
+    flat[:] = texts
+    return flat.reshape(array.shape).tolist()
 
 
 def _shortened(array: np.ndarray) -> Json:
@@ -310,7 +310,7 @@ def classify_body(response: classification_pb2.ClassificationResponse) -> Json:
     """Pairs of label and score, a list for each example."""
     return {
         "results": [
-            [[one.label, float(_shortened(np.float32(one.score)))] for one in row.classes]
+            [[one.label, float(_shortened(np.array(one.score, np.float32)))] for one in row.classes]
             for row in response.result.classifications
         ]
     }
