@@ -41,7 +41,8 @@ setup(
     # folders of a checkout do not.
     packages=[*find_packages(include=["cmml_tf", "cmml_tf.*"]), "cmml_tf.shipped"],
     package_dir={"cmml_tf.shipped": "export"},
-    package_data={"cmml_tf.shipped": SHIPPED},
+    # py.typed: the annotations are for callers' type checkers, too (PEP 561).
+    package_data={"cmml_tf": ["py.typed"], "cmml_tf.shipped": SHIPPED},
     python_requires=">=3.11,<3.14",
     install_requires=CLIENT,
     extras_require={
@@ -62,6 +63,7 @@ setup(
             "pytest-xdist>=3.6,<4",
             "hypothesis>=6.100,<7",
             "ruff>=0.12",
+            "mypy>=2.4,<3",
         ],
     },
 )
