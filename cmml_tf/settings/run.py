@@ -12,7 +12,7 @@ from cmml_tf.evaluation.report import Baseline, Report
 from cmml_tf.files import write_whole
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.serving.exported import Exported, export_once
-from cmml_tf.settings.base import Prepared, Setting
+from cmml_tf.settings.base import AskedTasks, Prepared, Setting, TaskData
 from cmml_tf.settings.clock import Clock
 from cmml_tf.settings.run_end import (
     check_export,
@@ -59,7 +59,7 @@ class SettingRun:
     setting: Setting
     config: Any
     folder: RunFolder
-    prepared: Prepared
+    prepared: Prepared[TaskData, AskedTasks]
 
     def build(self, model: Any) -> AdaptingModel:
         """A model of this configuration, with its first weights fixed by the seed."""
@@ -147,7 +147,10 @@ class SettingRun:
 
 
 def report_on(
-    setting: Setting, model: AdaptingModel, no_context: AdaptingModel, prepared: Prepared
+    setting: Setting,
+    model: AdaptingModel,
+    no_context: AdaptingModel,
+    prepared: Prepared[TaskData, AskedTasks],
 ) -> Report:
     """Asks a model and its baselines the same evaluation tasks."""
     asked = prepared.meta_test

@@ -8,14 +8,14 @@ from typing import Any
 from cmml_tf.config import TrainingConfig
 from cmml_tf.episodes.sampled_steps import sampled_steps
 from cmml_tf.models.adapting_model import AdaptingModel
-from cmml_tf.settings.base import Prepared, Setting
+from cmml_tf.settings.base import AskedTasks, Prepared, Setting, TaskData
 from cmml_tf.training.fit import TrainingResult, fit_model
 
 
 def fit(
     setting: Setting,
     model: AdaptingModel,
-    prepared: Prepared,
+    prepared: Prepared[TaskData, AskedTasks],
     episode: Any,
     training: TrainingConfig,
     seed: int,

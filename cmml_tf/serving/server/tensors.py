@@ -114,13 +114,11 @@ def _from_values(
         raise invalid_argument(
             f"tensor parsing error: {name} holds {len(values)} values, its shape needs {count}"
         )
-    if dtype != _OBJECT:
-        # Those that are too large for a small integer wrap round, as TensorFlow has them.
-        values = np.array(values).astype(dtype)
     array = np.empty(count, dtype=dtype)
-    array[: len(values)] = values
+    # Those that are too large for a small integer wrap round, as TensorFlow has them.
+    array[: len(values)] = values if dtype == _OBJECT else np.array(values).astype(dtype)
     if len(values) < count:
-        array[len(values) :] = values[-1] if len(values) else default
+        array[len(values) :] = array[len(values) - 1] if len(values) else default
     return array
 
 
