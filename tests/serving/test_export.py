@@ -251,7 +251,7 @@ def test_a_row_for_unknown_ids_that_is_not_zero_is_refused(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(OSError, match=r"could not be exported to .*: Not a directory"):
+    with pytest.raises(OSError, match=r"could not be exported to .*/file is a file\. Move"):
         export_model(filled_model(SMALL_POOLING), tmp_path / "file" / "models", USER_IDS, ITEM_IDS)
 
 
