@@ -14,16 +14,16 @@ from cmml_tf.models.build import build_model
 from cmml_tf.types import Support
 
 
-def small_model(**changes):
+def small_model(**config):
     tf.keras.utils.set_random_seed(0)
-    model = build_model(ModelConfig(encoder_units=3, **changes), 6, 5, 2, 2)
+    model = build_model(ModelConfig(**config), 6, 5, 2, 2)
     rng = np.random.default_rng(0)
     model.pair_embedding.set_tables(rng.normal(size=(6, 2)), rng.normal(size=(5, 2)))
     return model
 
 
 def test_contexts_are_the_models():
-    model = small_model(encoder="mean")
+    model = small_model(encoder_units=3, encoder="mean")
     rng = np.random.default_rng(1)
     supports = [
         Support(

@@ -27,11 +27,9 @@ SUPPORT = Support(
 )
 
 
-def soft_model(modulation="soft"):
+def small_model(**modulation):
     tf.keras.utils.set_random_seed(0)
-    config = ModelConfig(
-        encoder="mean", encoder_units=3, modulation=modulation, backbone_units=(4, 4), modules=3
-    )
+    config = ModelConfig(encoder="mean", encoder_units=3, backbone_units=(4, 4), **modulation)
     model = build_model(config, 6, 5, 2, 2)
     rng = np.random.default_rng(0)
     model.pair_embedding.set_tables(rng.normal(size=(6, 2)), rng.normal(size=(5, 2)))
@@ -39,7 +37,7 @@ def soft_model(modulation="soft"):
 
 
 def test_routes_are_means_over_pairs_and_columns_sum_to_one():
-    model = soft_model()
+    model = small_model(modulation="soft", modules=3)
     users, items = np.array([0, 1, 5], np.int32), np.array([4, 3, 0], np.int32)
     routes = task_routes(model, SUPPORT, users, items)
     context = model.encode_context(SUPPORT)
@@ -56,7 +54,9 @@ def test_routes_are_means_over_pairs_and_columns_sum_to_one():
 
 def test_other_modulations_have_no_routes():
     with pytest.raises(ValueError, match=r"soft modules \(preset cmml-soft-m\).*FilmBackbone"):
-        task_routes(soft_model("film"), SUPPORT, np.zeros(1, np.int32), np.zeros(1, np.int32))
+        task_routes(
+            small_model(modulation="film"), SUPPORT, np.zeros(1, np.int32), np.zeros(1, np.int32)
+        )
 
 
 def test_tasks_with_like_routes_are_neighbours():
