@@ -99,7 +99,7 @@ def imported(name):
 
 
 def part(name):
-    """`layers` of `cmml_tf.layers.gru`; empty for the package itself."""
+    """`layers` of `cmml_tf.layers.encoders.gru`; empty for the package itself."""
     return [*name.split("."), ""][1]
 
 

@@ -8,17 +8,8 @@ import pandas as pd
 
 from cmml_tf.config import ReadConfig
 from cmml_tf.config.rating import RatingDataConfig
-from cmml_tf.datasets.download import GROUPLENS_ARCHIVES, download_movielens
 from cmml_tf.datasets.features import RawFeature, build_columns
 from cmml_tf.datasets.interactions import Interactions
-from cmml_tf.datasets.movielens import (
-    EMBEDDED_NAME,
-    is_movielens,
-    load_embedded_movielens,
-    load_movielens,
-)
-from cmml_tf.datasets.movielens_features import movielens_item_features, movielens_user_features
-from cmml_tf.datasets.own_interactions import refuse_columns
 from cmml_tf.datasets.rating_task_file import read_task_file
 from cmml_tf.datasets.rating_tasks import (
     RatingData,
@@ -27,7 +18,19 @@ from cmml_tf.datasets.rating_tasks import (
     choose_meta_test,
     draw_tasks,
 )
-from cmml_tf.datasets.table_features import is_feature_folder, load_feature_folder
+from cmml_tf.datasets.sources.download import GROUPLENS_ARCHIVES, download_movielens
+from cmml_tf.datasets.sources.movielens import (
+    EMBEDDED_NAME,
+    is_movielens,
+    load_embedded_movielens,
+    load_movielens,
+)
+from cmml_tf.datasets.sources.movielens_features import (
+    movielens_item_features,
+    movielens_user_features,
+)
+from cmml_tf.datasets.sources.own_interactions import refuse_columns
+from cmml_tf.datasets.sources.table_features import is_feature_folder, load_feature_folder
 
 
 def open_rating_data(

@@ -7,13 +7,13 @@ import pandas as pd
 
 from cmml_tf.config import ReadConfig
 from cmml_tf.config.rating import RatingDataConfig
-from cmml_tf.datasets.own_interactions import table_frame
 from cmml_tf.datasets.rating_tasks import RatingTasks, check_ratings
 from cmml_tf.datasets.reading.columns import Column
 from cmml_tf.datasets.reading.ids import as_text, rows_of
 from cmml_tf.datasets.reading.malformed import MalformedLines
 from cmml_tf.datasets.reading.own_table import ITEM, USER, VALUE, open_table
 from cmml_tf.datasets.reading.read_logs import read_logs
+from cmml_tf.datasets.sources.own_interactions import table_frame
 
 # Ids as text: those of the data set are looked up by what they are written as.
 _COLUMNS = (

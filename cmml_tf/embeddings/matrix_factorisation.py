@@ -3,7 +3,7 @@
 import numpy as np
 
 from cmml_tf.config import EmbeddingConfig
-from cmml_tf.datasets.matrix_file import read_matrix
+from cmml_tf.datasets.safe_files.matrix_file import read_matrix
 from cmml_tf.datasets.scenario_data import ScenarioData
 
 

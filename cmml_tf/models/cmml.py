@@ -6,8 +6,8 @@ from typing import Any
 import tensorflow as tf
 
 from cmml_tf.layers.building import build_named
-from cmml_tf.layers.context_encoder import binary_label_features
 from cmml_tf.layers.embedding import PairEmbedding
+from cmml_tf.layers.encoders.context_encoder import binary_label_features
 from cmml_tf.layers.feature_embedding import FeaturePairEmbedding
 from cmml_tf.layers.hybrid_context import HybridContext
 from cmml_tf.layers.query_attention import QueryAttention

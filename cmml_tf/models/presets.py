@@ -67,7 +67,7 @@ MODEL_PRESETS: dict[str, ModelConfig] = {
     "se": _SEQUENTIAL,
     "se-mlp": replace(_SEQUENTIAL, hybrid="mlp"),
     "se-dot": _LINEAR,
-    # Not in the paper: adapts in closed form; see cmml_tf/layers/scenario_ridge.py.
+    # Not in the paper: adapts in closed form; see cmml_tf/layers/closed_form/scenario_ridge.py.
     "cmml-ridge": RECOMMENDED,
     # Not in the paper: its sequential encoder with a context that is read.
     "cmml-film-plus": _PLUS,

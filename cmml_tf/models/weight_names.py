@@ -2,12 +2,12 @@
 
 import tensorflow as tf
 
-from cmml_tf.layers.attention_encoder import AttentionContextEncoder
-from cmml_tf.layers.context_encoder import SequentialContextEncoder
+from cmml_tf.layers.closed_form.scenario_ridge import ScenarioRidgeEncoder, ScenarioRidgeRecommender
+from cmml_tf.layers.encoders.attention_encoder import AttentionContextEncoder
+from cmml_tf.layers.encoders.context_encoder import SequentialContextEncoder
 from cmml_tf.layers.mlp import MLP
 from cmml_tf.layers.modulation import LinearBackbone
 from cmml_tf.layers.query_attention import QueryAttention
-from cmml_tf.layers.scenario_ridge import ScenarioRidgeEncoder, ScenarioRidgeRecommender
 from cmml_tf.layers.soft_modules import SoftModularBackbone
 from cmml_tf.models.cmml import CMML
 

@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from benchmarks.timing import cpu_seconds
-from cmml_tf.layers.gru import gru_last_state
+from cmml_tf.layers.encoders.gru import gru_last_state
 
 STEPS, INPUTS, UNITS = 192, 258, 256
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from cmml_tf.layers.context_encoder import SequentialContextEncoder
+from cmml_tf.layers.encoders.context_encoder import SequentialContextEncoder
 
 
 class KerasGruEncoder(SequentialContextEncoder):

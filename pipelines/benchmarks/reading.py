@@ -18,7 +18,8 @@ _USERS, _ITEMS, _SCENARIOS = 400_000, 100_000, 200
 # The least that reads the file: what Arrow makes of it, as pandas has it.
 _PLAIN = "import pyarrow.csv; rows = len(pyarrow.csv.read_csv(path).to_pandas())"
 _TABLE = (
-    "from cmml_tf.datasets.own_interactions import load_table; rows = len(load_table(path).table)"
+    "from cmml_tf.datasets.sources.own_interactions import load_table\n"
+    "rows = len(load_table(path).table)"
 )
 _MEASURED = (
     "import json, re, sys, time; path = sys.argv[1]; start = time.monotonic()\n"

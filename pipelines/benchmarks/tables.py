@@ -15,7 +15,7 @@ import tensorflow as tf
 from benchmarks.served_exports import request_values
 from benchmarks.timing import cpu_seconds
 from cmml_tf.config.model import ModelConfig
-from cmml_tf.datasets.matrix_file import read_matrix
+from cmml_tf.datasets.safe_files.matrix_file import read_matrix
 from cmml_tf.models.build import build_model
 from cmml_tf.models.cmml import CMML
 from cmml_tf.serving.export import export_model

@@ -7,7 +7,7 @@ import tensorflow as tf
 from benchmarks.keras_gru import KerasGruEncoder
 from benchmarks.timing import cpu_seconds
 from cmml_tf.config import ModelConfig
-from cmml_tf.layers.context_encoder import SequentialContextEncoder
+from cmml_tf.layers.encoders.context_encoder import SequentialContextEncoder
 from cmml_tf.models.build import build_model
 from cmml_tf.models.cmml import CMML
 from cmml_tf.tasks.scenario import HingeTask

@@ -7,7 +7,7 @@ import pytest
 
 from cmml_tf.baselines.item_pop import ItemPop
 from cmml_tf.config import EpisodeConfig, SplitConfig
-from cmml_tf.datasets.scenario_meta import load_scenario_meta
+from cmml_tf.datasets.sources.scenario_meta import load_scenario_meta
 from cmml_tf.episodes import EvaluationEpisode, EvaluationEpisodes
 from cmml_tf.evaluation.ranking import candidate_scores, evaluate_ranking
 from cmml_tf.types import Support

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from cmml_tf.config.preparation import GenerateConfig
-from cmml_tf.datasets.generated_logs import generate_logs
+from cmml_tf.datasets.generated.generated_logs import generate_logs
 from cmml_tf.datasets.preparation.prepared_folder import is_prepared, load_prepared
 
 PIPELINES = Path(__file__).resolve().parents[2] / "pipelines"

@@ -24,10 +24,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "pipelines"))
 from cmml_tf.commands.options import plain_options, read_options
 from cmml_tf.config import ScenarioRunConfig, SplitConfig, override
 from cmml_tf.config.rating import RatingDataConfig
-from cmml_tf.datasets.matrix_file import read_matrix
 from cmml_tf.datasets.open_rating_data import open_rating_data
-from cmml_tf.datasets.safe_pickle import load_plain_pickle
-from cmml_tf.datasets.scenario_meta import load_scenario_meta
+from cmml_tf.datasets.safe_files.matrix_file import read_matrix
+from cmml_tf.datasets.safe_files.safe_pickle import load_plain_pickle
+from cmml_tf.datasets.sources.scenario_meta import load_scenario_meta
 from cmml_tf.interop.npz_arrays import read_float_arrays, read_integer_arrays
 from cmml_tf.plain_arrays import open_archive
 

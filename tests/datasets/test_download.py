@@ -8,8 +8,8 @@ import zipfile
 
 import pytest
 
-from cmml_tf.datasets.download import GROUPLENS_ARCHIVES, download_movielens
-from cmml_tf.datasets.movielens import load_movielens
+from cmml_tf.datasets.sources.download import GROUPLENS_ARCHIVES, download_movielens
+from cmml_tf.datasets.sources.movielens import load_movielens
 
 
 def _archive():

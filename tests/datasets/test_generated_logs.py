@@ -8,9 +8,9 @@ import pytest
 from cmml_tf.config import EmbeddingConfig, ScenarioConfig, SplitConfig
 from cmml_tf.config.preparation import GenerateConfig
 from cmml_tf.datasets import open_scenario_data
-from cmml_tf.datasets.generated_logs import generate_logs
-from cmml_tf.datasets.movielens import load_movielens
-from cmml_tf.datasets.taobao import load_taobao
+from cmml_tf.datasets.generated.generated_logs import generate_logs
+from cmml_tf.datasets.sources.movielens import load_movielens
+from cmml_tf.datasets.sources.taobao import load_taobao
 from cmml_tf.embeddings.matrix_factorisation import pretrained_embeddings
 
 SCENARIOS = ScenarioConfig(min_items=10, max_items=10_000, min_interactions=100)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmml_tf.datasets.matrix_file import read_matrix
+from cmml_tf.datasets.safe_files.matrix_file import read_matrix
 from cmml_tf.interop.npz_arrays import read_float_arrays, read_integer_arrays
 from cmml_tf.plain_arrays import open_archive
 from cmml_tf.plain_yaml import load_plain_yaml

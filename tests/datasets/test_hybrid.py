@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from cmml_tf.datasets.hybrid import align_embeddings, combine_scenarios
-from cmml_tf.datasets.synthetic import planted_scenarios
+from cmml_tf.datasets.generated.synthetic import planted_scenarios
+from cmml_tf.datasets.sources.hybrid import align_embeddings, combine_scenarios
 
 
 def _planted(name, dimension, seed):

@@ -11,10 +11,10 @@ from cmml_tf.config.preparation import PrepareConfig
 from cmml_tf.config.rating import RatingDataConfig
 from cmml_tf.datasets.open_data import open_scenario_data
 from cmml_tf.datasets.open_rating_data import open_rating_data
-from cmml_tf.datasets.own_interactions import load_table
 from cmml_tf.datasets.preparation.prepare import prepare_folder
 from cmml_tf.datasets.preparation.prepared_folder import load_prepared
 from cmml_tf.datasets.scenarios import find_scenarios
+from cmml_tf.datasets.sources.own_interactions import load_table
 from cmml_tf.datasets.splits import split_scenarios
 
 SCENARIOS = ScenarioConfig(min_items=2, max_items=100_000, min_interactions=10)

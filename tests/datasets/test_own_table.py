@@ -10,7 +10,7 @@ import pytest
 
 from cmml_tf.config import ReadConfig
 from cmml_tf.datasets.interactions import Interactions, without_catalogue
-from cmml_tf.datasets.own_interactions import load_table
+from cmml_tf.datasets.sources.own_interactions import load_table
 
 TEXT = "scenario,user,item\na,u1,7\nb,u2,8\n"
 

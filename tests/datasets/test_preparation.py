@@ -10,9 +10,7 @@ import pytest
 from cmml_tf.config import ReadConfig, ScenarioConfig, SplitConfig
 from cmml_tf.config.preparation import GenerateConfig, PrepareConfig
 from cmml_tf.datasets import open_scenario_data
-from cmml_tf.datasets.generated_logs import generate_logs
-from cmml_tf.datasets.movielens import load_movielens
-from cmml_tf.datasets.own_interactions import load_table
+from cmml_tf.datasets.generated.generated_logs import generate_logs
 from cmml_tf.datasets.preparation.prepare import prepare_folder
 from cmml_tf.datasets.preparation.prepared_folder import (
     FORMAT,
@@ -21,8 +19,10 @@ from cmml_tf.datasets.preparation.prepared_folder import (
     prepared_manifest,
 )
 from cmml_tf.datasets.scenarios import find_scenarios
+from cmml_tf.datasets.sources.movielens import load_movielens
+from cmml_tf.datasets.sources.own_interactions import load_table
+from cmml_tf.datasets.sources.taobao import load_taobao
 from cmml_tf.datasets.splits import split_scenarios
-from cmml_tf.datasets.taobao import load_taobao
 
 # Small enough that everything is divided: dozens of blocks, several parts of users.
 DIVIDED = {"memory_mb": 1, "read": ReadConfig(block_mb=0.05)}

@@ -8,7 +8,7 @@ import struct
 import numpy as np
 import pytest
 
-from cmml_tf.datasets.safe_pickle import load_plain_pickle
+from cmml_tf.datasets.safe_files.safe_pickle import load_plain_pickle
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cmml_tf.config import SplitConfig
-from cmml_tf.datasets.scenario_meta import load_scenario_meta
+from cmml_tf.datasets.sources.scenario_meta import load_scenario_meta
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from cmml_tf.config import ScenarioConfig, SplitConfig
 from cmml_tf.datasets.interactions import Interactions, without_catalogue
-from cmml_tf.datasets.movielens import load_embedded_movielens
 from cmml_tf.datasets.scenarios import find_scenarios
+from cmml_tf.datasets.sources.movielens import load_embedded_movielens
 from cmml_tf.datasets.splits import split_scenarios
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cmml_tf.datasets.synthetic import planted_scenarios
+from cmml_tf.datasets.generated.synthetic import planted_scenarios
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from cmml_tf.datasets import open_scenario_data
 from cmml_tf.datasets.reading.malformed import MalformedLines
 from cmml_tf.datasets.reading.read_logs import read_logs
 from cmml_tf.datasets.scenarios import find_scenarios
-from cmml_tf.datasets.taobao import is_taobao, load_taobao
-from cmml_tf.datasets.text_embeddings import embedding_table, open_text_embeddings
+from cmml_tf.datasets.sources.taobao import is_taobao, load_taobao
+from cmml_tf.datasets.sources.text_embeddings import embedding_table, open_text_embeddings
 
 CLICKS = "user_id,theme_id,item_id,leaf_cate_id,cate_level1_id,clk_cnt,reach_time\n"
 SMALL = ScenarioConfig(definition="column:scenario", min_items=2, min_interactions=4)

@@ -5,7 +5,7 @@ import tensorflow as tf
 from layers.layer_recipe import MaskedLayerRecipe, normal
 from reference import beyond_the_paper
 
-from cmml_tf.layers.attention_encoder import AttentionContextEncoder, masked_softmax
+from cmml_tf.layers.encoders.attention_encoder import AttentionContextEncoder, masked_softmax
 
 
 def reference_weights(layer):

@@ -6,7 +6,7 @@ import tensorflow as tf
 from layers.layer_recipe import MaskedLayerRecipe, normal
 from reference import beyond_the_paper, numpy_reference
 
-from cmml_tf.layers.context_encoder import (
+from cmml_tf.layers.encoders.context_encoder import (
     PoolingContextEncoder,
     SequentialContextEncoder,
     binary_label_features,

@@ -97,8 +97,8 @@ def test_layer(recipe, check, request):
 
 def layers_of(package):
     """Every public layer class that a module of the package defines."""
-    for module in pkgutil.iter_modules(package.__path__):
-        loaded = importlib.import_module(f"{package.__name__}.{module.name}")
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        loaded = importlib.import_module(module.name)
         for name, found in vars(loaded).items():
             if (
                 inspect.isclass(found)

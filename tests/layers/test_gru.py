@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cmml_tf.layers.gru import gru_last_state, gru_mean_state
-from cmml_tf.layers.gru_gradient import trainable_gru_last_state, trainable_gru_mean_state
+from cmml_tf.layers.encoders.gru import gru_last_state, gru_mean_state
+from cmml_tf.layers.encoders.gru_gradient import trainable_gru_last_state, trainable_gru_mean_state
 
 STEPS = [1, 5, 31, 32, 33, 64, 100]
 BATCH, INPUTS, UNITS = 4, 6, 5

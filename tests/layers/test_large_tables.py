@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cmml_tf.datasets.matrix_file import read_matrix
+from cmml_tf.datasets.safe_files.matrix_file import read_matrix
 from cmml_tf.layers.embedding import PairEmbedding
 from cmml_tf.training.efficiency import peak_memory_mib
 

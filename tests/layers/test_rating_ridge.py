@@ -4,7 +4,11 @@ import numpy as np
 import tensorflow as tf
 from layers.layer_recipe import LayerRecipe, MaskedLayerRecipe, normal
 
-from cmml_tf.layers.rating_ridge import RidgeBasis, RidgeContextEncoder, RidgeRecommender
+from cmml_tf.layers.closed_form.rating_ridge import (
+    RidgeBasis,
+    RidgeContextEncoder,
+    RidgeRecommender,
+)
 
 B, S, D_ITEM, D, K = 3, 7, 5, 6, 2
 

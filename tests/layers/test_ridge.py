@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from cmml_tf.layers.ridge import solve_ridge
+from cmml_tf.layers.closed_form.ridge import solve_ridge
 
 FEATURES = 65
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 from layers.layer_recipe import LayerRecipe, normal
 from reference import beyond_the_paper
 
-from cmml_tf.layers.ridge_head import RidgeHead
+from cmml_tf.layers.closed_form.ridge_head import RidgeHead
 
 LABEL = np.array([[1, 0, 1, 0, 0], [1, 1, 1, 1, 0], [0, 0, 0, 0, 1]], np.float32)
 MASK = np.array([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [0, 0, 0, 0, 0]], bool)

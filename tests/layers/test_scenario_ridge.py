@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 from layers.layer_recipe import LayerRecipe, MaskedLayerRecipe, normal
 
-from cmml_tf.layers.scenario_basis import ScenarioBasis
-from cmml_tf.layers.scenario_ridge import ScenarioRidgeEncoder, ScenarioRidgeRecommender
+from cmml_tf.layers.closed_form.scenario_basis import ScenarioBasis
+from cmml_tf.layers.closed_form.scenario_ridge import ScenarioRidgeEncoder, ScenarioRidgeRecommender
 
 DIMENSION = 16
 TASTES = 3

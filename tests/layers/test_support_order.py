@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from reference import beyond_the_paper
 
-from cmml_tf.layers.support_order import interleaved
+from cmml_tf.layers.encoders.support_order import interleaved
 
 
 def labelled(positive):

@@ -21,11 +21,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
-from cmml_tf.datasets.matrix_file import read_matrix
 from cmml_tf.datasets.preparation.plan import packed
 from cmml_tf.datasets.preparation.split_stages import FIELDS, META_TEST, META_TRAIN, VALIDATION
 from cmml_tf.datasets.preparation.work_folder import Arrays, sha256_of
 from cmml_tf.datasets.reading.ids import as_array
+from cmml_tf.datasets.safe_files.matrix_file import read_matrix
 from cmml_tf.datasets.scenario_data import HeldOutScenario, Scenario, ScenarioData
 from cmml_tf.files import make_folder
 

@@ -6,20 +6,20 @@ from pathlib import Path
 import pandas as pd
 
 from cmml_tf.config import ReadConfig, ScenarioConfig
-from cmml_tf.datasets.download import GROUPLENS_ARCHIVES, download_movielens
 from cmml_tf.datasets.interactions import without_catalogue
-from cmml_tf.datasets.movielens import is_movielens, movielens_catalogue, movielens_log
-from cmml_tf.datasets.own_interactions import FILES, refuse_columns
 from cmml_tf.datasets.reading.own_table import interaction_columns, open_table, table_files
 from cmml_tf.datasets.reading.read_logs import Log
 from cmml_tf.datasets.reading.text_file import TextFile
-from cmml_tf.datasets.taobao import (
+from cmml_tf.datasets.sources.download import GROUPLENS_ARCHIVES, download_movielens
+from cmml_tf.datasets.sources.movielens import is_movielens, movielens_catalogue, movielens_log
+from cmml_tf.datasets.sources.own_interactions import FILES, refuse_columns
+from cmml_tf.datasets.sources.taobao import (
     is_taobao,
     taobao_embedding_files,
     taobao_logs,
     taobao_pool_log,
 )
-from cmml_tf.datasets.text_embeddings import open_text_embeddings
+from cmml_tf.datasets.sources.text_embeddings import open_text_embeddings
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from cmml_tf.datasets.reading.columns import Column
 from cmml_tf.datasets.reading.malformed import MalformedLines
 from cmml_tf.datasets.reading.read_logs import Columns, as_series, read_groups
 from cmml_tf.datasets.reading.text_file import TextFile, open_text
-from cmml_tf.datasets.text_embeddings import embedding_table, open_text_embeddings
+from cmml_tf.datasets.sources.text_embeddings import embedding_table, open_text_embeddings
 
 _USER = Column("user", "id", ("user_id", "userId"))
 _ITEM = Column("item", "id", ("item_id", "itemId"))

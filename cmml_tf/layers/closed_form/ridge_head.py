@@ -10,8 +10,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from cmml_tf.layers.closed_form.ridge import solve_ridge
 from cmml_tf.layers.learned_number import REACH, learned_number
-from cmml_tf.layers.ridge import solve_ridge
 
 _LEAST_PENALTY = 0.1
 

@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from cmml_tf.config.preparation import GenerateConfig
-from cmml_tf.datasets import taobao
-from cmml_tf.datasets.choice_model import ChoiceModel, Taken
+from cmml_tf.datasets.generated.choice_model import ChoiceModel, Taken
+from cmml_tf.datasets.sources import taobao
 from cmml_tf.files import make_folder
 
 _GENRES = (

@@ -11,10 +11,10 @@ from typing import Any
 import tensorflow as tf
 
 from cmml_tf.layers.building import build_named
-from cmml_tf.layers.gru import gru_last_state, gru_mean_state
-from cmml_tf.layers.gru_gradient import trainable_gru_last_state, trainable_gru_mean_state
+from cmml_tf.layers.encoders.gru import gru_last_state, gru_mean_state
+from cmml_tf.layers.encoders.gru_gradient import trainable_gru_last_state, trainable_gru_mean_state
+from cmml_tf.layers.encoders.support_order import interleaved
 from cmml_tf.layers.mlp import MLP, fan_in_uniform
-from cmml_tf.layers.support_order import interleaved
 
 
 def binary_label_features(label: tf.Tensor) -> tf.Tensor:

@@ -4,8 +4,8 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from cmml_tf.datasets.pickle_machine import PickleMachine
-from cmml_tf.datasets.pickled_text import RefusedPickleError
+from cmml_tf.datasets.safe_files.pickle_machine import PickleMachine
+from cmml_tf.datasets.safe_files.pickled_text import RefusedPickleError
 
 # Files of this layout are a few megabytes; a larger log comes as a table.
 _MOST_BYTES = 128 << 20

@@ -3,8 +3,8 @@
 import inspect
 
 from cmml_tf.config import SplitConfig
+from cmml_tf.datasets.generated.synthetic import PlantedScenarios, planted_scenarios
 from cmml_tf.datasets.held_out import validation_size
-from cmml_tf.datasets.synthetic import PlantedScenarios, planted_scenarios
 
 PLANTED_NAME = "planted"
 """What a name of planted scenarios begins with."""

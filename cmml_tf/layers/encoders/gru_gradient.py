@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from cmml_tf.layers.gru import (
+from cmml_tf.layers.encoders.gru import (
     Chunk,
     chunked,
     loop_over,

@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from cmml_tf.datasets.pickled_text import (
+from cmml_tf.datasets.safe_files.pickled_text import (
     RefusedPickleError,
     checked_text,
     plain_float,
     plain_integer,
     python_2_text,
 )
-from cmml_tf.datasets.pickled_values import (
+from cmml_tf.datasets.safe_files.pickled_values import (
     KeyGuard,
     Marker,
     PickledArray,

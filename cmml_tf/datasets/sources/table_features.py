@@ -20,7 +20,6 @@ import pyarrow.compute as pc
 from cmml_tf.config import ReadConfig
 from cmml_tf.datasets.features import RawFeature, check_names, finite_numbers
 from cmml_tf.datasets.interactions import Interactions, without_catalogue
-from cmml_tf.datasets.own_interactions import left_out, table_frame
 from cmml_tf.datasets.reading.columns import Column, folded
 from cmml_tf.datasets.reading.malformed import MalformedLines
 from cmml_tf.datasets.reading.own_table import (
@@ -34,6 +33,7 @@ from cmml_tf.datasets.reading.own_table import (
     table_files,
 )
 from cmml_tf.datasets.reading.read_logs import Columns, as_series, read_groups
+from cmml_tf.datasets.sources.own_interactions import left_out, table_frame
 from cmml_tf.plain_yaml import load_plain_yaml
 
 DECLARATION = "features.yaml"

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from cmml_tf.datasets.pickled_text import RefusedPickleError
+from cmml_tf.datasets.safe_files.pickled_text import RefusedPickleError
 from cmml_tf.plain_arrays import check_values
 
 

@@ -1,0 +1,1 @@
+"""Scenarios and logs that are made up, from which what is right is known."""

@@ -1,0 +1,1 @@
+"""Pickles and matrices of strangers, read without calling or unfolding what they name."""

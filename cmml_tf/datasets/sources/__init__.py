@@ -1,0 +1,1 @@
+"""What others publish, and a table of your own: each a file that turns it into interactions."""

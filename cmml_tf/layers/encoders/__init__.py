@@ -1,0 +1,1 @@
+"""Context encoders: the support set to the task context (section 3.2), and what they share."""
