@@ -10,7 +10,7 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from cmml_tf.serving.server.config_files import read_batching_parameters
+from cmml_tf.serving.server.loading.config_files import read_batching_parameters
 from cmml_tf.serving.warmup import WARMUP_FILE
 
 BATCHING_FILE = "batching.config"

@@ -14,8 +14,8 @@ from serving_cases import request_by_id as request
 
 from cmml_tf.hashed_ids import hash_user_ids, read_user_id_key
 from cmml_tf.serving.export import export_model
-from cmml_tf.serving.server.config_files import read_batching_parameters
-from cmml_tf.serving.server.servable import Servable
+from cmml_tf.serving.server.loading.config_files import read_batching_parameters
+from cmml_tf.serving.server.loading.servable import Servable
 from cmml_tf.serving.warmup_check import SHIPPED_ROWS, warmup_rows
 
 HERE = Path(__file__).parent

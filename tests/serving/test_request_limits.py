@@ -10,7 +10,7 @@ from serving_cases import request_by_id as request
 
 from cmml_tf.request_limits import RequestLimits
 from cmml_tf.serving.export import export_model
-from cmml_tf.serving.server.servable import Servable
+from cmml_tf.serving.server.loading.servable import Servable
 from cmml_tf.serving.server.status import ServingError
 from cmml_tf.serving.task_groups import in_groups
 

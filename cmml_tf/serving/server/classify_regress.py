@@ -13,8 +13,8 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
+from cmml_tf.serving.server.loading.servable import DEFAULT_SIGNATURE, Servable
 from cmml_tf.serving.server.predict import Answering, spec_of
-from cmml_tf.serving.server.servable import DEFAULT_SIGNATURE, Servable
 from cmml_tf.serving.server.status import (
     Code,
     ServingError,

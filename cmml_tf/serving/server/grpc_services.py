@@ -16,10 +16,10 @@ from tensorflow_serving.apis import (
 )
 
 from cmml_tf.serving.server.classify_regress import classify, multi_inference, regress
-from cmml_tf.serving.server.model_manager import ModelManager
+from cmml_tf.serving.server.loading.model_manager import ModelManager
+from cmml_tf.serving.server.loading.servable import Servable
 from cmml_tf.serving.server.monitoring import Metrics
 from cmml_tf.serving.server.predict import Answering, predict
-from cmml_tf.serving.server.servable import Servable
 from cmml_tf.serving.server.status import Code, ServingError, invalid_argument
 
 _log = logging.getLogger(__name__)

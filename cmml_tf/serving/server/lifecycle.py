@@ -11,9 +11,14 @@ import tensorflow as tf
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
-from cmml_tf.serving.server.admission import Admission
-from cmml_tf.serving.server.batched_runner import batched_runner
-from cmml_tf.serving.server.config_files import (
+from cmml_tf.serving.server.batches.admission import Admission
+from cmml_tf.serving.server.batches.batched_runner import batched_runner
+from cmml_tf.serving.server.draining import RefuseWhileStopping
+from cmml_tf.serving.server.flags import ServerFlags
+from cmml_tf.serving.server.grpc_services import ModelService, PredictionService
+from cmml_tf.serving.server.http.http_server import HttpServer
+from cmml_tf.serving.server.http.rest import RestApi
+from cmml_tf.serving.server.loading.config_files import (
     BatchingParameters,
     read_batching_parameters,
     read_model_config,
@@ -21,19 +26,14 @@ from cmml_tf.serving.server.config_files import (
     read_ssl_config,
     single_model_config,
 )
-from cmml_tf.serving.server.draining import RefuseWhileStopping
-from cmml_tf.serving.server.flags import ServerFlags
-from cmml_tf.serving.server.grpc_services import ModelService, PredictionService
-from cmml_tf.serving.server.http_server import HttpServer
-from cmml_tf.serving.server.model_manager import ModelManager
+from cmml_tf.serving.server.loading.model_manager import ModelManager
+from cmml_tf.serving.server.loading.servable import Servable, Threads
+from cmml_tf.serving.server.loading.warmup_replay import replay
 from cmml_tf.serving.server.monitoring import Metrics
 from cmml_tf.serving.server.predict import Answering, Runner, run_alone
-from cmml_tf.serving.server.rest import RestApi
-from cmml_tf.serving.server.servable import Servable, Threads
 from cmml_tf.serving.server.status import Code, ServingError
 from cmml_tf.serving.server.tensors import MAX_CLAIMED_BYTES
 from cmml_tf.serving.server.tls import grpc_credentials, http_context
-from cmml_tf.serving.server.warmup_replay import replay
 
 _log = logging.getLogger(__name__)
 

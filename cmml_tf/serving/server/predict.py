@@ -8,7 +8,7 @@ import numpy as np
 from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import model_pb2, predict_pb2
 
-from cmml_tf.serving.server.servable import DEFAULT_SIGNATURE, Servable, Signature
+from cmml_tf.serving.server.loading.servable import DEFAULT_SIGNATURE, Servable, Signature
 from cmml_tf.serving.server.status import Code, ServingError, invalid_argument
 from cmml_tf.serving.server.tensors import (
     MAX_CLAIMED_BYTES,

@@ -2,8 +2,14 @@ import grpc
 import numpy as np
 import pytest
 
-from cmml_tf.serving.server.batch_tensors import cut_rows, join_rows, merge, row_count, split
-from cmml_tf.serving.server.config_files import BatchingParameters
+from cmml_tf.serving.server.batches.batch_tensors import (
+    cut_rows,
+    join_rows,
+    merge,
+    row_count,
+    split,
+)
+from cmml_tf.serving.server.loading.config_files import BatchingParameters
 from cmml_tf.serving.server.status import ServingError
 
 PADDING = BatchingParameters(pad_variable_length_inputs=True)

@@ -7,8 +7,8 @@ import grpc
 import numpy as np
 import pytest
 
-from cmml_tf.serving.server.batching import Batcher
-from cmml_tf.serving.server.config_files import BatchingParameters
+from cmml_tf.serving.server.batches.batching import Batcher
+from cmml_tf.serving.server.loading.config_files import BatchingParameters
 from cmml_tf.serving.server.status import ServingError
 
 Code = grpc.StatusCode

@@ -1,6 +1,6 @@
 import pytest
 
-from cmml_tf.serving.server.config_files import (
+from cmml_tf.serving.server.loading.config_files import (
     BatchingParameters,
     read_batching_parameters,
     read_model_config,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from cmml_tf.serving.server.config_files import (
+from cmml_tf.serving.server.loading.config_files import (
     read_batching_parameters,
     read_model_config,
     read_prometheus_path,

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from cmml_tf.serving.server.config_files import read_ssl_config
-from cmml_tf.serving.server.http_server import HttpServer
+from cmml_tf.serving.server.http.http_server import HttpServer
+from cmml_tf.serving.server.loading.config_files import read_ssl_config
 from cmml_tf.serving.server.tls import http_context
 
 POST = b"POST /v1/x HTTP/1.1\r\nHost: h\r\n"

@@ -8,7 +8,7 @@ from google.protobuf import text_format
 from tensorflow_serving.apis import get_model_status_pb2, model_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
-from cmml_tf.serving.server.model_manager import ModelManager
+from cmml_tf.serving.server.loading.model_manager import ModelManager
 from cmml_tf.serving.server.status import Code, ServingError, not_found
 
 

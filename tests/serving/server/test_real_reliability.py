@@ -13,7 +13,7 @@ from serving_cases import DIMENSION, ITEM_IDS, USERS, filled_model, request_by_i
 
 from cmml_tf.config import ModelConfig
 from cmml_tf.serving.export import export_model
-from cmml_tf.serving.server.servable import Servable
+from cmml_tf.serving.server.loading.servable import Servable
 
 pytestmark = pytest.mark.slow
 CLIENTS, VERSIONS, ODD_REQUESTS = 8, 6, 10_000

@@ -8,7 +8,7 @@ import pytest
 from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc
 
 from cmml_tf.serving.server.grpc_services import ModelService, is_this_machine
-from cmml_tf.serving.server.model_manager import ModelManager
+from cmml_tf.serving.server.loading.model_manager import ModelManager
 from cmml_tf.serving.server.monitoring import Metrics
 
 Code = grpc.StatusCode

@@ -2,7 +2,11 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
-from cmml_tf.serving.server.version_policy import aspired_versions, fingerprint, versions_on_disk
+from cmml_tf.serving.server.loading.version_policy import (
+    aspired_versions,
+    fingerprint,
+    versions_on_disk,
+)
 
 
 def config(policy):

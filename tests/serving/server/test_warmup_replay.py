@@ -9,10 +9,10 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from cmml_tf.serving.server.flags import parse_flags
 from cmml_tf.serving.server.lifecycle import DevelopmentServer
+from cmml_tf.serving.server.loading.servable import Servable
+from cmml_tf.serving.server.loading.warmup_replay import MAX_RECORDS, replay
 from cmml_tf.serving.server.predict import Answering
-from cmml_tf.serving.server.servable import Servable
 from cmml_tf.serving.server.status import Code, ServingError
-from cmml_tf.serving.server.warmup_replay import MAX_RECORDS, replay
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cmml_tf.serving.server.config_files import BatchingParameters
+from cmml_tf.serving.server.loading.config_files import BatchingParameters
 from cmml_tf.serving.server.status import (
     Code,
     ServingError,

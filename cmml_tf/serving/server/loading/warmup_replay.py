@@ -7,8 +7,8 @@ from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 
 from cmml_tf.serving.server.classify_regress import classify, multi_inference, regress
+from cmml_tf.serving.server.loading.servable import Servable
 from cmml_tf.serving.server.predict import Answering, predict
-from cmml_tf.serving.server.servable import Servable
 from cmml_tf.serving.server.status import Code, ServingError, invalid_argument
 
 WARMUP_FILE = os.path.join("assets.extra", "tf_serving_warmup_requests")

@@ -1,9 +1,9 @@
 """Runs a version's signatures through the batcher."""
 
-from cmml_tf.serving.server.batching import Batcher
-from cmml_tf.serving.server.config_files import BatchingParameters
+from cmml_tf.serving.server.batches.batching import Batcher
+from cmml_tf.serving.server.loading.config_files import BatchingParameters
+from cmml_tf.serving.server.loading.servable import Servable
 from cmml_tf.serving.server.predict import Arrays, Runner
-from cmml_tf.serving.server.servable import Servable
 
 
 def batched_runner(parameters: BatchingParameters) -> Runner:

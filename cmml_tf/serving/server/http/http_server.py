@@ -16,7 +16,7 @@ from email.errors import MissingHeaderBodySeparatorDefect
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from cmml_tf.serving.server.budget import Budget
+from cmml_tf.serving.server.batches.budget import Budget
 from cmml_tf.serving.server.status import ServingError
 
 _log = logging.getLogger(__name__)

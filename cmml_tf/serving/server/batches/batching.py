@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from typing import NamedTuple
 
-from cmml_tf.serving.server.batch_tensors import (
+from cmml_tf.serving.server.batches.batch_tensors import (
     Arrays,
     cut_rows,
     join_rows,
@@ -25,7 +25,7 @@ from cmml_tf.serving.server.batch_tensors import (
     row_count,
     split,
 )
-from cmml_tf.serving.server.config_files import BatchingParameters
+from cmml_tf.serving.server.loading.config_files import BatchingParameters
 from cmml_tf.serving.server.status import Code, ServingError, invalid_argument
 
 Run = Callable[[Arrays], Arrays]

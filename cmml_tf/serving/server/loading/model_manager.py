@@ -18,9 +18,14 @@ import tensorflow as tf
 from tensorflow_serving.apis import get_model_status_pb2, model_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
-from cmml_tf.serving.server.model_config_rules import ModelConfig, checked_models
-from cmml_tf.serving.server.model_states import ModelState, State, VersionState
-from cmml_tf.serving.server.servable import Servable
+from cmml_tf.serving.server.loading.model_config_rules import ModelConfig, checked_models
+from cmml_tf.serving.server.loading.model_states import ModelState, State, VersionState
+from cmml_tf.serving.server.loading.servable import Servable
+from cmml_tf.serving.server.loading.version_policy import (
+    aspired_versions,
+    fingerprint,
+    versions_on_disk,
+)
 from cmml_tf.serving.server.status import (
     Code,
     ServingError,
@@ -28,11 +33,6 @@ from cmml_tf.serving.server.status import (
     failed_precondition,
     invalid_argument,
     not_found,
-)
-from cmml_tf.serving.server.version_policy import (
-    aspired_versions,
-    fingerprint,
-    versions_on_disk,
 )
 
 _log = logging.getLogger(__name__)

@@ -4,8 +4,8 @@ import dataclasses
 
 from tensorflow_serving.apis import get_model_status_pb2
 
-from cmml_tf.serving.server.model_config_rules import ModelConfig
-from cmml_tf.serving.server.servable import Servable
+from cmml_tf.serving.server.loading.model_config_rules import ModelConfig
+from cmml_tf.serving.server.loading.servable import Servable
 from cmml_tf.serving.server.status import ServingError
 
 State = get_model_status_pb2.ModelVersionStatus

@@ -16,11 +16,11 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from cmml_tf.serving.server import rest_json
-from cmml_tf.serving.server.budget import Budget
+from cmml_tf.serving.server.batches.budget import Budget
 from cmml_tf.serving.server.classify_regress import classify, regress
 from cmml_tf.serving.server.grpc_services import metadata
-from cmml_tf.serving.server.model_manager import ModelManager
+from cmml_tf.serving.server.http import rest_json
+from cmml_tf.serving.server.loading.model_manager import ModelManager
 from cmml_tf.serving.server.monitoring import Metrics
 from cmml_tf.serving.server.predict import Answering, predict
 from cmml_tf.serving.server.status import (

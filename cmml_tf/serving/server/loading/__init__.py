@@ -1,0 +1,1 @@
+"""Which models and versions are there: configuration, loading, warm-up, states."""
