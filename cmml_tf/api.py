@@ -85,6 +85,16 @@ def scenario_data(
     Raises:
       ValueError: The log lacks a column, or too few scenarios are left; the message says which
         options to change.
+
+    Example:
+
+    >>> rng = np.random.default_rng(0)
+    >>> themes = np.repeat(["spring", "travel", "kitchen", "garden"], 200)
+    >>> log = pd.DataFrame({"scenario": themes, "user": rng.integers(0, 60, 800)})
+    >>> log["item"] = rng.integers(0, 40, 800)
+    >>> data = scenario_data(log, scenario=ScenarioConfig(min_interactions=100))
+    >>> len(data.data.user_ids), len(data.data.item_ids)
+    (60, 40)
     """
     options = {"scenario": scenario, "split": split, "read": read}
     return _tasks("scenario", log, {}, options, seed)
@@ -112,6 +122,18 @@ def user_data(
 
     Raises:
       ValueError: A table lacks a column, or there are too few users.
+
+    Example:
+
+    >>> rng = np.random.default_rng(0)
+    >>> ratings = pd.DataFrame({"user": np.repeat(np.arange(60), 20)})
+    >>> ratings["item"] = rng.integers(0, 40, 1200)
+    >>> ratings["value"] = rng.integers(1, 6, 1200)
+    >>> ratings = ratings.drop_duplicates(["user", "item"])
+    >>> films = pd.DataFrame({"item": range(40), "genre": ["War", "Drama"] * 20})
+    >>> data = user_data(ratings, items=films)
+    >>> data.data.counts["items"]
+    40
     """
     features = {"items": items, "users": users}
     return _tasks("user", ratings, features, {"tasks": tasks}, seed, kinds)
@@ -142,6 +164,19 @@ def fit(
 
     Raises:
       ValueError: An option is not accepted, or the folder is of other data or another call.
+
+    Example:
+
+    >>> data = scenario_data("planted:users=200,users_per_scenario=30,meta_train=8,meta_test=3")
+    >>> options = {"training": {"steps_per_epoch": 2, "max_epochs": 1}}
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> run = fit(data, run_dir=folder.name, options=options, progress=False)
+    >>> support = pd.DataFrame({"user": [1, 2], "item": [7, 9], "label": [1, 0]})
+    >>> run.recommend(support, user=3, k=2).columns.tolist()
+    ['item', 'score', 'item_known']
+    >>> load(folder.name).evaluate().metrics["meta_test"].keys() >= {"recall@10", "ndcg@10"}
+    True
+    >>> folder.cleanup()
     """
     setting, folder = SETTINGS[data.setting], Path(run_dir)
     base = setting.form.options.base(preset, schedule)

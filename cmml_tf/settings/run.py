@@ -15,10 +15,10 @@ from cmml_tf.serving.exported import Exported, export_once
 from cmml_tf.settings.base import AskedTasks, Prepared, Setting, TaskData
 from cmml_tf.settings.clock import Clock
 from cmml_tf.settings.run_end import (
-    check_export,
     described,
     export_finished,
     save_metrics,
+    warn_of_export,
     what_next,
 )
 from cmml_tf.settings.training import fit
@@ -256,7 +256,8 @@ def run_from_data_to_export(setting: Setting, config: Any, say: Say, verbose: in
         serve_cluster()
     strategy = open_strategy(config.strategy)
     clock = Clock()
-    check_export(Path(config.export_dir), config.hash_user_ids, say)
+    setting.export_options(config)  # a key that cannot be used is refused before the training
+    warn_of_export(Path(config.export_dir), say)
     say(f"Data: {config.data}")
     with chief_first(strategy):
         run = open_run(setting, config, say, writes=is_chief(strategy))

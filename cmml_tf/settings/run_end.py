@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from cmml_tf.files import check_folder, write_whole
-from cmml_tf.hashed_ids import read_user_id_key
 from cmml_tf.serving.exported import Exported
 from cmml_tf.training.run_folder import read_record
 
@@ -16,18 +15,8 @@ _METRICS = "metrics.json"
 _OF_THE_PROCESS = ("export", "seconds")
 
 
-def check_export(export_dir: Path, user_id_key: str | None, say: Callable[[str], None]) -> None:
-    """Says before a training that its export will fail, where that can be seen already.
-
-    Args:
-      export_dir: Where the export goes; a warning says that it cannot be written.
-      user_id_key: File with the key of the user ids, if they are to be hashed.
-      say: Where the warning goes.
-
-    Raises:
-      ValueError, OSError: There is no such key, and without it nothing may be exported.
-    """
-    read_user_id_key(user_id_key)
+def warn_of_export(export_dir: Path, say: Callable[[str], None]) -> None:
+    """Says before a training that its export will fail, where that can be seen already."""
     try:
         check_folder(export_dir)
     except OSError as error:

@@ -14,7 +14,9 @@ import pytest
 from cmml_tf.client import Client
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ("cmml_tf", "setup.py", "pyproject.toml", "README.md", "LICENSE")
+SOURCES = ("cmml_tf", "export", "setup.py", "pyproject.toml", "README.md", "LICENSE")
+# Version folders of the checkout are in no wheel.
+LEFT_OUT = shutil.ignore_patterns("*.pyc", "[0-9]*")
 TASK = (["u1", "u2"], ["i1", "i2"], [1.0, 0.0], "u7", ["i8", "i9"])
 NO_INDEX = ("No matching distribution", "Connection", "Temporary failure")
 # The oldest that the metadata allows, or that a later Python has a wheel of.
@@ -80,7 +82,7 @@ def wheel(tmp_path_factory):
     source.mkdir()
     for name in SOURCES:
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("*.pyc"))
+            shutil.copytree(ROOT / name, source / name, ignore=LEFT_OUT)
         else:
             shutil.copy(ROOT / name, source / name)
     pip("wheel", "--no-deps", "--wheel-dir", str(folder), str(source))
