@@ -14,6 +14,7 @@ import yaml
 _MOST_BYTES = 256 << 10
 _MOST_LEVELS = 32
 _LONGEST_NUMBER = 64
+_LONGEST_TEXT = 1000
 _LONGEST_REASON = 400
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _MERGE = "tag:yaml.org,2002:merge"
@@ -68,6 +69,8 @@ class _PlainLoader(yaml.SafeLoader):
         value = super().construct_scalar(node)
         if node.tag in _NUMBERS and len(value) > _LONGEST_NUMBER:
             raise ValueError(f"a number of {len(value)} characters{_place(node.start_mark)}")
+        if len(value) > _LONGEST_TEXT:
+            raise ValueError(f"a text of {len(value)} characters{_place(node.start_mark)}")
         value.encode()  # halves of characters, written as escapes, are no text
         return value
 

@@ -22,6 +22,7 @@ import yaml
 
 from cmml_tf.commands.short_help import short_help
 from cmml_tf.config import override
+from cmml_tf.config.checks import shown
 from cmml_tf.plain_yaml import load_plain_yaml
 from cmml_tf.settings.form import RunOptions
 
@@ -138,7 +139,7 @@ def _check_types(path: Path, config: type, content: dict[str, Any]) -> None:
             _check_types(path, kind, value)
         elif not _is_of_type(value, kind):
             raise ValueError(
-                f"`{name}` in {path} must be {_spelled(kind)}. Received: {name}={value!r}."
+                f"`{name}` in {path} must be {_spelled(kind)}. Received: {name}={shown(value)}."
             )
 
 

@@ -15,6 +15,8 @@ import types
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+_MOST_SHOWN = 300
+
 
 @dataclasses.dataclass(frozen=True)
 class Bound:
@@ -49,7 +51,7 @@ class CountsFor:
         own = ", ".join(f"{key}={getattr(config, key)!r}" for key in self._fields)
         raise ValueError(
             f"`{name}` must be left at {default!r}: it counts with {models} only. "
-            f"Received: {name}={value!r}, {own}."
+            f"Received: {name}={shown(value)}, {own}."
         )
 
 
@@ -88,7 +90,19 @@ def require(condition: bool, config: Any, name: str, accepted: str) -> None:
     """Raises ValueError, which names the field, its value and what is accepted."""
     if not condition:
         value = getattr(config, name)
-        raise ValueError(f"`{name}` must be {accepted}. Received: {name}={value!r}.")
+        raise ValueError(f"`{name}` must be {accepted}. Received: {name}={shown(value)}.")
+
+
+def shown(value: Any) -> str:
+    """The value as Python writes it, cut where a sentence would grow long.
+
+    Example:
+
+    >>> len(shown(tuple(range(10_000))))
+    300
+    """
+    text = repr(value)
+    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 3]}..."
 
 
 def check(config: Any) -> None:

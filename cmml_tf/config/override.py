@@ -3,6 +3,8 @@
 from dataclasses import fields, replace
 from typing import Any
 
+from cmml_tf.config.checks import shown
+
 
 def override(config: Any, changes: dict[str, Any]) -> Any:
     """A copy of a (nested) dataclass with the fields of a (nested) dictionary replaced.
@@ -22,7 +24,7 @@ def override(config: Any, changes: dict[str, Any]) -> Any:
         if hasattr(current, "__dataclass_fields__"):
             if not isinstance(value, dict):
                 raise ValueError(
-                    f"`{name}` must be a group of options. Received: {name}={value!r}."
+                    f"`{name}` must be a group of options. Received: {name}={shown(value)}."
                 )
             value = override(current, value)
         values[name] = value

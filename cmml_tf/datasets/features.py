@@ -5,6 +5,7 @@ Multi-hot values are kept as index lists, never as dense rows.
 
 import math
 import re
+import reprlib
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -52,7 +53,7 @@ def check_names(side: Literal["item", "user"], features: Iterable[tuple[Any, str
             raise ValueError(
                 "The name of a feature must be 1 to 64 letters, digits and _ of ASCII, since "
                 "inputs of the export are named after it. "
-                f"Received: {name!r} among the {side} features."
+                f"Received: {reprlib.repr(name)} among the {side} features."
             )
         if name.lower() in _TAKEN and kind != "id":
             raise ValueError(

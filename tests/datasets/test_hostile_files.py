@@ -192,6 +192,7 @@ BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for 
         ("a: .NaN", "is not finite"),
         ("a: 1.0e+999", "is not finite"),
         ("a: " + "9" * 5000, "a number of 5000 characters"),
+        ("a: " + "x" * 5000, "a text of 5000 characters"),
         ("a: " + "1:" * 2000 + "1", "a number of 4001 characters"),
         ('a: "\\ud800"', "surrogates not allowed"),
         ("a: 2001-99-99", "month must be in"),

@@ -7,6 +7,7 @@ shape and bytes that were compared with each other.
 
 import math
 import re
+import reprlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from enum import Enum
@@ -74,7 +75,7 @@ def marker(module: Any, name: Any) -> Marker:
         _NAMES.get((module, name)) if isinstance(module, str) and isinstance(name, str) else None
     )
     if found is None:
-        raise RefusedPickleError(f"it asks for `{str(module)[:80]}.{str(name)[:80]}`")
+        raise RefusedPickleError(f"it asks for `{_shown(module)}.{_shown(name)}`")
     return found
 
 
@@ -92,7 +93,7 @@ class PickledType:
 
     def __init__(self, code: Any) -> None:
         if not isinstance(code, str) or _DTYPE_CODE.fullmatch(code) is None:
-            raise RefusedPickleError(f"it holds an array of the refused type {str(code)[:40]!r}")
+            raise RefusedPickleError(f"it holds an array of the refused type {_shown(code)!r}")
         self.dtype = np.dtype("O" if code.startswith("O") else code)
 
     def complete(self, state: Any) -> None:
@@ -143,7 +144,7 @@ def array_of_bytes(kind: Any, shape: Any, order: Any, content: Any) -> np.ndarra
     count = _count(shape)
     if len(content) != count * dtype.itemsize or order not in ("C", "F"):
         raise RefusedPickleError(
-            f"it holds {len(content)} bytes for an array of shape {str(shape)[:80]} and type "
+            f"it holds {len(content)} bytes for an array of shape {_shown(shape)} and type "
             f"{dtype.str}"
         )
     if dtype.itemsize == 0 and count > _MOST_EMPTY_ROWS:
@@ -182,7 +183,7 @@ def _object_array(shape: Any, fortran_order: bool, content: Any) -> np.ndarray:
         raise RefusedPickleError("it holds an array whose content is not of its type")
     if len(content) != _count(shape):
         raise RefusedPickleError(
-            f"it holds {len(content)} objects for an array of shape {str(shape)[:80]}"
+            f"it holds {len(content)} objects for an array of shape {_shown(shape)}"
         )
     array = np.fromiter(content, object, len(content))
     return array.reshape(shape, order="F" if fortran_order else "C")
@@ -192,7 +193,7 @@ def _count(shape: Any) -> int:
     """Values of an array of this shape."""
     whole = isinstance(shape, tuple) and len(shape) <= 8
     if not whole or not all(type(size) is int and size >= 0 for size in shape):
-        raise RefusedPickleError(f"it holds an array of the shape {str(shape)[:80]}")
+        raise RefusedPickleError(f"it holds an array of the shape {_shown(shape)}")
     if 0 in shape and math.prod(size for size in shape if size) > _MOST_EMPTY_ROWS:
         raise RefusedPickleError(f"it holds an array without values of the shape {shape}")
     return math.prod(shape)
@@ -302,3 +303,8 @@ def _contents(node: Any) -> tuple[Sequence[Any], int]:
         raise RefusedPickleError(f"it holds an unfinished value ({kind.__name__})")
     inner = [member for member in members if type(member) not in _SCALARS]
     return inner, 1 + keys + len(members) - len(inner)
+
+
+def _shown(value: Any) -> str:
+    """Text for a sentence, short whatever the size or depth of what a file holds."""
+    return value[:80] if isinstance(value, str) else reprlib.repr(value)[:80]

@@ -10,6 +10,7 @@ features.yaml                       ratings.csv       user,item,value
 Each table may be of any form that is read: items.parquet, items.csv.gz, a folder items of parts.
 """
 
+import reprlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -118,8 +119,8 @@ def _feature_table(folder: Path, side: str, declared: object, read: ReadConfig) 
     for name, kind in declared.items():
         if kind not in _KINDS:
             raise ValueError(
-                f"The kind of {name!r} in {folder / DECLARATION} must be one of "
-                f"{', '.join(_KINDS)}. Received: {kind!r}."
+                f"The kind of {reprlib.repr(name)} in {folder / DECLARATION} must be one of "
+                f"{', '.join(_KINDS)}. Received: {reprlib.repr(kind)}."
             )
     if not declared:
         return None
