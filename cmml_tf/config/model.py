@@ -97,4 +97,4 @@ class ModelConfig:
 
 
 RECOMMENDED = ModelConfig(encoder="ridge", hybrid="none", modulation="ridge", dropout=0.4)
-"""Not in the paper: the closed-form head, which adapts best (preset `cmml-ridge`)."""
+"""Not in the paper: the closed form (preset `cmml-ridge`), which is the default."""

@@ -8,6 +8,8 @@ import struct
 import numpy as np
 import pytest
 
+from cmml_tf.datasets.safe_files.pickled_text import RefusedPickleError
+from cmml_tf.datasets.safe_files.pickled_values import PickledType
 from cmml_tf.datasets.safe_files.safe_pickle import load_plain_pickle
 
 
@@ -224,3 +226,12 @@ def test_integers_of_64_bits_and_truth_values(load):
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="user_dict is missing"):
         load_plain_pickle(tmp_path / "user_dict")
+
+
+def test_a_type_that_is_deeply_nested_is_refused_in_a_short_sentence():
+    code = ()
+    for _ in range(10_000):
+        code = (code,)
+    with pytest.raises(RefusedPickleError, match="an array of the refused type") as caught:
+        PickledType(code)
+    assert len(str(caught.value)) < 200
