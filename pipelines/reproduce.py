@@ -1,6 +1,6 @@
 """The paper's tables and figures: `cmml reproduce` of a checkout."""
 
-from cmml_tf.commands.reproduce import main
+from cmml_tf.commands.experiments.reproduce import main
 from cmml_tf.program import run
 
 if __name__ == "__main__":

@@ -36,8 +36,8 @@ from cmml_tf.embeddings.matrix_factorisation import pretrained_embeddings
 from cmml_tf.episodes.evaluation_episodes import EvaluationEpisode, EvaluationEpisodes
 from cmml_tf.metrics.ranking import ranking_metrics
 from cmml_tf.program import run
-from cmml_tf.serving.manifest import MANIFEST_FILE
-from cmml_tf.serving.version_folder import versions
+from cmml_tf.serving.version.manifest import MANIFEST_FILE
+from cmml_tf.serving.version.version_folder import versions
 
 _CUTOFFS = (5, 10, 20)
 

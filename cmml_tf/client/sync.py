@@ -14,10 +14,10 @@ from cmml_tf.client.answers import (
     Recommendations,
     Scores,
 )
-from cmml_tf.client.channel import ChannelOptions, ChannelSettings, stubs
 from cmml_tf.client.context_cache import ContextCache
-from cmml_tf.client.failures import Backoff, explained, may_become_ready, not_ready
 from cmml_tf.client.plans import Plan, Plans, is_ready
+from cmml_tf.client.transport.channel import ChannelOptions, ChannelSettings, stubs
+from cmml_tf.client.transport.failures import Backoff, explained, may_become_ready, not_ready
 
 _Result = TypeVar("_Result")
 _PAUSE_SECONDS = 0.1

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from cmml_tf.layers.embedding import PairEmbedding
-from cmml_tf.serving.task_groups import PAIRS_AT_A_TIME, in_groups
+from cmml_tf.serving.requests.task_groups import PAIRS_AT_A_TIME, in_groups
 from cmml_tf.serving.vocabulary import Vocabulary
 
 Score = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]

@@ -22,13 +22,13 @@ from cmml_tf.serving.feature_graph import (
 )
 from cmml_tf.serving.feed_forward import check_feed_forward, check_feed_forward_function
 from cmml_tf.serving.graph import ServingGraph, network_variables
-from cmml_tf.serving.manifest import plain_facts, write_manifest
-from cmml_tf.serving.reproducible import make_reproducible
 from cmml_tf.serving.signatures import name_methods, serving_signatures
-from cmml_tf.serving.version_folder import publish_version
+from cmml_tf.serving.version.manifest import plain_facts, write_manifest
+from cmml_tf.serving.version.reproducible import make_reproducible
+from cmml_tf.serving.version.version_folder import publish_version
+from cmml_tf.serving.version.warmup import write_warmup_requests
+from cmml_tf.serving.version.warmup_check import check_warmup_rows
 from cmml_tf.serving.vocabulary import vocabulary
-from cmml_tf.serving.warmup import write_warmup_requests
-from cmml_tf.serving.warmup_check import check_warmup_rows
 from cmml_tf.types import Episode, Support
 
 _BINARY = (1.0, 0.0, 0.0)

@@ -14,8 +14,8 @@ import cmml_tf
 from cmml_tf.models.cmml import CMML
 from cmml_tf.serving.export import export_model
 from cmml_tf.serving.graph import network_variables
-from cmml_tf.serving.manifest import MANIFEST_FILE
-from cmml_tf.serving.version_folder import versions
+from cmml_tf.serving.version.manifest import MANIFEST_FILE
+from cmml_tf.serving.version.version_folder import versions
 
 _DIGEST = "model_digest"
 

@@ -9,12 +9,12 @@ import tensorflow as tf
 from cmml_tf.models.cmml import CMML
 from cmml_tf.request_limits import DEFAULT_LIMITS, RequestLimits
 from cmml_tf.serving.catalogue import RecommendSizes
-from cmml_tf.serving.feature_inputs import SEPARATOR, FeatureInputs, embed_pairs
 from cmml_tf.serving.graph import ServingGraph
-from cmml_tf.serving.request_checks import Scale, checked_features
-from cmml_tf.serving.request_rules import Tensors
-from cmml_tf.serving.task_groups import in_groups, tasks_at_a_time
-from cmml_tf.serving.valid_rows import answered
+from cmml_tf.serving.requests.checks import Scale, checked_features
+from cmml_tf.serving.requests.feature_inputs import SEPARATOR, FeatureInputs, embed_pairs
+from cmml_tf.serving.requests.rules import Tensors
+from cmml_tf.serving.requests.task_groups import in_groups, tasks_at_a_time
+from cmml_tf.serving.requests.valid_rows import answered
 from cmml_tf.serving.vocabulary import Vocabulary
 
 FEATURE_SIGNATURE = "score_features"

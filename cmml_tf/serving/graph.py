@@ -12,17 +12,17 @@ import tensorflow as tf
 from cmml_tf.models.cmml import CMML
 from cmml_tf.request_limits import DEFAULT_LIMITS, RequestLimits
 from cmml_tf.serving.catalogue import Catalogue, RecommendSizes
-from cmml_tf.serving.examples import read_examples
-from cmml_tf.serving.request_checks import (
+from cmml_tf.serving.requests.checks import (
     Checked,
     Scale,
     checked_context,
     checked_support,
     valid_support,
 )
-from cmml_tf.serving.request_rules import Tensors
-from cmml_tf.serving.task_groups import in_groups, tasks_at_a_time
-from cmml_tf.serving.valid_rows import answered
+from cmml_tf.serving.requests.examples import read_examples
+from cmml_tf.serving.requests.rules import Tensors
+from cmml_tf.serving.requests.task_groups import in_groups, tasks_at_a_time
+from cmml_tf.serving.requests.valid_rows import answered
 from cmml_tf.serving.vocabulary import Vocabulary, lookup_table
 from cmml_tf.types import Support
 

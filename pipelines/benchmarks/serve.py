@@ -12,9 +12,9 @@ from served_model import served_model
 from tensorflow_serving.apis import predict_pb2
 
 from benchmarks.client import overhead
-from benchmarks.load import closed_loop, generator
-from benchmarks.serve_reliability import measure as measure_reliability
-from benchmarks.served_exports import QUERY, SUPPORT, request_values, write_exports
+from benchmarks.served.exports import QUERY, SUPPORT, request_values, write_exports
+from benchmarks.served.load import closed_loop, generator
+from benchmarks.served.reliability import measure as measure_reliability
 from cmml_tf.client import Client
 
 CLIENTS = (1, 8)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.served_exports import request_values
+from benchmarks.served.exports import request_values
 from benchmarks.timing import cpu_seconds
 from cmml_tf.config.model import ModelConfig
 from cmml_tf.datasets.safe_files.matrix_file import read_matrix

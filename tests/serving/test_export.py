@@ -28,7 +28,7 @@ from cmml_tf.serving.export import export_model
 from cmml_tf.serving.feed_forward import check_feed_forward
 from cmml_tf.serving.server.classify_regress import read_examples
 from cmml_tf.serving.server.loading.servable import Servable
-from cmml_tf.serving.version_folder import versions
+from cmml_tf.serving.version.version_folder import versions
 from cmml_tf.types import Episode, Support
 
 HERE = Path(__file__).parent

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from cmml_tf.client import Client
-from cmml_tf.client.channel import channel_options, service_config
+from cmml_tf.client.transport.channel import channel_options, service_config
 
 
 def test_only_unavailable_is_retried():

@@ -7,7 +7,7 @@ import grpc
 import pytest
 
 from cmml_tf.client import AsyncClient, Client, ProxyError
-from cmml_tf.client.proxy import proxy_of
+from cmml_tf.client.transport.proxy import proxy_of
 
 TASK = (["u1"], ["i1"], [1.0], ["u7"], ["i8"])
 VARIABLES = ("grpc_proxy", "https_proxy", "http_proxy", "no_grpc_proxy", "no_proxy")

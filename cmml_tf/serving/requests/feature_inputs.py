@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from cmml_tf.layers.feature_embedding import FeaturePairEmbedding, FieldEmbedding
-from cmml_tf.serving.request_rules import Tensors
+from cmml_tf.serving.requests.rules import Tensors
 from cmml_tf.serving.vocabulary import lookup_table, vocabulary
 
 SEPARATOR = "|"

@@ -15,8 +15,8 @@ holds its `query_item_id` only.
 import tensorflow as tf
 
 from cmml_tf.request_limits import RequestLimits
-from cmml_tf.serving.request_checks import checked_examples, checked_lists
-from cmml_tf.serving.request_rules import Tensors
+from cmml_tf.serving.requests.checks import checked_examples, checked_lists
+from cmml_tf.serving.requests.rules import Tensors
 
 _LISTS = ("support_user_id", "support_item_id", "support_label")
 _SINGLE = ("query_user_id", "query_item_id")

@@ -13,7 +13,7 @@ import pytest
 
 from cmml_tf.client import Client
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SOURCES = ("cmml_tf", "export", "setup.py", "pyproject.toml", "README.md", "LICENSE")
 # Version folders of the checkout are in no wheel.
 LEFT_OUT = shutil.ignore_patterns("*.pyc", "[0-9]*")

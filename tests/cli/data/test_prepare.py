@@ -17,7 +17,7 @@ from cmml_tf.config.preparation import GenerateConfig
 from cmml_tf.datasets.generated.generated_logs import generate_logs
 from cmml_tf.datasets.preparation.prepared_folder import is_prepared, load_prepared
 
-PIPELINES = Path(__file__).resolve().parents[2] / "pipelines"
+PIPELINES = Path(__file__).resolve().parents[3] / "pipelines"
 # Many small tasks.
 DIVIDED = ("--memory-mb", "1", "--read.block-mb", "0.02")
 FILTERS = ("--scenario.min-items", "5", "--scenario.min-interactions", "50")

@@ -13,7 +13,7 @@ import yaml
 from cmml_tf.client import Client
 from cmml_tf.serving.server.flags import parse_flags
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 EXPORT = ROOT / "export"
 SERVER = "tensorflow_model_server"
 PATHS = {

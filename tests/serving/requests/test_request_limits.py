@@ -10,9 +10,9 @@ from serving_cases import request_by_id as request
 
 from cmml_tf.request_limits import RequestLimits
 from cmml_tf.serving.export import export_model
+from cmml_tf.serving.requests.task_groups import in_groups
 from cmml_tf.serving.server.loading.servable import Servable
 from cmml_tf.serving.server.status import ServingError
-from cmml_tf.serving.task_groups import in_groups
 
 LIMITS = RequestLimits(support_pairs=8, query_pairs=10, tasks=3)
 PREDICT = ("serving_default", "encode_context", "score_with_context", "recommend", "explain")

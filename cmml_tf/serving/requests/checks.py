@@ -12,7 +12,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from cmml_tf.request_limits import RequestLimits
-from cmml_tf.serving.request_rules import (
+from cmml_tf.serving.requests.rules import (
     RowRule,
     Rule,
     Tensors,

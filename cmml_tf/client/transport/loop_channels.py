@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc.aio
 
-from cmml_tf.client.channel import ChannelSettings, stubs
+from cmml_tf.client.transport.channel import ChannelSettings, stubs
 
 _Stubs = dict[str, Callable[..., Any]]
 

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PIPELINES = Path(__file__).resolve().parents[2] / "pipelines"
+PIPELINES = Path(__file__).resolve().parents[3] / "pipelines"
 
 
 def _run(*arguments):

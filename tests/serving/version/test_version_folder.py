@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from cmml_tf.serving.version_folder import publish_version, versions
+from cmml_tf.serving.version.version_folder import publish_version, versions
 
 FILES = 30
 CHILD = f"""
 import sys
-from cmml_tf.serving.version_folder import publish_version
+from cmml_tf.serving.version.version_folder import publish_version
 
 def write(content, scratch):
     for index in range({FILES}):

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from cmml_tf.serving.server.loading.config_files import read_batching_parameters
-from cmml_tf.serving.warmup import WARMUP_FILE
+from cmml_tf.serving.version.warmup import WARMUP_FILE
 
 BATCHING_FILE = "batching.config"
 SHIPPED_ROWS = 128

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from cmml_tf.serving.request_rules import (
+from cmml_tf.serving.requests.rules import (
     RowRule,
     Tensors,
     after_rows,

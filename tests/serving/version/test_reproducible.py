@@ -16,9 +16,9 @@ from cmml_tf.hashed_ids import hash_user_ids, read_user_id_key
 from cmml_tf.serving.export import export_model
 from cmml_tf.serving.server.loading.config_files import read_batching_parameters
 from cmml_tf.serving.server.loading.servable import Servable
-from cmml_tf.serving.warmup_check import SHIPPED_ROWS, warmup_rows
+from cmml_tf.serving.version.warmup_check import SHIPPED_ROWS, warmup_rows
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 SHIPPED = HERE.parents[1] / "export" / "batching.config"
 KEY = b"a key of more than sixteen bytes"
 

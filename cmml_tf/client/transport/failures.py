@@ -6,7 +6,7 @@ import time
 import grpc
 
 from cmml_tf.client.errors import ProxyError
-from cmml_tf.client.proxy import Proxy
+from cmml_tf.client.transport.proxy import Proxy
 
 _Code = grpc.StatusCode
 _FIRST_PAUSE_SECONDS = 0.02

@@ -18,7 +18,7 @@ from tensorflow_serving.apis import (
 from cmml_tf.client import Client
 
 NGINX = shutil.which("nginx")
-CONFIG = Path(__file__).parents[2] / "export" / "nginx.conf"
+CONFIG = Path(__file__).parents[3] / "export" / "nginx.conf"
 TOKEN = [("authorization", "Bearer a-long-random-text")]
 LIMIT = 4 * 1024 * 1024
 TASK = (["u1"], ["i1"], [1.0], ["u7"], ["i8"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import grpc
 
-from cmml_tf.client.proxy import Proxy, proxy_of
+from cmml_tf.client.transport.proxy import Proxy, proxy_of
 from cmml_tf.client.wire import METHODS
 
 ChannelOptions = Sequence[tuple[str, Any]]

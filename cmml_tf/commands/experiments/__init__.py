@@ -1,0 +1,1 @@
+"""Commands that run the experiments of the paper and of this project."""

@@ -1,0 +1,1 @@
+"""What a request must be, checked inside the served graph."""
