@@ -4,8 +4,8 @@ import tensorflow as tf
 
 from cmml_tf.baselines.conet import CoNet
 from cmml_tf.baselines.dcn import DCN, DeepCrossNetwork
-from cmml_tf.baselines.fine_tuning import FineTunedDCN
-from cmml_tf.baselines.s2meta import S2Meta
+from cmml_tf.baselines.gradient_based.fine_tuning import FineTunedDCN
+from cmml_tf.baselines.gradient_based.s2meta import S2Meta
 from cmml_tf.config.baselines import BaselineConfig, CoNetConfig, FineTuningConfig, S2MetaConfig
 from cmml_tf.layers.embedding import PairEmbedding
 from cmml_tf.layers.precision import require_float32

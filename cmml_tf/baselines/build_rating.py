@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from cmml_tf.baselines.dcn import DCN, DeepCrossNetwork
-from cmml_tf.baselines.fine_tuning import FineTunedDCN
+from cmml_tf.baselines.gradient_based.fine_tuning import FineTunedDCN
+from cmml_tf.baselines.gradient_based.melu import MeLU
+from cmml_tf.baselines.gradient_based.metacs import MetaCS
+from cmml_tf.baselines.gradient_based.support_loss import support_squared_error
 from cmml_tf.baselines.interaction_mlp import InteractionMLP
-from cmml_tf.baselines.melu import MeLU
-from cmml_tf.baselines.metacs import MetaCS
-from cmml_tf.baselines.support_loss import support_squared_error
 from cmml_tf.config.baselines import MeluConfig, RatingBaselineConfig
 from cmml_tf.layers.feature_embedding import FeaturePairEmbedding
 from cmml_tf.layers.precision import require_float32

@@ -9,10 +9,9 @@ import tensorflow as tf
 from cmml_tf.baselines.task_weights import add_affine, affine
 from cmml_tf.config.baselines import CoNetConfig
 from cmml_tf.episodes.cross_domain import CrossDomainEpisode
-from cmml_tf.layers.building import build_named
+from cmml_tf.layers.building import build_named, serialize
 from cmml_tf.layers.embedding import PairEmbedding
 from cmml_tf.layers.mlp import fan_in_uniform
-from cmml_tf.layers.serialized_parts import serialize
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.types import Episode
 

@@ -7,10 +7,9 @@ import tensorflow as tf
 
 from cmml_tf.baselines.task_weights import add_affine, affine
 from cmml_tf.config.baselines import DcnConfig
-from cmml_tf.layers.building import build_named
+from cmml_tf.layers.building import build_named, serialize
 from cmml_tf.layers.embedding import PairEmbedding
 from cmml_tf.layers.mlp import fan_in_uniform
-from cmml_tf.layers.serialized_parts import serialize
 from cmml_tf.models.adapting_model import AdaptingModel
 
 

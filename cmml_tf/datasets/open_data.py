@@ -4,12 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from cmml_tf.config import ReadConfig, ScenarioConfig, SplitConfig
-from cmml_tf.datasets.generated.planted_source import PLANTED_NAME, generate_planted, is_planted
 from cmml_tf.datasets.interactions import Interactions
 from cmml_tf.datasets.preparation.prepared_folder import is_prepared, load_prepared
 from cmml_tf.datasets.reading.own_table import table_files
-from cmml_tf.datasets.scenario_data import ScenarioData
-from cmml_tf.datasets.scenarios import find_scenarios
 from cmml_tf.datasets.sources.download import GROUPLENS_ARCHIVES, download_movielens
 from cmml_tf.datasets.sources.movielens import (
     EMBEDDED_NAME,
@@ -20,7 +17,10 @@ from cmml_tf.datasets.sources.movielens import (
 from cmml_tf.datasets.sources.own_interactions import load_table, refuse_columns
 from cmml_tf.datasets.sources.scenario_meta import is_scenario_meta, load_scenario_meta
 from cmml_tf.datasets.sources.taobao import is_taobao, load_taobao
-from cmml_tf.datasets.splits import split_scenarios
+from cmml_tf.datasets.synthetic.planted_source import PLANTED_NAME, generate_planted, is_planted
+from cmml_tf.datasets.tasks.scenario_data import ScenarioData
+from cmml_tf.datasets.tasks.scenarios import find_scenarios
+from cmml_tf.datasets.tasks.splits import split_scenarios
 
 _ACCEPTED = (
     f"`data` must be {EMBEDDED_NAME}, a GroupLens name ({', '.join(GROUPLENS_ARCHIVES)}), a folder "

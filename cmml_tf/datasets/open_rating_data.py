@@ -10,14 +10,6 @@ from cmml_tf.config import ReadConfig
 from cmml_tf.config.rating import RatingDataConfig
 from cmml_tf.datasets.features import RawFeature, build_columns
 from cmml_tf.datasets.interactions import Interactions
-from cmml_tf.datasets.rating_task_file import read_task_file
-from cmml_tf.datasets.rating_tasks import (
-    RatingData,
-    RatingTasks,
-    check_ratings,
-    choose_meta_test,
-    draw_tasks,
-)
 from cmml_tf.datasets.sources.download import GROUPLENS_ARCHIVES, download_movielens
 from cmml_tf.datasets.sources.movielens import (
     EMBEDDED_NAME,
@@ -31,6 +23,14 @@ from cmml_tf.datasets.sources.movielens_features import (
 )
 from cmml_tf.datasets.sources.own_interactions import refuse_columns
 from cmml_tf.datasets.sources.table_features import is_feature_folder, load_feature_folder
+from cmml_tf.datasets.tasks.rating_task_file import read_task_file
+from cmml_tf.datasets.tasks.rating_tasks import (
+    RatingData,
+    RatingTasks,
+    check_ratings,
+    choose_meta_test,
+    draw_tasks,
+)
 
 
 def open_rating_data(

@@ -4,7 +4,7 @@ import numpy as np
 
 from cmml_tf.config import EmbeddingConfig
 from cmml_tf.datasets.safe_files.matrix_file import read_matrix
-from cmml_tf.datasets.scenario_data import ScenarioData
+from cmml_tf.datasets.tasks.scenario_data import ScenarioData
 
 
 def pretrained_embeddings(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cmml_tf.datasets.rating_tasks import RatingTasks
 from cmml_tf.datasets.reading.ids import as_text
+from cmml_tf.datasets.tasks.rating_tasks import RatingTasks
 from cmml_tf.episodes.episode_file import fingerprint, load_arrays, save_arrays
 from cmml_tf.types import Episode, Support
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cmml_tf.config import EpisodeConfig
-from cmml_tf.datasets.scenario_data import HeldOutScenario
+from cmml_tf.datasets.tasks.scenario_data import HeldOutScenario
 from cmml_tf.episodes.episode_file import fingerprint, load_arrays, save_arrays
 from cmml_tf.types import Support
 

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from cmml_tf.config.rating import RatingEpisodeConfig
-from cmml_tf.datasets.rating_tasks import RatingTasks
+from cmml_tf.datasets.tasks.rating_tasks import RatingTasks
 from cmml_tf.episodes.permutation import ROUNDS, permute
 from cmml_tf.episodes.sampled_steps import sampled_steps
 from cmml_tf.types import Episode, Support

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from cmml_tf.config import EpisodeConfig
-from cmml_tf.datasets.scenario_data import ScenarioData
+from cmml_tf.datasets.tasks.scenario_data import ScenarioData
 from cmml_tf.episodes.permutation import ROUNDS, permute
 from cmml_tf.episodes.scenario_index import index_scenarios
 from cmml_tf.episodes.sub_scenarios import with_sub_scenarios

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cmml_tf.datasets.scenario_data import Scenario
+from cmml_tf.datasets.tasks.scenario_data import Scenario
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cmml_tf.datasets.scenario_data import Scenario
+from cmml_tf.datasets.tasks.scenario_data import Scenario
 
 _FEWEST_PAIRS = 2
 

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from cmml_tf.config import EpisodeConfig
-from cmml_tf.datasets.scenario_data import ScenarioData
+from cmml_tf.datasets.tasks.scenario_data import ScenarioData
 from cmml_tf.episodes.sampled_steps import sampled_steps
 from cmml_tf.episodes.sampler import EpisodeSampler
 

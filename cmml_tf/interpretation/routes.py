@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from scipy.cluster.hierarchy import leaves_list, linkage
 
-from cmml_tf.layers.soft_modules import SoftModularBackbone
+from cmml_tf.layers.backbones.soft_modules import SoftModularBackbone
 from cmml_tf.models.cmml import CMML
 from cmml_tf.types import Support
 

@@ -6,7 +6,9 @@ import tensorflow as tf
 
 from cmml_tf.config import ModelConfig
 from cmml_tf.layers.affinity import Affinity
-from cmml_tf.layers.backbone import Backbone
+from cmml_tf.layers.backbones.backbone import Backbone
+from cmml_tf.layers.backbones.modulation import FilmBackbone, LinearBackbone, SigmoidBackbone
+from cmml_tf.layers.backbones.soft_modules import SoftModularBackbone
 from cmml_tf.layers.closed_form.ridge_head import RidgeHead
 from cmml_tf.layers.closed_form.scenario_basis import ScenarioBasis
 from cmml_tf.layers.closed_form.scenario_ridge import ScenarioRidgeEncoder, ScenarioRidgeRecommender
@@ -14,10 +16,8 @@ from cmml_tf.layers.embedding import PairEmbedding
 from cmml_tf.layers.encoders.attention_encoder import AttentionContextEncoder
 from cmml_tf.layers.encoders.context_encoder import PoolingContextEncoder, SequentialContextEncoder
 from cmml_tf.layers.hybrid_context import HybridContext
-from cmml_tf.layers.modulation import FilmBackbone, LinearBackbone, SigmoidBackbone
 from cmml_tf.layers.precision import require_float32
 from cmml_tf.layers.query_attention import QueryAttention
-from cmml_tf.layers.soft_modules import SoftModularBackbone
 from cmml_tf.models.cmml import CMML
 from cmml_tf.models.ridge_cmml import RidgeCMML
 

@@ -5,13 +5,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from cmml_tf.layers.building import build_named
+from cmml_tf.layers.building import build_named, deserialized, serialize
 from cmml_tf.layers.embedding import PairEmbedding
 from cmml_tf.layers.encoders.context_encoder import binary_label_features
 from cmml_tf.layers.feature_embedding import FeaturePairEmbedding
 from cmml_tf.layers.hybrid_context import HybridContext
 from cmml_tf.layers.query_attention import QueryAttention
-from cmml_tf.layers.serialized_parts import deserialized, serialize
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.types import Support
 

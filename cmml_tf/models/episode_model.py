@@ -5,8 +5,8 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
+from cmml_tf.layers.building import deserialized, serialize
 from cmml_tf.layers.precision import require_float32
-from cmml_tf.layers.serialized_parts import deserialized, serialize
 from cmml_tf.layers.step_dropout import training_step
 from cmml_tf.types import Episode
 

@@ -6,7 +6,9 @@ import tensorflow as tf
 
 from cmml_tf.config import ModelConfig
 from cmml_tf.config.rating import RatingModelConfig
-from cmml_tf.layers.backbone import Backbone
+from cmml_tf.layers.backbones.backbone import Backbone
+from cmml_tf.layers.backbones.modulation import FilmBackbone, RatingLinearBackbone, SigmoidBackbone
+from cmml_tf.layers.backbones.soft_modules import SoftModularBackbone
 from cmml_tf.layers.closed_form.rating_ridge import (
     RidgeBasis,
     RidgeContextEncoder,
@@ -16,10 +18,7 @@ from cmml_tf.layers.encoders.context_encoder import PoolingContextEncoder, Seque
 from cmml_tf.layers.feature_embedding import FeaturePairEmbedding
 from cmml_tf.layers.hybrid_context import HybridContext
 from cmml_tf.layers.label_features import RatingFeatures, RatingItself
-from cmml_tf.layers.modulation import FilmBackbone, SigmoidBackbone
 from cmml_tf.layers.precision import require_float32
-from cmml_tf.layers.rating_linear import RatingLinearBackbone
-from cmml_tf.layers.soft_modules import SoftModularBackbone
 from cmml_tf.models.cmml import CMML
 from cmml_tf.models.weight_names import named_weights
 from cmml_tf.types import FeatureColumn

@@ -4,9 +4,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from cmml_tf.layers.building import build_named
+from cmml_tf.layers.building import build_named, serialize
 from cmml_tf.layers.closed_form.ridge_head import RidgeHead
-from cmml_tf.layers.serialized_parts import serialize
 from cmml_tf.models.cmml import CMML
 
 

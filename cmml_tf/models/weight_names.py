@@ -2,13 +2,13 @@
 
 import tensorflow as tf
 
+from cmml_tf.layers.backbones.modulation import LinearBackbone
+from cmml_tf.layers.backbones.soft_modules import SoftModularBackbone
 from cmml_tf.layers.closed_form.scenario_ridge import ScenarioRidgeEncoder, ScenarioRidgeRecommender
 from cmml_tf.layers.encoders.attention_encoder import AttentionContextEncoder
 from cmml_tf.layers.encoders.context_encoder import SequentialContextEncoder
 from cmml_tf.layers.mlp import MLP
-from cmml_tf.layers.modulation import LinearBackbone
 from cmml_tf.layers.query_attention import QueryAttention
-from cmml_tf.layers.soft_modules import SoftModularBackbone
 from cmml_tf.models.cmml import CMML
 
 _RIDGE_NUMBERS = ("negative_target", "negative_log_weight", "base_share", "log_penalty", "gate")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from cmml_tf.config import EpisodeConfig
-from cmml_tf.datasets.scenario_data import Scenario, ScenarioData
+from cmml_tf.datasets.tasks.scenario_data import Scenario, ScenarioData
 from cmml_tf.episodes.training_episodes import training_episodes
 
 SCENARIOS, USERS, ITEMS, CANDIDATES = 1000, 20_000, 50_000, 200

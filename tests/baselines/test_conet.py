@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from small_tasks import ITEMS, QUERY, USERS, built, embedded, tasks
+from baselines.small_tasks import ITEMS, QUERY, USERS, built, embedded, tasks
 
 from cmml_tf.baselines.conet import CrossConnectedNetwork
 from cmml_tf.config.baselines import CoNetConfig

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from small_tasks import built, embedded, one_task, tasks
+from baselines.small_tasks import built, embedded, one_task, tasks
 
 from cmml_tf.baselines.dcn import DeepCrossNetwork, cross
 from cmml_tf.config.baselines import DcnConfig

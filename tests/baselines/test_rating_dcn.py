@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import tensorflow as tf
-from small_ratings import built, tasks
-from small_tasks import one_task
+from baselines.small_ratings import built, tasks
+from baselines.small_tasks import one_task
 
 from cmml_tf.config.baselines import RATING_BASELINES, DcnConfig, FineTuningConfig, RatingDcnConfig
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cmml_tf.datasets.scenario_data import HeldOutScenario, Scenario, ScenarioData
+from cmml_tf.datasets.tasks.scenario_data import HeldOutScenario, Scenario, ScenarioData
 
 NONE = np.zeros(0, np.int32)
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from cmml_tf.config.rating import RatingEpisodeConfig
-from cmml_tf.datasets.rating_tasks import RatingTasks
+from cmml_tf.datasets.tasks.rating_tasks import RatingTasks
 from cmml_tf.episodes.rating_episodes import (
     RatingEpisodeSampler,
     rating_episodes,

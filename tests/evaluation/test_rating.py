@@ -3,7 +3,7 @@
 import numpy as np
 
 from cmml_tf.baselines.rating_means import GlobalMean, ItemMeanAndUserBias, UserMean, item_means
-from cmml_tf.datasets.rating_tasks import RatingTasks
+from cmml_tf.datasets.tasks.rating_tasks import RatingTasks
 from cmml_tf.episodes.asked_users import AskedUsers
 from cmml_tf.evaluation.rating import (
     evaluate_ratings,

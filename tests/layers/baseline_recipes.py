@@ -5,9 +5,9 @@ from layers.layer_recipe import LayerRecipe, normal
 
 from cmml_tf.baselines.conet import CrossConnectedNetwork
 from cmml_tf.baselines.dcn import DeepCrossNetwork
+from cmml_tf.baselines.gradient_based.stop_controller import StopController
+from cmml_tf.baselines.gradient_based.update_controller import INPUTS, UpdateController
 from cmml_tf.baselines.interaction_mlp import InteractionMLP
-from cmml_tf.baselines.stop_controller import StopController
-from cmml_tf.baselines.update_controller import INPUTS, UpdateController
 
 
 class NetworkRecipe(LayerRecipe):

@@ -9,22 +9,17 @@ import tensorflow as tf
 from layers import (
     baseline_recipes,
     test_affinity,
-    test_attention_encoder,
-    test_backbone,
-    test_context_encoder,
     test_embedding,
     test_feature_embedding,
     test_hybrid_context,
     test_label_features,
     test_mlp,
-    test_modulation,
     test_query_attention,
-    test_rating_ridge,
-    test_ridge_head,
-    test_scenario_ridge,
-    test_soft_modules,
     test_step_dropout,
 )
+from layers.backbones import test_backbone, test_modulation, test_soft_modules
+from layers.closed_form import test_rating_ridge, test_ridge_head, test_scenario_ridge
+from layers.encoders import test_attention_encoder, test_context_encoder
 from layers.layer_recipe import LayerRecipe
 
 import cmml_tf.baselines

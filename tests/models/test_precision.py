@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 from test_saving import MODELS, SIZES, episode, made
 
-from cmml_tf.layers.backbone import Backbone
+from cmml_tf.layers.backbones.backbone import Backbone
 from cmml_tf.layers.embedding import PairEmbedding
 from cmml_tf.layers.hybrid_context import HybridContext
 from cmml_tf.models.cmml import CMML

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from cmml_tf.config import EpisodeConfig, ModelConfig
-from cmml_tf.datasets.generated.synthetic import planted_scenarios
+from cmml_tf.datasets.synthetic.planted_scenarios import planted_scenarios
 from cmml_tf.episodes import EpisodeSampler, EvaluationEpisodes
 from cmml_tf.episodes.sampled_steps import sampled_steps
 from cmml_tf.evaluation.ranking import candidate_scores, evaluate_ranking

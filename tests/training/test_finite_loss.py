@@ -8,7 +8,7 @@ from training.small_run import POOLING, build, fit, planted
 
 from cmml_tf.config import TrainingConfig
 from cmml_tf.config.rating import RatingEpisodeConfig
-from cmml_tf.datasets.rating_tasks import RatingTasks
+from cmml_tf.datasets.tasks.rating_tasks import RatingTasks
 from cmml_tf.episodes.rating_episodes import rating_episodes
 from cmml_tf.models.rating_model import build_rating_model
 from cmml_tf.models.rating_presets import RATING_PRESETS

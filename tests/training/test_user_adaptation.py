@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from cmml_tf.config import TrainingConfig
 from cmml_tf.config.rating import RatingEpisodeConfig
-from cmml_tf.datasets.rating_tasks import RatingTasks
+from cmml_tf.datasets.tasks.rating_tasks import RatingTasks
 from cmml_tf.episodes.asked_users import AskedUsers
 from cmml_tf.episodes.rating_episodes import rating_episodes
 from cmml_tf.evaluation.rating import (

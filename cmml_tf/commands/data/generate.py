@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cmml_tf.commands.options import parse
 from cmml_tf.config.preparation import GenerateConfig
-from cmml_tf.datasets.generated.generated_logs import generate_logs
+from cmml_tf.datasets.synthetic.generated_logs import generate_logs
 
 
 def main(argv: Sequence[str]) -> int:

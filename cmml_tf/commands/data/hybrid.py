@@ -14,8 +14,8 @@ from cmml_tf.config import ScenarioConfig, SplitConfig
 from cmml_tf.config.preparation import HybridConfig
 from cmml_tf.datasets.open_data import open_scenario_data
 from cmml_tf.datasets.preparation.prepared_folder import save_prepared
-from cmml_tf.datasets.scenario_data import ScenarioData
 from cmml_tf.datasets.sources.hybrid import combine_scenarios
+from cmml_tf.datasets.tasks.scenario_data import ScenarioData
 from cmml_tf.embeddings.matrix_factorisation import pretrained_embeddings
 
 

@@ -20,8 +20,8 @@ from cmml_tf.datasets.preparation.plan import (
 )
 from cmml_tf.datasets.preparation.work_folder import Arrays, Counts
 from cmml_tf.datasets.reading.ids import coded, distinct, rows_of
-from cmml_tf.datasets.scenarios import large_enough
 from cmml_tf.datasets.sources.text_embeddings import embedding_block
+from cmml_tf.datasets.tasks.scenarios import large_enough
 
 READ = "interactions read"
 BELOW = "below min_value"

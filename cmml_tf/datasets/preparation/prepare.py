@@ -50,8 +50,8 @@ from cmml_tf.datasets.preparation.split_stages import (
 from cmml_tf.datasets.preparation.vocabulary import settle_vocabulary
 from cmml_tf.datasets.preparation.work_folder import WorkFolder
 from cmml_tf.datasets.reading.ids import as_text
-from cmml_tf.datasets.scenarios import none_left_message
-from cmml_tf.datasets.splits import check_left, choose_evaluation_users, choose_roles
+from cmml_tf.datasets.tasks.scenarios import none_left_message
+from cmml_tf.datasets.tasks.splits import check_left, choose_evaluation_users, choose_roles
 
 # What merging a part or a shard takes for each interaction, with room to spare.
 _BYTES_OF_AN_INTERACTION = 200

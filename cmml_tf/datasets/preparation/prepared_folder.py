@@ -26,7 +26,7 @@ from cmml_tf.datasets.preparation.split_stages import FIELDS, META_TEST, META_TR
 from cmml_tf.datasets.preparation.work_folder import Arrays, sha256_of
 from cmml_tf.datasets.reading.ids import as_array
 from cmml_tf.datasets.safe_files.matrix_file import read_matrix
-from cmml_tf.datasets.scenario_data import HeldOutScenario, Scenario, ScenarioData
+from cmml_tf.datasets.tasks.scenario_data import HeldOutScenario, Scenario, ScenarioData
 from cmml_tf.files import make_folder
 
 MANIFEST = "manifest.json"

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from cmml_tf.datasets.held_out import draw_support
 from cmml_tf.datasets.preparation.interaction_stages import pair_rows
 from cmml_tf.datasets.preparation.plan import (
     CLAIMS,
@@ -16,7 +15,8 @@ from cmml_tf.datasets.preparation.plan import (
     packed,
 )
 from cmml_tf.datasets.preparation.work_folder import Arrays, Counts
-from cmml_tf.datasets.splits import foreground, scenario_generator
+from cmml_tf.datasets.tasks.held_out import draw_support
+from cmml_tf.datasets.tasks.splits import foreground, scenario_generator
 
 META_TRAIN, VALIDATION, META_TEST = "meta_train", "validation", "meta_test"
 ROLE_CODES = {META_TRAIN: 0, VALIDATION: 1, META_TEST: 2}

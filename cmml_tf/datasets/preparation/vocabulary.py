@@ -6,7 +6,7 @@ from cmml_tf.datasets.preparation.plan import NAMES, PAIRS, POOL, VOCABULARY, Pr
 from cmml_tf.datasets.preparation.work_folder import Arrays
 from cmml_tf.datasets.reading.ids import as_array, distinct, rows_of
 from cmml_tf.datasets.reading.malformed import MalformedLines
-from cmml_tf.datasets.scenarios import groups_of_items
+from cmml_tf.datasets.tasks.scenarios import groups_of_items
 
 
 def settle_vocabulary(prepared: Preparation) -> dict[str, int]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from cmml_tf.config import Alignment
 from cmml_tf.datasets.reading.ids import as_text
-from cmml_tf.datasets.scenario_data import ScenarioData
+from cmml_tf.datasets.tasks.scenario_data import ScenarioData
 
 
 def combine_scenarios(

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from cmml_tf.config import SplitConfig
-from cmml_tf.datasets.held_out import halve_users, validation_size
 from cmml_tf.datasets.safe_files.matrix_file import read_matrix
 from cmml_tf.datasets.safe_files.safe_pickle import load_plain_pickle
-from cmml_tf.datasets.scenario_data import HeldOutScenario, Scenario, ScenarioData
+from cmml_tf.datasets.tasks.held_out import halve_users, validation_size
+from cmml_tf.datasets.tasks.scenario_data import HeldOutScenario, Scenario, ScenarioData
 
 _FILES = (
     "embeddings/user_embeddings.npy",

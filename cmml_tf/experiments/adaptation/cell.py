@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from cmml_tf.config import ScenarioRunConfig
-from cmml_tf.datasets.generated.planted_source import generate_planted, is_planted
-from cmml_tf.datasets.held_out import halve_users
-from cmml_tf.datasets.scenario_data import HeldOutScenario
+from cmml_tf.datasets.synthetic.planted_source import generate_planted, is_planted
+from cmml_tf.datasets.tasks.held_out import halve_users
+from cmml_tf.datasets.tasks.scenario_data import HeldOutScenario
 from cmml_tf.episodes import EvaluationEpisodes
 from cmml_tf.evaluation.ranking import candidate_scores, evaluate_ranking
 from cmml_tf.evaluation.scorer import ModelScorer

@@ -11,9 +11,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from cmml_tf.layers.building import build_named
+from cmml_tf.layers.building import build_named, deserialized, serialize
 from cmml_tf.layers.closed_form.ridge import solve_ridge
-from cmml_tf.layers.serialized_parts import deserialized, serialize
 
 _LEAST_PENALTY = 1e-3
 

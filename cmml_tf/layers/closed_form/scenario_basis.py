@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from cmml_tf.layers.backbone import Backbone
+from cmml_tf.layers.backbones.backbone import Backbone
 from cmml_tf.layers.building import build_named
 from cmml_tf.layers.learned_number import REACH, learned_number
 from cmml_tf.layers.mlp import MLP

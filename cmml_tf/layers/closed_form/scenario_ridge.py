@@ -12,11 +12,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from cmml_tf.layers.building import build_named
+from cmml_tf.layers.building import build_named, deserialized, serialize
 from cmml_tf.layers.closed_form.ridge import solve_ridge
 from cmml_tf.layers.closed_form.scenario_basis import ScenarioBasis
 from cmml_tf.layers.learned_number import REACH, learned_number
-from cmml_tf.layers.serialized_parts import deserialized, serialize
 
 _LEAST_PENALTY = 0.1
 # Which use of the basis within a training step.

@@ -13,7 +13,7 @@ from cmml_tf.baselines.rating_means import GlobalMean, ItemMeanAndUserBias, User
 from cmml_tf.config import TrainingConfig
 from cmml_tf.config.rating import RatingEpisodeConfig, RatingModelConfig, UserRunConfig
 from cmml_tf.datasets.open_rating_data import open_rating_data
-from cmml_tf.datasets.rating_tasks import RatingData
+from cmml_tf.datasets.tasks.rating_tasks import RatingData
 from cmml_tf.episodes.asked_users import AskedUsers
 from cmml_tf.episodes.rating_episodes import RatingEpisodeSampler
 from cmml_tf.evaluation.rating import evaluate_ratings, predicted_ratings, support_length_curve

@@ -10,8 +10,8 @@ import numpy as np
 from cmml_tf.config import EmbeddingConfig, EpisodeConfig
 from cmml_tf.datasets.open_data import open_scenario_data
 from cmml_tf.datasets.safe_files.matrix_file import read_matrix
-from cmml_tf.datasets.scenario_data import HeldOutScenario, ScenarioData
 from cmml_tf.datasets.sources.hybrid import combine_scenarios
+from cmml_tf.datasets.tasks.scenario_data import HeldOutScenario, ScenarioData
 from cmml_tf.embeddings.matrix_factorisation import pretrained_embeddings
 from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes
 from cmml_tf.files import write_whole

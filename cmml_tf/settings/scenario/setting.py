@@ -13,7 +13,7 @@ from cmml_tf.baselines.conet import CoNet
 from cmml_tf.baselines.item_pop import ItemPop
 from cmml_tf.config import EpisodeConfig, ModelConfig, ScenarioRunConfig, TrainingConfig
 from cmml_tf.datasets.open_data import open_scenario_data
-from cmml_tf.datasets.scenario_data import ScenarioData
+from cmml_tf.datasets.tasks.scenario_data import ScenarioData
 from cmml_tf.episodes.cross_domain import cross_domain_sampler, source_item_of_users
 from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes
 from cmml_tf.episodes.sampler import EpisodeSampler

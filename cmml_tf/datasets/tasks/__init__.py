@@ -1,0 +1,1 @@
+"""From interactions and ratings to tasks: who is held out, and who is asked about what."""

@@ -1,0 +1,1 @@
+"""What scores a pair, and how a context modulates it."""
