@@ -57,8 +57,7 @@ def index_scenarios(
     """
     if not scenarios:
         raise ValueError("Episodes need at least one meta-training scenario. Received: none.")
-    by_item = np.argsort(history_items, kind="stable")
-    history_users, history_items = history_users[by_item], history_items[by_item]
+    history = _History(history_users, history_items)
     stride = max(len(scenario.candidates) for scenario in scenarios) + 1
     pairs, items, taken_counts, gaps = [], [], [], []
     groups, without_negative = 0, 0
@@ -69,7 +68,7 @@ def index_scenarios(
                 f"Scenario {scenario.name!r} has fewer than two items, so no negative can be "
                 "drawn. Raise `min_items` or leave the scenario out."
             )
-        users, taken_user, taken_position = _taken(scenario, history_users, history_items)
+        users, taken_user, taken_position = _taken(scenario, history)
         taken = np.bincount(taken_user, minlength=len(users))
         position = np.searchsorted(candidates, scenario.items)
         user_index = np.searchsorted(users, scenario.users)
@@ -103,26 +102,42 @@ def index_scenarios(
     )
 
 
-def _taken(
-    scenario: Scenario, history_users: np.ndarray, history_items: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+class _History:
+    """Known pairs, found by user or by item, whichever are fewer.
+
+    A small scenario of popular items touches a large part of the history by its items; by its users
+    it touches theirs alone, so that many scenarios cost no more than their users' histories.
+    """
+
+    def __init__(self, users: np.ndarray, items: np.ndarray) -> None:
+        self._sides = []
+        for key in (users, items):
+            order = np.argsort(key, kind="stable")
+            self._sides.append((key[order], users[order], items[order]))
+
+    def of(self, users: np.ndarray, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """A superset of the pairs of these distinct users with these distinct items."""
+        found = []
+        for (key, *_), wanted in zip(self._sides, (users, items), strict=True):
+            first = np.searchsorted(key, wanted, side="left")
+            found.append((first, np.searchsorted(key, wanted, side="right") - first))
+        side = int(found[1][1].sum() < found[0][1].sum())
+        first, counts = found[side]
+        rows = np.repeat(first - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
+        return self._sides[side][1][rows], self._sides[side][2][rows]
+
+
+def _taken(scenario: Scenario, history: _History) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The scenario's users, and (index of user, local position) of what they took, sorted."""
-    users = np.unique(scenario.users)
-    first = np.searchsorted(history_items, scenario.candidates, side="left")
-    last = np.searchsorted(history_items, scenario.candidates, side="right")
-    counts = last - first
-    rows = np.repeat(first - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
-    taken_users = np.concatenate([history_users[rows], scenario.users])
-    positions = np.concatenate(
-        [
-            np.repeat(np.arange(len(counts)), counts),
-            np.searchsorted(scenario.candidates, scenario.items),
-        ]
-    )
+    users, candidates = np.unique(scenario.users), scenario.candidates
+    known_users, known_items = history.of(users, candidates)
+    taken_users = np.concatenate([known_users, scenario.users])
+    taken_items = np.concatenate([known_items, scenario.items])
     index = np.minimum(np.searchsorted(users, taken_users), len(users) - 1)
-    here = users[index] == taken_users
-    width = len(scenario.candidates)
-    unique = np.unique(index[here].astype(np.int64) * width + positions[here])
+    position = np.minimum(np.searchsorted(candidates, taken_items), len(candidates) - 1)
+    here = (users[index] == taken_users) & (candidates[position] == taken_items)
+    width = len(candidates)
+    unique = np.unique(index[here].astype(np.int64) * width + position[here])
     return users, unique // width, unique % width
 
 

@@ -52,7 +52,9 @@ def test_table_or_folder_with_one_table_uses_its_scenarios(tmp_path):
 
 
 def test_unknown_name_lists_what_is_accepted(tmp_path):
-    with pytest.raises(ValueError, match=r"must be movielens-small, insteval, a GroupLens name .*'ml-3m'"):
+    with pytest.raises(
+        ValueError, match=r"must be movielens-small, insteval, a GroupLens name .*'ml-3m'"
+    ):
         _open("ml-3m")
     with pytest.raises(ValueError, match=r"none of these \(tables in it: none\)"):
         _open(tmp_path)
