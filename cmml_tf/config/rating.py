@@ -1,7 +1,8 @@
 """The user setting: rating prediction for new users."""
 
-from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
 
 from cmml_tf.config.checks import (
     FROM_0_BELOW_1,
@@ -10,14 +11,12 @@ from cmml_tf.config.checks import (
     CountsFor,
     PositiveFloat,
     PositiveInt,
-    Seed,
     check,
     require,
 )
-from cmml_tf.config.data import ReadConfig
 from cmml_tf.config.model import ModelConfig
-from cmml_tf.config.training import Strategy, TrainingConfig, check_strategy
-from cmml_tf.request_limits import DEFAULT_LIMITS, RequestLimits
+from cmml_tf.config.run import RunConfig
+from cmml_tf.config.training import TrainingConfig
 
 Split = Literal["warm-warm", "cold-warm"]
 Loss = Literal["squared", "absolute"]
@@ -159,41 +158,20 @@ RATING_SCHEDULES: dict[str, TrainingConfig | None] = {
 
 
 @dataclass(frozen=True)
-class UserRunConfig:
+class UserRunConfig(RunConfig):
     """One run of `cmml train user`, from raw ratings to an exported model."""
 
-    data: str = "movielens-small"
-    """`movielens-small`, a GroupLens name to download (ml-1m, ...), or a folder."""
     preset: str = "cmml-film-prior"
     """The model; `cmml presets` says when to take which, `--help-all` names them all."""
     schedule: str = "default"
     """Training schedule: `default`, the preset's own, or `paper` (Adam at 1e-4, no average)."""
-    seed: Seed = 0
-    """Fixes data split, sampling and initial weights."""
     run_dir: str | None = None
     """Folder of this run; none: runs/user-<preset>-<data>-<seed>. An unfinished run is resumed."""
     export_dir: str = "export-user"
     """Model base path: a new version folder appears in it."""
-    hash_user_ids: str | None = None
-    """File with a secret key: the export holds keyed hashes of the user ids instead of the ids
-    (docs/serving.md)."""
-    limits: RequestLimits = DEFAULT_LIMITS
-    """The largest request that the export admits."""
-    max_minutes: PositiveFloat | None = None
-    """Training stops after this many minutes; evaluation and export still happen."""
-    strategy: Strategy = "none"
-    """Who shares a training step: `none` (this process alone), `mirrored` (the GPUs of this
-    machine), `multiworker` or `parameter-server` (the processes in TF_CONFIG; docs/scaling.md)."""
-    quick: bool = False
-    """A smoke run: few steps."""
-    read: ReadConfig = field(default_factory=ReadConfig)
     tasks: RatingDataConfig = RatingDataConfig(validation_fraction=0.0)
     model: RatingModelConfig = RatingModelConfig(context_prior=True)
     episode: RatingEpisodeConfig = RatingEpisodeConfig(short_supports=0.15)
     training: TrainingConfig = _TRAINING
 
-    def __post_init__(self) -> None:
-        check(self)
-        names = ", ".join(RATING_SCHEDULES)
-        require(self.schedule in RATING_SCHEDULES, self, "schedule", f"one of {names}")
-        check_strategy(self.strategy, self.training)
+    schedules: ClassVar[Collection[str]] = RATING_SCHEDULES

@@ -1,18 +1,19 @@
 """One run of the scenario setting."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import ClassVar
 
-from cmml_tf.config.checks import PositiveFloat, Seed, check, require
-from cmml_tf.config.data import EmbeddingConfig, ReadConfig, ScenarioConfig, SplitConfig
+from cmml_tf.config.data import EmbeddingConfig, ScenarioConfig, SplitConfig
 from cmml_tf.config.episode import EpisodeConfig
 from cmml_tf.config.model import RECOMMENDED, ModelConfig
+from cmml_tf.config.run import RunConfig
 from cmml_tf.config.schedules import RECOMMENDED_SCHEDULE, SCHEDULES
-from cmml_tf.config.training import Strategy, TrainingConfig, check_strategy
-from cmml_tf.request_limits import DEFAULT_LIMITS, RequestLimits
+from cmml_tf.config.training import TrainingConfig
 
 
 @dataclass(frozen=True)
-class ScenarioRunConfig:
+class ScenarioRunConfig(RunConfig):
     """One run of `cmml train scenario`, from raw data to an exported model."""
 
     data: str = "movielens-small"
@@ -23,25 +24,8 @@ class ScenarioRunConfig:
     schedule: str = RECOMMENDED_SCHEDULE
     """Training schedule: the preset's own unless given; `default`, `closed-form`, `adaptive` (a
     closed form beside a network), `eager` (encoders that adapt), or `paper` (1 task, 1e-4)."""
-    seed: Seed = 0
-    """Fixes data split, sampling and initial weights."""
-    run_dir: str | None = None
-    """Folder of this run; none: runs/<preset>-<data>-<seed>. An unfinished run there is resumed."""
-    export_dir: str = "export"
-    """Model base path: a new version folder appears in it."""
-    hash_user_ids: str | None = None
-    """File with a secret key: the export holds keyed hashes of the user ids instead of the ids
-    (docs/serving.md)."""
-    limits: RequestLimits = DEFAULT_LIMITS
-    """The largest request that the export admits."""
-    max_minutes: PositiveFloat | None = None
-    """Training stops after this many minutes; evaluation and export still happen."""
-    strategy: Strategy = "none"
-    """Who shares a training step: `none` (this process alone), `mirrored` (the GPUs of this
-    machine), `multiworker` or `parameter-server` (the processes in TF_CONFIG; docs/scaling.md)."""
     quick: bool = False
     """A smoke run of about a minute: few steps, small encoder."""
-    read: ReadConfig = field(default_factory=ReadConfig)
     scenario: ScenarioConfig = field(default_factory=ScenarioConfig)
     split: SplitConfig = field(
         default_factory=lambda: SCHEDULES[RECOMMENDED_SCHEDULE].split(SplitConfig())
@@ -53,8 +37,4 @@ class ScenarioRunConfig:
     )
     training: TrainingConfig = SCHEDULES[RECOMMENDED_SCHEDULE].training
 
-    def __post_init__(self) -> None:
-        check(self)
-        names = ", ".join(SCHEDULES)
-        require(self.schedule in SCHEDULES, self, "schedule", f"one of {names}")
-        check_strategy(self.strategy, self.training)
+    schedules: ClassVar[Collection[str]] = SCHEDULES

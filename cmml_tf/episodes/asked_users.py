@@ -1,21 +1,20 @@
 """Evaluation tasks of the user setting: drawn once, saved and hashed, the same for every system."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 
 from cmml_tf.datasets.reading.ids import as_text
 from cmml_tf.datasets.tasks.rating_tasks import RatingTasks
-from cmml_tf.episodes.episode_file import fingerprint, load_arrays, save_arrays
+from cmml_tf.episodes.saved_tasks import SavedTasks, require_another
 from cmml_tf.types import Episode, Support
 
 _USERS_PER_BATCH = 64
 
 
 @dataclass(frozen=True)
-class AskedUsers:
+class AskedUsers(SavedTasks):
     """T held-out users: their last ratings are asked, those before are known.
 
     Attributes:
@@ -92,30 +91,11 @@ class AskedUsers:
         Raises:
           ValueError: There is only one user.
         """
-        if len(self) < 2:
-            raise ValueError("Swapping support sets needs at least two users. Received: one.")
+        require_another(len(self), "users")
         (whole,) = self.batches(batch=len(self))
         item, label, length = (np.roll(array, 1, axis=0) for array in whole.support[1:])
         everyone = whole._replace(support=Support(whole.support.user, item, label, length))
         return [_part(everyone, first) for first in range(0, len(self), _USERS_PER_BATCH)]
-
-    def fingerprint(self) -> str:
-        """sha256 (hex) over every array."""
-        return fingerprint(vars(self))
-
-    def save(self, path: Path) -> None:
-        """Writes a .npz beside its final place and renames it there."""
-        save_arrays(path, vars(self))
-
-    @classmethod
-    def load(cls, path: Path) -> "AskedUsers":
-        """Reads what `save` wrote.
-
-        Raises:
-          FileNotFoundError: There is no such file.
-          ValueError: The file is not one of these; the message names it.
-        """
-        return cls(**load_arrays(path, (field.name for field in fields(cls))))
 
 
 def _part(everyone: Episode, first: int) -> Episode:

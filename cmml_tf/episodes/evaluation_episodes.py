@@ -1,15 +1,14 @@
 """Evaluation tasks: drawn once, saved and hashed, so that every system is asked the same."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from cmml_tf.config import EpisodeConfig
 from cmml_tf.datasets.tasks.scenario_data import HeldOutScenario
-from cmml_tf.episodes.episode_file import fingerprint, load_arrays, save_arrays
+from cmml_tf.episodes.saved_tasks import SavedTasks, require_another
 from cmml_tf.types import Support
 
 
@@ -32,7 +31,7 @@ class EvaluationEpisode(NamedTuple):
 
 
 @dataclass(frozen=True)
-class EvaluationEpisodes:
+class EvaluationEpisodes(SavedTasks):
     """T held-out scenarios with their support sets drawn.
 
     Attributes:
@@ -123,27 +122,8 @@ class EvaluationEpisodes:
         Raises:
           ValueError: There is only one scenario.
         """
-        if len(self) < 2:
-            raise ValueError("Swapping support sets needs at least two scenarios. Received: one.")
+        require_another(len(self), "scenarios")
         return (self.episode(place, (place + 1) % len(self)) for place in range(len(self)))
-
-    def fingerprint(self) -> str:
-        """sha256 (hex) over every array."""
-        return fingerprint(vars(self))
-
-    def save(self, path: Path) -> None:
-        """Writes a .npz beside its final place and renames it there."""
-        save_arrays(path, vars(self))
-
-    @classmethod
-    def load(cls, path: Path) -> "EvaluationEpisodes":
-        """Reads what `save` wrote.
-
-        Raises:
-          FileNotFoundError: There is no such file.
-          ValueError: The file is not one of these; the message names it.
-        """
-        return cls(**load_arrays(path, (field.name for field in fields(cls))))
 
 
 def _draw_support(

@@ -21,8 +21,8 @@ from cmml_tf.layers.query_attention import QueryAttention
 from cmml_tf.models.cmml import CMML
 from cmml_tf.models.ridge_cmml import RidgeCMML
 
-# Names of parts are those of `CMML`, the same in every model.
-_ENCODER, _HYBRID, _RECOMMENDER = "context_encoder", "hybrid_context", "recommender"
+ENCODER, HYBRID, RECOMMENDER = "context_encoder", "hybrid_context", "recommender"
+"""Names of parts, those of `CMML`, the same in every model."""
 
 
 def build_model(
@@ -73,10 +73,10 @@ def build_model(
             seed,
             name="basis",
         )
-        encoder = ScenarioRidgeEncoder(basis, name=_ENCODER)
-        recommender = ScenarioRidgeRecommender(basis, name=_RECOMMENDER)
+        encoder = ScenarioRidgeEncoder(basis, name=ENCODER)
+        recommender = ScenarioRidgeRecommender(basis, name=RECOMMENDER)
     else:
-        encoder, recommender = _encoder(config, d), _recommender(config)
+        encoder, recommender = encoder_of(config, d), recommender_of(config)
     parts = (embedding, encoder, _hybrid(config, d), recommender)
     options: dict[str, Any] = {
         "positives_only": config.positives_only,
@@ -95,17 +95,26 @@ def build_model(
     return model
 
 
-def _encoder(config: ModelConfig, d: int) -> tf.keras.layers.Layer | None:
+def encoder_of(
+    config: ModelConfig, d: int, hidden_layers: int = 2, prior: bool = False
+) -> tf.keras.layers.Layer | None:
+    """The context encoder of a network; None where it has none.
+
+    Args:
+      config: The network.
+      d: Width of the context.
+      hidden_layers, prior: Of a pooling encoder.
+    """
     units = config.encoder_units
     if config.encoder == "gru":
         return SequentialContextEncoder(
-            d, units, config.gru_state, config.support_order, name=_ENCODER
+            d, units, config.gru_state, config.support_order, name=ENCODER
         )
     if config.encoder in ("mean", "max"):
-        return PoolingContextEncoder(d, units, config.encoder, name=_ENCODER)
+        return PoolingContextEncoder(d, units, config.encoder, hidden_layers, prior, name=ENCODER)
     if config.encoder == "attention":
         return AttentionContextEncoder(
-            d, config.context_vectors, units, config.attention_heads, name=_ENCODER
+            d, config.context_vectors, units, config.attention_heads, name=ENCODER
         )
     return None
 
@@ -113,23 +122,26 @@ def _encoder(config: ModelConfig, d: int) -> tf.keras.layers.Layer | None:
 def _hybrid(config: ModelConfig, d: int) -> tf.keras.layers.Layer:
     if config.hybrid == "attention":
         return QueryAttention(
-            config.context_vectors, d, config.attention_heads, config.hybrid_scale, name=_HYBRID
+            config.context_vectors, d, config.attention_heads, config.hybrid_scale, name=HYBRID
         )
-    return HybridContext(config.hybrid, config.hybrid_scale, name=_HYBRID)
+    return HybridContext(config.hybrid, config.hybrid_scale, name=HYBRID)
 
 
-def _recommender(config: ModelConfig) -> tf.keras.layers.Layer:
+def recommender_of(
+    config: ModelConfig, linear: type[LinearBackbone] = LinearBackbone
+) -> tf.keras.layers.Layer:
+    """The modulated backbone of a network; `linear` is how weights are written linearly."""
     units, hyper_units, bias = (
         config.backbone_units,
         config.hyper_units,
         config.bias_initial_value,
     )
     if config.modulation == "film":
-        return FilmBackbone(units, hyper_units, bias, config.residual_scale, name=_RECOMMENDER)
+        return FilmBackbone(units, hyper_units, bias, config.residual_scale, name=RECOMMENDER)
     if config.modulation == "sigmoid":
-        return SigmoidBackbone(units, hyper_units, bias, name=_RECOMMENDER)
+        return SigmoidBackbone(units, hyper_units, bias, name=RECOMMENDER)
     if config.modulation == "linear":
-        return LinearBackbone(units, hyper_units, name=_RECOMMENDER)
+        return linear(units, hyper_units, name=RECOMMENDER)
     if config.modulation == "soft":
-        return SoftModularBackbone(units, config.modules, hyper_units, name=_RECOMMENDER)
-    return Backbone(units, bias, name=_RECOMMENDER)
+        return SoftModularBackbone(units, config.modules, hyper_units, name=RECOMMENDER)
+    return Backbone(units, bias, name=RECOMMENDER)

@@ -1,30 +1,26 @@
 """The CMML model of the user setting: from a `RatingModelConfig` to its weights."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
-from cmml_tf.config import ModelConfig
 from cmml_tf.config.rating import RatingModelConfig
-from cmml_tf.layers.backbones.backbone import Backbone
-from cmml_tf.layers.backbones.modulation import FilmBackbone, RatingLinearBackbone, SigmoidBackbone
-from cmml_tf.layers.backbones.soft_modules import SoftModularBackbone
+from cmml_tf.layers.backbones.modulation import RatingLinearBackbone
 from cmml_tf.layers.closed_form.rating_ridge import (
     RidgeBasis,
     RidgeContextEncoder,
     RidgeRecommender,
 )
-from cmml_tf.layers.encoders.context_encoder import PoolingContextEncoder, SequentialContextEncoder
+from cmml_tf.layers.encoders.context_encoder import PoolingContextEncoder
 from cmml_tf.layers.feature_embedding import FeaturePairEmbedding
 from cmml_tf.layers.hybrid_context import HybridContext
 from cmml_tf.layers.label_features import RatingFeatures, RatingItself
 from cmml_tf.layers.precision import require_float32
+from cmml_tf.models.build import ENCODER, HYBRID, RECOMMENDER, encoder_of, recommender_of
 from cmml_tf.models.cmml import CMML
 from cmml_tf.models.weight_names import named_weights
 from cmml_tf.types import FeatureColumn
-
-# Names of parts are those of `CMML`, the same in every model.
-_ENCODER, _HYBRID, _RECOMMENDER = "context_encoder", "hybrid_context", "recommender"
 
 
 def build_rating_model(
@@ -52,38 +48,41 @@ def build_rating_model(
       ValueError: `ridge` without item ids, or Keras' dtype policy is not float32.
     """
     require_float32()
-    if config.ridge:
-        return _build_ridge(config, item_columns, user_columns, users, task, gradient_clip)
-    embedding = FeaturePairEmbedding(
-        item_columns, user_columns, config.feature_dimension, users, name="pair_embedding"
-    )
-    d, network = embedding.dimension, config.network
-    encoder, labels = _encoder(config, d), None
-    if encoder is not None:
-        labels = RatingFeatures(config.label_units, name="label_features")
-    model = CMML(
-        embedding,
-        encoder,
-        HybridContext(network.hybrid, network.hybrid_scale, name=_HYBRID),
-        _recommender(network),
-        label_features=labels,
-        positives_only=False,
-        stop_support_gradient=True,
-        task=task,
-        gradient_clip=gradient_clip,
-    )
+    columns = {
+        "item_columns": item_columns,
+        "user_columns": user_columns,
+        "feature_dimension": config.feature_dimension,
+        "users": users,
+    }
+    training = {"task": task, "gradient_clip": gradient_clip}
+    parts = _ridge_parts if config.ridge else _network_parts
+    model = parts(config, columns, training)
     model.build()
     return model
 
 
-def _build_ridge(
-    config: RatingModelConfig,
-    item_columns: Sequence[FeatureColumn],
-    user_columns: Sequence[FeatureColumn],
-    users: int,
-    task: tf.keras.layers.Layer | None,
-    gradient_clip: float | None,
+def _network_parts(
+    config: RatingModelConfig, columns: dict[str, Any], training: dict[str, Any]
 ) -> CMML:
+    embedding = FeaturePairEmbedding(**columns, name="pair_embedding")
+    network = config.network
+    encoder = encoder_of(network, embedding.dimension, hidden_layers=1, prior=config.context_prior)
+    labels = RatingFeatures(config.label_units, name="label_features")
+    return CMML(
+        embedding,
+        encoder,
+        HybridContext(network.hybrid, network.hybrid_scale, name=HYBRID),
+        recommender_of(network, RatingLinearBackbone),
+        label_features=None if encoder is None else labels,
+        stop_support_gradient=True,
+        **training,
+    )
+
+
+def _ridge_parts(
+    config: RatingModelConfig, columns: dict[str, Any], training: dict[str, Any]
+) -> CMML:
+    item_columns = columns["item_columns"]
     if not item_columns or item_columns[0].feature.kind != "id":
         raise ValueError(
             "`ridge` must have an item feature of the kind id, in the first place. "
@@ -91,58 +90,17 @@ def _build_ridge(
         )
     # An id's embedding holds the item's offset, then its factors.
     embedding = FeaturePairEmbedding(
-        item_columns,
-        user_columns,
-        config.feature_dimension,
-        users,
-        id_dimension=config.ridge_features + 1,
-        name="pair_embedding",
+        **columns, id_dimension=config.ridge_features + 1, name="pair_embedding"
     )
     basis = RidgeBasis(embedding.item_dimension, config.ridge_features, name="basis")
-    model = CMML(
+    return CMML(
         embedding,
-        RidgeContextEncoder(basis, config.bias_penalty, config.ridge_penalty, name=_ENCODER),
-        HybridContext("none", name=_HYBRID),
-        RidgeRecommender(basis, name=_RECOMMENDER),
+        RidgeContextEncoder(basis, config.bias_penalty, config.ridge_penalty, name=ENCODER),
+        HybridContext("none", name=HYBRID),
+        RidgeRecommender(basis, name=RECOMMENDER),
         label_features=RatingItself(name="label_features"),
-        task=task,
-        gradient_clip=gradient_clip,
+        **training,
     )
-    model.build()
-    return model
-
-
-def _encoder(config: RatingModelConfig, d: int) -> tf.keras.layers.Layer | None:
-    network = config.network
-    if network.encoder == "none":
-        return None
-    if network.encoder == "gru":
-        return SequentialContextEncoder(d, network.encoder_units, network.gru_state, name=_ENCODER)
-    return PoolingContextEncoder(
-        d,
-        network.encoder_units,
-        network.encoder,
-        hidden_layers=1,
-        prior=config.context_prior,
-        name=_ENCODER,
-    )
-
-
-def _recommender(network: ModelConfig) -> tf.keras.layers.Layer:
-    units, hyper_units, bias = (
-        network.backbone_units,
-        network.hyper_units,
-        network.bias_initial_value,
-    )
-    if network.modulation == "film":
-        return FilmBackbone(units, hyper_units, bias, network.residual_scale, name=_RECOMMENDER)
-    if network.modulation == "sigmoid":
-        return SigmoidBackbone(units, hyper_units, bias, name=_RECOMMENDER)
-    if network.modulation == "linear":
-        return RatingLinearBackbone(units, hyper_units, name=_RECOMMENDER)
-    if network.modulation == "soft":
-        return SoftModularBackbone(units, network.modules, hyper_units, name=_RECOMMENDER)
-    return Backbone(units, bias, name=_RECOMMENDER)
 
 
 def named_rating_weights(model: CMML) -> dict[str, tf.Variable]:

@@ -90,6 +90,10 @@ def test_layer(recipe, check, request):
     method(**{name: request.getfixturevalue(name) for name in names})
 
 
+def is_abstract(method):
+    return getattr(method, "__isabstractmethod__", False)
+
+
 def layers_of(package):
     """Every public layer class that a module of the package defines."""
     for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
@@ -100,6 +104,7 @@ def layers_of(package):
                 and issubclass(found, tf.keras.layers.Layer)
                 and not issubclass(found, tf.keras.Model)
                 and found.call is not tf.keras.layers.Layer.call  # what others are made from
+                and not any(is_abstract(method) for method in vars(found).values())
                 and found.__module__ == loaded.__name__
                 and not name.startswith("_")
             ):

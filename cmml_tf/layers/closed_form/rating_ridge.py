@@ -1,18 +1,13 @@
-"""Adaptation in closed form: a ridge regression of a user's ratings on learned item features.
+"""Adaptation to a user in closed form: ridge regression of ratings on learned item features.
 
-The regression is the context encoder, its solution the context and its prediction the recommender.
-It is solved inside the forward pass (as in Bertinetto et al. 2019, "Meta-learning with
-differentiable closed-form solvers"), and training goes through the solution: the features, the
-penalties and what is predicted for a user without ratings are learned such that the regression
-generalises. Not in the paper.
+Learned are the features, the penalties and what is expected of a user without ratings.
 """
 
 from typing import Any
 
 import tensorflow as tf
 
-from cmml_tf.layers.building import build_named, deserialized, serialize
-from cmml_tf.layers.closed_form.ridge import solve_ridge
+from cmml_tf.layers.closed_form.ridge_layers import ClosedFormEncoder, ClosedFormRecommender
 
 _LEAST_PENALTY = 1e-3
 
@@ -38,6 +33,11 @@ class RidgeBasis(tf.keras.layers.Layer):
         self.item_dimension = item_dimension
         self.features = features
 
+    @property
+    def width(self) -> int:
+        """How many features a pair has."""
+        return 1 + self.features
+
     def build(self, input_shape: Any) -> None:
         d, k = int(input_shape[-1]), self.features
         self.weight = self.add_weight(
@@ -53,8 +53,9 @@ class RidgeBasis(tf.keras.layers.Layer):
         )
         super().build(input_shape)
 
-    def call(self, pairs: tf.Tensor) -> tf.Tensor:
+    def call(self, pairs: tf.Tensor, use: int = 0, training: bool | None = None) -> tf.Tensor:
         """float32 [B, N, d] -> [B, N, k + 2]: expected rating, then 1, then k features."""
+        del use, training
         expected = tf.matmul(pairs, self.weight) + self.offset
         features = tf.matmul(pairs[..., : self.item_dimension], self.projection)
         return tf.concat([expected, tf.ones_like(expected), features], axis=-1)
@@ -65,8 +66,8 @@ class RidgeBasis(tf.keras.layers.Layer):
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
-class RidgeContextEncoder(tf.keras.layers.Layer):
-    """The context is w = argmin sum_i (y_i - expected_i - <x_i, w>)^2 + <w, L w>, L diagonal.
+class RidgeContextEncoder(ClosedFormEncoder):
+    """A regression of what ratings differ from the expected one, every weight with its penalty.
 
     No support gives w = 0, the expected rating. Reads pair embeddings with the rating appended.
 
@@ -83,84 +84,37 @@ class RidgeContextEncoder(tf.keras.layers.Layer):
         feature_penalty: float = 10.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.basis = basis
-        self.context_dimension = basis.features + 1
+        super().__init__(basis, label_width=1, **kwargs)
         self.bias_penalty = bias_penalty
         self.feature_penalty = feature_penalty
-        self.supports_masking = True
 
     def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
         first = [self.bias_penalty] + [self.feature_penalty] * self.basis.features
-        build_named(self.basis, [None, None, int(input_shape[-1]) - 1])
         self.log_penalty = self.add_weight(
             name="log_penalty",
             shape=[len(first)],
             initializer=lambda *a, **_: tf.math.log(tf.constant(first)),
         )
-        super().build(input_shape)
 
-    def call(
-        self, pairs: tf.Tensor, mask: tf.Tensor | None = None, training: bool | None = None
-    ) -> tf.Tensor:
-        """float32 [B, S, d + 1], bool [B, S] -> context float32 [B, k + 1]."""
-        del training
-        if mask is None:
-            mask = tf.ones(tf.shape(pairs)[:2], tf.bool)
-        basis = self.basis(pairs[..., :-1])  # [B, S, k + 2]
-        residual = tf.where(mask, pairs[..., -1] - basis[..., 0], 0.0)  # [B, S]
-        x = tf.where(mask[..., None], basis[..., 1:], 0.0)
+    def targets(self, label: tf.Tensor, base: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Ratings float32 [B, S, 1], expected ones [B, S] -> t, c [B, S] and p [k + 1]."""
         penalty = tf.exp(self.log_penalty) + _LEAST_PENALTY
-        return solve_ridge(x, residual, tf.cast(mask, tf.float32), penalty)
-
-    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
-        """The context has no sequence axis, so no mask leaves the layer."""
-        del inputs, mask
+        return label[..., 0] - base, tf.ones_like(base), penalty
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "basis": serialize(self.basis),
-            "bias_penalty": self.bias_penalty,
-            "feature_penalty": self.feature_penalty,
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "RidgeContextEncoder":
-        """A layer with a basis of its own; a model shares one between both layers."""
-        return cls(**deserialized(config))
+        own = {"bias_penalty": self.bias_penalty, "feature_penalty": self.feature_penalty}
+        return {**super().get_config(), **own}
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
-class RidgeRecommender(tf.keras.layers.Layer):
-    """score = expected + <x, w>, for the context w.
+class RidgeRecommender(ClosedFormRecommender):
+    """score = expected + <x, w>, for the context w."""
 
-    Args:
-      basis: Shared with the context encoder.
-    """
-
-    def __init__(self, basis: RidgeBasis, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.basis = basis
-
-    def build(self, input_shape: Any, hybrid_shape: Any = None) -> None:
-        del hybrid_shape
-        build_named(self.basis, input_shape)
-        super().build(input_shape)
-
-    def call(self, pairs: tf.Tensor, hybrid_context: tf.Tensor) -> tf.Tensor:
-        """float32 [B, Q, d], [B, 1, k + 1] -> score float32 [B, Q]."""
-        basis = self.basis(pairs)
-        return basis[..., 0] + tf.reduce_sum(basis[..., 1:] * hybrid_context, axis=-1)
+    def gated(self, values: tf.Tensor) -> tf.Tensor:
+        """As they are."""
+        return values
 
     def modulation(self, hybrid_context: tf.Tensor) -> dict[str, tf.Tensor]:
         """`output_bias` [B, 1, 1], the user's offset, and `output_weight` [B, 1, k]."""
         return {"output_bias": hybrid_context[..., :1], "output_weight": hybrid_context[..., 1:]}
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "basis": serialize(self.basis)}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "RidgeRecommender":
-        """A layer with a basis of its own; a model shares one between both layers."""
-        return cls(**deserialized(config))

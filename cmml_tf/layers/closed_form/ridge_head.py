@@ -10,10 +10,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from cmml_tf.layers.closed_form.binary_labels import add_label_numbers, binary_targets
 from cmml_tf.layers.closed_form.ridge import solve_ridge
 from cmml_tf.layers.learned_number import REACH, learned_number
-
-_LEAST_PENALTY = 0.1
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
@@ -65,10 +64,7 @@ class RidgeHead(tf.keras.layers.Layer):
             # Embeddings have a root mean square of about .25: features start near 1.
             initializer=tf.keras.initializers.Orthogonal(gain=4.0),
         )
-        self.negative_target = learned_number(self, "negative_target", 0.5)
-        self.negative_log_weight = learned_number(self, "negative_log_weight", 0.0)
-        self.base_share = learned_number(self, "base_share", 0.5)
-        self.log_penalty = learned_number(self, "log_penalty", 2.3)
+        add_label_numbers(self)
         self.gate = learned_number(self, "gate", 1.0)
         super().build(input_shape)
 
@@ -93,12 +89,9 @@ class RidgeHead(tf.keras.layers.Layer):
         """
         if not self.built:
             self.build(pairs.shape)
-        positive = label > 0.5
-        target = tf.where(positive, 1.0, -REACH * self.negative_target)
-        target -= REACH * self.base_share * base
-        weight = tf.where(positive, 1.0, tf.exp(REACH * self.negative_log_weight))
+        positive = tf.cast(label > 0.5, tf.float32)
+        target, weight, penalty = binary_targets(self, positive, 1.0 - positive, base)
         weight = tf.where(mask, weight, 0.0)
-        penalty = tf.exp(REACH * self.log_penalty) + _LEAST_PENALTY
         return solve_ridge(self._features(pairs, hidden), target, weight, penalty)
 
     def call(

@@ -5,11 +5,12 @@ from typing import Any
 import tensorflow as tf
 
 from cmml_tf.layers.building import build_named
+from cmml_tf.layers.encoders.support_encoder import SupportEncoder
 from cmml_tf.layers.mlp import MLP, dense
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
-class AttentionContextEncoder(tf.keras.layers.Layer):
+class AttentionContextEncoder(SupportEncoder):
     """K context vectors, each a learned question that attends over all labelled support pairs.
 
     Not in the paper; pooling by attention with learned inducing points (Lee et al. 2019, "Set
@@ -42,7 +43,7 @@ class AttentionContextEncoder(tf.keras.layers.Layer):
         heads: int = 4,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(vectors * vector_dimension, **kwargs)
         if min(vector_dimension, vectors, units, heads) < 1:
             raise ValueError(
                 "`vector_dimension`, `vectors`, `units` and `heads` must be positive integers. "
@@ -53,8 +54,6 @@ class AttentionContextEncoder(tf.keras.layers.Layer):
         self.vectors = vectors
         self.units = units
         self.heads = heads
-        self.context_dimension = vectors * vector_dimension
-        self.supports_masking = True
         self.pair_mlp = MLP([units, units], name="pair_mlp")
         self.points = dense(vectors * heads, name="points")
         self.vector_mlp = MLP([units, vector_dimension], name="vector_mlp")
@@ -65,23 +64,15 @@ class AttentionContextEncoder(tf.keras.layers.Layer):
         build_named(self.vector_mlp, [None, None, self.heads * self.units])
         super().build(input_shape)
 
-    def call(
-        self, pairs: tf.Tensor, mask: tf.Tensor | None = None, training: bool | None = None
-    ) -> tf.Tensor:
+    def encode(self, pairs: tf.Tensor, mask: tf.Tensor, training: bool | None) -> tf.Tensor:
         """float32 [B, S, d + f], bool [B, S] -> context float32 [B, K * vector_dimension]."""
         del training
-        if mask is None:
-            mask = tf.ones(tf.shape(pairs)[:2], tf.bool)
         hidden = tf.nn.relu(self.pair_mlp(pairs))  # [B, S, units]
         attention = masked_softmax(self.points(hidden), mask)  # [B, S, K heads]
         pooled = tf.matmul(attention, hidden, transpose_a=True)  # [B, K heads, units]
         shape = [-1, self.vectors, self.heads * self.units]
         vectors = self.vector_mlp(tf.reshape(pooled, shape))
         return tf.reshape(vectors, [-1, self.context_dimension])
-
-    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
-        """The context has no sequence axis, so no mask leaves the layer."""
-        del inputs, mask
 
     def get_config(self) -> dict[str, Any]:
         return {

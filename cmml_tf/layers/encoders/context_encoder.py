@@ -13,6 +13,7 @@ import tensorflow as tf
 from cmml_tf.layers.building import build_named
 from cmml_tf.layers.encoders.gru import gru_last_state, gru_mean_state
 from cmml_tf.layers.encoders.gru_gradient import trainable_gru_last_state, trainable_gru_mean_state
+from cmml_tf.layers.encoders.support_encoder import SupportEncoder
 from cmml_tf.layers.encoders.support_order import interleaved
 from cmml_tf.layers.mlp import MLP, fan_in_uniform
 
@@ -30,7 +31,7 @@ def binary_label_features(label: tf.Tensor) -> tf.Tensor:
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
-class PoolingContextEncoder(tf.keras.layers.Layer):
+class PoolingContextEncoder(SupportEncoder):
     """PE (equation 6): a shared MLP on each pair, then the mean or maximum over the valid pairs.
 
     Args:
@@ -62,7 +63,7 @@ class PoolingContextEncoder(tf.keras.layers.Layer):
         prior: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(context_dimension, **kwargs)
         if hidden_layers < 1:
             raise ValueError(
                 "`hidden_layers` must be a positive integer. "
@@ -70,10 +71,8 @@ class PoolingContextEncoder(tf.keras.layers.Layer):
             )
         if pooling not in ("mean", "max"):
             raise ValueError(f"`pooling` must be mean or max. Received: pooling={pooling!r}.")
-        self.context_dimension = context_dimension
         self.units = units
         self.pooling = pooling
-        self.supports_masking = True
         self.hidden_layers = hidden_layers
         self.prior = prior
         self.mlp = MLP([units] * hidden_layers + [context_dimension], name="mlp")
@@ -92,13 +91,9 @@ class PoolingContextEncoder(tf.keras.layers.Layer):
             )
         super().build(input_shape)
 
-    def call(
-        self, pairs: tf.Tensor, mask: tf.Tensor | None = None, training: bool | None = None
-    ) -> tf.Tensor:
+    def encode(self, pairs: tf.Tensor, mask: tf.Tensor, training: bool | None) -> tf.Tensor:
         """float32 [B, S, d + f], bool [B, S] -> context float32 [B, D]."""
         del training
-        if mask is None:
-            mask = tf.ones(tf.shape(pairs)[:2], tf.bool)
         encoded = self.mlp(pairs)  # [B, S, D]
         mask = mask[:, :, None]
         if self.pooling == "mean":
@@ -114,10 +109,6 @@ class PoolingContextEncoder(tf.keras.layers.Layer):
             return tf.maximum(largest, self.prior_context)
         return tf.where(tf.reduce_any(mask, axis=1), largest, 0.0)
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
-        """The context has no sequence axis, so no mask leaves the layer."""
-        del inputs, mask
-
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
@@ -130,7 +121,7 @@ class PoolingContextEncoder(tf.keras.layers.Layer):
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
-class SequentialContextEncoder(tf.keras.layers.Layer):
+class SequentialContextEncoder(SupportEncoder):
     """SE (equation 7): C = MLP(GRU(c_1 .. c_n)), the GRU's last valid state through an MLP.
 
     Args:
@@ -158,16 +149,14 @@ class SequentialContextEncoder(tf.keras.layers.Layer):
         order: str = "given",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(context_dimension, **kwargs)
         if state not in ("last", "mean"):
             raise ValueError(f"`state` must be last or mean. Received: state={state!r}.")
         if order not in ("given", "interleaved"):
             raise ValueError(f"`order` must be given or interleaved. Received: order={order!r}.")
         self.state = state
         self.order = order
-        self.context_dimension = context_dimension
         self.units = units
-        self.supports_masking = True
         self.mlp = MLP([units, context_dimension], name="mlp")
 
     def build(self, input_shape: Any) -> None:
@@ -185,12 +174,8 @@ class SequentialContextEncoder(tf.keras.layers.Layer):
         build_named(self.mlp, [None, self.units])
         super().build(input_shape)
 
-    def call(
-        self, pairs: tf.Tensor, mask: tf.Tensor | None = None, training: bool | None = None
-    ) -> tf.Tensor:
+    def encode(self, pairs: tf.Tensor, mask: tf.Tensor, training: bool | None) -> tf.Tensor:
         """float32 [B, S, d + f], bool [B, S] -> context float32 [B, D]."""
-        if mask is None:
-            mask = tf.ones(tf.shape(pairs)[:2], tf.bool)
         if self.order == "interleaved":
             pairs, mask = interleaved(pairs, mask)
         # The training version registers a gradient, which an exported graph must not hold.
@@ -199,10 +184,6 @@ class SequentialContextEncoder(tf.keras.layers.Layer):
         else:
             read = trainable_gru_last_state if training else gru_last_state
         return self.mlp(read(pairs, mask, self.kernel, self.recurrent_kernel, self.bias))
-
-    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
-        """The context has no sequence axis, so no mask leaves the layer."""
-        del inputs, mask
 
     def get_config(self) -> dict[str, Any]:
         return {

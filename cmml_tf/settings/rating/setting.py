@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from cmml_tf.baselines.rating_means import GlobalMean, ItemMeanAndUserBias, User
 from cmml_tf.config import TrainingConfig
 from cmml_tf.config.rating import RatingEpisodeConfig, RatingModelConfig, UserRunConfig
 from cmml_tf.datasets.open_rating_data import open_rating_data
-from cmml_tf.datasets.tasks.rating_tasks import RatingData
+from cmml_tf.datasets.tasks.rating_tasks import RatingData, RatingTasks
 from cmml_tf.episodes.asked_users import AskedUsers
 from cmml_tf.episodes.rating_episodes import RatingEpisodeSampler
 from cmml_tf.evaluation.rating import evaluate_ratings, predicted_ratings, support_length_curve
@@ -65,10 +66,13 @@ class RatingSetting(Setting[RatingData, AskedUsers, RatingParts]):
         """Takes the held-out users as the data has drawn them, or finds them in `folder`."""
         del config, seed
         _write_readable(folder / "meta_test_tasks.csv", data)
-        validation = None
-        if len(data.validation):
-            validation = _asked(folder / "validation.npz", data, data.validation)
-        return RatingParts(data, validation, _asked(folder / "meta_test.npz", data, data.meta_test))
+
+        def asked(name: str, tasks: RatingTasks) -> AskedUsers:
+            draw = partial(AskedUsers.of, tasks, data.query, data.user_ids)
+            return AskedUsers.kept(folder / f"{name}.npz", draw)
+
+        validation = asked("validation", data.validation) if len(data.validation) else None
+        return RatingParts(data, validation, asked("meta_test", data.meta_test))
 
     def build(
         self,
@@ -169,14 +173,6 @@ class RatingSetting(Setting[RatingData, AskedUsers, RatingParts]):
             "limits": config.limits,
             "user_id_key": read_user_id_key(config.hash_user_ids),
         }
-
-
-def _asked(file: Path, data: RatingData, tasks: Any) -> AskedUsers:
-    if file.exists():
-        return AskedUsers.load(file)
-    asked = AskedUsers.of(tasks, data.query, data.user_ids)
-    asked.save(file)
-    return asked
 
 
 def _write_readable(file: Path, data: RatingData) -> None:

@@ -1,5 +1,6 @@
 """What every system of one seed has in common: data, embeddings, evaluation episodes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -51,10 +52,13 @@ def scenario_parts(
 ) -> ScenarioParts:
     """Fits the embeddings and draws the evaluation episodes, or finds both in `folder`."""
     user, item = _embeddings(embedding, folder, data, seed)
-    validation = None
-    if data.validation:
-        validation = _episodes(folder / "validation.npz", data.validation, episode, seed * 4 + 1)
-    meta_test = _episodes(folder / "meta_test.npz", data.meta_test, episode, seed * 4 + 2)
+
+    def asked(name: str, scenarios: Sequence[HeldOutScenario], seed: int) -> EvaluationEpisodes:
+        draw = partial(EvaluationEpisodes.draw, scenarios, episode, seed)
+        return EvaluationEpisodes.kept(folder / f"{name}.npz", draw)
+
+    validation = asked("validation", data.validation, seed * 4 + 1) if data.validation else None
+    meta_test = asked("meta_test", data.meta_test, seed * 4 + 2)
     return ScenarioParts(data, validation, meta_test, user, item)
 
 
@@ -74,13 +78,3 @@ def _embeddings(
             f"{error} It is a file of the run in {folder}, which cannot go on with others: remove "
             "that folder, or choose another."
         ) from error
-
-
-def _episodes(
-    file: Path, scenarios: tuple[HeldOutScenario, ...], config: EpisodeConfig, seed: int
-) -> EvaluationEpisodes:
-    if file.exists():
-        return EvaluationEpisodes.load(file)
-    episodes = EvaluationEpisodes.draw(scenarios, config, seed)
-    episodes.save(file)
-    return episodes
