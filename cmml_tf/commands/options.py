@@ -23,6 +23,7 @@ import yaml
 from cmml_tf.commands.short_help import short_help
 from cmml_tf.config import override
 from cmml_tf.config.checks import shown
+from cmml_tf.config.former import is_former, without_idle
 from cmml_tf.plain_yaml import load_plain_yaml
 from cmml_tf.settings.form import RunOptions
 
@@ -127,6 +128,15 @@ def read_options(path: Path, kind: type) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold options by name, as --print-config writes them.")
     _check_types(path, kind, content)
+    if not is_former(content):
+        return content
+    content, dropped = without_idle(kind, content)
+    if dropped:
+        print(
+            f"warning: {path} is of an earlier version; left out, since the model reads nothing of "
+            f"it: {', '.join(dropped)}. --print-config writes the file anew.",
+            file=sys.stderr,
+        )
     return content
 
 

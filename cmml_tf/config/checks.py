@@ -42,10 +42,13 @@ class CountsFor:
     def __init__(self, **fields: tuple[Any, ...]) -> None:
         self._fields = fields
 
+    def counts(self, config: Any) -> bool:
+        """Whether the field is read with the other fields of `config`."""
+        return any(getattr(config, key) in values for key, values in self._fields.items())
+
     def check(self, config: Any, name: str, value: Any, default: Any) -> None:
         """Refuses a value that is not the default where it means nothing."""
-        counts = any(getattr(config, key) in values for key, values in self._fields.items())
-        if counts or value == default:
+        if self.counts(config) or value == default:
             return
         models = " or ".join(f"{key}={_listed(values)}" for key, values in self._fields.items())
         own = ", ".join(f"{key}={getattr(config, key)!r}" for key in self._fields)
@@ -130,6 +133,15 @@ def check(config: Any) -> None:
                 require(_holds(note, value), config, field.name, accepted)
             if isinstance(note, CountsFor):
                 note.check(config, field.name, value, _default(field))
+
+
+def idle_fields(kind: type, values: Any) -> set[str]:
+    """Names of the fields of `kind` that are not read with these values."""
+    return {
+        field.name
+        for field, _, notes, _ in _fields(kind)
+        if any(isinstance(note, CountsFor) and not note.counts(values) for note in notes)
+    }
 
 
 @functools.cache

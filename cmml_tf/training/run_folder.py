@@ -163,6 +163,12 @@ def read_record(file: Path, keys: Sequence[str] = ()) -> dict[str, Any]:
         raise ValueError(_untold(file, "is damaged")) from error
     if not isinstance(content, dict):
         raise ValueError(_untold(file, "is damaged"))
+    if keys and content.keys() == {"fingerprint"}:
+        raise ValueError(
+            f"The run in {file.parent} was trained by an earlier version, by {file}; this one "
+            f"cannot open it. Train it again, with `--config {file.parent / _CONFIG}` and another "
+            "`--run-dir`."
+        )
     for key in keys:
         if key not in content:
             raise ValueError(_untold(file, f"is damaged (it has no {key})"))

@@ -180,6 +180,19 @@ def test_a_file_that_does_not_fit_is_named(options, tmp_path, content, message):
         options("--config", _file(tmp_path, content))
 
 
+def test_a_file_of_an_earlier_version_is_read_once_more_with_a_sentence(options, tmp_path, capsys):
+    config = options("--preset", "soft-m")
+    former = {name: part for name, part in plain(config).items() if name != "limits"}
+    former["model"]["bias_initial_value"] = 0.0  # which it wrote, and soft modules never read
+    assert options("--config", _file(tmp_path, former)) == config
+    said = capsys.readouterr().err
+    assert "is of an earlier version; left out" in said
+    assert "model.bias_initial_value" in said
+    former["limits"] = plain(config)["limits"]
+    with pytest.raises(ValueError, match="`bias_initial_value` must be left at 0.1"):
+        options("--config", _file(tmp_path, former))
+
+
 def test_a_missing_file_is_named(options, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no options file .*none\.yaml"):
         options("--config", tmp_path / "none.yaml")

@@ -148,3 +148,12 @@ def test_a_file_where_the_folder_should_be_is_named(tmp_path):
     for path in (tmp_path / "taken", tmp_path / "taken" / "run"):
         with pytest.raises(OSError, match=r"must be a folder, but .*taken is a file. Move that"):
             RunFolder(path)
+
+
+def test_a_run_of_an_earlier_version_is_refused_with_what_to_do(tmp_path):
+    _of_a_run(tmp_path)
+    (tmp_path / "data.json").write_text('{"fingerprint": "abc"}')
+    sentence = r"trained by an earlier version.*--config .*config\.yaml.*another `--run-dir`"
+    for opened in (lambda: _go_on(tmp_path), lambda: setting_of(tmp_path)):
+        with pytest.raises(ValueError, match=sentence):
+            opened()
