@@ -189,7 +189,7 @@ def test_a_file_of_an_earlier_version_is_read_once_more_with_a_sentence(options,
     assert "is of an earlier version; left out" in said
     assert "model.bias_initial_value" in said
     former["limits"] = plain(config)["limits"]
-    with pytest.raises(ValueError, match="`bias_initial_value` must be left at 0.1"):
+    with pytest.raises(ValueError, match=r"`bias_initial_value` must be left at 0\.1"):
         options("--config", _file(tmp_path, former))
 
 
