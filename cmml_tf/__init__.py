@@ -28,7 +28,7 @@ _PUBLIC = {
     "TrainingConfig": "cmml_tf.config",
     "build_model": "cmml_tf.models.build",
     "export_model": "cmml_tf.serving.export",
-    "model_preset": "cmml_tf.models.presets",
+    "model_preset": "cmml_tf.experiments.forms",
 }
 
 __all__ = ["__version__", *sorted(_PUBLIC)]

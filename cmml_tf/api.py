@@ -29,6 +29,7 @@ from cmml_tf.config.comparison import ComparisonConfig
 from cmml_tf.config.rating import RatingDataConfig
 from cmml_tf.experiments.comparison import Comparison
 from cmml_tf.experiments.comparison_folder import compare as compare_in_folder
+from cmml_tf.experiments.forms import FORMS
 from cmml_tf.settings.base import TaskData
 from cmml_tf.settings.finished_run import Run
 from cmml_tf.settings.named import SETTINGS
@@ -179,7 +180,7 @@ def fit(
     >>> folder.cleanup()
     """
     setting, folder = SETTINGS[data.setting], Path(run_dir)
-    base = setting.form.options.base(preset, schedule)
+    base = FORMS[data.setting].options.base(preset, schedule)
     given = {
         **data.options,
         "data": str(_kept_source(data, folder)),
@@ -224,6 +225,15 @@ def compare(
       out: Folder of the comparison; what is in it is continued.
       seeds: Seeds 0, 1, ... of split, evaluation tasks and initial weights.
       steps: Training steps of a system at the most; None: its whole schedule.
+
+    Example:
+
+    >>> data = scenario_data("planted:users=200,users_per_scenario=30,meta_train=8,meta_test=3")
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> table = compare(data, ["item-pop"], out=folder.name, seeds=1)
+    >>> table.rows[0].label, table.rows[0].seeds
+    ('ItemPop', 1)
+    >>> folder.cleanup()
     """
     options = {name: value for name, value in data.options.items() if name != "seed"}
     config = override(

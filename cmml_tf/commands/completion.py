@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from cmml_tf.commands.main import COMMANDS
 from cmml_tf.config.comparison import ComparisonConfig
 from cmml_tf.config.preparation import GenerateConfig, HybridConfig, PrepareConfig
-from cmml_tf.settings.forms import FORMS
+from cmml_tf.experiments.forms import FORMS
 
 _CONFIGS = {
     **{f"train {form.name}": form.options.config for form in FORMS.values()},

@@ -6,7 +6,7 @@ cmml presets
 import argparse
 from collections.abc import Sequence
 
-from cmml_tf.settings.forms import FORMS
+from cmml_tf.experiments.forms import FORMS
 
 
 def main(argv: Sequence[str]) -> int:
@@ -14,8 +14,8 @@ def main(argv: Sequence[str]) -> int:
     argparse.ArgumentParser(description=__doc__).parse_args(argv)
     for form in FORMS.values():
         print(f"cmml train {form.name} --preset NAME")
-        width = max(map(len, form.options.advice))
-        for name, when in form.options.advice.items():
+        width = max(map(len, form.advice))
+        for name, when in form.advice.items():
             default = " (default)" if name == form.options.config.preset else ""
             print(f"  {name:<{width}}  {when}{default}")
         print()

@@ -7,9 +7,9 @@ cmml train scenario --data ml-1m --preset cmml-soft-m --seed 1
 from collections.abc import Sequence
 
 from cmml_tf.commands.train import train
-from cmml_tf.settings.scenario.form import SCENARIO
+from cmml_tf.experiments.forms import FORMS
 
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command."""
-    return train(SCENARIO, argv, __doc__)
+    return train(FORMS["scenario"], argv, __doc__)

@@ -8,9 +8,9 @@ cmml train user --data FOLDER --tasks.tasks FOLDER/user_tasks.csv
 from collections.abc import Sequence
 
 from cmml_tf.commands.train import train
-from cmml_tf.settings.rating.form import RATING
+from cmml_tf.experiments.forms import FORMS
 
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command."""
-    return train(RATING, argv, __doc__)
+    return train(FORMS["user"], argv, __doc__)

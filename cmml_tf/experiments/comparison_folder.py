@@ -6,8 +6,8 @@ from cmml_tf.config import override
 from cmml_tf.config.comparison import ComparisonConfig
 from cmml_tf.experiments.comparison import Comparison
 from cmml_tf.experiments.comparison_cell import Cell
+from cmml_tf.experiments.forms import FORMS
 from cmml_tf.experiments.own_process import run_alone
-from cmml_tf.settings.forms import FORMS
 from cmml_tf.settings.systems import system_names
 from cmml_tf.training.run_folder import RunFolder, read_record
 

@@ -9,6 +9,7 @@ from cmml_tf.config.comparison import ComparisonConfig
 from cmml_tf.evaluation.scorer import Scorer
 from cmml_tf.evaluation.task_metrics import TaskMetrics
 from cmml_tf.experiments.comparison_cell import CellResult
+from cmml_tf.experiments.forms import FORMS
 from cmml_tf.settings.base import Prepared, Setting, TaskData
 from cmml_tf.settings.scenario.parts import open_hybrid
 from cmml_tf.settings.systems import within_steps
@@ -44,7 +45,7 @@ def run_system(
       seed: Initial weights and training tasks.
       folder: Trainings of this seed, one folder a system.
     """
-    system = setting.form.systems[name]
+    system = FORMS[setting.form.name].systems[name]
     before = peak_memory_mib()
     if system.training is None:
         (scorer,) = (one.scorer for one in setting.references(prepared) if one.system == name)
@@ -53,7 +54,7 @@ def run_system(
     training = within_steps(system.training, config.steps)
     tasks = config.tasks_per_step or system.episode.tasks_per_step
     episode = replace(system.episode, tasks_per_step=tasks)
-    model = setting.build_system(name, prepared, training, seed)
+    model = setting.build_system(system, prepared, training, seed)
     # DCN-F is a trained DCN that adapts: what is trained is the DCN in it.
     trained = model.dcn if trained_as != name else model
     place = folder / trained_as

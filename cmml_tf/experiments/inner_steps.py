@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from cmml_tf.config.baselines import MeluConfig, S2MetaConfig
 from cmml_tf.episodes.sampled_steps import sampled_steps
+from cmml_tf.experiments.forms import FORMS
 from cmml_tf.settings.base import Prepared, Setting
 from cmml_tf.training.efficiency import median_cpu_milliseconds, peak_memory_mib
 from cmml_tf.training.optimizer import AdamL2
@@ -59,9 +60,9 @@ def measure_inner_steps(
       prepared: Of this seed.
       seed: Initial weights and training tasks.
     """
-    system = setting.form.systems[name]
+    system = FORMS[setting.form.name].systems[name]
     config = None if steps is None else with_inner_steps(system.baseline, steps)
-    model = setting.build_system(name, prepared, system.training, seed, config)
+    model = setting.build_system(system, prepared, system.training, seed, config)
     requests = setting.requests(prepared, _REPEATS)
     before = peak_memory_mib()
     scorer = setting.scorer(model)

@@ -14,6 +14,7 @@ from cmml_tf.datasets.tasks.scenario_data import HeldOutScenario
 from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes
 from cmml_tf.experiments.comparison_folder import claim, comparison_folder, finish
 from cmml_tf.experiments.comparison_run import open_data
+from cmml_tf.experiments.forms import FORMS
 from cmml_tf.experiments.inner_steps import INNER_STEPS
 from cmml_tf.experiments.own_process import run_alone
 from cmml_tf.files import write_whole
@@ -36,10 +37,8 @@ from cmml_tf.interpretation.figures import (
 )
 from cmml_tf.interpretation.routes import cluster_tasks, task_routes
 from cmml_tf.models.cmml import CMML
-from cmml_tf.settings.forms import FORMS
 from cmml_tf.settings.named import SETTINGS
 from cmml_tf.settings.scenario.parts import ScenarioParts
-from cmml_tf.settings.scenario.systems import SCENARIO_SYSTEMS
 from cmml_tf.settings.systems import system_names
 from cmml_tf.training.checkpoint import restore_best_weights
 
@@ -80,7 +79,7 @@ def figure_3(config: ComparisonConfig) -> Path:
         write_projector(
             out / f"{name}-projector" / system, contexts, {"scenario": names, "group": of_group}
         )
-        label = SCENARIO_SYSTEMS[system].label
+        label = FORMS["scenario"].systems[system].label
         panels.append(Projection(label, project(contexts, _SEED), of_group, names))
         apart.append(
             f"{label} {separation(contexts, names):.2f} by scenario, "
@@ -139,11 +138,12 @@ def _trained(config: ComparisonConfig) -> tuple[Path, ScenarioParts, dict[str, C
     setting = SETTINGS["scenario"]
     parts = setting.prepare(open_data(setting, config, _SEED), shared, config, _SEED)
     models = {}
-    for name in system_names(SCENARIO_SYSTEMS, config.systems):
-        training = SCENARIO_SYSTEMS[name].training
+    systems = FORMS["scenario"].systems
+    for name in system_names(systems, config.systems):
+        training = systems[name].training
         if training is None:
             raise ValueError(f"`systems` must be trained ones here. Received: {name}.")
-        models[name] = setting.build_system(name, parts, training, _SEED)
+        models[name] = setting.build_system(systems[name], parts, training, _SEED)
         restore_best_weights(models[name], shared / "trainings" / name / "checkpoints")
     return out, parts, models
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from cmml_tf.experiments.comparison import Comparison, Mean, Row
+from cmml_tf.experiments.forms import FORMS
 from cmml_tf.experiments.paper_tables import PaperColumns, PaperTable
-from cmml_tf.settings.forms import FORMS
 from cmml_tf.settings.systems import first_name
 
 

@@ -19,6 +19,7 @@ from cmml_tf.evaluation.scorer import ModelScorer, Scorer
 from cmml_tf.evaluation.task_metrics import TaskMetrics
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.settings.form import SettingForm
+from cmml_tf.settings.systems import System
 from cmml_tf.types import Support
 
 
@@ -156,10 +157,14 @@ class Setting(ABC, Generic[DataT, AskedT, PartsT]):
         """A model of this configuration with its first weights, fixed by the seed."""
 
     def build_system(
-        self, name: str, prepared: PartsT, training: TrainingConfig, seed: int, config: Any = None
+        self,
+        system: System,
+        prepared: PartsT,
+        training: TrainingConfig,
+        seed: int,
+        config: Any = None,
     ) -> AdaptingModel:
         """The model of a system that is trained; `config` stands in for a system's own."""
-        system = self.form.systems[name]
         return self.build(config or system.model, prepared, system.episode, training, seed)
 
     @abstractmethod

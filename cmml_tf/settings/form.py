@@ -21,12 +21,8 @@ class RunOptions(Protocol):
         """
 
     @property
-    def presets(self) -> Sequence[str]:
-        """Names of models."""
-
-    @property
-    def advice(self) -> Mapping[str, str]:
-        """The models that a user chooses between, and when to take each."""
+    def presets(self) -> Mapping[str, Any]:
+        """Models by name; `when` of one says when a user takes it, empty: it is not for users."""
 
     @property
     def common(self) -> Sequence[str]:
@@ -70,6 +66,11 @@ class SettingForm:
     measured_tasks: tuple[int, str]
     systems: Mapping[str, System]
     options: RunOptions
+
+    @property
+    def advice(self) -> dict[str, str]:
+        """The models that a user chooses between, and when to take each."""
+        return {name: one.when for name, one in self.options.presets.items() if one.when}
 
     @property
     def decisive(self) -> Gain:

@@ -6,28 +6,6 @@ from typing import Any
 
 from cmml_tf.config import TrainingConfig
 
-PRESET_LABELS = {
-    "cmml-film": "CMML-FiLM",
-    "cmml-soft-m": "CMML-Soft-M",
-    "cmml-linear": "CMML-Linear",
-    "cmml-sigmoid": "CMML-Sigmoid",
-    "non-negative": "Non-negative",
-    "pe": "PE",
-    "se": "SE",
-    "se-mlp": "SE-MLP",
-    "cmml-ridge": "CMML-ridge",
-    "cmml-film-plus": "CMML-FiLM-plus",
-    "cmml-soft-m-plus": "CMML-Soft-M-plus",
-    "cmml-film-ridge": "CMML-FiLM-ridge",
-    "cmml-soft-m-ridge": "CMML-Soft-M-ridge",
-    "cmml-attention": "CMML-attention",
-    "cmml-attention-query": "CMML-attention-query",
-    "no-context": "MLP without context",
-    "cmml-film-prior": "CMML-FiLM, learned prior",
-    "cmml-soft-m-prior": "CMML-Soft-M, learned prior",
-}
-"""How tables spell a preset."""
-
 
 @dataclass(frozen=True)
 class System:
@@ -61,9 +39,10 @@ def system_names(systems: Mapping[str, System], names: str) -> tuple[str, ...]:
 
     Example:
 
-    >>> from cmml_tf.settings.scenario.systems import SCENARIO_SYSTEMS
-    >>> system_names(SCENARIO_SYSTEMS, "ItemPop, se-dot, linear")
-    ('item-pop', 'cmml-linear')
+    >>> pe, film = ModelConfig("mean"), ModelConfig()
+    >>> systems = {"pe": System("PE", model=pe), "film": System("FiLM", model=film)}
+    >>> system_names({**systems, "f-lm": System("F-LM", model=film)}, "F-LM, PE, FiLM")
+    ('film', 'pe')
     """
     spelled = {name.replace("-", ""): name for name in systems}
     found = []
@@ -78,14 +57,7 @@ def system_names(systems: Mapping[str, System], names: str) -> tuple[str, ...]:
 
 
 def first_name(systems: Mapping[str, System], name: str) -> str:
-    """The first of the names of what a preset is, or the name itself.
-
-    Example:
-
-    >>> from cmml_tf.settings.scenario.systems import SCENARIO_SYSTEMS
-    >>> first_name(SCENARIO_SYSTEMS, "se-dot")
-    'cmml-linear'
-    """
+    """The first of the names of what a preset is, or the name itself."""
     model = systems[name].model if name in systems else None
     if model is None:
         return name

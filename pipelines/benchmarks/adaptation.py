@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.timing import cpu_seconds
+from cmml_tf.experiments.forms import model_preset
 from cmml_tf.models.build import build_model
 from cmml_tf.models.cmml import CMML
-from cmml_tf.models.presets import MODEL_PRESETS
 from cmml_tf.serving.graph import network_variables
 from cmml_tf.types import Support
 
@@ -43,7 +43,7 @@ def measure(rounds: int) -> dict[str, Any]:
     query_user, query_item = _ids(QUERY, USERS, 3), _ids(QUERY, ITEMS, 4)
     encode, score, weights = {}, {}, {}
     for name in PRESETS:
-        model = build_model(MODEL_PRESETS[name], USERS, ITEMS, DIMENSION, DIMENSION)
+        model = build_model(model_preset(name), USERS, ITEMS, DIMENSION, DIMENSION)
         rng = np.random.default_rng(0)
         tables = (rng.normal(0, 0.25, (rows, DIMENSION)) for rows in (USERS, ITEMS))
         model.pair_embedding.set_tables(*tables)

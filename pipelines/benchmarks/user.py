@@ -13,8 +13,8 @@ from benchmarks.timing import cpu_seconds
 from cmml_tf.baselines.build_rating import build_rating_baseline
 from cmml_tf.config.baselines import RATING_BASELINES
 from cmml_tf.datasets.features import RawFeature, build_columns
+from cmml_tf.experiments.forms import FORMS
 from cmml_tf.models.rating_model import build_rating_model
-from cmml_tf.models.rating_presets import RATING_PRESETS
 from cmml_tf.types import Episode, Support
 
 _RATINGS, _ITEMS, _USERS = 90, 4000, 100
@@ -30,7 +30,7 @@ def measure(rounds: int) -> dict[str, Any]:
     items, users = movielens_columns(rng)
     models = {}
     for name in _PRESETS:
-        config = RATING_PRESETS[name].model
+        config = FORMS["user"].options.presets[name].model
         models[name] = build_rating_model(config, items if config.ridge else items[1:], users)
     melu = RATING_BASELINES["melu"].model
     for steps in (1, 5):

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 import yaml
+from models.every_preset import MODEL_PRESETS
 
 from cmml_tf.commands.options import run_config
 from cmml_tf.config import (
@@ -13,16 +14,16 @@ from cmml_tf.config import (
     SplitConfig,
     TrainingConfig,
 )
-from cmml_tf.models.presets import MODEL_PRESETS
+from cmml_tf.experiments.forms import FORMS
 from cmml_tf.program import run
-from cmml_tf.settings.rating.options import RatingOptions
-from cmml_tf.settings.scenario.options import ScenarioOptions
 from cmml_tf.training.run_folder import plain
 
 
 @pytest.fixture
 def options():
-    return lambda *arguments: run_config([str(a) for a in arguments], "Trains.", ScenarioOptions())
+    return lambda *arguments: run_config(
+        [str(a) for a in arguments], "Trains.", FORMS["scenario"].options
+    )
 
 
 def _file(folder, content):
@@ -141,9 +142,9 @@ def test_printed_configuration_reads_back_as_the_same(options, tmp_path, capsys,
 @pytest.mark.parametrize("columns", [("--columns", "user=a,item=b"), ("--columns=user=a,item=b",)])
 def test_columns_of_a_table_are_recorded_in_both_settings(options, capsys, columns):
     assert options(*columns).read.given == {"user": "a", "item": "b"}
-    config = run_config(columns, "x", RatingOptions())
+    config = run_config(columns, "x", FORMS["user"].options)
     assert config.read.columns == "user=a,item=b"
-    assert run_config((*columns, "--print-config"), "x", RatingOptions()) is None
+    assert run_config((*columns, "--print-config"), "x", FORMS["user"].options) is None
     printed = yaml.safe_load(capsys.readouterr().out)
     assert printed["read"]["columns"] == "user=a,item=b"
 
@@ -158,7 +159,7 @@ def test_columns_of_a_table_are_recorded_in_both_settings(options, capsys, colum
         ("seed: 1.5", r"`seed` in .* must be of type int"),
         ("seed: true", r"`seed` in .* must be of type int"),
         ("preset: 3", r"`preset` in .* must be of type str"),
-        ("preset: cmml", r"`preset` must be one of cmml-film"),
+        ("preset: cmml", r"`preset` must be one of cmml-ridge, cmml-film"),
         ("max_minutes: soon", r"`max_minutes` in .* must be of type float \| None"),
         ("model: {backbone_units: [8, x]}", r"`backbone_units` in .*\[8, 'x'\]"),
         (

@@ -3,6 +3,7 @@
 import pytest
 
 from cmml_tf.commands.options import run_config
+from cmml_tf.experiments.forms import FORMS
 from cmml_tf.settings.run import open_run
 from cmml_tf.settings.scenario.setting import ScenarioSetting
 from cmml_tf.tasks.scenario import HingeTask, LogisticTask
@@ -25,5 +26,6 @@ def test_training_and_comparison_build_the_loss_of_the_configuration(tmp_path, p
     run = open_run(setting, config, lambda line: None)
     assert isinstance(run.build(config.model).task, task)
     if not flags:
-        system = setting.build_system(preset, run.prepared, config.training, seed=0)
-        assert isinstance(system.task, task)
+        system = FORMS["scenario"].systems[preset]
+        model = setting.build_system(system, run.prepared, config.training, seed=0)
+        assert isinstance(model.task, task)

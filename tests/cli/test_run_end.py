@@ -10,8 +10,7 @@ import sys
 import time
 
 import pytest
-
-from cmml_tf.models.presets import MODEL_PRESETS
+from models.every_preset import MODEL_PRESETS
 
 WITH_RANDOMNESS = [name for name, config in MODEL_PRESETS.items() if config.dropout > 0]
 DATA = "planted:users=200,users_per_scenario=30,meta_train=8,meta_test=3,dimension=8"

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 import yaml
+from models.every_preset import RATING_PRESETS
 
 from cmml_tf.config.rating import UserRunConfig
-from cmml_tf.models.rating_presets import RATING_PRESETS
 from cmml_tf.training.run_folder import plain
 
 RIDGE = ("--quick", "--preset", "ridge", "--training.max-epochs", "4", "--run-dir", "run")

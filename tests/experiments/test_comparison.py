@@ -6,15 +6,14 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from models.every_preset import MODEL_PRESETS
 from scipy import stats
 
 from cmml_tf.config import SCHEDULES, EpisodeConfig
 from cmml_tf.config.comparison import ComparisonConfig
 from cmml_tf.experiments.comparison import Comparison
 from cmml_tf.experiments.comparison_cell import Cell, CellResult
-from cmml_tf.models.presets import MODEL_PRESETS, preset_schedule
-from cmml_tf.settings.forms import FORMS
-from cmml_tf.settings.scenario.systems import SCENARIO_SYSTEMS
+from cmml_tf.experiments.forms import FORMS
 from cmml_tf.settings.systems import system_names, within_steps
 from cmml_tf.training.efficiency import Cost
 
@@ -105,19 +104,20 @@ def test_cell_without_its_last_file_is_not_finished(tmp_path):
 
 
 def test_presets_that_are_one_model_are_run_once():
-    assert system_names(SCENARIO_SYSTEMS, "Linear,SE-dot, cmml_linear,ItemPop") == (
+    assert system_names(FORMS["scenario"].systems, "Linear,SE-dot, cmml_linear,ItemPop") == (
         "cmml-linear",
         "item-pop",
     )
     assert MODEL_PRESETS["se-dot"] == MODEL_PRESETS["cmml-linear"]
     with pytest.raises(ValueError, match=r"names out of item-pop, .* Received: 'bpr'"):
-        system_names(SCENARIO_SYSTEMS, "pe,bpr")
-    assert set(MODEL_PRESETS) < set(SCENARIO_SYSTEMS)
+        system_names(FORMS["scenario"].systems, "pe,bpr")
+    assert set(MODEL_PRESETS) < set(FORMS["scenario"].systems)
 
 
 def test_every_preset_is_compared_as_its_own_command_trains_it():
-    for name in MODEL_PRESETS:
-        schedule, system = SCHEDULES[preset_schedule(name)], SCENARIO_SYSTEMS[name]
+    form = FORMS["scenario"]
+    for name, preset in form.options.presets.items():
+        schedule, system = SCHEDULES[preset.schedule], form.systems[name]
         assert system.training == schedule.training
         assert system.episode == schedule.episode(EpisodeConfig())
 

@@ -6,9 +6,9 @@ import pytest
 
 from cmml_tf.experiments.comparison import Comparison
 from cmml_tf.experiments.comparison_cell import Cell, CellResult
+from cmml_tf.experiments.forms import FORMS
 from cmml_tf.experiments.paper_layout import Part, layout, layout_json
 from cmml_tf.experiments.paper_tables import PAPER_TABLES, TABLE_3_COLD
-from cmml_tf.settings.forms import FORMS
 from cmml_tf.settings.systems import system_names
 from cmml_tf.training.efficiency import Cost
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from models.every_preset import MODEL_PRESETS
 
 from cmml_tf.config import ModelConfig
 from cmml_tf.models.build import build_model
-from cmml_tf.models.presets import MODEL_PRESETS
 from cmml_tf.models.weight_names import named_weights
 from cmml_tf.types import Episode, Support
 

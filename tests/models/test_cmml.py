@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tensorflow as tf
+from models.every_preset import MODEL_PRESETS
 from models.random_model import (
     ITEMS,
     USERS,
@@ -17,7 +18,6 @@ from models.random_model import (
 from reference import numpy_reference
 
 from cmml_tf.config import ModelConfig
-from cmml_tf.models.presets import MODEL_PRESETS
 from cmml_tf.models.weight_names import named_weights
 from cmml_tf.tasks.scenario import HingeTask
 

@@ -1,9 +1,10 @@
 """Presets carry the sizes of the paper and its scripts."""
 
 import pytest
+from models.every_preset import MODEL_PRESETS
 
 from cmml_tf.config import ModelConfig
-from cmml_tf.models.presets import MODEL_PRESETS, model_preset
+from cmml_tf.experiments.forms import model_preset
 
 
 def fields(name, *names):
@@ -118,6 +119,7 @@ def test_case_and_underscores_do_not_matter(name):
 
 def test_unknown_preset_is_refused_with_the_list():
     with pytest.raises(
-        ValueError, match=r"`preset` must be one of cmml-film, .*se-dot.* Received: preset='flim'\."
+        ValueError,
+        match=r"`preset` must be one of cmml-ridge, .*se-dot.* Received: preset='flim'\.",
     ):
         model_preset("flim")

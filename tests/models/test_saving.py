@@ -9,14 +9,14 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from models.every_preset import RATING_PRESETS
 
 from cmml_tf.baselines.build import build_baseline
 from cmml_tf.baselines.build_rating import build_rating_baseline
 from cmml_tf.config.baselines import RATING_BASELINES, baseline_preset
+from cmml_tf.experiments.forms import model_preset
 from cmml_tf.models.build import build_model
-from cmml_tf.models.presets import model_preset
 from cmml_tf.models.rating_model import build_rating_model
-from cmml_tf.models.rating_presets import RATING_PRESETS
 from cmml_tf.tasks.rating import RatingTask
 from cmml_tf.tasks.scenario import HingeTask
 from cmml_tf.training.optimizer import AdamL2

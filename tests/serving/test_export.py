@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from models.every_preset import MODEL_PRESETS
 from serving_cases import (
     DIMENSION,
     ITEM_IDS,
@@ -23,7 +24,6 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
 import cmml_tf
-from cmml_tf.models.presets import MODEL_PRESETS
 from cmml_tf.serving.export import export_model
 from cmml_tf.serving.feed_forward import check_feed_forward
 from cmml_tf.serving.server.classify_regress import read_examples

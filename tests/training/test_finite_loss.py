@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from models.every_preset import RATING_PRESETS
 from training.small_run import POOLING, build, fit, planted
 
 from cmml_tf.config import TrainingConfig
@@ -11,7 +12,6 @@ from cmml_tf.config.rating import RatingEpisodeConfig
 from cmml_tf.datasets.tasks.rating_tasks import RatingTasks
 from cmml_tf.episodes.rating_episodes import rating_episodes
 from cmml_tf.models.rating_model import build_rating_model
-from cmml_tf.models.rating_presets import RATING_PRESETS
 from cmml_tf.tasks.rating import RatingTask
 from cmml_tf.training.fit import fit_model
 from cmml_tf.types import Feature, FeatureColumn

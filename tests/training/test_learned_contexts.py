@@ -9,7 +9,7 @@ from cmml_tf.config import TrainingConfig
 from cmml_tf.episodes import EvaluationEpisodes
 from cmml_tf.evaluation.ranking import candidate_scores, evaluate_ranking
 from cmml_tf.evaluation.scorer import ModelScorer
-from cmml_tf.models.presets import model_preset
+from cmml_tf.experiments.forms import model_preset
 
 TRAINING = TrainingConfig(learning_rate=3e-3, steps_per_epoch=150, max_epochs=1)
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tensorflow as tf
+from models.every_preset import RATING_PRESETS
 
 from cmml_tf.config import TrainingConfig
 from cmml_tf.config.rating import RatingEpisodeConfig
@@ -18,7 +19,6 @@ from cmml_tf.evaluation.rating import (
 )
 from cmml_tf.evaluation.scorer import ModelScorer
 from cmml_tf.models.rating_model import build_rating_model
-from cmml_tf.models.rating_presets import RATING_PRESETS
 from cmml_tf.tasks.rating import RatingTask
 from cmml_tf.training.fit import fit_model
 from cmml_tf.types import Feature, FeatureColumn

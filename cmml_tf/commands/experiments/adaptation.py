@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cmml_tf.commands.options import run_config
-from cmml_tf.settings.scenario.options import ScenarioOptions
+from cmml_tf.experiments.forms import FORMS
 
 _TABLE = "table"
 
@@ -83,7 +83,7 @@ def _run_config(preset: str, data: str, seed: int, more: Sequence[str]) -> Any:
     name, _, schedule = preset.partition(":")
     flags = ["--preset", name, "--data", data, "--seed", str(seed)]
     schedules = ["--schedule", schedule] if schedule else []
-    return run_config([*flags, *schedules, *more], "", ScenarioOptions())
+    return run_config([*flags, *schedules, *more], "", FORMS["scenario"].options)
 
 
 def _results(

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from cmml_tf.commands.options import parse
 from cmml_tf.config.comparison import ComparisonConfig
 from cmml_tf.experiments.comparison_folder import compare, comparison_folder
-from cmml_tf.settings.forms import FORMS
+from cmml_tf.experiments.forms import FORMS
 
 
 def main(argv: Sequence[str]) -> int:

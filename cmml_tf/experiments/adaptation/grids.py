@@ -16,7 +16,7 @@ from cmml_tf.config import (
     TrainingConfig,
 )
 from cmml_tf.experiments.adaptation.cell import Cell
-from cmml_tf.models.presets import model_preset
+from cmml_tf.models.presets import PRESETS
 
 _STEPS, _EPOCHS = 100, 2
 _TASKS = 8
@@ -25,7 +25,7 @@ _TASKS = 8
 _GRU = ModelConfig(encoder_units=64)
 _MEAN = ModelConfig(encoder="mean", encoder_units=64)
 _MEAN_PLUS = replace(_MEAN, residual_scale=True, affinity=True)
-_RIDGE = model_preset("cmml-ridge")
+_RIDGE = PRESETS["cmml-ridge"].model
 _ADAPTING = {"mean, FiLM with 1 + s": _MEAN_PLUS, "closed form": _RIDGE}
 
 

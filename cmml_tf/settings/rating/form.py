@@ -1,9 +1,10 @@
 """How the user setting is spelled and judged. No TensorFlow."""
 
 from cmml_tf.evaluation.report import Gain
+from cmml_tf.models.rating_presets import RATING_PRESETS
 from cmml_tf.settings.form import SettingForm
 from cmml_tf.settings.rating.options import RatingOptions
-from cmml_tf.settings.rating.systems import RATING_SYSTEMS
+from cmml_tf.settings.rating.systems import rating_systems
 
 RATING = SettingForm(
     name="user",
@@ -14,7 +15,7 @@ RATING = SettingForm(
     asked=("users", "users"),
     request="the query",
     measured_tasks=(32, "32 users"),
-    systems=RATING_SYSTEMS,
+    systems=rating_systems(RATING_PRESETS),
     options=RatingOptions(),
 )
 """Ratings of unseen users (paper section 4.2)."""

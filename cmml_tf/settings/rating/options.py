@@ -1,37 +1,34 @@
 """How the options of a user run come about: preset, schedule, smoke run. No TensorFlow."""
 
+from collections.abc import Mapping
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Any
 
 from cmml_tf.config.rating import RATING_SCHEDULES, RatingDataConfig, UserRunConfig
-from cmml_tf.models.rating_presets import RATING_PRESETS, rating_preset_key
+from cmml_tf.models.presets import find_preset
+from cmml_tf.models.rating_presets import RATING_PRESETS, RatingPreset
 
 
 class RatingOptions:
-    """The configuration that a preset stands for; see `RunOptions`."""
+    """The configuration that a preset stands for; see `RunOptions`.
+
+    Args:
+      presets: Models by name.
+    """
 
     config = UserRunConfig
-    presets = tuple(RATING_PRESETS)
-    advice = MappingProxyType(
-        {
-            "cmml-film-prior": "features alone, also where few ratings are known or none",
-            "ridge": "item ids are known in training: lowest error, in closed form",
-            "cmml-film": "the paper's model, to compare with the paper",
-            "cmml-soft-m": "the paper's soft modules, whose routes can be looked at",
-            "no-context": "the backbone alone: what a context has to beat",
-        }
-    )
     common = (
         *("data", "preset", "schedule", "seed", "run_dir", "export_dir", "max_minutes", "quick"),
         *("tasks.tasks", "tasks.lowest", "tasks.highest", "tasks.query", "read.columns"),
         *("read.max_malformed", "training.max_epochs"),
     )
 
+    def __init__(self, presets: Mapping[str, RatingPreset] = RATING_PRESETS) -> None:
+        self.presets = presets
+
     def base(self, preset: str | None, schedule: str | None) -> UserRunConfig:
         """The model of a preset with its training, or with another schedule."""
-        key = rating_preset_key(preset or UserRunConfig.preset)
-        chosen = RATING_PRESETS[key]
+        key, chosen = find_preset(self.presets, preset or UserRunConfig.preset)
         base = UserRunConfig(
             preset=key,
             schedule=schedule or UserRunConfig.schedule,

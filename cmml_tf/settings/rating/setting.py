@@ -27,7 +27,8 @@ from cmml_tf.models.rating_model import build_rating_model
 from cmml_tf.models.rating_presets import RATING_PRESETS
 from cmml_tf.settings.base import Prepared, Reference, Setting
 from cmml_tf.settings.rating.form import RATING
-from cmml_tf.settings.rating.systems import RATING_SYSTEMS
+from cmml_tf.settings.rating.systems import MEANS
+from cmml_tf.settings.systems import System
 from cmml_tf.tasks.rating import RatingTask
 from cmml_tf.training.rating_start import set_first_weights
 from cmml_tf.types import Episode, FeatureColumn
@@ -99,14 +100,14 @@ class RatingSetting(Setting[RatingData, AskedUsers, RatingParts]):
 
     def build_system(
         self,
-        name: str,
+        system: System,
         prepared: RatingParts,
         training: TrainingConfig,
         seed: int,
         config: Any = None,
     ) -> AdaptingModel:
         """A preset or a baseline."""
-        data, system = prepared.data, RATING_SYSTEMS[name]
+        data = prepared.data
         if system.model is not None:
             return self.build(system.model, prepared, system.episode, training, seed)
         tf.keras.utils.set_random_seed(seed)
@@ -157,9 +158,9 @@ class RatingSetting(Setting[RatingData, AskedUsers, RatingParts]):
             "user-mean": UserMean(means),
             "item-mean": ItemMeanAndUserBias(means),
         }
-        labels = {name: RATING_SYSTEMS[name].label for name in scorers}
         return [
-            Reference(name, labels[name], labels[name], scorer) for name, scorer in scorers.items()
+            Reference(name, MEANS[name].label, MEANS[name].label, scorer)
+            for name, scorer in scorers.items()
         ]
 
     def curve(self, scorer: Scorer, prepared: RatingParts) -> dict[int, dict[str, float]]:

@@ -1,30 +1,36 @@
 """Systems of the user setting. No TensorFlow."""
 
+from collections.abc import Mapping
+
 from cmml_tf.config.baselines import RATING_BASELINES
-from cmml_tf.models.rating_presets import RATING_PRESETS
-from cmml_tf.settings.systems import PRESET_LABELS, System
+from cmml_tf.models.rating_presets import RatingPreset
+from cmml_tf.settings.systems import System
 
-_BASELINE_LABELS = {"melu": "MeLU", "metacs-dnn": "MetaCS-DNN", "dcn": "DCN", "dcn-f": "DCN-F"}
-
-RATING_SYSTEMS: dict[str, System] = {
+MEANS = {
     "global-mean": System("global mean"),
     "user-mean": System("user mean"),
     "item-mean": System("item mean + user bias"),
-    **{
-        name: System(
-            PRESET_LABELS.get(name, name), preset.training, preset.episode, model=preset.model
-        )
-        for name, preset in RATING_PRESETS.items()
-    },
-    **{
-        name: System(
-            label,
-            RATING_BASELINES[name].training,
-            RATING_BASELINES[name].episode,
-            RATING_BASELINES[name].trained_as,
-            baseline=RATING_BASELINES[name].model,
-        )
-        for name, label in _BASELINE_LABELS.items()
-    },
 }
-"""Systems of the user setting by name."""
+"""What needs no training."""
+_BASELINE_LABELS = {"melu": "MeLU", "metacs-dnn": "MetaCS-DNN", "dcn": "DCN", "dcn-f": "DCN-F"}
+
+
+def rating_systems(presets: Mapping[str, RatingPreset]) -> dict[str, System]:
+    """Systems of the user setting by name: means, models and baselines."""
+    return {
+        **MEANS,
+        **{
+            name: System(one.label or name, one.training, one.episode, model=one.model)
+            for name, one in presets.items()
+        },
+        **{
+            name: System(
+                label,
+                RATING_BASELINES[name].training,
+                RATING_BASELINES[name].episode,
+                RATING_BASELINES[name].trained_as,
+                baseline=RATING_BASELINES[name].model,
+            )
+            for name, label in _BASELINE_LABELS.items()
+        },
+    }

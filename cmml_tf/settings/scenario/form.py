@@ -1,9 +1,10 @@
 """How the scenario setting is spelled and judged. No TensorFlow."""
 
 from cmml_tf.evaluation.report import Gain
+from cmml_tf.models.presets import PRESETS
 from cmml_tf.settings.form import SettingForm
 from cmml_tf.settings.scenario.options import ScenarioOptions
-from cmml_tf.settings.scenario.systems import SCENARIO_SYSTEMS
+from cmml_tf.settings.scenario.systems import scenario_systems
 
 SCENARIO = SettingForm(
     name="scenario",
@@ -14,7 +15,7 @@ SCENARIO = SettingForm(
     asked=("scenarios", "(scenario, user) rankings"),
     request="100 candidates",
     measured_tasks=(1, "1 scenario"),
-    systems=SCENARIO_SYSTEMS,
+    systems=scenario_systems(PRESETS),
     options=ScenarioOptions(),
 )
 """Ranking in unseen scenarios (paper section 4.1)."""

@@ -23,11 +23,11 @@ from cmml_tf.evaluation.task_metrics import TaskMetrics
 from cmml_tf.hashed_ids import read_user_id_key
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.models.build import build_model
-from cmml_tf.models.presets import model_preset
+from cmml_tf.models.presets import PRESETS
 from cmml_tf.settings.base import Reference, Request, Setting
 from cmml_tf.settings.scenario.form import SCENARIO
 from cmml_tf.settings.scenario.parts import ScenarioParts, scenario_parts
-from cmml_tf.settings.scenario.systems import SCENARIO_SYSTEMS
+from cmml_tf.settings.systems import System
 from cmml_tf.tasks.scenario import ranking_task
 
 _VALIDATION_METRICS = ("recall@10", "recall@20", "ndcg@10")
@@ -70,14 +70,13 @@ class ScenarioSetting(Setting[ScenarioData, EvaluationEpisodes, ScenarioParts]):
 
     def build_system(
         self,
-        name: str,
+        system: System,
         prepared: ScenarioParts,
         training: TrainingConfig,
         seed: int,
         config: Any = None,
     ) -> AdaptingModel:
         """A preset or a baseline."""
-        system = SCENARIO_SYSTEMS[name]
         if system.model is not None:
             return self.build(system.model, prepared, system.episode, training, seed)
         config = config or system.baseline
@@ -93,7 +92,7 @@ class ScenarioSetting(Setting[ScenarioData, EvaluationEpisodes, ScenarioParts]):
             hybrid="none",
             modulation="none",
             backbone_units=model.backbone_units,
-            bias_initial_value=model_preset("no-context").bias_initial_value,
+            bias_initial_value=PRESETS["no-context"].model.bias_initial_value,
         )
 
     def sampler(
