@@ -114,6 +114,27 @@ class FeatureColumn(NamedTuple):
         return len(self.values if self.starts is None else self.starts[1:]) - 1
 
 
+CONTENT_KINDS = ("categorical", "multi-hot", "numeric", "text", "vector")
+"""Kinds of a `ContentColumn`: those of the user setting without the id, and two more."""
+
+
+class ContentColumn(NamedTuple):
+    """What is known of N users or items in one respect, as it was given.
+
+    Attributes:
+      name: As signatures and documents call it.
+      kind: `categorical` (one value), `multi-hot` (any number of values), `numeric`, `text` (words)
+        or `vector` (numbers of somebody else's making, such as a sentence embedding).
+      values: `categorical`, `text`: object [N] of str, "" where unknown. `multi-hot`: object [N]
+        of tuples of str, empty where unknown. `numeric`: float64 [N], NaN where unknown. `vector`:
+        float32 [N, w], a row of NaN where unknown.
+    """
+
+    name: str
+    kind: str
+    values: np.ndarray
+
+
 def lengths_mask(length: np.ndarray, size: int) -> np.ndarray:
     """bool [B, size]: which of `size` positions lie before each length [B]."""
     return np.arange(size)[None, :] < np.asarray(length)[:, None]

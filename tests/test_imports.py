@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "config": {"request_limits"},
     "datasets": {*PLAIN_FILES, "config", "files", "types"},
     "embeddings": {"config", "datasets"},
+    "content": {"files", "plain_arrays", "types"},
     "episodes": {*DATA, "files", "plain_arrays"},
     "metrics": set(),
     "layers": {"types"},

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cmml_tf.types import ContentColumn
+
 
 @dataclass(frozen=True)
 class Scenario:
@@ -59,6 +61,8 @@ class ScenarioData:
         is never drawn from them.
       user_embeddings, item_embeddings: float32 [U, d_u], [I, d_i] where the source ships them.
       counts: What was read, kept and left out, in the order it happened; printed by the pipelines.
+      user_features, item_features: What is known of each user row and each item row, as it was
+        given; none where nothing is.
     """
 
     name: str
@@ -74,9 +78,11 @@ class ScenarioData:
     user_embeddings: np.ndarray | None
     item_embeddings: np.ndarray | None
     counts: dict[str, int]
+    user_features: tuple[ContentColumn, ...] = ()
+    item_features: tuple[ContentColumn, ...] = ()
 
     def fingerprint(self) -> str:
-        """sha256 (hex) over ids, every pair of every part, and the embeddings that came along."""
+        """sha256 (hex) over ids, features, every pair, and the embeddings that came along."""
         digest = hashlib.sha256()
 
         def add(array: np.ndarray | None) -> None:
@@ -109,4 +115,7 @@ class ScenarioData:
                         digest.update(value.encode())
                     else:
                         add(value)
+        for column in (*self.user_features, *self.item_features):
+            digest.update(f"{column.name}\n{column.kind}\n".encode())
+            add(column.values)
         return digest.hexdigest()
