@@ -1,11 +1,20 @@
 """What every source becomes: scenarios of (user row, item row) pairs, split for meta-learning."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
 from cmml_tf.types import ContentColumn
+
+Protocol = Literal["strict", "warm", "time"]
+"""How new held-out scenarios are (docs/results.md, "How it is evaluated")."""
+
+
+def _no_rows() -> np.ndarray:
+    return np.zeros(0, np.int32)
 
 
 @dataclass(frozen=True)
@@ -17,22 +26,28 @@ class Scenario:
       users: int32 [N], user rows of its positive pairs.
       items: int32 [N], item rows of its positive pairs.
       candidates: int32 [I], sorted rows of all items of the scenario; negatives come from here.
+      aside_users, aside_items: int32 [M], the scenario's other pairs that training knows, of users
+        set aside in it and of evaluation users: the pre-trained embeddings see them. Embeddings
+        that know nothing of this scenario are fitted without these pairs and without the above.
     """
 
     name: str
     users: np.ndarray
     items: np.ndarray
     candidates: np.ndarray
+    aside_users: np.ndarray = field(default_factory=_no_rows)
+    aside_items: np.ndarray = field(default_factory=_no_rows)
 
 
 @dataclass(frozen=True)
 class HeldOutScenario:
-    """A validation or meta-test scenario: one half of its users supports, the other is asked.
+    """A validation or meta-test scenario: some of its pairs support, others are asked.
 
     Attributes:
       name: Its name, unique in the data set.
-      support_users, support_items: int32 [N], the pairs a context may be made of, in sampling
-        order.
+      support_users, support_items: int32 [N], the pairs a context may be made of. The first n of
+        them are the support of n pairs: in the order of time where the protocol is `time`, else in
+        an order that is drawn, of other users than those who are asked.
       evaluation_users, evaluation_items: int32 [E], the pairs that a ranking should find.
       candidates: int32 [I], sorted rows of all items of the scenario: what is ranked.
     """
@@ -63,6 +78,12 @@ class ScenarioData:
       counts: What was read, kept and left out, in the order it happened; printed by the pipelines.
       user_features, item_features: What is known of each user row and each item row, as it was
         given; none where nothing is.
+      protocol: What may be known of a held-out scenario: `strict` nothing but its support, `warm`
+        what other users took in it, `time` what was before it.
+      because: Why it is this protocol, in a few words; "" where it was asked for.
+      moment: `time`: when the held-out scenarios begin, as ISO 8601 in UTC.
+      evaluation_users: int32 [E], sorted rows of users who are only ever asked: no pair of theirs
+        is trained on.
     """
 
     name: str
@@ -81,8 +102,50 @@ class ScenarioData:
     user_features: tuple[ContentColumn, ...] = ()
     item_features: tuple[ContentColumn, ...] = ()
 
+    protocol: Protocol = "strict"
+    because: str = ""
+    moment: str | None = None
+    evaluation_users: np.ndarray = field(default_factory=_no_rows)
+
+    def training_pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """User and item rows, int32 [T] each, of all pairs that training knows, each once."""
+        users, items = self._training_rows("users"), self._training_rows("items")
+        keys = np.unique(users.astype(np.int64) * max(1, len(self.item_ids)) + items)
+        users, items = np.divmod(keys, max(1, len(self.item_ids)))
+        return users.astype(np.int32), items.astype(np.int32)
+
+    def known_users(self) -> np.ndarray:
+        """bool [U]: of whom something is known: a training pair, or an embedding that was given."""
+        return _known(self._training_rows("users"), len(self.user_ids), self.user_embeddings)
+
+    def known_items(self) -> np.ndarray:
+        """bool [I]: of which something is known, as `known_users`."""
+        return _known(self._training_rows("items"), len(self.item_ids), self.item_embeddings)
+
+    def known_shares(self, scenarios: Sequence[HeldOutScenario] | None = None) -> dict[str, float]:
+        """Shares of the asked pairs whose `item`, whose `user`, and of which `both` are known.
+
+        Args:
+          scenarios: Held-out scenarios; None: those of meta-test.
+        """
+        scenarios = self.meta_test if scenarios is None else scenarios
+        none = _no_rows()
+        users = np.concatenate([none, *(s.evaluation_users for s in scenarios)])
+        items = np.concatenate([none, *(s.evaluation_items for s in scenarios)])
+        user, item = self.known_users()[users], self.known_items()[items]
+        asked = max(1, len(users))
+        return {
+            "item": float(item.sum() / asked),
+            "user": float(user.sum() / asked),
+            "both": float((user & item).sum() / asked),
+        }
+
+    def _training_rows(self, side: str) -> np.ndarray:
+        of_scenarios = (getattr(scenario, side) for scenario in self.meta_train)
+        return np.concatenate([getattr(self, f"background_{side}"), *of_scenarios])
+
     def fingerprint(self) -> str:
-        """sha256 (hex) over ids, features, every pair, and the embeddings that came along."""
+        """sha256 (hex) over ids, protocol, features, every pair, and embeddings that came along."""
         digest = hashlib.sha256()
 
         def add(array: np.ndarray | None) -> None:
@@ -106,8 +169,10 @@ class ScenarioData:
             self.history_items,
             self.user_embeddings,
             self.item_embeddings,
+            self.evaluation_users,
         ):
             add(array)
+        digest.update(f"{self.protocol} {self.moment}".encode())
         for part in (self.meta_train, self.validation, self.meta_test):
             for scenario in part:
                 for value in vars(scenario).values():
@@ -119,3 +184,9 @@ class ScenarioData:
             digest.update(f"{column.name}\n{column.kind}\n".encode())
             add(column.values)
         return digest.hexdigest()
+
+
+def _known(rows: np.ndarray, size: int, embeddings: np.ndarray | None) -> np.ndarray:
+    known = np.zeros(size, bool)
+    known[rows] = True
+    return known if embeddings is None else known | (embeddings != 0).any(axis=1)
