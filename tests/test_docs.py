@@ -129,3 +129,22 @@ def test_the_index_has_every_page():
     index = (ROOT / "docs" / "README.md").read_text()
     pages = {page.name for page in PAGES if page.parent == ROOT / "docs"} - {"README.md"}
     assert {name for name in pages if f"({name})" not in index} == set()
+
+
+TOLD = {
+    "SECURITY.md": (
+        "| the model base path (`--model_base_path`, `export/`) | **yes** |",
+        "| server configuration (`models.config`, `batching.config`",
+        "| requests to a server | no |",
+        "| data files: tables, logs, `.npy`, `.npz`, pickles",
+        "| weights of others (`cmml import-weights`) | no |",
+        "## Reporting a vulnerability",
+    ),
+    "docs/serving.md": ("Whoever has the export has the list of user ids", "`--hash-user-ids="),
+}
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_what_readers_rely_on_for_their_safety_is_told(name):
+    text = (ROOT / name).read_text()
+    assert [part for part in TOLD[name] if part not in text] == []

@@ -6,8 +6,11 @@ from functools import partial
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from cmml_tf.files import check_folder, make_folder, write_whole
+from cmml_tf.serving.version_folder import publish_version
+from cmml_tf.training.checkpoint_files import CheckpointFiles
 
 
 @pytest.fixture
@@ -67,3 +70,55 @@ def test_folders_are_made_or_the_obstacle_is_named(tmp_path):
     # Nothing can be made there, not even by root.
     with pytest.raises(OSError, match=r"/proc/.*writ"):
         make_folder(tmp_path.__class__("/proc/x"))
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    """What goes to disk and what gets its name, in order; both happen."""
+    events = []
+    fsync, replace, rename = os.fsync, os.replace, os.rename
+
+    def flushed(descriptor):
+        events.append(("flushed", os.readlink(f"/proc/self/fd/{descriptor}")))
+        fsync(descriptor)
+
+    def named(operation):
+        def told(source, target, **more):
+            events.append(("named", os.path.abspath(target)))
+            operation(source, target, **more)
+
+        return told
+
+    monkeypatch.setattr(os, "fsync", flushed)
+    monkeypatch.setattr(os, "replace", named(replace))
+    monkeypatch.setattr(os, "rename", named(rename))
+    return events
+
+
+def _save_checkpoint(folder):
+    CheckpointFiles(tf.train.Checkpoint(value=tf.Variable(1.0)), folder).save(1)
+
+
+def _publish(base):
+    publish_version(base, lambda content, _: (content / "saved_model.pb").write_text("graph"))
+
+
+WRITERS = {
+    "run file": (lambda folder: write_whole(folder / "metrics.json", "{}"), "metrics.json", 1),
+    "checkpoint": (_save_checkpoint, "checkpoint", 3),
+    "export": (_publish, "1", 2),
+}
+
+
+@pytest.mark.parametrize(("write", "name", "least"), WRITERS.values(), ids=WRITERS)
+def test_content_is_on_disk_before_its_name_and_the_name_before_the_end(
+    tmp_path, disk, write, name, least
+):
+    write(tmp_path)
+    position = disk.index(("named", str(tmp_path / name)))
+    # What TensorFlow renames while it writes has its own order.
+    before = {path for event, path in disk[:position] if event == "flushed"}
+    assert len(before) >= least
+    assert ("flushed", str(tmp_path)) in disk[position:]
+    if name == "checkpoint":
+        assert {str(path) for path in tmp_path.glob("ckpt-1.*")} < before

@@ -1,8 +1,10 @@
 """The client while versions change, and over TLS."""
 
 import shutil
+import ssl
 import subprocess
 import threading
+import urllib.request
 
 import grpc
 import numpy as np
@@ -77,7 +79,9 @@ def test_cached_contexts_are_never_scored_by_another_version(
         assert cache.hits == before + 3
 
 
-def test_calls_over_tls_with_metadata(start_server, tiny_model, certificate, tmp_path_factory):
+def test_calls_over_tls_with_metadata(
+    start_server, tiny_model, certificate, tmp_path_factory, is_real_server
+):
     key, pem = certificate
     base_path = tmp_path_factory.mktemp("secure")
     tiny_model(base_path, 1)
@@ -95,3 +99,12 @@ def test_calls_over_tls_with_metadata(start_server, tiny_model, certificate, tmp
     insecure = Client(target, "cmml", timeout=2, max_attempts=1)
     with insecure, pytest.raises(grpc.RpcError):
         insecure.score(*TASK)
+    if is_real_server:  # whose REST has no TLS
+        return
+    # REST has TLS as gRPC has, and the log says where both listen.
+    trusting = ssl.create_default_context(cadata=pem)
+    url = f"https://localhost:{server.rest_port}/v1/models/cmml"
+    with urllib.request.urlopen(url, context=trusting, timeout=20) as answer:
+        assert b"AVAILABLE" in answer.read()
+    assert f"gRPC listens on 127.0.0.1:{server.grpc_port}" in server.log()
+    assert f"REST listens on https://127.0.0.1:{server.rest_port}" in server.log()
