@@ -59,6 +59,11 @@ def test_scores_are_those_of_the_exported_model(fitted, tmp_path):
     assert ours["user_known"].tolist() == [True, True, False]
     assert ours["item_known"].all()
     assert run.context(SUPPORT).ndim == 1
+    # Another place changes no byte, the manifest's included.
+    other = run.export(tmp_path / "a" / "longer" / "place")
+    files = [path.relative_to(version) for path in version.rglob("*") if path.is_file()]
+    assert len(files) > 5
+    assert all((version / file).read_bytes() == (other / file).read_bytes() for file in files)
 
 
 def test_recommendations_are_the_best_scored_items_that_the_user_has_not_taken(fitted):

@@ -129,7 +129,8 @@ class SettingRun:
     def export(self, model: AdaptingModel, facts: dict[str, Any]) -> Exported:
         """Exports the model with what is known of it, unless it has been exported already."""
         manifest = {
-            "config": plain(self.config),
+            # Where an export was put is no part of it: two of one model are equal.
+            "config": settled_options(plain(self.config), ("export_dir",)),
             "data_fingerprint": self.prepared.data.fingerprint(),
             "environment": environment(),
             **facts,

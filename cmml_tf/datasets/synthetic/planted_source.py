@@ -1,6 +1,7 @@
 """Planted scenarios as a data set by name: `planted`, or `planted:subspace=3,label_noise=0.1`."""
 
 import inspect
+import math
 
 from cmml_tf.config import SplitConfig
 from cmml_tf.datasets.synthetic.planted_scenarios import PlantedScenarios, planted_scenarios
@@ -69,6 +70,8 @@ def _options(data: str) -> dict[str, int | float]:
                 f"`{name}` in `data` must be of type {_KINDS[name].__name__}. "
                 f"Received: {name}={value!r}."
             ) from None
+        if not math.isfinite(options[name]):
+            raise ValueError(f"`{name}` in `data` must be finite. Received: {name}={value!r}.")
     return options
 
 

@@ -51,6 +51,8 @@ def test_the_bare_name_is_the_default_size():
         ("planted:subspace=many", r"`subspace` in `data` must be of type int\. .*'many'"),
         ("planted:subspace", r"`subspace` in `data` must be of type int"),
         ("planted:subspace=0", r"`subspace` must be at least 1"),
+        ("planted:strength=1e400", r"`strength` in `data` must be finite\. .*'1e400'"),
+        ("planted:std=inf", r"`std` in `data` must be finite"),
     ],
 )
 def test_what_is_wrong_is_named(name, sentence):

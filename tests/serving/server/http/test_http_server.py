@@ -110,8 +110,10 @@ def test_bodies_are_bounded_together():
     with serving(body_bytes=1000) as port:
         with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
             connection.sendall(POST + b"Content-Length: 600\r\n\r\n" + b"a" * 599)
+            end = time.monotonic() + 20
             received = b""
             while b"503" not in received:  # until the first one has been read
+                assert time.monotonic() < end, "bodies are not bounded"
                 received = reply_to(port, POST + b"Content-Length: 500\r\n\r\n" + b"a" * 500)
             connection.sendall(b"a")
             assert b"200 OK" in connection.recv(65536)
