@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from cmml_tf.files import check_folder, make_folder, write_whole
-from cmml_tf.serving.version_folder import publish_version
+from cmml_tf.serving.version.version_folder import publish_version
 from cmml_tf.training.checkpoint_files import CheckpointFiles
 
 

@@ -8,7 +8,7 @@ import pytest
 LIBRARY = Path(__file__).resolve().parents[1] / "cmml_tf"
 NUMPY = {"default_rng", "Generator"}
 # Pauses of a client between two attempts are no part of a result.
-ALLOWED = {"client/failures.py: random.uniform"}
+ALLOWED = {"client/transport/failures.py: random.uniform"}
 
 
 def dotted(node):
