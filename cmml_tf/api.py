@@ -231,6 +231,7 @@ def compare(
     >>> data = scenario_data("planted:users=200,users_per_scenario=30,meta_train=8,meta_test=3")
     >>> folder = tempfile.TemporaryDirectory()
     >>> table = compare(data, ["item-pop"], out=folder.name, seeds=1)
+    [1/1] item-pop, seed 0
     >>> table.rows[0].label, table.rows[0].seeds
     ('ItemPop', 1)
     >>> folder.cleanup()

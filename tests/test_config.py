@@ -179,10 +179,8 @@ def test_embedding_files_are_given_together():
 
 
 def test_sizes_follow_from_the_pairs():
-    episode = EpisodeConfig(support_positives=3, support_negatives=5, query_positives=4)
-    assert (episode.support_size, episode.query_size) == (8, 8)
+    assert EpisodeConfig(support_positives=3, support_negatives=5).support_size == 8
     assert EpisodeConfig().support_size == 192
-    assert EpisodeConfig().query_size == 256
 
 
 def test_an_unknown_loss_is_refused():

@@ -73,9 +73,9 @@ class CrossConnectedNetwork(tf.keras.layers.Layer):
 class CoNet(AdaptingModel):
     """CoNet over all meta-training scenarios; it knows a user from elsewhere and does not adapt.
 
-    Trained on `cross_domain_episodes`: hinge losses of both domains, and the sum of the transfer
-    matrices' absolute values times `l1`. A query pair is scored beside one source item of its user
-    (`set_source_items`); an unknown user's is the zero row.
+    Trained on the tasks of `cross_domain_sampler`: hinge losses of both domains, and the sum of the
+    transfer matrices' absolute values times `l1`. A query pair is scored beside one source item of
+    its user (`set_source_items`); an unknown user's is the zero row.
 
     Args:
       pair_embedding: Ids to pair embeddings e, of either domain.
@@ -142,7 +142,7 @@ class CoNet(AdaptingModel):
             return super().compute_loss(episode)
         if not isinstance(episode, CrossDomainEpisode):
             raise ValueError(
-                "CoNet trains on `CrossDomainEpisode`s, from `cross_domain_episodes`. "
+                "CoNet trains on `CrossDomainEpisode`s, from `cross_domain_sampler`. "
                 f"Received: {type(episode).__name__}."
             )
         target, source = self._scores(episode.query_user, episode.query_item, episode.source_item)

@@ -37,8 +37,3 @@ class EpisodeConfig:
     def support_size(self) -> int:
         """S, the support pairs of a task."""
         return self.support_positives + self.support_negatives
-
-    @property
-    def query_size(self) -> int:
-        """Q, the query pairs of a training task, positives and negatives."""
-        return 2 * self.query_positives

@@ -13,7 +13,6 @@ import tensorflow as tf
 
 from cmml_tf.config import EpisodeConfig
 from cmml_tf.datasets.tasks.scenario_data import ScenarioData
-from cmml_tf.episodes.sampled_steps import sampled_steps
 from cmml_tf.episodes.sampler import EpisodeSampler
 from cmml_tf.episodes.sub_scenarios import with_sub_scenarios
 from cmml_tf.types import Array, Support
@@ -42,25 +41,6 @@ class CrossDomainEpisode(NamedTuple):
     query_label: Array
     source_item: Array
     source_order: Array
-
-
-def cross_domain_episodes(
-    data: ScenarioData, config: EpisodeConfig, seed: int, first_step: int = 0
-) -> tf.data.Dataset:
-    """An endless dataset of `CrossDomainEpisode`s: those of `training_episodes`, and the source.
-
-    Args:
-      data: Its meta-training scenarios are sampled.
-      config: Sizes of a task and of a step.
-      seed: With the step number, fixes an element.
-      first_step: Where to begin.
-
-    Raises:
-      ValueError: `first_step` is negative, or see `EpisodeSampler`.
-    """
-    if first_step < 0:
-        raise ValueError(f"`first_step` must be zero or more. Received: first_step={first_step}.")
-    return sampled_steps(cross_domain_sampler(data, config, seed), first_step)
 
 
 def cross_domain_sampler(

@@ -6,7 +6,6 @@ import tensorflow as tf
 from cmml_tf.config.rating import RatingEpisodeConfig
 from cmml_tf.datasets.tasks.rating_tasks import RatingTasks
 from cmml_tf.episodes.permutation import ROUNDS, permute
-from cmml_tf.episodes.sampled_steps import sampled_steps
 from cmml_tf.types import Episode, Support
 
 # Streams of random numbers within a step: a new use takes a new number.
@@ -94,16 +93,6 @@ class RatingEpisodeSampler:
 
     def _random(self, step: tf.Tensor, stream: int, shape: list[int]) -> tf.Tensor:
         return tf.random.stateless_uniform(shape, [self._seed * 4 + stream, step])
-
-
-def rating_episodes(
-    tasks: RatingTasks, query: int, config: RatingEpisodeConfig, seed: int, first_step: int = 0
-) -> tf.data.Dataset:
-    """An endless dataset of `Episode`s, one training step an element.
-
-    Element k is that of step `first_step + k`, so a resumed training goes on with the same tasks.
-    """
-    return sampled_steps(RatingEpisodeSampler(tasks, query, config, seed).sample, first_step)
 
 
 def _padded(values: np.ndarray, inside: np.ndarray) -> np.ndarray:

@@ -8,9 +8,20 @@ from cmml_tf.types import Episode
 
 
 def sampled_steps(
-    sample: Callable[[tf.Tensor], Episode], first_step: int | tf.Tensor
+    sample: Callable[[tf.Tensor], Episode], first_step: int | tf.Tensor = 0
 ) -> tf.data.Dataset:
-    """An endless dataset: what `sample` gives for each step (int64) from the first on."""
+    """An endless dataset of training tasks: what `sample` gives for each step (int64).
+
+    Args:
+      sample: Gives the tasks of a step, as `EpisodeSampler.sample` does.
+      first_step: Where to begin, so that a resumed training goes on with the same tasks without
+        replaying those before.
+
+    Raises:
+      ValueError: `first_step` is a negative number.
+    """
+    if isinstance(first_step, int) and first_step < 0:
+        raise ValueError(f"`first_step` must be zero or more. Received: first_step={first_step}.")
     steps = tf.data.Dataset.range(first_step, tf.int64.max)
     episodes = steps.map(sample, num_parallel_calls=1).prefetch(4)
     options = tf.data.Options()

@@ -39,10 +39,9 @@ def system_names(systems: Mapping[str, System], names: str) -> tuple[str, ...]:
 
     Example:
 
-    >>> pe, film = ModelConfig("mean"), ModelConfig()
-    >>> systems = {"pe": System("PE", model=pe), "film": System("FiLM", model=film)}
-    >>> system_names({**systems, "f-lm": System("F-LM", model=film)}, "F-LM, PE, FiLM")
-    ('film', 'pe')
+    >>> film, same = System("FiLM", model="film"), System("F-LM", model="film")
+    >>> system_names({"item-pop": System("ItemPop"), "film": film, "f-lm": same}, "ItemPop, F_LM")
+    ('item-pop', 'film')
     """
     spelled = {name.replace("-", ""): name for name in systems}
     found = []

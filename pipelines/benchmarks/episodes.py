@@ -8,7 +8,7 @@ import numpy as np
 
 from cmml_tf.config import EpisodeConfig
 from cmml_tf.datasets.tasks.scenario_data import Scenario, ScenarioData
-from cmml_tf.episodes.training_episodes import training_episodes
+from cmml_tf.episodes import EpisodeSampler, sampled_steps
 
 SCENARIOS, USERS, ITEMS, CANDIDATES = 1000, 20_000, 50_000, 200
 _ELEMENTS = 300
@@ -17,7 +17,9 @@ _ELEMENTS = 300
 def measure(rounds: int) -> dict[str, Any]:
     """Elements per CPU second of the process, all of its threads together."""
     data = _data()
-    elements = iter(training_episodes(data, EpisodeConfig(tasks_per_step=32), seed=0))
+    elements = iter(
+        sampled_steps(EpisodeSampler(data, EpisodeConfig(tasks_per_step=32), seed=0).sample)
+    )
     for _ in range(10):
         next(elements)
     rates = []

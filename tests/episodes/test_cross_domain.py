@@ -9,8 +9,8 @@ import tensorflow as tf
 from episodes.small_data import random_scenarios, scenario_data
 
 from cmml_tf.config import EpisodeConfig
-from cmml_tf.episodes import training_episodes
-from cmml_tf.episodes.cross_domain import cross_domain_episodes, source_item_of_users
+from cmml_tf.episodes import EpisodeSampler, sampled_steps
+from cmml_tf.episodes.cross_domain import cross_domain_sampler, source_item_of_users
 
 CONFIG = EpisodeConfig(4, 8, 6, tasks_per_step=2)
 USERS, ITEMS = 30, 60
@@ -33,8 +33,8 @@ def taken(dataset, count):
 
 def test_the_target_domain_is_that_of_the_training_episodes(data):
     for crossed, plain in zip(
-        taken(cross_domain_episodes(data, CONFIG, 3, 2), 3),
-        taken(training_episodes(data, CONFIG, 3, 2), 3),
+        taken(sampled_steps(cross_domain_sampler(data, CONFIG, 3), 2), 3),
+        taken(sampled_steps(EpisodeSampler(data, CONFIG, 3).sample, 2), 3),
         strict=True,
     ):
         tf.nest.map_structure(np.testing.assert_array_equal, crossed[:4], tuple(plain))
@@ -43,7 +43,7 @@ def test_the_target_domain_is_that_of_the_training_episodes(data):
 def test_source_items_lie_outside_the_scenario_and_are_taken_or_not_as_the_order_says(data):
     history = set(zip(data.history_users.tolist(), data.history_items.tolist(), strict=True))
     orders = []
-    for episode in taken(cross_domain_episodes(data, CONFIG, 0), 20):
+    for episode in taken(sampled_steps(cross_domain_sampler(data, CONFIG, 0)), 20):
         half = CONFIG.query_positives
         orders.append(episode.source_order)
         for row, k in np.ndindex(episode.source_order.shape):
@@ -66,7 +66,7 @@ def test_background_pairs_are_the_source_where_there_are_any(data):
     with_background = replace(data, background_users=users, background_items=items)
     background = {(3, 59), (5, 58), (5, 1)}
     seen = set()
-    for episode in taken(cross_domain_episodes(with_background, CONFIG, 0), 40):
+    for episode in taken(sampled_steps(cross_domain_sampler(with_background, CONFIG, 0)), 40):
         for row, k in np.argwhere(episode.source_order != 0):
             place = k if episode.source_order[row, k] > 0 else CONFIG.query_positives + k
             pair = int(episode.query_user[row, k]), int(episode.source_item[row, place])
@@ -90,10 +90,8 @@ def test_each_user_has_one_source_item_of_his_own(data):
 
 
 def test_a_later_step_needs_none_of_those_before(data):
-    whole = taken(cross_domain_episodes(data, CONFIG, 1), 5)
-    rest = taken(cross_domain_episodes(data, CONFIG, 1, first_step=3), 2)
+    whole = taken(sampled_steps(cross_domain_sampler(data, CONFIG, 1)), 5)
+    rest = taken(sampled_steps(cross_domain_sampler(data, CONFIG, 1), 3), 2)
     tf.nest.map_structure(np.testing.assert_array_equal, whole[3:], rest)
-    other = taken(cross_domain_episodes(data, CONFIG, 2), 1)[0]
+    other = taken(sampled_steps(cross_domain_sampler(data, CONFIG, 2)), 1)[0]
     assert not np.array_equal(whole[0].source_item, other.source_item)
-    with pytest.raises(ValueError, match=r"`first_step` must be zero or more"):
-        cross_domain_episodes(data, CONFIG, 1, first_step=-1)

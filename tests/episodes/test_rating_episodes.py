@@ -6,9 +6,9 @@ import tensorflow as tf
 
 from cmml_tf.config.rating import RatingEpisodeConfig
 from cmml_tf.datasets.tasks.rating_tasks import RatingTasks
+from cmml_tf.episodes import sampled_steps
 from cmml_tf.episodes.rating_episodes import (
     RatingEpisodeSampler,
-    rating_episodes,
 )
 
 LENGTHS = np.array([5, 9, 4, 7])
@@ -59,11 +59,11 @@ def test_short_supports_have_any_length_below_the_whole():
 
 def test_a_resumed_training_goes_on_with_the_same_tasks():
     config = RatingEpisodeConfig(tasks_per_step=3)
-    whole = list(rating_episodes(TASKS, 2, config, seed=5).take(4))
-    rest = list(rating_episodes(TASKS, 2, config, seed=5, first_step=2).take(2))
+    whole = list(sampled_steps(RatingEpisodeSampler(TASKS, 2, config, 5).sample).take(4))
+    rest = list(sampled_steps(RatingEpisodeSampler(TASKS, 2, config, 5).sample, 2).take(2))
     for expected, received in zip(whole[2:], rest, strict=True):
         tf.nest.map_structure(np.testing.assert_array_equal, expected, received)
-    other = next(iter(rating_episodes(TASKS, 2, config, seed=6)))
+    other = next(iter(sampled_steps(RatingEpisodeSampler(TASKS, 2, config, 6).sample)))
     assert (other.query_item.numpy() != whole[0].query_item.numpy()).any()
 
 

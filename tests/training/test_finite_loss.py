@@ -10,7 +10,8 @@ from training.small_run import POOLING, build, fit, planted
 from cmml_tf.config import TrainingConfig
 from cmml_tf.config.rating import RatingEpisodeConfig
 from cmml_tf.datasets.tasks.rating_tasks import RatingTasks
-from cmml_tf.episodes.rating_episodes import rating_episodes
+from cmml_tf.episodes import sampled_steps
+from cmml_tf.episodes.rating_episodes import RatingEpisodeSampler
 from cmml_tf.models.rating_model import build_rating_model
 from cmml_tf.tasks.rating import RatingTask
 from cmml_tf.training.fit import fit_model
@@ -87,7 +88,9 @@ def test_a_feature_of_the_user_setting_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"Row 3 of the item feature year has NaN or infinite"):
         fit_model(
             model,
-            lambda step: rating_episodes(tasks, 5, RatingEpisodeConfig(), 0, step),
+            lambda step: sampled_steps(
+                RatingEpisodeSampler(tasks, 5, RatingEpisodeConfig(), 0).sample, step
+            ),
             None,
             "",
             TRAINING,

@@ -10,8 +10,9 @@ from models.every_preset import RATING_PRESETS
 from cmml_tf.config import TrainingConfig
 from cmml_tf.config.rating import RatingEpisodeConfig
 from cmml_tf.datasets.tasks.rating_tasks import RatingTasks
+from cmml_tf.episodes import sampled_steps
 from cmml_tf.episodes.asked_users import AskedUsers
-from cmml_tf.episodes.rating_episodes import rating_episodes
+from cmml_tf.episodes.rating_episodes import RatingEpisodeSampler
 from cmml_tf.evaluation.rating import (
     evaluate_ratings,
     predicted_ratings,
@@ -60,7 +61,7 @@ def trained(tmp_path_factory):
     tasks, episode = planted(300, seed=1), RatingEpisodeConfig(short_supports=0.3)
     fit_model(
         model,
-        lambda step: rating_episodes(tasks, QUERY, episode, 0, step),
+        lambda step: sampled_steps(RatingEpisodeSampler(tasks, QUERY, episode, 0).sample, step),
         None,
         "",
         TrainingConfig(learning_rate=5e-3, weight_average=0.98, steps_per_epoch=400, max_epochs=1),

@@ -9,7 +9,8 @@ from baselines.small_tasks import one_task
 from cmml_tf.config.baselines import RATING_BASELINES, MeluConfig
 from cmml_tf.config.rating import RatingEpisodeConfig
 from cmml_tf.datasets.tasks.rating_tasks import RatingTasks
-from cmml_tf.episodes.rating_episodes import rating_episodes
+from cmml_tf.episodes import sampled_steps
+from cmml_tf.episodes.rating_episodes import RatingEpisodeSampler
 
 RATE = 0.05
 both = pytest.mark.parametrize("adapt_embeddings", [False, True], ids=["melu", "metacs"])
@@ -145,7 +146,9 @@ def test_episodes_of_the_pipeline_fit():
         np.tile(np.arange(12), 3)[:26].astype(np.int32),
         np.ones(26, np.float32),
     )
-    episodes = rating_episodes(ratings, 4, RatingEpisodeConfig(tasks_per_step=2), seed=0)
+    episodes = sampled_steps(
+        RatingEpisodeSampler(ratings, 4, RatingEpisodeConfig(tasks_per_step=2), 0).sample
+    )
     scores = built(config(True))(next(iter(episodes)))
     assert scores.shape == (2, 4)
     assert np.isfinite(scores).all()

@@ -9,7 +9,7 @@ from episodes.small_data import random_scenarios, scenario_data
 
 from cmml_tf.config import EpisodeConfig, ScenarioConfig, SplitConfig
 from cmml_tf.datasets import open_scenario_data
-from cmml_tf.episodes import EpisodeSampler, training_episodes
+from cmml_tf.episodes import EpisodeSampler, sampled_steps
 
 CONFIG = EpisodeConfig(4, 8, 6, tasks_per_step=2)
 
@@ -20,8 +20,8 @@ def _take(dataset, count):
 
 def test_first_step_goes_on_as_if_the_steps_before_had_been_taken():
     data = scenario_data(random_scenarios(5), users=30)
-    whole = _take(training_episodes(data, CONFIG, seed=1), 9)
-    rest = _take(training_episodes(data, CONFIG, seed=1, first_step=4), 5)
+    whole = _take(sampled_steps(EpisodeSampler(data, CONFIG, seed=1).sample), 9)
+    rest = _take(sampled_steps(EpisodeSampler(data, CONFIG, seed=1).sample, first_step=4), 5)
     tf.nest.map_structure(np.testing.assert_array_equal, whole[4:], rest)
     sampled = EpisodeSampler(data, CONFIG, seed=1).sample(tf.constant(4, tf.int64))
     tf.nest.map_structure(np.testing.assert_array_equal, rest[0], sampled)
@@ -30,7 +30,7 @@ def test_first_step_goes_on_as_if_the_steps_before_had_been_taken():
 def test_negative_first_step_is_refused():
     data = scenario_data(random_scenarios(5), users=30)
     with pytest.raises(ValueError, match=r"`first_step` must be zero or more.*first_step=-1"):
-        training_episodes(data, CONFIG, seed=1, first_step=-1)
+        sampled_steps(EpisodeSampler(data, CONFIG, seed=1).sample, first_step=-1)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,9 @@ def test_nothing_that_evaluation_asks_for_reaches_training(movielens):
 
     steps = 300
     seen_users, seen = [], []
-    for episode in _take(training_episodes(data, EpisodeConfig(), seed=0), steps):
+    for episode in _take(
+        sampled_steps(EpisodeSampler(data, EpisodeConfig(), seed=0).sample), steps
+    ):
         for users, items in (
             (episode.support.user, episode.support.item),
             (episode.query_user, episode.query_item),
