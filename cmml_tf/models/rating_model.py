@@ -51,7 +51,7 @@ def build_rating_model(
     columns = {
         "item_columns": item_columns,
         "user_columns": user_columns,
-        "feature_dimension": config.feature_dimension,
+        "dimension": config.feature_dimension,
         "users": users,
     }
     training = {"task": task, "gradient_clip": gradient_clip}
