@@ -1,11 +1,36 @@
 """How a program of ours ends: what went wrong for a stated reason is one sentence."""
 
+import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 # Read when TensorFlow is loaded, which happens behind this import.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+class Arguments(argparse.ArgumentParser):
+    """Arguments of a command, spelled out; those that do not fit are a `ValueError`."""
+
+    def __init__(self, description: str | None, **options: Any) -> None:
+        """Arguments to be added.
+
+        Args:
+          description: Of the command, printed as it is written.
+          options: Of `argparse.ArgumentParser`.
+        """
+        kind = argparse.RawDescriptionHelpFormatter
+        given = {"formatter_class": kind, "allow_abbrev": False, **options}
+        super().__init__(description=description, **given)
+
+    def error(self, message: str) -> NoReturn:
+        """Says what does not fit, without the usage.
+
+        Raises:
+          ValueError: Always.
+        """
+        raise ValueError(f"{message[:1].upper()}{message[1:]}. See {self.prog} --help.")
 
 
 def run(command: Callable[[Sequence[str]], int]) -> None:

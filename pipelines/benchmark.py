@@ -13,21 +13,18 @@ python pipelines/benchmark.py tables           # 700,000 x 128 and 1,400,000 x 1
 python pipelines/benchmark.py reading          # a table of 5,000,000 rows of text ids
 """
 
-import argparse
 import importlib
 import json
 import platform
 from collections.abc import Sequence
 
-from cmml_tf.program import run
+from cmml_tf.program import Arguments, run
 from cmml_tf.training.run_folder import environment
 
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Arguments(__doc__)
     subcommands = parser.add_subparsers(dest="what", required=True)
     measured = (
         *("encoder", "adaptation", "training", "episodes", "user", "baselines", "client"),

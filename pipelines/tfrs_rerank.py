@@ -35,7 +35,7 @@ from cmml_tf.datasets.tasks.scenario_data import ScenarioData
 from cmml_tf.embeddings.matrix_factorisation import pretrained_embeddings
 from cmml_tf.episodes.evaluation_episodes import EvaluationEpisode, EvaluationEpisodes
 from cmml_tf.metrics.ranking import ranking_metrics
-from cmml_tf.program import run
+from cmml_tf.program import Arguments, run
 from cmml_tf.serving.version.manifest import MANIFEST_FILE
 from cmml_tf.serving.version.version_folder import versions
 
@@ -80,9 +80,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Arguments(__doc__)
     parser.add_argument("--target", help="host:port of a server; none: one is started")
     parser.add_argument("--model-name", default="cmml")
     parser.add_argument("--export-dir", default="export", help="what a started server serves")

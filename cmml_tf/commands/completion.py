@@ -4,7 +4,6 @@ cmml completion bash > ~/.local/share/bash-completion/completions/cmml
 cmml completion zsh >> ~/.zshrc
 """
 
-import argparse
 import dataclasses
 from collections.abc import Iterator, Sequence
 
@@ -12,6 +11,7 @@ from cmml_tf.commands.main import COMMANDS
 from cmml_tf.config.comparison import ComparisonConfig
 from cmml_tf.config.preparation import GenerateConfig, HybridConfig, PrepareConfig
 from cmml_tf.experiments.forms import FORMS
+from cmml_tf.program import Arguments
 
 _CONFIGS = {
     **{f"train {form.name}": form.options.config for form in FORMS.values()},
@@ -35,9 +35,7 @@ complete -o default -F _cmml cmml
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Arguments(__doc__)
     parser.add_argument("shell", choices=("bash", "zsh"))
     shell = parser.parse_args(argv).shell
     print((_ZSH if shell == "zsh" else "") + script(), end="")

@@ -3,19 +3,16 @@
 cmml evaluate runs/cmml-ridge-movielens-small-0
 """
 
-import argparse
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+from cmml_tf.program import Arguments
+
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Arguments(__doc__)
     parser.add_argument("run_dir", type=Path, help="folder of a finished run, of any setting")
     folder = parser.parse_args(argv).run_dir
 

@@ -7,19 +7,16 @@ For runs whose export failed, or belongs elsewhere too. A model base path that h
 very model keeps it, and gets no other.
 """
 
-import argparse
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+from cmml_tf.program import Arguments
+
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Arguments(__doc__)
     parser.add_argument("run_dir", type=Path, help="folder that a training command has written")
     parser.add_argument("--export-dir", metavar="DIR", help="model base path; none: the run's own")
     arguments = parser.parse_args(argv)

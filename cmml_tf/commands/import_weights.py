@@ -28,16 +28,13 @@ from cmml_tf.interop.reference_user_weights import (
     read_reference_user_weights,
 )
 from cmml_tf.interop.reference_weights import ReferenceWeights, read_reference_weights
+from cmml_tf.program import Arguments
 from cmml_tf.request_limits import RequestLimits
 
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Arguments(__doc__)
     parser.add_argument("weights", type=Path, metavar="WEIGHTS.npz")
     parser.add_argument("--export-dir", type=Path, required=True, metavar="DIR")
     parser.add_argument(

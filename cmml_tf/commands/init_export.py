@@ -3,12 +3,12 @@
 cmml init-export export
 """
 
-import argparse
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
 from cmml_tf.files import make_folder, write_whole
+from cmml_tf.program import Arguments
 
 FILES = (
     *("models.config", "batching.config", "monitoring.config"),
@@ -19,9 +19,7 @@ FILES = (
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Arguments(__doc__)
     parser.add_argument("folder", type=Path, help="model base path; created if it is missing")
     folder = make_folder(parser.parse_args(argv).folder)
     source = shipped_folder()

@@ -1,7 +1,9 @@
 """Options of a command: from preset, schedule, YAML file and flags, each winning over those."""
 
-import argparse
+import contextlib
 import dataclasses
+import io
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +27,7 @@ from cmml_tf.config import override
 from cmml_tf.config.checks import shown
 from cmml_tf.config.former import is_former, without_idle
 from cmml_tf.plain_yaml import load_plain_yaml
+from cmml_tf.program import Arguments
 from cmml_tf.settings.form import RunOptions
 
 # `float | None`, and the same with an annotated type.
@@ -45,7 +48,7 @@ def run_config(argv: Sequence[str], description: str, options: RunOptions) -> An
     Raises:
       ValueError: An option's value is not accepted, or the YAML file cannot be read.
     """
-    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    early = Arguments(None, add_help=False)
     early.add_argument("--config")
     early.add_argument("--print-config", action="store_true")
     early.add_argument("--preset")
@@ -90,22 +93,57 @@ def spelled_out(argv: Sequence[str]) -> list[str]:
 
 
 def parse(kind: type, argv: Sequence[str], description: str, default: Any = None) -> Any:
-    """The configuration of class `kind` that flags give; `--help-all` is their help.
+    """The configuration of class `kind` that flags give, or the help that they ask for, and an end.
 
     Args:
       kind: A dataclass.
       argv: The command line.
       description: Of the command.
       default: Values where no flag is given; None: the class's own.
+
+    Raises:
+      ValueError: There is no such option, or it does not take the value.
     """
     given = {} if default is None else {"default": default}
-    return tyro.cli(
-        kind,
-        **given,
-        args=["--help" if word == "--help-all" else word for word in spelled_out(argv)],
-        prog=program(),
-        description=description,
-    )
+    texts = {"prog": program(), "description": description}
+    if "--help-all" in argv:
+        tyro.cli(kind, **given, **texts, args=["--help"])
+    if not {"-h", "--help"}.isdisjoint(argv):
+        base = kind if default is None else default
+        own = [f.name for f in dataclasses.fields(kind) if not dataclasses.is_dataclass(f.type)]
+        text = f"{description.rstrip()}\n\n--help-all lists every option."
+        print(short_help(text, program(), base, own))
+        sys.exit(0)
+    # What is drawn depends on the standard output: its encoding, and whether it is a terminal.
+    box = io.TextIOWrapper(io.BytesIO(), "utf-8")
+    try:
+        with contextlib.redirect_stdout(box), contextlib.redirect_stderr(box):
+            return tyro.cli(kind, **given, **texts, args=spelled_out(argv))
+    except SystemExit as end:
+        box.seek(0)
+        if not end.code:  # tyro's own completion
+            print(box.read(), end="")
+            raise
+        raise ValueError(_sentence(box.read())) from None
+
+
+def _sentence(box: str) -> str:
+    """What a box of tyro says, with the names of the options that it thinks were meant."""
+    rows = [row.strip("│ ") for row in box.splitlines() if row[:1] not in ("╭", "╰")]
+    said, *more = re.split(r"^─+$", "\n".join(rows), flags=re.MULTILINE)
+    if said.startswith("Missing from"):
+        said = f"Required: {', '.join(_flags(said))}"
+    said = " ".join(said.split()).removeprefix("Error parsing ").rstrip(".")
+    # A configuration's own sentence names its option.
+    said = re.sub(r"^[^`\s]+: `", "`", said)
+    meant = _flags(more[0]) if more and "Perhaps you meant" in more[0] else []
+    hint = f"Perhaps you meant {', '.join(meant)}. " if meant else ""
+    return f"{said}. {hint}--help-all lists every option."
+
+
+def _flags(rows: str) -> list[str]:
+    """The options that rows begin with."""
+    return re.findall(r"^--[\w.-]+", rows, re.MULTILINE)
 
 
 def program() -> str:

@@ -3,15 +3,15 @@
 cmml presets
 """
 
-import argparse
 from collections.abc import Sequence
 
 from cmml_tf.experiments.forms import FORMS
+from cmml_tf.program import Arguments
 
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command."""
-    argparse.ArgumentParser(description=__doc__).parse_args(argv)
+    Arguments(__doc__).parse_args(argv)
     for form in FORMS.values():
         print(f"cmml train {form.name} --preset NAME")
         width = max(map(len, form.advice))

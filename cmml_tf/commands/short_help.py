@@ -10,6 +10,7 @@ from typing import Any
 
 _WIDTH = 98
 _INDENT = 26
+_REQUIRED = object()
 
 
 def short_help(description: str, program: str, base: Any, names: Sequence[str]) -> str:
@@ -18,19 +19,22 @@ def short_help(description: str, program: str, base: Any, names: Sequence[str]) 
     Args:
       description: What the command does, and examples.
       program: As it is called.
-      base: The configuration, its values the defaults.
+      base: The configuration, its values the defaults; or its class.
       names: The options, such as `seed` or `scenario.definition`.
     """
     lines = [f"usage: {program} [OPTIONS]", "", description.strip(), "", "options:"]
     for name in names:
         owner, value = base, base
         for part in name.split("."):
-            owner, value = value, getattr(value, part)
-        about = field_texts(type(owner))[name.rpartition(".")[2]]
+            owner, value = value, getattr(value, part, _REQUIRED)
+        about = field_texts(owner if isinstance(owner, type) else type(owner))[
+            name.rpartition(".")[2]
+        ]
         flag = f"  --{name.replace('_', '-')}"
         text = textwrap.fill(
-            f"{about} (default: {_spelled(value)})",
+            f"{about} ({'required' if value is _REQUIRED else f'default: {_spelled(value)}'})",
             _WIDTH,
+            break_on_hyphens=False,
             initial_indent=" " * _INDENT,
             subsequent_indent=" " * _INDENT,
         )
@@ -61,4 +65,4 @@ def field_texts(kind: type) -> dict[str, str]:
 def _spelled(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return str(value).lower()
-    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return (" ".join(map(str, value)) or "none") if isinstance(value, tuple) else str(value)

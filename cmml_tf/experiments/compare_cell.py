@@ -3,7 +3,6 @@
 python -m cmml_tf.experiments.compare_cell COMPARISON_FOLDER SYSTEM SEED
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,13 +10,13 @@ from cmml_tf.config.comparison import ComparisonConfig
 from cmml_tf.experiments.comparison_cell import Cell, CellResult
 from cmml_tf.experiments.comparison_folder import load_comparison
 from cmml_tf.experiments.own_process import end_with_parent
-from cmml_tf.program import run
+from cmml_tf.program import Arguments, run
 from cmml_tf.training.run_folder import RunFolder, environment
 
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command."""
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser = Arguments(__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("system")
     parser.add_argument("seed", type=int)

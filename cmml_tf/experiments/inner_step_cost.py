@@ -3,7 +3,6 @@
 python -m cmml_tf.experiments.inner_step_cost COMPARISON_FOLDER SYSTEM STEPS RESULT_FILE
 """
 
-import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 from cmml_tf.experiments.comparison_folder import load_comparison
 from cmml_tf.experiments.own_process import end_with_parent
 from cmml_tf.files import write_whole
-from cmml_tf.program import run
+from cmml_tf.program import Arguments, run
 from cmml_tf.training.run_folder import RunFolder
 
 _SEED = 0
@@ -19,7 +18,7 @@ _SEED = 0
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command."""
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser = Arguments(__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("system")
     parser.add_argument("steps", type=int, help="0 for a system without inner steps")

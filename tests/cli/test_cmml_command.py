@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cmml_tf.commands.main import COMMANDS, load, overview
+from cmml_tf.commands.main import COMMANDS, load, main, overview
 
 ROOT = Path(__file__).resolve().parents[2]
 CMML = (sys.executable, "-c", "from cmml_tf.commands.main import main; main()")
@@ -63,6 +63,48 @@ def test_a_wrong_option_value_is_one_sentence():
     done = cmml("train", "scenario", "--preset", "flim")
     assert done.returncode == 2
     assert done.stderr.startswith("error: `preset` must be one of cmml-ridge, cmml-film,")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("train scenario --seed abc", "--seed: invalid literal for int() with base 10: 'abc'. "),
+        ("train scenario --seed", "Missing value for argument '--seed'."),
+        ("train user --tasks.lowest 9", "`lowest` must be zero or more, below highest. Rec"),
+        ("train scenario --strategy x", "invalid choice 'x' for argument '--strategy'."),
+        (
+            "train scenario --scenario.min-sup 3",
+            "Unrecognized options: --scenario.min-sup, 3. Perhaps you meant --scenario.min-items, ",
+        ),
+        ("compare --seeds 0", "`seeds` must be a positive integer. Received: seeds=0. "),
+        ("prepare --seed 1", "Required: --data, --out. --help-all lists every option."),
+        ("export", "The following arguments are required: run_dir. See cmml export --help."),
+    ],
+)
+def test_arguments_that_do_not_fit_are_one_sentence(monkeypatch, capsys, words, sentence):
+    monkeypatch.setattr(sys, "argv", ["cmml", *words.split()])
+    # As in a terminal, where a box would have colours.
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    with pytest.raises(SystemExit) as end:
+        main()
+    output, errors = capsys.readouterr()
+    assert (end.value.code, output) == (2, "")
+    assert errors.startswith(f"error: {sentence}")
+    assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["prepare", "generate", "hybrid", "compare"])
+def test_help_is_short_and_names_what_is_required(monkeypatch, capsys, name):
+    monkeypatch.setattr(sys, "argv", ["cmml", name, "--help"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    text = capsys.readouterr().out
+    assert (end.value.code, "--help-all lists every option." in text) == (0, True)
+    assert ("(required)" in text) == (name != "compare")
+    assert "--scenario.min-items " not in text
+    assert len(text.splitlines()) < 60
+    assert max(map(len, text.splitlines())) <= 100
 
 
 def test_presets_come_with_when_to_take_them():

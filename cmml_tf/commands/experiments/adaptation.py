@@ -17,6 +17,7 @@ from typing import Any
 
 from cmml_tf.commands.options import run_config
 from cmml_tf.experiments.forms import FORMS
+from cmml_tf.program import Arguments
 
 _TABLE = "table"
 
@@ -26,9 +27,7 @@ def main(argv: Sequence[str]) -> int:
     # Imported here: TensorFlow starts behind it.
     from cmml_tf.experiments.adaptation.grids import EXPERIMENTS, experiments
 
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Arguments(__doc__)
     parser.add_argument(
         "what", nargs="+", metavar="WHAT", help=f"all, {_TABLE}, {', '.join(EXPERIMENTS)}"
     )

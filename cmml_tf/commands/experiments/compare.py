@@ -7,6 +7,7 @@ cmml compare --systems pe,se,se-dot --data FOLDER --steps 1000 --out runs/encode
 Killed and started again, it goes on: what a system reached with a seed is a file written whole.
 """
 
+import textwrap
 from collections.abc import Sequence
 
 from cmml_tf.commands.options import parse
@@ -17,8 +18,13 @@ from cmml_tf.experiments.forms import FORMS
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command."""
-    systems = (f"Systems of {f.name}: {', '.join(f.systems)}." for f in FORMS.values())
-    config = parse(ComparisonConfig, argv, "\n\n".join([__doc__, *systems]))
+    systems = (
+        textwrap.fill(
+            f"Systems of {form.name}: {', '.join(form.systems)}.", 98, break_on_hyphens=False
+        )
+        for form in FORMS.values()
+    )
+    config = parse(ComparisonConfig, argv, "\n".join([__doc__, *systems]))
     out = comparison_folder(config)
     comparison = compare(config, out)
     comparison.save(out)
