@@ -13,7 +13,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 class Arguments(argparse.ArgumentParser):
     """Arguments of a command, spelled out; those that do not fit are a `ValueError`."""
 
-    def __init__(self, description: str | None, **options: Any) -> None:
+    def __init__(self, description: str | None = None, **options: Any) -> None:
         """Arguments to be added.
 
         Args:

@@ -1,32 +1,35 @@
 """The asyncio client: `Client` with awaitable methods."""
 
 import asyncio
-import time
-from collections.abc import Sequence
-from typing import Any, TypeVar
+import functools
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import grpc
 
-from cmml_tf.client.answers import (
-    Contexts,
-    ExampleScores,
-    Explanations,
-    FeatureScores,
-    Recommendations,
-    Scores,
-)
-from cmml_tf.client.context_cache import ContextCache
-from cmml_tf.client.plans import Plan, Plans, is_ready
-from cmml_tf.client.transport.channel import ChannelOptions, ChannelSettings
-from cmml_tf.client.transport.failures import Backoff, explained, may_become_ready, not_ready
+from cmml_tf.client.base import BaseClient, Steps
+from cmml_tf.client.plans import Plan
+from cmml_tf.client.sync import Client
 from cmml_tf.client.transport.loop_channels import LoopChannels
 
+_Given = ParamSpec("_Given")
 _Result = TypeVar("_Result")
-_PAUSE_SECONDS = 0.1
 
 
-class AsyncClient:
-    """Calls one served CMML model from event loops; see `Client` for what each method takes.
+def _awaitable(
+    method: Callable[Concatenate[Any, _Given], _Result],
+) -> Callable[Concatenate["AsyncClient", _Given], Coroutine[Any, Any, _Result]]:
+    """A method of `Client` for `AsyncClient`, whose `_run` is to be awaited."""
+
+    @functools.wraps(method)
+    async def awaited(self: "AsyncClient", *args: _Given.args, **kwargs: _Given.kwargs) -> _Result:
+        return await cast(Awaitable[_Result], method(self, *args, **kwargs))
+
+    return awaited
+
+
+class AsyncClient(BaseClient):
+    """Calls one served CMML model from event loops; its methods are those of `Client`, awaitable.
 
     It may be made anywhere: at module level, in a thread without a loop. A channel opens at the
     first awaited call of each event loop, in that loop.
@@ -38,30 +41,7 @@ class AsyncClient:
     ```
     """
 
-    def __init__(
-        self,
-        target: str,
-        model_name: str,
-        *,
-        version: int | None = None,
-        label: str | None = None,
-        timeout: float = 5.0,
-        context_cache: ContextCache | None = None,
-        credentials: grpc.ChannelCredentials | None = None,
-        metadata: Sequence[tuple[str, str]] = (),
-        max_attempts: int = 4,
-        channel_options: ChannelOptions = (),
-    ):
-        """Opens nothing yet; arguments as for `Client`.
-
-        Raises:
-          ValueError: Both `version` and `label`, or `max_attempts` out of range.
-        """
-        self._model_name = model_name
-        self._plans = Plans(model_name, version, label, context_cache)
-        self._timeout = timeout
-        self._metadata = tuple(metadata)
-        self._settings = ChannelSettings(target, credentials, max_attempts, channel_options)
+    def _open(self) -> None:
         self._channels = LoopChannels(self._settings)
 
     async def __aenter__(self) -> "AsyncClient":
@@ -75,155 +55,33 @@ class AsyncClient:
         await self._channels.close()
 
     async def _run(self, plan: Plan[_Result], timeout: float | None) -> _Result:
-        end = time.monotonic() + (self._timeout if timeout is None else timeout)
-        backoff = Backoff(end, self._settings.retries)
+        return await self._carried(self._steps(plan, timeout))
+
+    async def _carried(self, steps: Steps[_Result]) -> _Result:
         calls = self._channels.stubs()
         try:
-            call = next(plan)
+            step = next(steps)
             while True:
+                if isinstance(step, float):
+                    await asyncio.sleep(step)
+                    step = next(steps)
+                    continue
                 try:
-                    response = await calls[call.method](
-                        call.request,
-                        timeout=max(0.0, end - time.monotonic()),
-                        metadata=self._metadata,
+                    response = await calls[step.method](
+                        step.request, metadata=self._metadata, **step.options
                     )
                 except grpc.RpcError as error:
-                    pause = backoff.pause(error)
-                    if pause is None:
-                        call = plan.throw(explained(error, self._settings.proxy()))
-                    else:
-                        await asyncio.sleep(pause)
+                    step = steps.throw(error)
                 else:
-                    call = plan.send(response)
+                    step = steps.send(response)
         except StopIteration as stop:
             return stop.value
 
-    async def score(
-        self,
-        support_user_id: Any,
-        support_item_id: Any,
-        support_label: Any,
-        query_user_id: Any,
-        query_item_id: Any,
-        *,
-        support_length: Any = None,
-        timeout: float | None = None,
-    ) -> Scores:
-        """See `Client.score`."""
-        plan = self._plans.score(
-            support_user_id,
-            support_item_id,
-            support_label,
-            query_user_id,
-            query_item_id,
-            support_length,
-        )
-        return await self._run(plan, timeout)
-
-    async def encode_context(
-        self,
-        support_user_id: Any,
-        support_item_id: Any,
-        support_label: Any,
-        *,
-        support_length: Any = None,
-        timeout: float | None = None,
-    ) -> Contexts:
-        """See `Client.encode_context`."""
-        plan = self._plans.encode_context(
-            support_user_id, support_item_id, support_label, support_length
-        )
-        return await self._run(plan, timeout)
-
-    async def score_with_context(
-        self,
-        contexts: Contexts,
-        query_user_id: Any,
-        query_item_id: Any,
-        *,
-        timeout: float | None = None,
-    ) -> Scores:
-        """See `Client.score_with_context`."""
-        return await self._run(
-            self._plans.score_with_context(contexts, query_user_id, query_item_id), timeout
-        )
-
-    async def recommend(
-        self,
-        support_user_id: Any,
-        support_item_id: Any,
-        support_label: Any,
-        user_id: Any,
-        *,
-        support_length: Any = None,
-        timeout: float | None = None,
-    ) -> Recommendations:
-        """See `Client.recommend`."""
-        plan = self._plans.recommend(
-            support_user_id, support_item_id, support_label, user_id, support_length
-        )
-        return await self._run(plan, timeout)
-
-    async def explain(
-        self,
-        support_user_id: Any,
-        support_item_id: Any,
-        support_label: Any,
-        query_user_id: Any,
-        query_item_id: Any,
-        *,
-        support_length: Any = None,
-        timeout: float | None = None,
-    ) -> Explanations:
-        """See `Client.explain`."""
-        plan = self._plans.explain(
-            support_user_id,
-            support_item_id,
-            support_label,
-            query_user_id,
-            query_item_id,
-            support_length,
-        )
-        return await self._run(plan, timeout)
-
-    async def score_features(
-        self,
-        support_items: Any,
-        support_label: Any,
-        query_items: Any,
-        user: Any = None,
-        *,
-        support_length: Any = None,
-        timeout: float | None = None,
-    ) -> FeatureScores:
-        """See `Client.score_features`."""
-        plan = self._plans.score_features(
-            support_items, support_label, query_items, user, support_length
-        )
-        return await self._run(plan, timeout)
-
-    async def score_examples(
-        self, examples: Sequence[Any], *, context: Any = None, timeout: float | None = None
-    ) -> ExampleScores:
-        """See `Client.score_examples`."""
-        return await self._run(self._plans.score_examples(examples, context), timeout)
-
-    async def wait_until_ready(self, timeout: float = 60.0) -> None:
-        """See `Client.wait_until_ready`."""
-        end, last = time.monotonic() + timeout, "none"
-        calls, call = self._channels.stubs(), self._plans.status()
-        while (left := end - time.monotonic()) > 0:
-            try:
-                response = await calls[call.method](
-                    call.request, timeout=left, metadata=self._metadata, wait_for_ready=True
-                )
-            except grpc.RpcError as error:
-                if not may_become_ready(error):
-                    raise
-                last = f"{error.code().name}: {error.details()}"
-            else:
-                if is_ready(response):
-                    return
-                last = str(response)
-            await asyncio.sleep(_PAUSE_SECONDS)
-        raise not_ready(self._model_name, timeout, last, self._settings.proxy())
+    score = _awaitable(Client.score)
+    encode_context = _awaitable(Client.encode_context)
+    score_with_context = _awaitable(Client.score_with_context)
+    recommend = _awaitable(Client.recommend)
+    explain = _awaitable(Client.explain)
+    score_features = _awaitable(Client.score_features)
+    score_examples = _awaitable(Client.score_examples)
+    wait_until_ready = _awaitable(Client.wait_until_ready)

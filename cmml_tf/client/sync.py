@@ -14,16 +14,14 @@ from cmml_tf.client.answers import (
     Recommendations,
     Scores,
 )
-from cmml_tf.client.context_cache import ContextCache
-from cmml_tf.client.plans import Plan, Plans, is_ready
-from cmml_tf.client.transport.channel import ChannelOptions, ChannelSettings, stubs
-from cmml_tf.client.transport.failures import Backoff, explained, may_become_ready, not_ready
+from cmml_tf.client.base import BaseClient, Steps
+from cmml_tf.client.plans import Plan
+from cmml_tf.client.transport.channel import stubs
 
 _Result = TypeVar("_Result")
-_PAUSE_SECONDS = 0.1
 
 
-class Client:
+class Client(BaseClient):
     """Calls one served CMML model; thread-safe.
 
     Ids are strings or integers, whichever the model's vocabularies are. One task is given as flat
@@ -43,44 +41,7 @@ class Client:
     ```
     """
 
-    def __init__(
-        self,
-        target: str,
-        model_name: str,
-        *,
-        version: int | None = None,
-        label: str | None = None,
-        timeout: float = 5.0,
-        context_cache: ContextCache | None = None,
-        credentials: grpc.ChannelCredentials | None = None,
-        metadata: Sequence[tuple[str, str]] = (),
-        max_attempts: int = 4,
-        channel_options: ChannelOptions = (),
-    ):
-        """Opens a channel; connects at the first call.
-
-        Args:
-          target: `host:port` of the server's gRPC port.
-          model_name: Name the model is served under.
-          version: Ask this version only.
-          label: Ask the version that has this label.
-          timeout: Seconds a method may take unless it is told otherwise.
-          context_cache: Keep contexts, so that `score` for a known support skips the encoder.
-          credentials: TLS, from `grpc.ssl_channel_credentials`.
-          metadata: Headers of every call.
-          max_attempts: Tries of a call that did not reach the server (UNAVAILABLE), 1 to 5. A
-            server that has no free thread (RESOURCE_EXHAUSTED) is asked again until the deadline,
-            with growing pauses, unless this is 1.
-          channel_options: Further gRPC channel options.
-
-        Raises:
-          ValueError: Both `version` and `label`, or `max_attempts` out of range.
-        """
-        self._model_name = model_name
-        self._plans = Plans(model_name, version, label, context_cache)
-        self._timeout = timeout
-        self._metadata = tuple(metadata)
-        self._settings = ChannelSettings(target, credentials, max_attempts, channel_options)
+    def _open(self) -> None:
         self._channel = self._settings.open(grpc)
         self._stubs = stubs(self._channel)
 
@@ -95,25 +56,24 @@ class Client:
         self._channel.close()
 
     def _run(self, plan: Plan[_Result], timeout: float | None) -> _Result:
-        end = time.monotonic() + (self._timeout if timeout is None else timeout)
-        backoff = Backoff(end, self._settings.retries)
+        return self._carried(self._steps(plan, timeout))
+
+    def _carried(self, steps: Steps[_Result]) -> _Result:
         try:
-            call = next(plan)
+            step = next(steps)
             while True:
+                if isinstance(step, float):
+                    time.sleep(step)
+                    step = next(steps)
+                    continue
                 try:
-                    response = self._stubs[call.method](
-                        call.request,
-                        timeout=max(0.0, end - time.monotonic()),
-                        metadata=self._metadata,
+                    response = self._stubs[step.method](
+                        step.request, metadata=self._metadata, **step.options
                     )
                 except grpc.RpcError as error:
-                    pause = backoff.pause(error)
-                    if pause is None:
-                        call = plan.throw(explained(error, self._settings.proxy()))
-                    else:
-                        time.sleep(pause)
+                    step = steps.throw(error)
                 else:
-                    call = plan.send(response)
+                    step = steps.send(response)
         except StopIteration as stop:
             return stop.value
 
@@ -283,20 +243,4 @@ class Client:
           TimeoutError: None did in `timeout` seconds; says what the server answered last.
           grpc.RpcError: The server refuses to tell.
         """
-        end, last = time.monotonic() + timeout, "none"
-        call = self._plans.status()
-        while (left := end - time.monotonic()) > 0:
-            try:
-                response = self._stubs[call.method](
-                    call.request, timeout=left, metadata=self._metadata, wait_for_ready=True
-                )
-            except grpc.RpcError as error:
-                if not may_become_ready(error):
-                    raise
-                last = f"{error.code().name}: {error.details()}"
-            else:
-                if is_ready(response):
-                    return
-                last = str(response)
-            time.sleep(_PAUSE_SECONDS)
-        raise not_ready(self._model_name, timeout, last, self._settings.proxy())
+        return self._carried(self._until_ready(timeout))

@@ -48,7 +48,7 @@ def run_config(argv: Sequence[str], description: str, options: RunOptions) -> An
     Raises:
       ValueError: An option's value is not accepted, or the YAML file cannot be read.
     """
-    early = Arguments(None, add_help=False)
+    early = Arguments(add_help=False)
     early.add_argument("--config")
     early.add_argument("--print-config", action="store_true")
     early.add_argument("--preset")
