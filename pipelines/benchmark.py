@@ -9,6 +9,7 @@ python pipelines/benchmark.py baselines        # adaptation by gradients beside 
 python pipelines/benchmark.py evaluation --data movielens-small
 python pipelines/benchmark.py serve            # requests a second, overhead, start, failures
 python pipelines/benchmark.py client           # its import, its environment, its own work a call
+python pipelines/benchmark.py help             # `cmml --help`, and that of a few commands
 python pipelines/benchmark.py tables           # 700,000 x 128 and 1,400,000 x 128 frozen embeddings
 python pipelines/benchmark.py reading          # a table of 5,000,000 rows of text ids
 """
@@ -28,7 +29,7 @@ def main(argv: Sequence[str]) -> int:
     subcommands = parser.add_subparsers(dest="what", required=True)
     measured = (
         *("encoder", "adaptation", "training", "episodes", "user", "baselines", "client"),
-        *("tables", "reading"),
+        *("help", "tables", "reading"),
     )
     for name in measured:
         subparser = subcommands.add_parser(name)

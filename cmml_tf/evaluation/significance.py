@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
 
 
 def wilcoxon_p(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) -> float:
@@ -27,6 +26,9 @@ def wilcoxon_p(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray)
     difference = difference[~np.isnan(difference) & (difference != 0)]
     if len(difference) == 0:
         return 1.0
+    # Imported here: it takes a second, and the help of commands needs none of it.
+    from scipy import stats
+
     return float(stats.wilcoxon(difference).pvalue)
 
 

@@ -1,6 +1,7 @@
 """Endpoints that take one dictionary, beside the signatures, which take names only.
 
-Keras 3's `TFSMLayer`, and whoever calls the loaded object, hand the inputs over as one argument.
+Keras 3's `TFSMLayer`, which asks `serve` unless told otherwise, and whoever calls the loaded
+object, hand the inputs over as one argument.
 """
 
 from collections.abc import Callable, Mapping
@@ -8,9 +9,6 @@ from collections.abc import Callable, Mapping
 import tensorflow as tf
 
 from cmml_tf.serving.signatures import EXAMPLE_SIGNATURE
-
-KERAS_ENDPOINT = "serve"
-"""What `TFSMLayer` calls unless told otherwise."""
 
 
 def add_endpoints(

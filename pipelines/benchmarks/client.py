@@ -24,7 +24,7 @@ from cmml_tf.serving.export import export_model
 
 _CALLS = 100
 _ROOT = Path(__file__).resolve().parents[2]
-_PACKAGE = ("cmml_tf", "setup.py", "pyproject.toml", "README.md", "LICENSE")
+_PACKAGE = ("cmml_tf", "export", "setup.py", "pyproject.toml", "README.md", "LICENSE")
 _IMPORT = """
 import json, re, time
 start = time.process_time()
@@ -136,9 +136,13 @@ def _environment(folder: Path) -> Path:
     """The Python of an environment that has the wheel without extras, and no pip."""
     source, environment = folder / "source", folder / "environment"
     source.mkdir()
+    # Version folders of the checkout are in no wheel.
+    left_out = shutil.ignore_patterns("*.pyc", "[0-9]*")
     for name in _PACKAGE:
-        copy = shutil.copytree if (_ROOT / name).is_dir() else shutil.copy
-        copy(_ROOT / name, source / name)
+        if (_ROOT / name).is_dir():
+            shutil.copytree(_ROOT / name, source / name, ignore=left_out)
+        else:
+            shutil.copy(_ROOT / name, source / name)
     python = environment / "bin" / "python"
     pip = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
     for command in (

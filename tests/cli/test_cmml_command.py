@@ -107,6 +107,23 @@ def test_help_is_short_and_names_what_is_required(monkeypatch, capsys, name):
     assert max(map(len, text.splitlines())) <= 100
 
 
+def test_help_of_no_command_starts_tensorflow():
+    script = (
+        "import contextlib, io, sys\n"
+        "from cmml_tf.commands.main import COMMANDS, load\n"
+        "for name in COMMANDS:\n"
+        "    with contextlib.redirect_stdout(io.StringIO()) as text:\n"
+        "        try:\n            load(name)(['--help'])\n"
+        "        except SystemExit as end:\n            assert not end.code, name\n"
+        "    assert text.getvalue().startswith(('usage: ', 'The paper')), name\n"
+        "    assert not {'tensorflow', 'scipy.stats'} & set(sys.modules), name\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_presets_come_with_when_to_take_them():
     done = cmml("presets")
     assert done.returncode == 0

@@ -24,12 +24,9 @@ _TABLE = "table"
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command."""
-    # Imported here: TensorFlow starts behind it.
-    from cmml_tf.experiments.adaptation.grids import EXPERIMENTS, experiments
-
     parser = Arguments(__doc__)
     parser.add_argument(
-        "what", nargs="+", metavar="WHAT", help=f"all, {_TABLE}, {', '.join(EXPERIMENTS)}"
+        "what", nargs="+", metavar="WHAT", help=f"all, {_TABLE}, or names; a wrong one lists them"
     )
     parser.add_argument("--out", default="runs/adaptation", help="folder of results")
     parser.add_argument("--seed", type=int, default=0, help="of the experiments")
@@ -41,6 +38,8 @@ def main(argv: Sequence[str]) -> int:
     table.add_argument("--seeds", nargs="+", type=int, default=[0])
     table.add_argument("--support-sizes", nargs="+", type=int, default=[])
     arguments, of_the_runs = parser.parse_known_args(argv)
+    # Imported behind the help: TensorFlow starts here.
+    from cmml_tf.experiments.adaptation.grids import EXPERIMENTS, experiments
 
     wanted = EXPERIMENTS if arguments.what == ["all"] else arguments.what
     for name in wanted:

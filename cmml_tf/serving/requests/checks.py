@@ -24,8 +24,6 @@ from cmml_tf.serving.requests.rules import (
     where_valid,
 )
 
-SUPPORT_INPUTS = ("support_user_id", "support_item_id", "support_label", "support_length")
-QUERY_INPUTS = ("query_user_id", "query_item_id")
 Scale = tuple[float, float] | None
 """Lowest and highest support label; None where any finite number is one."""
 
