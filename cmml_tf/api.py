@@ -48,17 +48,16 @@ class Tasks:
 
     Attributes:
       setting: `scenario` or `user`.
-      source: The file or folder that it was read from.
-      options: How, by name of a run's configuration.
+      options: What was read and how, by name of a run's configuration.
       data: What reading gave.
-      is_kept: The source is somebody's file; else it goes with this object.
+      scratch: Folder of the tables that came from memory; it goes with this object. None: all are
+        somebody's files.
     """
 
     setting: str
-    source: Path
     options: Mapping[str, Any]
     data: TaskData
-    is_kept: bool
+    scratch: Path | None
 
     def __str__(self) -> str:
         lines = [f"{what}: {count:,}" for what, count in self.data.counts.items()]
@@ -68,6 +67,9 @@ class Tasks:
 def scenario_data(
     log: Table,
     *,
+    items: Table | None = None,
+    users: Table | None = None,
+    kinds: Mapping[str, str] | None = None,
     scenario: ScenarioConfig | None = None,
     split: SplitConfig | None = None,
     read: ReadConfig | None = None,
@@ -78,6 +80,11 @@ def scenario_data(
     Args:
       log: Columns user, item and scenario (null: outside all scenarios), and value where only high
         ones count; or the name or path of a data set, as `--data` takes it.
+      items: Column item, all others features (docs/data.md). Items that the log does not have are
+        items all the same.
+      users: Column user, likewise.
+      kinds: Feature name to `categorical`, `multi-hot`, `numeric`, `text`, `vector`, or `none` for
+        a column that is no feature; others are guessed.
       scenario: What a scenario is, and which ones are large enough.
       split: How scenarios and users are split.
       read: How a file is read.
@@ -97,8 +104,27 @@ def scenario_data(
     >>> len(data.data.user_ids), len(data.data.item_ids)
     (60, 40)
     """
-    options = {"scenario": scenario, "split": split, "read": read}
-    return _tasks("scenario", log, {}, options, seed)
+    options: dict[str, Any] = {
+        name: dataclasses.asdict(value)
+        for name, value in (("scenario", scenario), ("split", split), ("read", read))
+        if value
+    }
+    if kinds:
+        options["kinds"] = ",".join(f"{name}={kind}" for name, kind in kinds.items())
+    scratch = Path(tempfile.mkdtemp())
+    features = scratch / "features"
+    for name, place, table in (
+        ("data", scratch / "log.parquet", log),
+        ("items", features / "items.parquet", items),
+        ("users", features / "users.parquet", users),
+    ):
+        if isinstance(table, str | Path):
+            options[name] = str(table)
+        elif table is not None:
+            place.parent.mkdir(exist_ok=True)
+            pa.parquet.write_table(_arrow(table), place)
+            options[name] = str(scratch if name == "data" else place)
+    return _tasks("scenario", options, scratch, seed)
 
 
 def user_data(
@@ -136,8 +162,14 @@ def user_data(
     >>> data.data.counts["items"]
     40
     """
-    features = {"items": items, "users": users}
-    return _tasks("user", ratings, features, {"tasks": tasks}, seed, kinds)
+    scratch = Path(tempfile.mkdtemp())
+    options: dict[str, Any] = {"tasks": dataclasses.asdict(tasks)} if tasks else {}
+    if isinstance(ratings, str | Path) and items is None and users is None:
+        options["data"] = str(ratings)
+    else:
+        _write_folder(scratch, ratings, {"items": items, "users": users}, kinds or {})
+        options["data"] = str(scratch)
+    return _tasks("user", options, scratch, seed)
 
 
 def fit(
@@ -182,8 +214,7 @@ def fit(
     setting, folder = SETTINGS[data.setting], Path(run_dir)
     base = FORMS[data.setting].options.base(preset, schedule)
     given = {
-        **data.options,
-        "data": str(_kept_source(data, folder)),
+        **_kept_options(data, folder),
         "run_dir": str(folder),
         "seed": seed,
         "max_minutes": max_minutes,
@@ -236,14 +267,14 @@ def compare(
     ('ItemPop', 1)
     >>> folder.cleanup()
     """
-    options = {name: value for name, value in data.options.items() if name != "seed"}
+    options = _kept_options(data, Path(out))
+    del options["seed"]
     config = override(
         ComparisonConfig(),
         {
             **options,
             "systems": ",".join(systems),
             "setting": data.setting,
-            "data": str(_kept_source(data, Path(out))),
             "out": str(out),
             "seeds": seeds,
             "steps": steps,
@@ -252,40 +283,27 @@ def compare(
     return compare_in_folder(config, Path(out))
 
 
-def _tasks(
-    setting: str,
-    table: Table,
-    features: Mapping[str, Table | None],
-    given: Mapping[str, Any],
-    seed: int,
-    kinds: Mapping[str, str] | None = None,
-) -> Tasks:
-    if isinstance(table, str | Path) and not any(one is not None for one in features.values()):
-        source, is_kept = Path(table), True
-    else:
-        source, is_kept = Path(tempfile.mkdtemp()), False
-        _write(setting, source, table, features, kinds or {})
-    options = {name: dataclasses.asdict(value) for name, value in given.items() if value}
-    config = override(SETTINGS[setting].form.options.config(), {**options, "data": str(source)})
-    data = SETTINGS[setting].open(config, seed)
-    tasks = Tasks(setting, source, {**options, "seed": seed}, data, is_kept)
-    if not is_kept:
-        weakref.finalize(tasks, shutil.rmtree, source, ignore_errors=True)
+def _tasks(setting: str, options: dict[str, Any], scratch: Path, seed: int) -> Tasks:
+    config = override(SETTINGS[setting].form.options.config(), options)
+    try:
+        data = SETTINGS[setting].open(config, seed)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    is_used = any(scratch.iterdir())
+    tasks = Tasks(setting, {**options, "seed": seed}, data, scratch if is_used else None)
+    weakref.finalize(tasks, shutil.rmtree, scratch, ignore_errors=True)
     return tasks
 
 
-def _write(
-    setting: str,
+def _write_folder(
     folder: Path,
-    table: Table,
+    ratings: Table,
     features: Mapping[str, Table | None],
     kinds: Mapping[str, str],
 ) -> None:
-    """The tables as a folder that the commands read, too."""
-    if setting == "scenario":
-        pa.parquet.write_table(_arrow(table), folder / "log.parquet")
-        return
-    pa.parquet.write_table(_arrow(table), folder / "ratings.parquet")
+    """The tables of the user setting as a folder that the commands read, too."""
+    pa.parquet.write_table(_arrow(ratings), folder / "ratings.parquet")
     declared: dict[str, dict[str, str]] = {}
     for name, features_of in features.items():
         if features_of is not None:
@@ -328,16 +346,27 @@ def _read(path: Path) -> pd.DataFrame:
     return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype=str)
 
 
-def _kept_source(data: Tasks, folder: Path) -> Path:
-    """The source; tables of this process are kept in the folder, so that it can be opened again."""
-    if data.is_kept:
-        return data.source
+def _kept_options(data: Tasks, folder: Path) -> dict[str, Any]:
+    """The options; tables of this process are kept in the folder, to be opened again."""
+    options = dict(data.options)
+    if data.scratch is None:
+        return options
     kept = folder / _KEPT
     if not kept.exists():
-        shutil.copytree(data.source, kept)
-    elif filecmp.dircmp(data.source, kept).diff_files:
+        shutil.copytree(data.scratch, kept)
+    elif _differ(filecmp.dircmp(data.scratch, kept)):
         raise ValueError(
             f"The data has changed since the run in {folder} began. Choose another `run_dir`, or "
             "remove that folder."
         )
-    return kept
+    for name in ("data", "items", "users"):
+        path = Path(options.get(name, ""))
+        if path.is_relative_to(data.scratch):
+            options[name] = str(kept / path.relative_to(data.scratch))
+    return options
+
+
+def _differ(folders: filecmp.dircmp) -> bool:
+    return bool(
+        folders.diff_files or folders.left_only or any(map(_differ, folders.subdirs.values()))
+    )

@@ -134,6 +134,15 @@ class ContentColumn(NamedTuple):
     kind: str
     values: np.ndarray
 
+    @property
+    def known(self) -> int:
+        """Of how many rows it is known."""
+        if self.kind == "vector":
+            return int((~np.isnan(self.values).any(axis=1)).sum())
+        if self.kind == "numeric":
+            return int((~np.isnan(self.values)).sum())
+        return sum(map(bool, self.values))
+
 
 def lengths_mask(length: np.ndarray, size: int) -> np.ndarray:
     """bool [B, size]: which of `size` positions lie before each length [B]."""

@@ -38,9 +38,21 @@ MAY_IMPORT = {
     "evaluation": {"types", "metrics", "models", "episodes"},
     "interop": {"plain_arrays", "config", "types", "models"},
     "interpretation": {"types", "layers", "models"},
-    "serving": {"files", "types", "layers", "models", "request_limits", "hashed_ids"},
+    "serving": {
+        *("content", "files", "types", "layers", "models", "request_limits", "hashed_ids"),
+    },
     "settings": {
-        *(*DATA, "files", "hashed_ids", "models", "tasks", "embeddings", "episodes", "baselines"),
+        *(
+            *DATA,
+            "files",
+            "hashed_ids",
+            "content",
+            "models",
+            "tasks",
+            "embeddings",
+            "episodes",
+            "baselines",
+        ),
         *("training", "evaluation", "serving"),
     },
     "experiments": {

@@ -15,6 +15,7 @@ from cmml_tf.config.episode import EpisodeConfig
 from cmml_tf.config.rating import RatingDataConfig
 
 _EXTENT = ("systems", "seeds", "out", "only_finished")
+_TABLES = ("items", "users", "kinds")
 _OF_SCENARIOS = ("hybrid_with", "alignment", "scenario", "split", "embedding")
 Setting = Literal["scenario", "user"]
 
@@ -27,6 +28,12 @@ class ComparisonConfig:
     """Names with commas between them; the help lists them all."""
     data: str = "movielens-small"
     """A name, folder or table, as the training commands take it."""
+    items: str | None = None
+    """A table of features of items, as the training command of scenarios takes it."""
+    users: str | None = None
+    """A table of features of users."""
+    kinds: str | None = None
+    """Kinds of features."""
     hybrid_with: str | None = None
     """A second data set: the scenarios of both, as the paper's hybrid Movie-Taobao."""
     alignment: Alignment = "pad"
@@ -56,6 +63,16 @@ class ComparisonConfig:
                 "`hybrid_with` must be none unless setting is scenario. "
                 f"Received: hybrid_with={self.hybrid_with!r}, setting={self.setting!r}."
             )
+
+        for name in _TABLES:
+            given = getattr(self, name)
+            is_taken = self.setting == "scenario" and self.hybrid_with is None
+            if given is not None and not is_taken:
+                raise ValueError(
+                    f"`{name}` must be none unless setting is scenario and hybrid_with is none: in "
+                    "the user setting features stand in the folder of the data. "
+                    f"Received: {name}={given!r}."
+                )
 
     @property
     def free_to_change(self) -> tuple[str, ...]:

@@ -19,6 +19,14 @@ class ScenarioRunConfig(RunConfig):
     data: str = "movielens-small"
     """`movielens-small`, `insteval`, a GroupLens name to download (ml-1m, ...), a folder, a table
     file, or `planted[:OPTION=VALUE,...]`: synthetic scenarios (options of `planted_scenarios`)."""
+    items: str | None = None
+    """A table of features of items: a column `item`, all others features (docs/data.md). Items that
+    no interaction has are items all the same. None: what the data set itself knows."""
+    users: str | None = None
+    """A table of features of users, likewise with a column `user`."""
+    kinds: str | None = None
+    """Kinds of features, `title=text,zip=categorical,code=none`, or a YAML file; of categorical,
+    multi-hot, numeric, text, vector, none. Others are guessed."""
     preset: str = "cmml-ridge"
     """The model; `cmml presets` says when to take which, `--help-all` names them all."""
     schedule: str = RECOMMENDED_SCHEDULE

@@ -4,9 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from cmml_tf.config import ReadConfig, ScenarioConfig, SplitConfig
+from cmml_tf.datasets.feature_table import FeatureTable, Side
 from cmml_tf.datasets.interactions import Interactions
+from cmml_tf.datasets.open_features import FeatureSource, add_features
 from cmml_tf.datasets.preparation.prepared_folder import is_prepared, load_prepared
 from cmml_tf.datasets.reading.own_table import table_files
+from cmml_tf.datasets.sources.catalogue_features import own_features
 from cmml_tf.datasets.sources.download import GROUPLENS_ARCHIVES, download_movielens
 from cmml_tf.datasets.sources.insteval import INSTEVAL_NAME, load_insteval
 from cmml_tf.datasets.sources.movielens import (
@@ -39,6 +42,7 @@ def open_scenario_data(
     seed: int,
     cache_dir: str | Path | None = None,
     read: ReadConfig | None = None,
+    features: FeatureSource | None = None,
 ) -> ScenarioData:
     """Opens a data set by name or path and makes it ready for meta-learning.
 
@@ -55,6 +59,7 @@ def open_scenario_data(
       cache_dir: Where downloads are kept; none: the user's cache folder.
       read: How logs are read, what a table calls its columns, and how many malformed lines are left
         out.
+      features: Tables of features of items and users; None: what the data set itself knows.
 
     Raises:
       ValueError: Nothing accepted has this name, or the data is damaged or too small.
@@ -64,18 +69,8 @@ def open_scenario_data(
     path = Path(data).expanduser()
     read = ReadConfig() if read is None else read
     refuse_columns(read, is_own_table(path), data)
-    if path.is_dir() and is_prepared(path):
-        return load_prepared(path)
-    if path.is_dir() and is_scenario_meta(path):
-        return load_scenario_meta(path, split, seed)
-    if is_planted(data) and not path.exists():
-        return generate_planted(data, split, seed).data
-    interactions = _read(data, path, cache_dir, read, scenario.definition)
-    by_column = scenario.definition.startswith("column:")
-    has_own = "scenario" in interactions.table and "genres" not in interactions.catalogue
-    if not by_column and has_own:
-        scenario = replace(scenario, definition="column:scenario")
-    return split_scenarios(find_scenarios(interactions, scenario), split, seed)
+    opened, own = _open(data, path, scenario, split, seed, cache_dir, read)
+    return add_features(opened, own, features or FeatureSource(), read)
 
 
 def is_own_table(path: Path) -> bool:
@@ -86,25 +81,52 @@ def is_own_table(path: Path) -> bool:
     return not any(is_layout(path) for is_layout in published) and bool(table_files(path))
 
 
+def _open(
+    data: str,
+    path: Path,
+    scenario: ScenarioConfig,
+    split: SplitConfig,
+    seed: int,
+    cache_dir: str | Path | None,
+    read: ReadConfig,
+) -> tuple[ScenarioData, dict[Side, FeatureTable]]:
+    """Scenarios, and what the data set itself knows of items and users."""
+    if path.is_dir() and is_prepared(path):
+        return load_prepared(path), {}
+    if path.is_dir() and is_scenario_meta(path):
+        return load_scenario_meta(path, split, seed), {}
+    if is_planted(data) and not path.exists():
+        return generate_planted(data, split, seed).data, {}
+    interactions, folder = _read(data, path, cache_dir, read, scenario.definition)
+    by_column = scenario.definition.startswith("column:")
+    has_own = "scenario" in interactions.table and "genres" not in interactions.catalogue
+    if not by_column and has_own:
+        scenario = replace(scenario, definition="column:scenario")
+    found = split_scenarios(find_scenarios(interactions, scenario), split, seed)
+    return found, own_features(interactions, folder)
+
+
 def _read(
     data: str, path: Path, cache_dir: str | Path | None, read: ReadConfig, definition: str
-) -> Interactions:
+) -> tuple[Interactions, Path | None]:
+    """Interactions, and the folder where they are MovieLens'."""
     if path.is_dir():
         if is_movielens(path):
-            return load_movielens(path, read)
+            return load_movielens(path, read), path
         if is_taobao(path):
-            return load_taobao(path, read)
+            return load_taobao(path, read), None
         if not table_files(path):
             raise ValueError(
                 f"{_ACCEPTED} Received: the folder {data}, which is none of these (tables in it: "
                 "none)."
             )
     if path.exists():
-        return load_table(path, definition, read)
+        return load_table(path, definition, read), None
     if data == EMBEDDED_NAME:
-        return load_embedded_movielens()
+        return load_embedded_movielens(), None
     if data == INSTEVAL_NAME:
-        return load_insteval()
+        return load_insteval(), None
     if data in GROUPLENS_ARCHIVES:
-        return load_movielens(download_movielens(data, cache_dir), read)
+        folder = download_movielens(data, cache_dir)
+        return load_movielens(folder, read), folder
     raise ValueError(f"{_ACCEPTED} Received: data={data!r}, which is no name or existing path.")

@@ -11,8 +11,9 @@ class Column(NamedTuple):
 
     Attributes:
       name: As the reader calls it.
-      kind: `int`, `float`, `float32`, `str`, `loose` (an integer, or null where it is none), or
-        `id`: integers or text, as `ids` has it.
+      kind: `int`, `float`, `float32`, `str`, `loose` (an integer, or null where it is none), `id`:
+        integers or text, as `ids` has it, or `value`: text, and of parquet lists of text or of
+        numbers too.
       aliases: Names that a header may give it beside its own, the published one first. Case, blanks
         and `_`, `-`, `.` do not count. Without a header the columns stand in the order in which
         they are asked for.

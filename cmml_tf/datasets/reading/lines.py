@@ -100,7 +100,7 @@ def _well_formed(
         columns = {}
         for name, kind in layout.kinds.items():
             column = table[name]
-            if kind in ("id", "str"):
+            if kind in ("id", "str", "value"):
                 column = _trimmed(column, layout.blanks) if _is_padded(column, blanks) else column
             if kind == "id":
                 column = whole_or_text(column)

@@ -28,6 +28,11 @@ from cmml_tf.datasets.reading.ids import (
 from cmml_tf.datasets.reading.malformed import Block, Fault, Span
 
 _NUMBERS = {"int": pa.int64(), "float": pa.float64(), "float32": pa.float32()}
+_ACCEPTED = {
+    "id": "integers or text",
+    "str": "text",
+    "value": "text, numbers or lists of one of them",
+}
 _EXACT_FLOATS = 2.0**53
 Faults = list[tuple[np.ndarray, str]]
 
@@ -86,7 +91,7 @@ class ParquetFile:
             try:
                 values, faults = _read(raw, "whole" if name in whole else kind)
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-                accepted = {"id": "integers or text", "str": "text"}.get(kind, "numbers")
+                accepted = _ACCEPTED.get(kind, "numbers")
                 raise ValueError(
                     f"Column {self.names[name]!r} of {self.path} must hold {accepted}. "
                     f"Received: {raw.type}."
@@ -164,6 +169,10 @@ def _read(raw: pa.Array, kind: str) -> tuple[pa.Array, Faults]:
     """Values, null where there are none, and bool [N] for each kind of fault."""
     if pa.types.is_dictionary(raw.type):
         raw = raw.dictionary_decode()
+    if kind == "value":
+        if is_list_type(raw.type):
+            return _lists(raw), []
+        kind = "str"
     if kind in ("float", "float32"):
         return _numbers(raw, _NUMBERS[kind])
     if kind == "str" and (pa.types.is_floating(raw.type) or pa.types.is_decimal(raw.type)):
@@ -184,6 +193,25 @@ def _read(raw: pa.Array, kind: str) -> tuple[pa.Array, Faults]:
     if kind == "str" and not is_text_type(values.type):
         values = values.cast(TEXT)
     return values, faults
+
+
+def is_list_type(kind: pa.DataType) -> bool:
+    """Whether the values of a column of this type are lists."""
+    return (
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    )
+
+
+def _lists(raw: pa.Array) -> pa.Array:
+    """Lists of float64 or of text."""
+    member = raw.type.value_type
+    if pa.types.is_dictionary(member):
+        member = member.value_type
+    if pa.types.is_integer(member) or pa.types.is_floating(member):
+        return raw.cast(pa.list_(pa.float64()))
+    if is_text_type(member) or pa.types.is_null(member):
+        return raw.cast(pa.list_(TEXT))
+    raise pa.ArrowInvalid(f"{raw.type} is no list of text or numbers")
 
 
 def _numbers(raw: pa.Array, kind: pa.DataType) -> tuple[pa.Array, Faults]:

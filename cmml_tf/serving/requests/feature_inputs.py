@@ -60,7 +60,7 @@ class FeatureInputs(tf.Module):
         """Names, types and shapes of the inputs."""
         shape = [None] * rank
         return {
-            self.input_name(prefix, feature.name): tf.TensorSpec(
+            input_name(prefix, self._side, feature.name): tf.TensorSpec(
                 shape, tf.float32 if feature.kind == "numeric" else tf.string
             )
             for feature, _ in self._fields
@@ -73,7 +73,7 @@ class FeatureInputs(tf.Module):
         and would take the precision of a closed form.
         """
         return {
-            self.input_name(prefix, feature.name): (
+            input_name(prefix, self._side, feature.name): (
                 feature.mean - _MOST_DEVIATIONS * feature.deviation,
                 feature.mean + _MOST_DEVIATIONS * feature.deviation,
             )
@@ -89,18 +89,14 @@ class FeatureInputs(tf.Module):
                 array = np.full(shape, feature.mean, np.float32)
             else:
                 array = np.resize(np.array(self._words[feature.name], object), shape)
-            values[self.input_name(prefix, feature.name)] = array
+            values[input_name(prefix, self._side, feature.name)] = array
         return values
-
-    def input_name(self, prefix: str, feature: str) -> str:
-        """`support_item_genre`, `query_item_genre`, `user_age`."""
-        return f"{prefix}_{self._side}_{feature}" if prefix else f"{self._side}_{feature}"
 
     def embed(self, inputs: Tensors, prefix: str) -> list[tf.Tensor]:
         """Each feature's embedding of flat inputs [n]: float32 [n, dimension]."""
         embedded = []
         for feature, embed in self._fields:
-            values = tf.reshape(inputs[self.input_name(prefix, feature.name)], [-1])
+            values = tf.reshape(inputs[input_name(prefix, self._side, feature.name)], [-1])
             if feature.kind == "numeric":
                 standardised = (values - feature.mean) / feature.deviation
                 embedded.append(embed(tf.where(tf.math.is_nan(values), 0.0, standardised)))
@@ -112,6 +108,11 @@ class FeatureInputs(tf.Module):
             else:
                 embedded.append(embed(self.tables[feature.name].lookup(values)))
         return embedded
+
+
+def input_name(prefix: str, side: str, feature: str) -> str:
+    """`support_item_genre`, `query_item_genre`, `user_age`."""
+    return f"{prefix}_{side}_{feature}" if prefix else f"{side}_{feature}"
 
 
 def embed_pairs(

@@ -17,7 +17,19 @@ class ScenarioOptions:
 
     config = ScenarioRunConfig
     common = (
-        *("data", "preset", "schedule", "seed", "run_dir", "export_dir", "max_minutes", "quick"),
+        *(
+            "data",
+            "items",
+            "users",
+            "kinds",
+            "preset",
+            "schedule",
+            "seed",
+            "run_dir",
+            "export_dir",
+            "max_minutes",
+            "quick",
+        ),
         *("scenario.definition", "scenario.min_items", "scenario.min_interactions"),
         *("read.columns", "read.max_malformed", "training.max_epochs"),
     )

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from cmml_tf.config import EmbeddingConfig, EpisodeConfig
+from cmml_tf.content.encoder import ContentEncoder, fit_content
+from cmml_tf.content.encoder_file import load_encoder, save_encoder
 from cmml_tf.datasets.open_data import open_scenario_data
 from cmml_tf.datasets.safe_files.matrix_file import read_matrix
 from cmml_tf.datasets.sources.hybrid import combine_scenarios
@@ -17,6 +19,19 @@ from cmml_tf.embeddings.matrix_factorisation import pretrained_embeddings
 from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes
 from cmml_tf.files import write_whole
 from cmml_tf.settings.base import Prepared
+from cmml_tf.types import ContentColumn
+
+
+class SideContent(NamedTuple):
+    """The content of users or of items.
+
+    Attributes:
+      encoder: Fitted on all rows of the data, in no interaction or in many.
+      matrix: float32 [N, c], c at most 64; rows without a known feature are zero.
+    """
+
+    encoder: ContentEncoder
+    matrix: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -25,10 +40,22 @@ class ScenarioParts(Prepared[ScenarioData, EvaluationEpisodes]):
 
     Attributes:
       user_embeddings, item_embeddings: float32 [U, d_u], [I, d_i].
+      folder: Of the run.
     """
 
     user_embeddings: np.ndarray
     item_embeddings: np.ndarray
+    folder: Path
+
+    @cached_property
+    def user_content(self) -> SideContent | None:
+        """Users' features encoded, or found in the folder; None where none are known."""
+        return _content(self.folder / "user_content.npz", self.data.user_features)
+
+    @cached_property
+    def item_content(self) -> SideContent | None:
+        """The same of items."""
+        return _content(self.folder / "item_content.npz", self.data.item_features)
 
 
 def open_hybrid(config: Any, seed: int) -> ScenarioData:
@@ -59,7 +86,17 @@ def scenario_parts(
 
     validation = asked("validation", data.validation, seed * 4 + 1) if data.validation else None
     meta_test = asked("meta_test", data.meta_test, seed * 4 + 2)
-    return ScenarioParts(data, validation, meta_test, user, item)
+    return ScenarioParts(data, validation, meta_test, user, item, folder)
+
+
+def _content(file: Path, columns: Sequence[ContentColumn]) -> SideContent | None:
+    """Where a model asks for content, the encoder is fitted, or read if that was done before."""
+    if not columns:
+        return None
+    if not file.exists():
+        save_encoder(file, fit_content(columns))
+    encoder = load_encoder(file)
+    return SideContent(encoder, encoder.encode(columns)) if encoder.dimension else None
 
 
 def _embeddings(

@@ -13,6 +13,7 @@ from cmml_tf.baselines.conet import CoNet
 from cmml_tf.baselines.item_pop import ItemPop
 from cmml_tf.config import EpisodeConfig, ModelConfig, ScenarioRunConfig, TrainingConfig
 from cmml_tf.datasets.open_data import open_scenario_data
+from cmml_tf.datasets.open_features import FeatureSource, described
 from cmml_tf.datasets.tasks.scenario_data import ScenarioData
 from cmml_tf.episodes.cross_domain import cross_domain_sampler, source_item_of_users
 from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes
@@ -42,8 +43,18 @@ class ScenarioSetting(Setting[ScenarioData, EvaluationEpisodes, ScenarioParts]):
     def open(self, config: ScenarioRunConfig, seed: int) -> ScenarioData:
         """See `open_scenario_data`."""
         return open_scenario_data(
-            config.data, config.scenario, config.split, seed, read=config.read
+            config.data,
+            config.scenario,
+            config.split,
+            seed,
+            read=config.read,
+            features=FeatureSource(config.items, config.users, config.kinds),
         )
+
+    def describe(self, data: ScenarioData) -> Sequence[str]:
+        """Which features of items and users are known."""
+        sides = (("item", data.item_features), ("user", data.user_features))
+        return [f"{side} features: {described(columns)}" for side, columns in sides if columns]
 
     def check(self, data: ScenarioData, config: ScenarioRunConfig) -> dict[str, int]:
         """Pairs without a negative are left out; a scenario that cannot be sampled is refused."""
