@@ -1,0 +1,231 @@
+"""Factors of clicks, given how many clicks a user has in a scenario.
+
+A scenario decides what is shown, and with it most of what is clicked. A factorisation that takes
+every item of the catalogue that a user did not click for a refusal learns who was in which
+scenario. This one compares an item with the other items of the same scenario alone: of the n clicks
+of a user u in a scenario s, item i gets in expectation
+
+  n p_si exp(<u, v_i>) / sum_j p_sj exp(<u, v_j>),    p_si the item's share of the scenario's clicks,
+
+so that neither what a scenario shows nor how popular an item is in it reaches the factors. Each
+sweep takes one Newton step of this likelihood from u = 0 (then from v = 0):
+
+  u = (sum_s n_us Cov_s(v) + a I)^-1 (sum_(clicks) (v_i - mean_s(v)) + a m_u)
+
+with mean and covariance over the scenario's clicks, and m_u = what the user's content says, by a
+ridge regression of the factors on it. Items are solved alike. Users are then whitened, so that
+directions without evidence shrink away. All is a sum over scenarios: to leave one out is to
+subtract (`leave_scenario_out`).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+_BLOCK_ROWS = 32_768
+
+
+@dataclass(frozen=True)
+class Clicks:
+    """Positive pairs, and the scenario of each.
+
+    Attributes:
+      users, items: int [N], rows.
+      scenario: int [N], from 0; -1 for a background pair, which is in none. A pair of several
+        scenarios stands once for each.
+      user_count, item_count, scenario_count: How many there are of each.
+      user_content: float [U, c], what is known of users beside their clicks; None: nothing.
+      item_content: float [I, c].
+    """
+
+    users: np.ndarray
+    items: np.ndarray
+    scenario: np.ndarray
+    user_count: int
+    item_count: int
+    scenario_count: int
+    user_content: np.ndarray | None = None
+    item_content: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if not len(self.users):
+            raise ValueError("Factors need at least one pair to be fitted on. Received: none.")
+        for name, count in (("user_content", self.user_count), ("item_content", self.item_count)):
+            content = getattr(self, name)
+            if content is not None and (content.ndim != 2 or len(content) != count):
+                raise ValueError(
+                    f"`{name}` must have one row for each of the {count} rows. "
+                    f"Received: the shape {content.shape}."
+                )
+
+
+@dataclass(frozen=True)
+class FactorConfig:
+    """How conditional factors are fitted.
+
+    Attributes:
+      dimension: d.
+      user_penalty, item_penalty: The precision a of the prior, of users (whitened: variance about
+        1) and of items.
+      content_penalty: Of the regression of factors on content.
+      sweeps: Alternations.
+    """
+
+    dimension: int = 16
+    user_penalty: float = 3.0
+    item_penalty: float = 10.0
+    content_penalty: float = 30.0
+    sweeps: int = 8
+
+    def __post_init__(self) -> None:
+        for name in ("dimension", "sweeps", "user_penalty", "item_penalty", "content_penalty"):
+            value = getattr(self, name)
+            if not value > 0:
+                raise ValueError(f"`{name}` must be positive. Received: {name}={value}.")
+
+
+class Side:
+    """Users or items: how often each row is in each group, and the solution of all rows.
+
+    Args:
+      rows, groups: int [N], of each pair.
+      row_count, group_count: How many there are.
+      content: float [row_count, c] or None.
+      penalty, content_penalty: As `FactorConfig` has them.
+    """
+
+    def __init__(
+        self,
+        rows: np.ndarray,
+        groups: np.ndarray,
+        row_count: int,
+        group_count: int,
+        content: np.ndarray | None,
+        penalty: float,
+        content_penalty: float,
+    ) -> None:
+        ones = np.ones(len(rows))
+        self.counts = csr_matrix((ones, (rows, groups)), shape=(row_count, group_count))
+        self.total = np.asarray(self.counts.sum(axis=1)).ravel()
+        self.penalty = penalty
+        self.content = None if content is None else with_constant(content)
+        self.content_penalty = content_penalty
+        self.map: np.ndarray | None = None
+        self.gram = self.moment = np.zeros((0, 0))
+
+    def prior(self, dimension: int) -> np.ndarray:
+        """The mean of the prior of every row, [rows, d]."""
+        if self.map is None or self.content is None:
+            return np.zeros((len(self.total), dimension))
+        return self.content @ self.map
+
+    def fit_prior(self, factors: np.ndarray) -> None:
+        """The regression of factors on content; rows count by how well they are known."""
+        if self.content is None:
+            return
+        weighted = self.content * known_weight(self.total)[:, None]
+        self.gram = weighted.T @ self.content
+        self.gram += self.content_penalty * np.eye(len(self.gram))
+        self.moment = weighted.T @ factors
+        self.map = np.linalg.solve(self.gram, self.moment)
+
+    def rotate(self, rotation: np.ndarray) -> None:
+        """Follows a change of basis of the factors."""
+        if self.map is not None:
+            self.map = self.map @ rotation
+
+    def moments(self, factors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean [G, d] and covariance [G, d, d] of the factors over the pairs of each group."""
+        d = factors.shape[1]
+        pairs = np.maximum(np.asarray(self.counts.sum(axis=0)).ravel(), 1.0)
+        square = np.zeros((len(pairs), d * d))
+        for first in range(0, len(factors), _BLOCK_ROWS):
+            block = slice(first, first + _BLOCK_ROWS)
+            outer = (factors[block, :, None] * factors[block, None]).reshape(-1, d * d)
+            square += self.counts[block].T @ outer
+        mean = (self.counts.T @ factors) / pairs[:, None]
+        covariance = (square / pairs[:, None]).reshape(-1, d, d)
+        return mean, covariance - mean[:, :, None] * mean[:, None]
+
+    def solve(self, sums: np.ndarray, mean: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+        """The factors [rows, d], from the sums of the other side's factors over a row's pairs."""
+        d = sums.shape[1]
+        right = sums - self.counts @ mean + self.penalty * self.prior(d)
+        solved = np.empty_like(sums)
+        flat = covariance.reshape(-1, d * d)
+        for first in range(0, len(sums), _BLOCK_ROWS):
+            block = slice(first, first + _BLOCK_ROWS)
+            left = (self.counts[block] @ flat).reshape(-1, d, d) + self.penalty * np.eye(d)
+            solved[block] = np.linalg.solve(left, right[block, :, None])[..., 0]
+        return solved
+
+
+class ConditionalFactors:
+    """Factors of users and items; of the same bits for the same clicks and seed.
+
+    Args:
+      clicks: What is fitted.
+      config: How.
+      seed: Of the first factors.
+
+    Attributes:
+      user, item: `Side`s.
+      user_factors, item_factors: float64 [U, d], [I, d]; of a row without pairs what its content
+        says, or 0.
+    """
+
+    def __init__(self, clicks: Clicks, config: FactorConfig, seed: int) -> None:
+        self.clicks = clicks
+        self.config = config
+        d = config.dimension
+        groups = np.where(clicks.scenario < 0, clicks.scenario_count, clicks.scenario)
+        shared = (clicks.scenario_count + 1,)
+        self.user = Side(
+            clicks.users, groups, clicks.user_count, *shared, clicks.user_content,
+            config.user_penalty, config.content_penalty,
+        )  # fmt: skip
+        self.item = Side(
+            clicks.items, groups, clicks.item_count, *shared, clicks.item_content,
+            config.item_penalty, config.content_penalty,
+        )  # fmt: skip
+        pairs = csr_matrix(
+            (np.ones(len(groups)), (clicks.users, clicks.items)),
+            shape=(clicks.user_count, clicks.item_count),
+        )
+        transposed = pairs.T.tocsr()
+        v = np.random.default_rng(seed).normal(size=(clicks.item_count, d)) * 0.3
+        for sweep in range(config.sweeps):
+            u = self.user.solve(pairs @ v, *self.item.moments(v))
+            v = self.item.solve(transposed @ u, *self.user.moments(u))
+            if sweep >= 2:  # the first factors are noise
+                self.user.fit_prior(u)
+                self.item.fit_prior(v)
+            whiten, back = _whitening(u[self.user.total > 0])
+            u, v = u @ whiten, v @ back
+            self.user.rotate(whiten)
+            self.item.rotate(back)
+        self.item_moments = self.item.moments(v)
+        self.user_sums = pairs @ v
+        self.user_factors = self.user.solve(self.user_sums, *self.item_moments)
+        self.user_moments = self.user.moments(self.user_factors)
+        self.item_sums = transposed @ self.user_factors
+        self.basis_items = v
+        self.item_factors = self.item.solve(self.item_sums, *self.user_moments)
+
+
+def with_constant(content: np.ndarray) -> np.ndarray:
+    """Content [N, c] -> [N, c + 1], the last column 1."""
+    return np.concatenate([content, np.ones((len(content), 1))], axis=1).astype(np.float64)
+
+
+def known_weight(count: np.ndarray) -> np.ndarray:
+    """How much a row with so many pairs counts in a regression on content."""
+    return count / (count + 10.0)
+
+
+def _whitening(factors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """W and its inverse's transpose, such that factors W are uncorrelated, of mean square 1."""
+    values, basis = np.linalg.eigh(factors.T @ factors / len(factors))
+    root = np.sqrt(np.maximum(values, 1e-8))
+    return basis / root, basis * root
