@@ -57,6 +57,41 @@ class LogisticTask(tf.keras.layers.Layer, tfrs.tasks.Task):
         return tf.reduce_mean(tf.nn.softplus(-_leads(scores)), axis=1)
 
 
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
+class SoftmaxTask(tf.keras.layers.Layer, tfrs.tasks.Task):
+    """Mean of -log softmax of each positive among itself and its N negatives.
+
+    Not in the paper: sampled softmax; N = 1 is `LogisticTask`. The first P = Q / (1 + N) scores are
+    positives; those of place P n + k, n from 1, are negatives of positive k.
+
+    Args:
+      negatives: N.
+
+    Example:
+
+    >>> SoftmaxTask(negatives=2)(tf.constant([[0.0, 0.0, 0.0]])).numpy()
+    array([1.0986123], dtype=float32)
+    """
+
+    def __init__(self, negatives: int = 1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if negatives < 1:
+            raise ValueError(
+                f"`negatives` must be a positive integer. Received: negatives={negatives}."
+            )
+        self.negatives = negatives
+
+    def call(self, scores: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
+        """float32 [B, P (1 + N)] -> loss of each task, float32 [B]; the order is the label."""
+        del label
+        shape = tf.shape(scores)
+        each = tf.reshape(scores, [shape[0], 1 + self.negatives, shape[1] // (1 + self.negatives)])
+        return tf.reduce_mean(tf.reduce_logsumexp(each, axis=1) - each[:, 0], axis=1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "negatives": self.negatives}
+
+
 def ranking_task(loss: RankingLoss) -> HingeTask | LogisticTask:
     """The task of an `EpisodeConfig.loss`.
 

@@ -1,0 +1,123 @@
+"""The tables that matching is trained with: each training scenario has rows of its own."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cmml_tf.datasets.scenario_data import Scenario, ScenarioData
+from cmml_tf.embeddings.conditional_factors import Clicks
+from cmml_tf.embeddings.leave_scenario_out import ScenarioFactors
+
+
+@dataclass(frozen=True)
+class TrainingTables:
+    """Tables of U' users and I' items, and the scenarios with rows in them.
+
+    Attributes:
+      data: The data set; rows of its meta-training scenarios and of its history are rows of these
+        tables, a user or item of several scenarios having one in each.
+      user_rows, item_rows: float32 [2 U', ...], [2 I', ...]. The leading rows are those of all
+        users and items, then come those of the scenarios; row k + U' is row k as its content alone
+        tells it (`cmml_tf.episodes.hiding`).
+    """
+
+    data: ScenarioData
+    user_rows: np.ndarray
+    item_rows: np.ndarray
+
+    @property
+    def users(self) -> int:
+        """U'."""
+        return len(self.user_rows) // 2
+
+    @property
+    def items(self) -> int:
+        """I'."""
+        return len(self.item_rows) // 2
+
+
+def clicks_of(
+    data: ScenarioData,
+    user_content: np.ndarray | None = None,
+    item_content: np.ndarray | None = None,
+) -> Clicks:
+    """What may be known: background pairs, and those of the meta-training scenarios.
+
+    Args:
+      data: The data set.
+      user_content, item_content: float [U, c_u], [I, c_i] or None.
+    """
+    parts = [(data.background_users, data.background_items)]
+    parts += [(scenario.users, scenario.items) for scenario in data.meta_train]
+    numbers = np.arange(-1, len(data.meta_train))
+    return Clicks(
+        users=np.concatenate([users for users, _ in parts]),
+        items=np.concatenate([items for _, items in parts]),
+        scenario=np.repeat(numbers, [len(users) for users, _ in parts]),
+        user_count=len(data.user_ids),
+        item_count=len(data.item_ids),
+        scenario_count=len(data.meta_train),
+        user_content=user_content,
+        item_content=item_content,
+    )
+
+
+def training_tables(data: ScenarioData, factors: ScenarioFactors) -> TrainingTables:
+    """Gives every meta-training scenario rows that its own pairs never reached.
+
+    Args:
+      data: The data set; `factors` were fitted on its `clicks_of`.
+      factors: Whose rows.
+    """
+    parts = [factors.rows()]
+    users, items = len(data.user_ids), len(data.item_ids)
+    scenarios, histories = [], []
+    by_user = np.argsort(data.history_users, kind="stable")
+    history = data.history_users[by_user], data.history_items[by_user]
+    for number, scenario in enumerate(data.meta_train):
+        own = np.unique(scenario.users)
+        parts.append(factors.without(number, own, scenario.candidates))
+        scenarios.append(
+            replace(
+                scenario,
+                users=_moved(scenario.users, own, users),
+                items=_moved(scenario.items, scenario.candidates, items),
+                candidates=_moved(scenario.candidates, scenario.candidates, items),
+            )
+        )
+        histories.append(_history(scenario, own, history, users, items))
+        users, items = users + len(own), items + len(scenario.candidates)
+    moved = replace(
+        data,
+        meta_train=tuple(scenarios),
+        history_users=np.concatenate([part[0] for part in histories]),
+        history_items=np.concatenate([part[1] for part in histories]),
+    )
+    return TrainingTables(
+        moved,
+        np.concatenate([*(part.user for part in parts), *(part.hidden_user for part in parts)]),
+        np.concatenate([*(part.item for part in parts), *(part.hidden_item for part in parts)]),
+    )
+
+
+def _moved(rows: np.ndarray, distinct: np.ndarray, first: int) -> np.ndarray:
+    return (np.searchsorted(distinct, rows) + first).astype(np.int32)
+
+
+def _history(
+    scenario: Scenario,
+    own: np.ndarray,
+    history: tuple[np.ndarray, np.ndarray],
+    first_user: int,
+    first_item: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """What the scenario's users are known to have taken of its items, in its own rows."""
+    start, stop = (np.searchsorted(history[0], own, side) for side in ("left", "right"))
+    counts = stop - start
+    place = np.repeat(start - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
+    users, items = history[0][place], history[1][place]
+    inside = np.isin(items, scenario.candidates)
+    return (
+        _moved(users[inside], own, first_user),
+        _moved(items[inside], scenario.candidates, first_item),
+    )

@@ -1,0 +1,68 @@
+"""What the model makes of an item's row before any support is read."""
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from cmml_tf.layers.building import build_named
+
+
+class ItemView(NamedTuple):
+    """An item as matching sees it.
+
+    Attributes:
+      base: float32 [...], how much it is expected to be liked by anybody.
+      taste: float32 [..., T], features in which scenarios may differ.
+      factor: float32 [..., d], what meets a user's factor.
+    """
+
+    base: tf.Tensor
+    taste: tf.Tensor
+    factor: tf.Tensor
+
+
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
+class ItemTower(tf.keras.layers.Layer):
+    """Row of the item table -> `ItemView`: a linear map and a hidden layer beside it.
+
+    Args:
+      dimension: d, the first values of a row.
+      features: T - d, learned taste features; the factors themselves are the others.
+      units: Of the hidden layer.
+    """
+
+    def __init__(self, dimension: int, features: int = 8, units: int = 48, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        for name, value in (("dimension", dimension), ("features", features), ("units", units)):
+            if value < 1:
+                raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value}.")
+        self.dimension = dimension
+        self.features = features
+        self.units = units
+        self.hidden = tf.keras.layers.Dense(units, "relu", name="hidden")
+        zeros = tf.keras.initializers.Zeros()
+        self.base = tf.keras.layers.Dense(1, kernel_initializer=zeros, name="base")
+        self.taste = tf.keras.layers.Dense(features, name="taste")
+        self.factor = tf.keras.layers.Dense(dimension, kernel_initializer=zeros, name="factor")
+
+    def build(self, input_shape: Any) -> None:
+        row = int(input_shape[-1])
+        build_named(self.hidden, [None, row])
+        build_named(self.base, [None, row + self.units])
+        build_named(self.taste, [None, row + self.units])
+        build_named(self.factor, [None, self.units])
+        super().build(input_shape)
+
+    def call(self, rows: tf.Tensor) -> ItemView:
+        """float32 [..., row] -> `ItemView`."""
+        hidden = self.hidden(rows)
+        both, factor = tf.concat([rows, hidden], axis=-1), rows[..., : self.dimension]
+        return ItemView(
+            base=tf.squeeze(self.base(both), axis=-1),
+            taste=tf.concat([self.taste(both), factor], axis=-1),
+            factor=factor + self.factor(hidden),
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        sizes = {"dimension": self.dimension, "features": self.features, "units": self.units}
+        return {**super().get_config(), **sizes}

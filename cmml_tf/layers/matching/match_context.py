@@ -1,0 +1,102 @@
+"""What a support set becomes: numbers of the task, and numbers of each of its pairs."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from cmml_tf.layers.matching.keys import KEY_FLOATS, floats_to_key, key_to_floats
+from cmml_tf.layers.matching.scenario_taste import Taste
+
+_TASK_NUMBERS = 5
+_PAIR_NUMBERS = 2 * KEY_FLOATS + 2
+
+
+class MatchContext(NamedTuple):
+    """A context of B tasks, which a query is matched with.
+
+    Attributes:
+      positives, negatives, distinct: float32 [B], support pairs, and items among the positives.
+      taste: What the scenario likes.
+      user_key, item_key: int64 [B, S].
+      positive, negative: float32 [B, S], 1 where a pair is one; both 0 for padding.
+      user: float32 [B, S, d], factors of the support's users, less their mean.
+      mean_user: float32 [B, d], that mean, over the positives.
+      item: float32 [B, S, d], factors of its items after the support, less their mean.
+    """
+
+    positives: tf.Tensor
+    negatives: tf.Tensor
+    distinct: tf.Tensor
+    taste: Taste
+    user_key: tf.Tensor
+    item_key: tf.Tensor
+    positive: tf.Tensor
+    negative: tf.Tensor
+    user: tf.Tensor
+    mean_user: tf.Tensor
+    item: tf.Tensor
+
+    def pack(self) -> tf.Tensor:
+        """One row of numbers a task, float32 [B, task_width + S pair_width].
+
+        The numbers of pairs stand behind those of the task, pair by pair, so that contexts of
+        supports of different sizes can be filled up with zeros.
+        """
+        taste = self.taste
+        task = tf.stack(
+            [self.positives, self.negatives, self.distinct, taste.center, taste.trust], axis=1
+        )
+        pairs = tf.concat(
+            [
+                key_to_floats(self.user_key),
+                key_to_floats(self.item_key),
+                self.positive[..., None],
+                self.negative[..., None],
+                self.user,
+                self.item,
+            ],
+            axis=-1,
+        )
+        flat = tf.reshape(pairs, [tf.shape(pairs)[0], tf.shape(pairs)[1] * pairs.shape[2]])
+        return tf.concat([task, taste.weight, self.mean_user, flat], axis=1)
+
+    @classmethod
+    def unpack(cls, packed: tf.Tensor, dimension: int, features: int) -> "MatchContext":
+        """What `pack` gave.
+
+        Args:
+          packed: float32 [B, D].
+          dimension: d.
+          features: T, the width of the taste.
+        """
+        width = task_width(dimension, features)
+        task, pairs = packed[:, :width], packed[:, width:]
+        positives, negatives, distinct, center, trust = tf.unstack(task[:, :_TASK_NUMBERS], axis=1)
+        each = pair_width(dimension)
+        pairs = tf.reshape(pairs, [tf.shape(packed)[0], tf.shape(pairs)[1] // each, each])
+        user_key, item_key, positive, negative, user, item = tf.split(
+            pairs, [KEY_FLOATS, KEY_FLOATS, 1, 1, dimension, dimension], axis=-1
+        )
+        return cls(
+            positives=positives,
+            negatives=negatives,
+            distinct=distinct,
+            taste=Taste(task[:, _TASK_NUMBERS:-dimension], center, trust),
+            user_key=floats_to_key(user_key),
+            item_key=floats_to_key(item_key),
+            positive=tf.squeeze(positive, axis=-1),
+            negative=tf.squeeze(negative, axis=-1),
+            user=user,
+            mean_user=task[:, -dimension:],
+            item=item,
+        )
+
+
+def task_width(dimension: int, features: int) -> int:
+    """Numbers of a task in a packed context, for d and T taste features."""
+    return _TASK_NUMBERS + features + dimension
+
+
+def pair_width(dimension: int) -> int:
+    """Numbers of a support pair in a packed context."""
+    return _PAIR_NUMBERS + 2 * dimension

@@ -1,0 +1,229 @@
+"""Matching, a hybrid context (section 3.3): the task context meets the query pair by id."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from cmml_tf.layers.building import build_named
+from cmml_tf.layers.matching.item_posterior import ClickerPosterior, CountPosterior
+from cmml_tf.layers.matching.item_view import ItemTower
+from cmml_tf.layers.matching.keys import matches
+from cmml_tf.layers.matching.match_context import MatchContext
+from cmml_tf.layers.matching.own_clicks import OwnClicks
+from cmml_tf.layers.matching.scenario_taste import ScenarioTaste
+from cmml_tf.layers.matching.support_groups import SupportGroups
+from cmml_tf.layers.matching.user_votes import UserVotes
+
+_FEATURES = 13
+_TASK_EVIDENCE = 5
+_GATES = 3
+
+
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
+class Matching(tf.keras.layers.Layer):
+    """Reads a support set into a `MatchContext`, and scores query pairs by what matches them.
+
+    The score is what anybody in the scenario likes (`CountPosterior`, on `ScenarioTaste`), plus
+    what this user likes (the product of `OwnClicks` and `ClickerPosterior`; `UserVotes`), plus a
+    linear map and a small network of these numbers, which corrects them. Items and users that no
+    table knows are matched by their keys like any other.
+
+    Args:
+      dimension: d, the width of user and item factors, the first values of a row. In a row of the
+        user table `known` (0 or 1) follows, in one of the item table `known` and statistics.
+      taste_features: As `ItemTower` has it.
+      units: Hidden units of the correction.
+
+    Raises:
+      ValueError: A size is below 1.
+    """
+
+    def __init__(
+        self, dimension: int, taste_features: int = 8, units: int = 32, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        if units < 1:
+            raise ValueError(f"`units` must be a positive integer. Received: units={units}.")
+        self.dimension = dimension
+        self.taste_features = taste_features
+        self.units = units
+        self.item_tower = ItemTower(dimension, taste_features, name="item_tower")
+        identity = tf.keras.initializers.Identity()
+        self.user_map = tf.keras.layers.Dense(
+            dimension, use_bias=False, kernel_initializer=identity, name="user_map"
+        )
+        self.scenario_taste = ScenarioTaste(name="scenario_taste")
+        self.count_posterior = CountPosterior(name="count_posterior")
+        self.clicker_posterior = ClickerPosterior(dimension, name="clicker_posterior")
+        self.own_clicks = OwnClicks(dimension, name="own_clicks")
+        self.user_votes = UserVotes(dimension, name="user_votes")
+        zeros = tf.keras.initializers.Zeros()
+        self.gate_hidden = tf.keras.layers.Dense(16, "relu", name="gate_hidden")
+        self.gates = tf.keras.layers.Dense(_GATES, kernel_initializer=zeros, name="gates")
+        self.correction_hidden = tf.keras.layers.Dense(units, "relu", name="correction_hidden")
+        self.correction = tf.keras.layers.Dense(1, kernel_initializer=zeros, name="correction")
+
+    @property
+    def taste_width(self) -> int:
+        """T, of the taste's features."""
+        return self.taste_features + self.dimension
+
+    def build(self, input_shape: Any) -> None:
+        """`input_shape`: of rows of the item table, [..., row]."""
+        row, d = int(input_shape[-1]), self.dimension
+        self.statistics = row - d
+        build_named(self.item_tower, [None, row])
+        build_named(self.user_map, [None, None, d])
+        build_named(self.scenario_taste, [None, None, self.taste_width])
+        build_named(self.count_posterior, [None, None, _TASK_EVIDENCE + self.statistics])
+        for part in (self.clicker_posterior, self.own_clicks, self.user_votes):
+            build_named(part, [None, None, d])
+        build_named(self.gate_hidden, [None, _TASK_EVIDENCE])
+        build_named(self.gates, [None, 16])
+        build_named(self.correction_hidden, [None, None, _FEATURES])
+        build_named(self.correction, [None, None, _FEATURES + self.units])
+        number = tf.keras.initializers.Constant
+        self.tilt_scale = self.add_weight(name="tilt_scale", shape=[d], initializer=number(0.3))
+        self.norm_scale = self.add_weight(name="norm_scale", shape=[d], initializer="zeros")
+        self.vote_scale = self.add_weight(name="vote_scale", shape=[], initializer=number(0.3))
+        super().build(input_shape)
+
+    def encode(
+        self,
+        user_key: tf.Tensor,
+        item_key: tf.Tensor,
+        user_row: tf.Tensor,
+        item_row: tf.Tensor,
+        label: tf.Tensor,
+        valid: tf.Tensor,
+        catalogue_row: tf.Tensor,
+    ) -> MatchContext:
+        """What the support pairs of B tasks say.
+
+        Args:
+          user_key, item_key: int64 [B, S].
+          user_row, item_row: float32 [B, S, ...], rows of the tables, zeros for unknown ids.
+          label: float32 [B, S], above 0.5 for a positive pair.
+          valid: bool [B, S]; what is not valid may hold anything that is finite.
+          catalogue_row: float32 [R, ...], rows of items that stand for the catalogue.
+        """
+        positive = tf.cast(valid & (label > 0.5), tf.float32)
+        negative = tf.cast(valid, tf.float32) - positive
+        groups = SupportGroups(item_key)
+        each = tf.stack([positive, negative], axis=-1)
+        of_item = groups.sums(each)
+        count = of_item[..., 0]
+        named = (positive + negative) / tf.maximum(count + of_item[..., 1], 1.0)
+        n = tf.reduce_sum(positive, axis=1)
+        items = self.item_tower(item_row)
+        taste = self.scenario_taste(items, positive, named, self.item_tower(catalogue_row))
+        users = self._users(user_row)
+        mean_user = tf.einsum("bs,bsd->bd", positive, users) / (n + 1.0)[:, None]
+        users = users - mean_user[:, None]
+        folded = self.clicker_posterior(
+            items.factor, groups.sums(positive[..., None] * users), count
+        )
+        mean_item = tf.einsum("bs,bsd->bd", positive, folded) / (n + 1.0)[:, None]
+        return MatchContext(
+            positives=n,
+            negatives=tf.reduce_sum(negative, axis=1),
+            distinct=tf.reduce_sum(positive / tf.maximum(count, 1.0), axis=1),
+            taste=taste,
+            user_key=user_key,
+            item_key=item_key,
+            positive=positive,
+            negative=negative,
+            user=users,
+            mean_user=mean_user,
+            item=folded - mean_item[:, None],
+        )
+
+    def call(
+        self,
+        context: MatchContext,
+        user_key: tf.Tensor,
+        item_key: tf.Tensor,
+        user_row: tf.Tensor,
+        item_row: tf.Tensor,
+    ) -> tf.Tensor:
+        """Scores float32 [B, Q] of query pairs: keys int64 [B, Q], rows float32 [B, Q, ...]."""
+        items = self.item_tower(item_row)
+        taken = matches(item_key, context.item_key, context.positive)  # [B, Q, S]
+        refused = matches(item_key, context.item_key, context.negative)
+        own = matches(user_key, context.user_key, context.positive)
+        count, refusals = tf.reduce_sum(taken, axis=-1), tf.reduce_sum(refused, axis=-1)
+        amount = self._amount(context)
+        gate = self.gates(self.gate_hidden(amount))[:, None]  # [B, 1, gates]
+        prior = context.taste.score(items)
+        posterior = self.count_posterior(prior, count, self._evidence(amount, item_row))
+
+        takers = tf.matmul(taken, context.user)
+        folded = self.clicker_posterior(items.factor, takers, count)
+        user = self.own_clicks(self._users(user_row), own, context.item)
+        scaled = user * self.tilt_scale
+        tilt = tf.reduce_sum(scaled * folded, axis=-1)
+        votes = self.user_votes(
+            user, context.user + context.mean_user[:, None], context.positive, taken
+        )
+        tilt_before = tf.reduce_sum(scaled * items.factor, axis=-1)
+        tilt_takers = tf.reduce_sum(
+            scaled * self.clicker_posterior.from_takers(takers, count), axis=-1
+        )
+        log_n = tf.math.log1p(context.positives)[:, None]
+        same = tf.zeros_like(count)
+        features = tf.stack(
+            [
+                prior / 2.0,
+                posterior / 2.0,
+                tilt,
+                tilt_before,
+                tilt_takers,
+                votes,
+                tf.math.log1p(count) - log_n / 2.0,
+                tf.math.log((count + 1.0) / (refusals + 1.0)),
+                same + log_n / 3.0,
+                item_row[..., self.dimension],
+                user_row[..., self.dimension],
+                tf.reduce_sum(own * taken, axis=-1),
+                tf.math.log1p(tf.reduce_sum(own, axis=-1)),
+            ],
+            axis=-1,
+        )
+        both = tf.concat([features, self.correction_hidden(features)], axis=-1)
+        return (
+            posterior * (1.0 + gate[..., 1])
+            + tilt * (1.0 + gate[..., 0])
+            + tf.linalg.matvec(tf.square(folded), self.norm_scale)
+            + votes * self.vote_scale * (1.0 + gate[..., 2])
+            + tf.squeeze(self.correction(both), axis=-1)
+        )
+
+    def _users(self, row: tf.Tensor) -> tf.Tensor:
+        return self.user_map(row[..., : self.dimension])
+
+    def _amount(self, context: MatchContext) -> tf.Tensor:
+        """How much there is of the support: float32 [B, 5]."""
+        log_n, log_distinct, log_negatives = (
+            tf.math.log1p(part) for part in (context.positives, context.distinct, context.negatives)
+        )
+        return tf.stack(
+            [
+                log_n / 3.0,
+                log_distinct / 3.0,
+                log_negatives / 3.0,
+                log_n - log_distinct,
+                tf.sqrt(context.taste.trust),
+            ],
+            axis=-1,
+        )
+
+    def _evidence(self, amount: tf.Tensor, item_row: tf.Tensor) -> tf.Tensor:
+        """How much there is of the support and is known of the item: float32 [B, Q, e]."""
+        shape = tf.concat([tf.shape(item_row)[:2], [_TASK_EVIDENCE]], axis=0)
+        return tf.concat(
+            [tf.broadcast_to(amount[:, None], shape), item_row[..., self.dimension :]], axis=-1
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        sizes = ("dimension", "taste_features", "units")
+        return {**super().get_config(), **{name: getattr(self, name) for name in sizes}}

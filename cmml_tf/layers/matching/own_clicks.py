@@ -1,0 +1,44 @@
+"""What the asked user did inside the support moves the user's factor."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from cmml_tf.layers.learned_number import REACH, learned_number
+
+
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
+class OwnClicks(tf.keras.layers.Layer):
+    """u + a * sum over the user's own clicks of (v_s - v') / (1 + n_u / k).
+
+    v_s are the factors of the items after the support (`ClickerPosterior`), v' their mean over all
+    clicks, n_u the user's own clicks; a, one number for each dimension, and k are learned.
+
+    Args:
+      dimension: d.
+    """
+
+    def __init__(self, dimension: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dimension = dimension
+
+    def build(self, input_shape: Any) -> None:
+        initial = tf.keras.initializers.Constant(0.1)
+        self.step = self.add_weight(name="step", shape=[self.dimension], initializer=initial)
+        self.log_enough = learned_number(self, "log_enough", 1.0)
+        super().build(input_shape)
+
+    def call(self, user: tf.Tensor, own: tf.Tensor, deviation: tf.Tensor) -> tf.Tensor:
+        """The user's factor after the support, float32 [B, Q, d].
+
+        Args:
+          user: float32 [B, Q, d].
+          own: float32 [B, Q, S], 1 where a positive pair has the query's user.
+          deviation: float32 [B, S, d], v_s - v'.
+        """
+        count = tf.reduce_sum(own, axis=-1, keepdims=True)
+        moved = tf.matmul(own, deviation) * self.step
+        return user + moved / (1.0 + count * tf.exp(-REACH * self.log_enough))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "dimension": self.dimension}

@@ -1,0 +1,30 @@
+"""Sums over support pairs of the same item, in each task."""
+
+import tensorflow as tf
+
+
+class SupportGroups:
+    """Support pairs of B tasks, grouped by key.
+
+    By sorting: a matrix of S x S would be large where the support is.
+
+    Args:
+      key: int64 [B, S].
+    """
+
+    def __init__(self, key: tf.Tensor) -> None:
+        order = tf.argsort(key, axis=1, stable=True)
+        ordered = tf.gather(key, order, batch_dims=1)
+        begins = tf.cast(ordered[:, 1:] != ordered[:, :-1], tf.int32)
+        rank = tf.pad(tf.cumsum(begins, axis=1), [[0, 0], [1, 0]])[:, : tf.shape(key)[1]]
+        place = tf.argsort(order, axis=1)
+        group = tf.gather(rank, place, batch_dims=1)  # [B, S], below S
+        shape = tf.shape(key)
+        self._count = shape[0] * shape[1]
+        self._group = group + tf.range(shape[0])[:, None] * shape[1]
+
+    def sums(self, values: tf.Tensor) -> tf.Tensor:
+        """float32 [B, S, ...] -> for each pair the sum over its group, of the same shape."""
+        flat = tf.reshape(self._group, [-1])
+        merged = tf.reshape(values, tf.concat([[self._count], tf.shape(values)[2:]], axis=0))
+        return tf.gather(tf.math.unsorted_segment_sum(merged, flat, self._count), self._group)

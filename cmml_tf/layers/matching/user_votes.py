@@ -1,0 +1,56 @@
+"""Who took an item, seen by a user: the more alike, the more their clicks count."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from cmml_tf.layers.learned_number import REACH, learned_number
+
+
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
+class UserVotes(tf.keras.layers.Layer):
+    """log((m + k) / (c + k)), m = sum over the clicks on the item of a_s, c their number.
+
+    a_s = exp(t cos(u, u_s)), in units of its mean over all clicks of the support, of the asked
+    user's factor u and a support user's u_s, each dimension weighed by a learned number; t and k
+    are learned. A user of whom nothing is known has u = 0, all a_s are 1, and this is 0.
+
+    Args:
+      dimension: d.
+    """
+
+    def __init__(self, dimension: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dimension = dimension
+
+    def build(self, input_shape: Any) -> None:
+        self.scale = self.add_weight(name="scale", shape=[self.dimension], initializer="ones")
+        self.sharpness = learned_number(self, "sharpness", 2.0)
+        self.log_prior_count = learned_number(self, "log_prior_count", 2.0)
+        super().build(input_shape)
+
+    def call(
+        self,
+        user: tf.Tensor,
+        support_user: tf.Tensor,
+        clicks: tf.Tensor,
+        matched: tf.Tensor,
+    ) -> tf.Tensor:
+        """Votes float32 [B, Q].
+
+        Args:
+          user, support_user: float32 [B, Q, d], [B, S, d].
+          clicks: float32 [B, S], 1 for a positive pair.
+          matched: float32 [B, Q, S], 1 where a positive pair has the query's item.
+        """
+        direction = tf.math.l2_normalize(user * self.scale, axis=-1, epsilon=1e-6)
+        others = tf.math.l2_normalize(support_user * self.scale, axis=-1, epsilon=1e-6)
+        alike = tf.exp(REACH * self.sharpness * tf.matmul(direction, others, transpose_b=True))
+        n = tf.reduce_sum(clicks, axis=1)[:, None]
+        total = tf.einsum("bqs,bs->bq", alike, clicks)
+        votes = tf.reduce_sum(alike * matched, axis=-1) * (n + 1e-6) / (total + 1e-6)
+        k = tf.exp(REACH * self.log_prior_count)
+        return tf.math.log((votes + k) / (tf.reduce_sum(matched, axis=-1) + k))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "dimension": self.dimension}

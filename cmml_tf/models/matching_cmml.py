@@ -1,0 +1,119 @@
+"""CMML by matching: the hybrid context is what the support says of a query's own item and user."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from cmml_tf.layers.building import build_named
+from cmml_tf.layers.matching.match_context import MatchContext
+from cmml_tf.layers.matching.matching import Matching
+from cmml_tf.layers.matching.row_tables import RowTables
+from cmml_tf.layers.serialized_parts import serialize
+from cmml_tf.models.adapting_model import AdaptingModel
+from cmml_tf.types import Support
+
+
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
+class MatchingCMML(AdaptingModel):
+    """Scores query pairs by matching their keys with those of the support, in one forward pass.
+
+    `Support.user`, `Support.item` and the query's hold keys, int64: the row of a table, or any
+    other number for an id that no table knows, which is then told apart from others by it.
+
+    Args:
+      tables: Keys to rows.
+      matching: Rows and keys to scores.
+      task, gradient_clip: As of `EpisodeModel`.
+    """
+
+    def __init__(
+        self,
+        tables: RowTables,
+        matching: Matching,
+        task: tf.keras.layers.Layer | None = None,
+        gradient_clip: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(task, gradient_clip, **kwargs)
+        self.tables = tables
+        self.matching = matching
+
+    def build_parts(self) -> None:
+        """Creates the weights of the parts."""
+        build_named(self.tables, None)
+        build_named(self.matching, [None, None, self.tables.item_width])
+
+    @property
+    def parts(self) -> list[tf.keras.layers.Layer]:
+        """The layers that scores depend on, the tables left out."""
+        return [self.matching]
+
+    def adapt(self, support: Support, training: bool = False) -> tf.Tensor:
+        """What the model becomes for each task is its context."""
+        return self.encode_context(support, training)
+
+    def score_adapted(
+        self, adapted: tf.Tensor, query_user: tf.Tensor, query_item: tf.Tensor
+    ) -> tf.Tensor:
+        """The same as `score_with_context`."""
+        return self.score_with_context(adapted, query_user, query_item)
+
+    def encode_context(self, support: Support, training: bool = False) -> tf.Tensor:
+        """The context of each task: float32 [B, D], D growing with the support (`MatchContext`)."""
+        del training
+        user, item = tf.cast(support.user, tf.int64), tf.cast(support.item, tf.int64)
+        return self.encode_rows(
+            user,
+            item,
+            self.tables.user_rows(user),
+            self.tables.item_rows(item),
+            support.label,
+            support.length,
+        )
+
+    def encode_rows(
+        self,
+        user_key: tf.Tensor,
+        item_key: tf.Tensor,
+        user_row: tf.Tensor,
+        item_row: tf.Tensor,
+        label: tf.Tensor,
+        length: tf.Tensor,
+    ) -> tf.Tensor:
+        """The context [B, D] of support pairs whose rows are given, int64 and float32 [B, S, ...].
+
+        For ids that the tables do not know but of which features are known.
+        """
+        valid = tf.sequence_mask(length, tf.shape(label)[1])
+        label = tf.where(valid, label, 0.0)  # what lies behind the length may hold anything
+        return self.matching.encode(
+            user_key, item_key, user_row, item_row, label, valid, self.tables.catalogue_rows()
+        ).pack()
+
+    def score_with_context(
+        self, context: tf.Tensor, query_user: tf.Tensor, query_item: tf.Tensor
+    ) -> tf.Tensor:
+        """float32 [B, D], keys int [B, Q] -> score float32 [B, Q]."""
+        user, item = tf.cast(query_user, tf.int64), tf.cast(query_item, tf.int64)
+        return self.score_rows(
+            context, user, item, self.tables.user_rows(user), self.tables.item_rows(item)
+        )
+
+    def score_rows(
+        self,
+        context: tf.Tensor,
+        user_key: tf.Tensor,
+        item_key: tf.Tensor,
+        user_row: tf.Tensor,
+        item_row: tf.Tensor,
+    ) -> tf.Tensor:
+        """The same for query pairs whose rows are given, float32 [B, Q, ...]."""
+        unpacked = MatchContext.unpack(context, self.matching.dimension, self.matching.taste_width)
+        return self.matching(unpacked, user_key, item_key, user_row, item_row)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "tables": serialize(self.tables),
+            "matching": serialize(self.matching),
+        }
