@@ -33,13 +33,21 @@ class Arguments(argparse.ArgumentParser):
         raise ValueError(f"{message[:1].upper()}{message[1:]}. See {self.prog} --help.")
 
 
+class UnmetRequirementError(Exception):
+    """A model that is complete is not what it was required to be, and is not exported."""
+
+
 def run(command: Callable[[Sequence[str]], int]) -> None:
     """Runs a command with this process's arguments and ends the process with its status.
 
-    What went wrong for a stated reason is one sentence on standard error, and status 2.
+    What went wrong for a stated reason is one sentence on standard error, and status 2; a model
+    that is not what was required gives status 3.
     """
     try:
         status = command(sys.argv[1:])
+    except UnmetRequirementError as error:
+        print(f"error: {error}", file=sys.stderr)
+        status = 3
     except (ValueError, OSError, ImportError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         status = 2

@@ -33,6 +33,15 @@ class Support(NamedTuple):
     length: Array
 
 
+def empty_support(support: Support) -> Support:
+    """The support of the same tasks with nothing in it: one pair that is never read.
+
+    Takes and gives arrays as well as tensors; no model takes an axis of length 0.
+    """
+    user, item, label = (part[:, :1] for part in support[:3])
+    return Support(user, item, label, support.length * 0)
+
+
 class Episode(NamedTuple):
     """B tasks: what each adapts to, and what it is then asked.
 

@@ -23,7 +23,7 @@ def main(argv: Sequence[str]) -> int:
     folder = arguments.run_dir
 
     from cmml_tf.settings.named import SETTINGS
-    from cmml_tf.settings.run import open_run
+    from cmml_tf.settings.run import MODEL, open_run
     from cmml_tf.settings.run_end import described, export_finished
     from cmml_tf.training.run_folder import load_config, setting_of
 
@@ -32,6 +32,6 @@ def main(argv: Sequence[str]) -> int:
     changes = {} if arguments.export_dir is None else {"export_dir": arguments.export_dir}
     config = dataclasses.replace(config, run_dir=str(folder), strategy="none", **changes)
     run = open_run(setting, config, print)
-    model = run.trained(config.model, "model")
+    model = run.trained(MODEL)
     print(described(export_finished(folder, lambda facts: run.export(model, facts))))
     return 0

@@ -1,6 +1,6 @@
 """The user setting: rating prediction for new users."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -15,6 +15,7 @@ from cmml_tf.config.checks import (
     require,
 )
 from cmml_tf.config.model import ModelConfig
+from cmml_tf.config.requirement import USER_CONTROLS
 from cmml_tf.config.run import RunConfig
 from cmml_tf.config.training import TrainingConfig
 
@@ -175,3 +176,4 @@ class UserRunConfig(RunConfig):
     training: TrainingConfig = _TRAINING
 
     schedules: ClassVar[Collection[str]] = RATING_SCHEDULES
+    controls: ClassVar[Sequence[str]] = USER_CONTROLS

@@ -1,11 +1,12 @@
 """What every run has, whatever its setting: data, model, schedule, where results go."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from cmml_tf.config.checks import PositiveFloat, Seed, check, require
 from cmml_tf.config.data import ReadConfig
+from cmml_tf.config.requirement import required_controls
 from cmml_tf.config.training import Strategy, TrainingConfig, check_strategy
 from cmml_tf.request_limits import DEFAULT_LIMITS, RequestLimits
 
@@ -31,6 +32,9 @@ class RunConfig:
     (docs/serving.md)."""
     limits: RequestLimits = DEFAULT_LIMITS
     """The largest request that the export admits."""
+    require: str | None = None
+    """`better-than=twin,item_pop` or other controls (docs/runs.md): a model that is not better than
+    each of them, beyond the interval, is not exported, and the exit status is 3."""
     max_minutes: PositiveFloat | None = None
     """Training stops after this many minutes; evaluation and export still happen."""
     strategy: Strategy = "none"
@@ -43,9 +47,12 @@ class RunConfig:
 
     schedules: ClassVar[Collection[str]] = ()
     """Names of schedules that a setting has."""
+    controls: ClassVar[Sequence[str]] = ()
+    """Names of controls without a model that a setting has."""
 
     def __post_init__(self) -> None:
         check(self)
         names = ", ".join(self.schedules)
         require(self.schedule in self.schedules, self, "schedule", f"one of {names}")
         check_strategy(self.strategy, self.training)
+        required_controls(self.require, self.controls)

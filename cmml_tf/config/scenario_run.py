@@ -1,12 +1,13 @@
 """One run of the scenario setting."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from cmml_tf.config.data import EmbeddingConfig, ScenarioConfig, SplitConfig
 from cmml_tf.config.episode import EpisodeConfig
 from cmml_tf.config.model import RECOMMENDED, ModelConfig
+from cmml_tf.config.requirement import SCENARIO_CONTROLS
 from cmml_tf.config.run import RunConfig
 from cmml_tf.config.schedules import RECOMMENDED_SCHEDULE, SCHEDULES
 from cmml_tf.config.training import TrainingConfig
@@ -46,3 +47,4 @@ class ScenarioRunConfig(RunConfig):
     training: TrainingConfig = SCHEDULES[RECOMMENDED_SCHEDULE].training
 
     schedules: ClassVar[Collection[str]] = SCHEDULES
+    controls: ClassVar[Sequence[str]] = SCENARIO_CONTROLS

@@ -1,13 +1,14 @@
 """Evaluation tasks of the user setting: drawn once, saved and hashed, the same for every system."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from cmml_tf.datasets.reading.ids import as_text
 from cmml_tf.datasets.tasks.rating_tasks import RatingTasks
-from cmml_tf.episodes.saved_tasks import SavedTasks, require_another
+from cmml_tf.episodes.saved_tasks import SavedTasks
+from cmml_tf.episodes.swapped_tasks import others, starts
 from cmml_tf.types import Episode, Support
 
 _USERS_PER_BATCH = 64
@@ -23,6 +24,7 @@ class AskedUsers(SavedTasks):
       starts: int64 [T + 1], ratings of user t are those from starts[t] to starts[t + 1].
       item: int32 [R], rows of the item catalogue.
       rating: float32 [R].
+      item_known: bool [R], items that someone who is learned from has rated.
       query: int64 [], how many of each user's ratings are asked.
     """
 
@@ -31,40 +33,50 @@ class AskedUsers(SavedTasks):
     starts: np.ndarray
     item: np.ndarray
     rating: np.ndarray
+    item_known: np.ndarray
     query: np.ndarray
 
     @classmethod
-    def of(cls, tasks: RatingTasks, query: int, user_ids: np.ndarray) -> "AskedUsers":
+    def of(
+        cls,
+        tasks: RatingTasks,
+        query: int,
+        user_ids: np.ndarray,
+        items_known: np.ndarray | None = None,
+    ) -> "AskedUsers":
         """The users of these tasks.
 
         Args:
           tasks: Users, each with more ratings than the query.
           query: Query ratings of a task.
           user_ids: The id of each row of the user catalogue.
+          items_known: bool [I], items that someone who is learned from has rated; None: all.
         """
-        names = np.array(as_text(user_ids[tasks.user]), str)
-        return cls(names, tasks.user, tasks.starts, tasks.item, tasks.rating, np.int64(query))
+        return cls(
+            names=np.array(as_text(user_ids[tasks.user]), str),
+            user=tasks.user,
+            starts=tasks.starts,
+            item=tasks.item,
+            rating=tasks.rating,
+            item_known=np.ones(len(tasks.item), bool)
+            if items_known is None
+            else items_known[tasks.item],
+            query=np.int64(query),
+        )
 
     def __len__(self) -> int:
         return len(self.user)
 
-    def batches(self, longest: int | None = None, batch: int = _USERS_PER_BATCH) -> list[Episode]:
+    def batches(self, batch: int = _USERS_PER_BATCH) -> list[Episode]:
         """All users in order, as `Episode`s of arrays.
 
         Args:
-          longest: Support ratings at the most, the first ones; None: all.
           batch: Users of an element.
         """
-        query = int(self.query)
-        lengths = np.diff(self.starts)
-        S = int(lengths.max()) - query
-        support_length = lengths - query
-        inside = np.arange(S) < support_length[:, None]
-        rows = np.arange(S) + self.starts[:-1, None]
-        rows = np.where(inside, rows, self.starts[:-1, None])
-        asked = self.starts[1:, None] - query + np.arange(query)
-        if longest is not None:
-            support_length = np.minimum(support_length, longest)
+        query, length = int(self.query), self.support_length
+        S = max(1, int(length.max()))  # no model takes an empty axis
+        rows = self.starts[:-1, None] + np.where(np.arange(S) < length[:, None], np.arange(S), 0)
+        asked = self._asked
         episodes = []
         for first in range(0, len(self), batch):
             part = slice(first, first + batch)
@@ -73,7 +85,7 @@ class AskedUsers(SavedTasks):
                 np.repeat(user, S, axis=1),
                 self.item[rows[part]],
                 self.rating[rows[part]],
-                support_length[part].astype(np.int32),
+                length[part].astype(np.int32),
             )
             query_user = np.repeat(user, query, axis=1)
             label = self.rating[asked[part]]
@@ -83,22 +95,67 @@ class AskedUsers(SavedTasks):
     def __iter__(self) -> Iterator[Episode]:
         return iter(self.batches())
 
-    def swapped(self) -> list[Episode]:
-        """The same questions with another user's support ratings: those of the user before.
+    @property
+    def support_length(self) -> np.ndarray:
+        """int64 [T], ratings that are known of each user."""
+        return np.diff(self.starts) - int(self.query)
+
+    @property
+    def _asked(self) -> np.ndarray:
+        """int64 [T, Q], places of the query ratings."""
+        return self.starts[1:, None] - int(self.query) + np.arange(int(self.query))
+
+    @property
+    def query_item_known(self) -> np.ndarray:
+        """bool [T, Q], whether someone who is learned from has rated the item."""
+        return self.item_known[self._asked]
+
+    def known(self) -> dict[str, float]:
+        """Share of the asked ratings whose user, and whose item, is learned from: of users none."""
+        return {"users": 0.0, "items": float(self.query_item_known.mean())}
+
+    def take(self, places: np.ndarray) -> "AskedUsers":
+        """The users at these places."""
+        rows = np.concatenate([np.arange(self.starts[t], self.starts[t + 1]) for t in places])
+        return replace(
+            self,
+            names=self.names[places],
+            user=self.user[places],
+            starts=starts(np.diff(self.starts)[places]),
+            item=self.item[rows],
+            rating=self.rating[rows],
+            item_known=self.item_known[rows],
+        )
+
+    def with_support(self, places: Sequence[np.ndarray]) -> "AskedUsers":
+        """The same questions with other ratings as the support.
+
+        Args:
+          places: For each user, int [S], places among all ratings.
+        """
+        rows = np.concatenate(
+            [part for both in zip(places, self._asked, strict=True) for part in both]
+        )
+        return replace(
+            self,
+            starts=starts([len(support) + int(self.query) for support in places]),
+            item=self.item[rows],
+            rating=self.rating[rows],
+            item_known=self.item_known[rows],
+        )
+
+    def swapped(self, draw: int) -> "AskedUsers":
+        """The same questions with the support ratings of another user, at random among all others.
 
         The user profile stays the own one, on both sides: only the ratings are another's.
+
+        Args:
+          draw: Which draw; the same number gives the same ones.
 
         Raises:
           ValueError: There is only one user.
         """
-        require_another(len(self), "users")
-        (whole,) = self.batches(batch=len(self))
-        item, label, length = (np.roll(array, 1, axis=0) for array in whole.support[1:])
-        everyone = whole._replace(support=Support(whole.support.user, item, label, length))
-        return [_part(everyone, first) for first in range(0, len(self), _USERS_PER_BATCH)]
-
-
-def _part(everyone: Episode, first: int) -> Episode:
-    part = slice(first, first + _USERS_PER_BATCH)
-    support = Support(*(field[part] for field in everyone.support))
-    return Episode(support, *(field[part] for field in everyone[1:]))
+        length = self.support_length
+        return self.with_support(
+            [self.starts[t] + np.arange(length[t]) for t in others(len(self), draw, "users")]
+        )

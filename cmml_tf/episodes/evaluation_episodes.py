@@ -1,14 +1,15 @@
 """Evaluation tasks: drawn once, saved and hashed, so that every system is asked the same."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from cmml_tf.config import EpisodeConfig
 from cmml_tf.datasets.tasks.scenario_data import HeldOutScenario
-from cmml_tf.episodes.saved_tasks import SavedTasks, require_another
+from cmml_tf.episodes.saved_tasks import SavedTasks
+from cmml_tf.episodes.swapped_tasks import others, starts
 from cmml_tf.types import Support
 
 
@@ -19,15 +20,31 @@ class EvaluationEpisode(NamedTuple):
       name: The scenario's name.
       support: `Support` of one task ([1, S] each, length [1]).
       users: int32 [U], users whose ranking is evaluated.
+      user_known: bool [U], users that the embeddings know.
       candidates: int32 [I], items to rank.
+      candidate_known: bool [I], items that the embeddings know.
       relevant: bool [U, I], what each ranking should find.
     """
 
     name: str
     support: Support
     users: np.ndarray
+    user_known: np.ndarray
     candidates: np.ndarray
+    candidate_known: np.ndarray
     relevant: np.ndarray
+
+
+class Known(NamedTuple):
+    """What the embeddings know.
+
+    Attributes:
+      users: bool [all users].
+      items: bool [all items].
+    """
+
+    users: np.ndarray
+    items: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -41,8 +58,10 @@ class EvaluationEpisodes(SavedTasks):
       support_length: int32 [T].
       pair_start: int64 [T + 1], where each scenario's evaluation pairs begin.
       pair_user, pair_item: int32 [N].
+      pair_user_known: bool [N], users that the embeddings know.
       candidate_start: int64 [T + 1].
       candidate: int32 [sum of I].
+      candidate_known: bool [sum of I].
     """
 
     names: np.ndarray
@@ -53,12 +72,18 @@ class EvaluationEpisodes(SavedTasks):
     pair_start: np.ndarray
     pair_user: np.ndarray
     pair_item: np.ndarray
+    pair_user_known: np.ndarray
     candidate_start: np.ndarray
     candidate: np.ndarray
+    candidate_known: np.ndarray
 
     @classmethod
     def draw(
-        cls, scenarios: Sequence[HeldOutScenario], config: EpisodeConfig, seed: int
+        cls,
+        scenarios: Sequence[HeldOutScenario],
+        config: EpisodeConfig,
+        seed: int,
+        known: Known | None = None,
     ) -> "EvaluationEpisodes":
         """Draws one support set a scenario: positives without repetition while there are enough.
 
@@ -66,6 +91,7 @@ class EvaluationEpisodes(SavedTasks):
           scenarios: Held-out scenarios.
           config: Support sizes.
           seed: Fixes every draw.
+          known: Users and items that the embeddings know; None: all.
 
         Raises:
           ValueError: There is no scenario, or one has no support pair, no evaluation pair, fewer
@@ -73,6 +99,8 @@ class EvaluationEpisodes(SavedTasks):
         """
         if not scenarios:
             raise ValueError("Evaluation needs at least one held-out scenario. Received: none.")
+        for scenario in scenarios:
+            check_can_be_asked(scenario)
         support = [
             _draw_support(scenario, config, np.random.default_rng([seed, place]))
             for place, scenario in enumerate(scenarios)
@@ -86,11 +114,7 @@ class EvaluationEpisodes(SavedTasks):
             support_item=items,
             support_label=np.tile(labels.astype(np.float32), (count, 1)),
             support_length=np.full(count, config.support_size, np.int32),
-            pair_start=_starts([len(scenario.evaluation_users) for scenario in scenarios]),
-            pair_user=_joined([scenario.evaluation_users for scenario in scenarios]),
-            pair_item=_joined([scenario.evaluation_items for scenario in scenarios]),
-            candidate_start=_starts([len(scenario.candidates) for scenario in scenarios]),
-            candidate=_joined([scenario.candidates for scenario in scenarios]),
+            **questions(scenarios, known),
         )
 
     def __len__(self) -> int:
@@ -99,36 +123,86 @@ class EvaluationEpisodes(SavedTasks):
     def __iter__(self) -> Iterator[EvaluationEpisode]:
         return (self.episode(place) for place in range(len(self)))
 
-    def episode(self, place: int, support_of: int | None = None) -> EvaluationEpisode:
-        """Scenario number `place`, with the support set of scenario `support_of` if given."""
-        source = place if support_of is None else support_of
-        one = slice(source, source + 1)
+    def episode(self, place: int) -> EvaluationEpisode:
+        """Scenario number `place`."""
+        one = slice(place, place + 1)
         pairs = slice(self.pair_start[place], self.pair_start[place + 1])
-        candidates = self.candidate[self.candidate_start[place] : self.candidate_start[place + 1]]
-        users, row = np.unique(self.pair_user[pairs], return_inverse=True)
+        ranked = slice(self.candidate_start[place], self.candidate_start[place + 1])
+        candidates = self.candidate[ranked]
+        users, first, row = np.unique(self.pair_user[pairs], return_index=True, return_inverse=True)
         relevant = np.zeros((len(users), len(candidates)), bool)
         relevant[row, np.searchsorted(candidates, self.pair_item[pairs])] = True
+        # A padded support is cut to what is read, or a pair that is not.
+        size = max(1, int(self.support_length[place]))
         support = Support(
-            self.support_user[one],
-            self.support_item[one],
-            self.support_label[one],
+            self.support_user[one, :size],
+            self.support_item[one, :size],
+            self.support_label[one, :size],
             self.support_length[one],
         )
-        return EvaluationEpisode(str(self.names[place]), support, users, candidates, relevant)
+        return EvaluationEpisode(
+            str(self.names[place]),
+            support,
+            users,
+            self.pair_user_known[pairs][first],
+            candidates,
+            self.candidate_known[ranked],
+            relevant,
+        )
 
-    def swapped(self) -> Iterator[EvaluationEpisode]:
-        """Each scenario with the support set of the next one (the last with the first's).
+    def swapped(self, draw: int) -> "EvaluationEpisodes":
+        """Each scenario with the support set of another one, drawn at random among all others.
+
+        Args:
+          draw: Which draw; the same number gives the same ones.
 
         Raises:
           ValueError: There is only one scenario.
         """
-        require_another(len(self), "scenarios")
-        return (self.episode(place, (place + 1) % len(self)) for place in range(len(self)))
+        source = others(len(self), draw, "scenarios")
+        return replace(
+            self,
+            support_user=self.support_user[source],
+            support_item=self.support_item[source],
+            support_label=self.support_label[source],
+            support_length=self.support_length[source],
+        )
+
+    def known(self) -> dict[str, float]:
+        """Share of the asked pairs whose user, and whose item, the embeddings know."""
+        pairs = np.diff(self.pair_start)
+        # Candidates are sorted within a scenario, so that one search finds the items of all.
+        width = int(self.candidate.max()) + 1
+        key = np.repeat(np.arange(len(self)), np.diff(self.candidate_start)) * width
+        asked = np.repeat(np.arange(len(self)), pairs) * width + self.pair_item
+        place = np.searchsorted(key + self.candidate, asked)
+        return {
+            "users": float(self.pair_user_known.mean()),
+            "items": float(self.candidate_known[place].mean()),
+        }
 
 
-def _draw_support(
-    scenario: HeldOutScenario, config: EpisodeConfig, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def questions(scenarios: Sequence[HeldOutScenario], known: Known | None) -> dict[str, np.ndarray]:
+    """What is asked of these scenarios, as fields of `EvaluationEpisodes`."""
+    users = _joined([scenario.evaluation_users for scenario in scenarios])
+    candidates = _joined([scenario.candidates for scenario in scenarios])
+    return {
+        "pair_start": starts([len(scenario.evaluation_users) for scenario in scenarios]),
+        "pair_user": users,
+        "pair_item": _joined([scenario.evaluation_items for scenario in scenarios]),
+        "pair_user_known": _known(known and known.users, users),
+        "candidate_start": starts([len(scenario.candidates) for scenario in scenarios]),
+        "candidate": candidates,
+        "candidate_known": _known(known and known.items, candidates),
+    }
+
+
+def check_can_be_asked(scenario: HeldOutScenario) -> None:
+    """Refuses a held-out scenario without support or question, or with odd items.
+
+    Raises:
+      ValueError: It is so.
+    """
     count, candidates = len(scenario.support_users), scenario.candidates
     if count == 0 or len(scenario.evaluation_users) == 0 or len(candidates) < 2:
         raise ValueError(
@@ -139,6 +213,12 @@ def _draw_support(
         raise ValueError(
             f"Scenario {scenario.name!r} asks for items that are not among its candidates."
         )
+
+
+def _draw_support(
+    scenario: HeldOutScenario, config: EpisodeConfig, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    count, candidates = len(scenario.support_users), scenario.candidates
     chosen = np.resize(rng.permutation(count), config.support_positives)
     users, items = scenario.support_users[chosen], scenario.support_items[chosen]
     negatives_of = np.arange(config.support_negatives) % config.support_positives
@@ -151,9 +231,9 @@ def _draw_support(
     )
 
 
-def _starts(counts: Sequence[int]) -> np.ndarray:
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-
-
 def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate(arrays).astype(np.int32)
+
+
+def _known(known: np.ndarray | None, rows: np.ndarray) -> np.ndarray:
+    return np.ones(len(rows), bool) if known is None else known[rows]

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from cmml_tf.episodes.evaluation_episodes import EvaluationEpisode
-from cmml_tf.evaluation.scorer import Scorer
-from cmml_tf.evaluation.task_metrics import TaskMetrics
-from cmml_tf.metrics.ranking import ranking_metrics
+from cmml_tf.evaluation.scorer import GridScorer, Scorer
+from cmml_tf.evaluation.task_metrics import KNOWN_ITEMS, UNKNOWN_ITEMS, TaskMetrics, users_apart
+from cmml_tf.metrics.inputs import as_mask, as_matrix
+from cmml_tf.metrics.ranking import metrics_of_ranking
+from cmml_tf.metrics.tie_groups import sort_in_tie_groups
 
 CandidateScores = Callable[[EvaluationEpisode], np.ndarray]
 """An episode to the scores float [U, I] of its users and candidates."""
@@ -21,20 +23,48 @@ def evaluate_ranking(
 ) -> TaskMetrics:
     """Ranks all candidates for every user of every episode.
 
+    Users and items that the embeddings know, and others, are parts of the result. In the part of
+    an item kind only items of that kind are to be found; what is ranked is the same.
+
     Args:
       scores_of: The system under evaluation; of a `Scorer`, its `candidate_scores`.
-      episodes: `EvaluationEpisodes`, or its `swapped()`.
+      episodes: `EvaluationEpisodes`.
 
     Raises:
       ValueError: A score is NaN.
     """
-    names, scenario, parts = [], [], []
+    names, scenario, known, ranked = [], [], [], []
     for place, episode in enumerate(episodes):
         names.append(episode.name)
         scenario.append(np.full(len(episode.users), place))
-        parts.append(ranking_metrics(scores_of(episode), episode.relevant))
-    rows = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return TaskMetrics(tuple(names), np.concatenate(scenario), rows)
+        known.append(episode.user_known)
+        ranked.append(_ranked(scores_of(episode), episode))
+    rows, with_known, with_unknown = (_joined(part) for part in zip(*ranked, strict=True))
+    parts = users_apart(rows, np.concatenate(known))
+    parts |= {KNOWN_ITEMS: with_known, UNKNOWN_ITEMS: with_unknown}
+    return TaskMetrics(tuple(names), np.concatenate(scenario), rows, parts)
+
+
+def _ranked(scores: np.ndarray, episode: EvaluationEpisode) -> list[dict[str, np.ndarray]]:
+    """The metrics of all relevant items, of the known and of the unknown ones."""
+    groups = sort_in_tie_groups(as_matrix("scores", scores))
+    relevant = as_mask("relevant", episode.relevant, groups.order.shape)
+    whole = metrics_of_ranking(groups, relevant)
+    asked = relevant.any(axis=0)
+    parts = []
+    for items in (episode.candidate_known, ~episode.candidate_known):
+        if items[asked].all():
+            parts.append(whole)
+        elif not items[asked].any():
+            parts.append({name: np.full(len(relevant), np.nan) for name in whole})
+        else:
+            parts.append(metrics_of_ranking(groups, relevant & items))
+    return [whole, *parts]
+
+
+def _joined(parts: Iterable[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    parts = list(parts)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def candidate_scores(scorer: Scorer) -> CandidateScores:
@@ -42,6 +72,8 @@ def candidate_scores(scorer: Scorer) -> CandidateScores:
 
     def scores_of(episode: EvaluationEpisode) -> np.ndarray:
         adapted = scorer.adapt(episode.support)
+        if isinstance(scorer, GridScorer):
+            return scorer.score_grid(adapted, episode.users, episode.candidates)
         candidates = len(episode.candidates)
         users_per_call = math.ceil(_PAIRS_PER_CALL / candidates)
         scores = []

@@ -1,4 +1,4 @@
-"""What a run is judged by: the model beside its baselines, and whether it adapts."""
+"""What a run is judged by: the model beside its controls, and whether its support set helps."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,37 +7,57 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cmml_tf.evaluation.statistics import PairedDifference
-from cmml_tf.evaluation.task_metrics import TaskMetrics
+from cmml_tf.evaluation.task_metrics import UNKNOWN_ITEMS, UNKNOWN_USERS, TaskMetrics
+from cmml_tf.evaluation.verdict import Gain, Verdict, better_by, finite
 
-_INTERVAL = "± (95%, over {tasks})"
-_NUMBER = 11
+OWN, NONE, TWIN, SWAPPED, FLIPPED = "own", "none", "twin", "swapped", "flipped"
+
+_LABELS = {
+    TWIN: "twin: never given a support set",
+    NONE: "none: empty support set",
+    SWAPPED: "swapped: another's support set",
+    FLIPPED: "flipped: own labels flipped",
+}
+_IN_SENTENCES = {
+    TWIN: "its twin (never given one)",
+    NONE: "itself without them",
+}
+_PARTS = {UNKNOWN_USERS: "unknown users", UNKNOWN_ITEMS: "unknown items"}
+_SHOWN, _NUMBER = 2, 11
+
+Systems = Mapping[str, TaskMetrics]
+"""Metrics of each system by its name in `metrics.json`; the model itself is `own`."""
 
 
-class Baseline(NamedTuple):
-    """A system beside the model.
+class Simple(NamedTuple):
+    """The controls of a setting that are no model.
 
     Attributes:
-      name: In `metrics.json`.
-      label: In tables.
-      metrics: On the model's rows.
+      labels: How tables spell each, by its name in `metrics.json`.
+      in_curve: Those that a printed curve shows.
+      chance: The one that knows nothing.
     """
 
-    name: str
-    label: str
-    metrics: TaskMetrics
+    labels: Mapping[str, str]
+    in_curve: Sequence[str]
+    chance: str
 
 
-class Gain(NamedTuple):
-    """A metric whose gain is reported.
+class Asked(NamedTuple):
+    """What was asked.
 
     Attributes:
-      metric: Its name.
-      sign: 1 where higher is better, -1 where lower is.
+      protocol: What may be known of a held-out task: `strict`, `warm` or `time`.
+      known: Share of the asked pairs whose `users` and `items` are known.
+      tasks, rows: What there are T of, and what there are R of, in words.
+      draws: Draws of a support set for each size of the curve.
     """
 
-    metric: str
-    sign: float = 1.0
+    protocol: str
+    known: Mapping[str, float]
+    tasks: str
+    rows: str
+    draws: int
 
 
 @dataclass(frozen=True)
@@ -45,98 +65,150 @@ class Report:
     """Evaluations of the same rows.
 
     Attributes:
-      model: With each task's own support set.
-      swapped: With another task's support set; None with a single task.
-      baselines: Other systems, with the own support sets.
-      gains: Metrics whose gains are reported; the decisive one first.
-      columns: Metrics of the table.
-      asked: What there are T of, and what there are R of.
-      curve: Means of the model's metrics by number of support pairs.
+      systems: The model and its controls with the configured support set.
+      curve: The same by the size of the support set, smallest first; may be empty.
+      simple: What controls there are beside the model's own.
+      chosen: Numbers of these that were chosen on tasks that are not asked, by control.
+      gains: Metrics by which systems are compared; the first one is decisive.
+      columns: Metrics of the curve; the first two are shown.
+      asked: What was asked.
     """
 
-    model: TaskMetrics
-    swapped: TaskMetrics | None
-    baselines: Sequence[Baseline]
+    systems: Systems
+    curve: Mapping[str, Systems]
+    simple: Simple
+    chosen: Mapping[str, Mapping[str, float]]
     gains: Sequence[Gain]
     columns: Sequence[str]
-    asked: tuple[str, str]
-    curve: Mapping[int, Mapping[str, float]]
+    asked: Asked
+
+    @property
+    def own(self) -> TaskMetrics:
+        """The model with each task's own support set."""
+        return self.systems[OWN]
+
+    def context_control(self, gain: Gain) -> str:
+        """The better of `none` and `twin`, by the mean of a metric."""
+        return max((TWIN, NONE), key=lambda n: gain.sign * self.systems[n].means()[gain.metric])
+
+    def verdict(self) -> Verdict:
+        """What may be said of the model, by the decisive metric."""
+        decisive = self.gains[0]
+        return Verdict(
+            decisive.metric,
+            {
+                name: better_by(self.own, one, decisive)
+                for name, one in self.systems.items()
+                if name != OWN
+            },
+            {**_IN_SENTENCES, **self.simple.labels},
+            self.context_control(decisive),
+            self.simple.chance,
+            self.asked.tasks,
+        )
 
     def metrics(self) -> dict[str, Any]:
-        """The content of `metrics.json` that evaluation knows.
-
-        `meta_test_interval` is half of each mean's 95% interval over tasks. `context_gain` is how
-        much better the decisive metric is with the own support set than with another's, by the
-        metric's name; `interval` is half of its 95% interval over tasks, `swapped` has the means
-        with another's. A gain says that the support set is read, not that it helps: harm by a wrong
-        one counts as well. A further metric stands beside it, its interval as `<metric>_interval`.
-        """
-        found: dict[str, Any] = {
-            "meta_test": self.model.means(),
-            "meta_test_interval": {
-                name: _finite(value) for name, value in self.model.half_widths().items()
+        """The content of `metrics.json` that evaluation knows, as docs/runs.md describes it."""
+        return {
+            "protocol": self.asked.protocol,
+            "known": dict(self.asked.known),
+            "meta_test": _plain(self.own.means()),
+            "meta_test_interval": _plain(self.own.half_widths()),
+            "controls": {
+                name: _plain(one.means()) for name, one in self.systems.items() if name != OWN
             },
-            "baselines": {one.name: one.metrics.means() for one in self.baselines},
+            "control_settings": {name: dict(one) for name, one in self.chosen.items() if one},
+            "parts": {name: self._parts(one) for name, one in self.systems.items()},
+            "curve": {
+                size: {
+                    name: self._columns(one.means()) | self._parts(one)
+                    for name, one in systems.items()
+                }
+                for size, systems in self.curve.items()
+            },
             "context_gain": self._context_gain(),
+            "verdict": self.verdict().as_json(),
         }
-        if self.curve:
-            found["support_length"] = {str(length): means for length, means in self.curve.items()}
-        return found
 
     def table(self, name: str) -> str:
         """The report as text; `name` is the model's."""
-        systems = [(name, self.model), *((one.label, one.metrics) for one in self.baselines)]
-        if self.swapped is not None:
-            systems.append((f"{name}, swapped support", self.swapped))
-        tasks, rows = self.asked
-        interval = _INTERVAL.format(tasks=tasks)
-        width = max(len(interval), *(len(label) for label, _ in systems))
-        lines = [" " * width + "".join(f"{column:>{_NUMBER}}" for column in self.columns)]
-        for label, metrics in systems:
-            lines.append(f"{label:<{width}}{self._cells(metrics.means())}")
-            if metrics is self.model:
-                lines.append(f"{interval:<{width}}{self._cells(self.model.half_widths())}")
-        others = [(one.label, one.metrics) for one in self.baselines]
-        if self.swapped is not None:
-            others.append(("swapped support (context gain)", self.swapped))
-        for label, other in others:
-            for gain in self.gains:
-                better = self._better_than(other, gain)
-                first, second = (name, label) if gain.sign > 0 else (label, name)
-                lines.append(
-                    f"{first} minus {second}, {gain.metric}: "
-                    f"{better.mean:+.4f} ± {better.half_width:.4f}"
-                )
+        labels = {OWN: name, **_LABELS, **self.simple.labels}
+        order = (OWN, TWIN, NONE, *self.simple.labels, SWAPPED, FLIPPED)
+        columns = self.columns[:_SHOWN]
+        interval = f"  ± (95%, over {self.asked.tasks})"
+        width = max(len(label) for label in (interval, f"{name}, unknown items", *labels.values()))
+        lines = [self._headline(), f"{'':{width}}{_row(columns)}"]
+        for one in order:
+            if one in self.systems:
+                lines.append(f"{labels[one]:{width}}{_row(self.systems[one].means(), columns)}")
+            if one == OWN:
+                lines.append(f"{interval:{width}}{_row(self.own.half_widths(), columns)}")
         if self.curve:
-            metric = self.gains[0].metric
-            points = ", ".join(f"{n}: {means[metric]:.4f}" for n, means in self.curve.items())
-            lines.append(f"{metric} by number of support pairs: {points}")
-        count = np.sum(~np.isnan(self.model.rows[self.gains[0].metric]))
-        lines.append(
-            f"{len(self.model.names)} held-out {tasks}"
-            + (f", {count} {rows}" if rows != tasks else "")
+            lines += ["", *self._curve_lines(labels, width)]
+        return "\n".join([*lines, "", f"Verdict: {self.verdict().sentence}"])
+
+    def _headline(self) -> str:
+        asked = self.asked
+        count = np.sum(~np.isnan(self.own.rows[self.gains[0].metric]))
+        rows = f", {count:,} {asked.rows}" if asked.rows != asked.tasks else ""
+        known = " and ".join(f"{share:.0%} of its {what}" for what, share in asked.known.items())
+        return (
+            f"{len(self.own.names)} held-out {asked.tasks}{rows}. Protocol: {asked.protocol}; "
+            f"known of what is asked: {known}."
         )
-        return "\n".join(lines)
+
+    def _curve_lines(self, labels: Mapping[str, str], width: int) -> list[str]:
+        decisive, names = self.gains[0], [*self.curve]
+        shown = [
+            (labels[one], one, None)
+            for one in (OWN, self.context_control(decisive), *self.simple.in_curve)
+        ]
+        # What the unknown ones get, where that is not what all get.
+        for part, spelled in _PARTS.items():
+            rows = self.own.parts.get(part)
+            if rows and not np.array_equal(
+                rows[decisive.metric], self.own.rows[decisive.metric], equal_nan=True
+            ):
+                shown.append((f"{labels[OWN]}, {spelled}", OWN, part))
+        lines = [
+            f"{decisive.metric} by size of the support set, mean of {self.asked.draws} draws:",
+            f"{'':{width}}" + "".join(f"{size:>8}" for size in names),
+        ]
+        for label, system, part in shown:
+            means = [
+                one[system].means() if part is None else one[system].part_means().get(part, {})
+                for one in self.curve.values()
+            ]
+            cells = (f"{one.get(decisive.metric, math.nan):>8.4f}" for one in means)
+            lines.append(f"{label:{width}}{''.join(cells)}")
+        return lines
 
     def _context_gain(self) -> dict[str, Any]:
-        names = [gain.metric for gain in self.gains]
-        intervals = ["interval", *(f"{name}_interval" for name in names[1:])]
-        if self.swapped is None:
-            return {**dict.fromkeys((*names, *intervals)), "swapped": None}
-        differences = [self._better_than(self.swapped, gain) for gain in self.gains]
-        return {
-            **{name: one.mean for name, one in zip(names, differences, strict=True)},
-            **{n: _finite(one.half_width) for n, one in zip(intervals, differences, strict=True)},
-            "swapped": self.swapped.means(),
-        }
+        """Own minus the better of none and twin, of each gain's metric."""
+        found: dict[str, Any] = {}
+        for place, gain in enumerate(self.gains):
+            control = self.context_control(gain)
+            difference = better_by(self.own, self.systems[control], gain)
+            prefix = "" if place == 0 else f"{gain.metric}_"
+            found |= {
+                gain.metric: finite(difference.mean),
+                f"{prefix}interval": finite(difference.half_width),
+                f"{prefix}over": control,
+            }
+        return found
 
-    def _better_than(self, other: TaskMetrics, gain: Gain) -> PairedDifference:
-        better, worse = (self.model, other) if gain.sign > 0 else (other, self.model)
-        return better.gain_over(worse, gain.metric)
+    def _parts(self, metrics: TaskMetrics) -> dict[str, dict[str, float | None]]:
+        return {name: self._columns(means) for name, means in metrics.part_means().items()}
 
-    def _cells(self, values: Mapping[str, float]) -> str:
-        return "".join(f"{values[column]:>{_NUMBER}.4f}" for column in self.columns)
+    def _columns(self, means: Mapping[str, float]) -> dict[str, float | None]:
+        return _plain({name: means[name] for name in self.columns})
 
 
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _plain(means: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: finite(value) for name, value in means.items()}
+
+
+def _row(values: Mapping[str, float] | Sequence[str], columns: Sequence[str] = ()) -> str:
+    if not isinstance(values, Mapping):
+        return "".join(f"{value:>{_NUMBER}}" for value in values)
+    return "".join(f"{values[column]:>{_NUMBER}.4f}" for column in columns)

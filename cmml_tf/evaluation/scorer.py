@@ -4,7 +4,7 @@ One interface for trained models, simple references and served models, so that t
 each setting is written once.
 """
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import tensorflow as tf
@@ -16,11 +16,23 @@ from cmml_tf.types import Support
 class Scorer(Protocol):
     """A system under evaluation. Shapes: B tasks, S support pairs, Q query pairs."""
 
+    @property
+    def reads_support(self) -> bool:
+        """Whether scores depend on the support; one that does not is asked once for all."""
+
     def adapt(self, support: Support) -> Any:
         """What the system becomes after reading the support of B tasks ([B, S], as arrays)."""
 
     def score(self, adapted: Any, user: np.ndarray, item: np.ndarray) -> np.ndarray:
         """Rows int32 [B, Q] of users and items -> scores, float [B, Q]."""
+
+
+@runtime_checkable
+class GridScorer(Scorer, Protocol):
+    """A system that scores every item of one task for every user at once. U users, I items."""
+
+    def score_grid(self, adapted: Any, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Rows int32 [U] and [I], each once, of a single adapted task -> scores, float [U, I]."""
 
 
 class ModelScorer:
@@ -32,6 +44,7 @@ class ModelScorer:
     """
 
     def __init__(self, model: AdaptingModel, tasks: int | None = None) -> None:
+        self.reads_support = model.reads_support
         ids = tf.TensorSpec([tasks, None], tf.int32)
         label, length = tf.TensorSpec([tasks, None]), tf.TensorSpec([tasks], tf.int32)
         support = Support(ids, ids, label, length)

@@ -1,12 +1,15 @@
 """Metrics of one system on all evaluation tasks, and how sure their means are."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
 from cmml_tf.evaluation.statistics import PairedDifference, paired_difference
+
+KNOWN_USERS, UNKNOWN_USERS = "known_users", "unknown_users"
+KNOWN_ITEMS, UNKNOWN_ITEMS = "known_items", "unknown_items"
 
 
 @dataclass(frozen=True)
@@ -17,15 +20,26 @@ class TaskMetrics:
       names: str [T], the tasks.
       task: int [R], which task a row belongs to.
       rows: Metric name to float64 [R]; NaN where a metric is undefined.
+      parts: The same metrics on a part of what is asked, by the part's name, such as
+        `known_users` or `unknown_items`: float64 [R], NaN where a row has nothing of that part.
     """
 
     names: Sequence[str] | np.ndarray
     task: np.ndarray
     rows: dict[str, np.ndarray]
+    parts: Mapping[str, dict[str, np.ndarray]] = field(default_factory=dict)
 
     def means(self) -> dict[str, float]:
-        """Each metric's mean over all rows, as the paper reports it."""
-        return {name: float(np.nanmean(values)) for name, values in self.rows.items()}
+        """Each metric's mean over all rows, as the paper reports it; NaN where none is defined."""
+        return _means(self.rows)
+
+    def part_means(self) -> dict[str, dict[str, float]]:
+        """The means of each part that was asked for at all."""
+        return {
+            name: _means(rows)
+            for name, rows in self.parts.items()
+            if any(np.any(~np.isnan(values)) for values in rows.values())
+        }
 
     def half_widths(self) -> dict[str, float]:
         """Half of each mean's 95% interval, over tasks: rows of one are not independent."""
@@ -47,3 +61,36 @@ class TaskMetrics:
     def gain_over(self, other: "TaskMetrics", metric: str) -> PairedDifference:
         """This minus another system on the same rows, with its interval over tasks."""
         return paired_difference(self.rows[metric], other.rows[metric], self.task)
+
+
+def mean_of_draws(draws: Sequence[TaskMetrics]) -> TaskMetrics:
+    """The mean of each row over several draws of the support sets; the questions are the same."""
+    first, *others = draws
+    if not others:
+        return first
+    parts = {
+        name: _mean_rows([draw.parts[name] for draw in draws], rows)
+        for name, rows in first.parts.items()
+    }
+    return replace(first, rows=_mean_rows([draw.rows for draw in draws], first.rows), parts=parts)
+
+
+def users_apart(rows: dict[str, np.ndarray], known: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
+    """The parts `known_users` and `unknown_users` of rows; `known` is bool [R]."""
+    return {
+        name: {metric: np.where(inside, values, np.nan) for metric, values in rows.items()}
+        for name, inside in ((KNOWN_USERS, known), (UNKNOWN_USERS, ~known))
+    }
+
+
+def _mean_rows(
+    draws: Sequence[dict[str, np.ndarray]], names: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    return {name: np.mean([rows[name] for rows in draws], axis=0) for name in names}
+
+
+def _means(rows: Mapping[str, np.ndarray]) -> dict[str, float]:
+    return {
+        name: float(np.nanmean(values)) if np.any(~np.isnan(values)) else float("nan")
+        for name, values in rows.items()
+    }

@@ -8,7 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from cmml_tf.metrics.inputs import as_mask, as_matrix, check_cutoffs
-from cmml_tf.metrics.tie_groups import cumulative_discount, expected_discount, sort_in_tie_groups
+from cmml_tf.metrics.tie_groups import (
+    TieGroups,
+    cumulative_discount,
+    expected_discount,
+    sort_in_tie_groups,
+)
 
 CUTOFFS = (1, 3, 5, 10, 20, 50, 100)
 
@@ -55,9 +60,20 @@ def ranking_metrics(
         valid = as_mask("valid", valid, scores.shape)
         relevant = relevant & valid
     check_cutoffs(ks)
+    return metrics_of_ranking(sort_in_tie_groups(scores, valid), relevant, ks)
 
-    groups = sort_in_tie_groups(scores, valid)
-    rows, candidates = scores.shape
+
+def metrics_of_ranking(
+    groups: TieGroups, relevant: np.ndarray, ks: Sequence[int] = CUTOFFS
+) -> dict[str, np.ndarray]:
+    """As `ranking_metrics`, of candidates that are sorted already: for several questions of one.
+
+    Args:
+      groups: Of `sort_in_tie_groups`.
+      relevant: bool [R, C], in the order of the candidates before sorting; valid ones only.
+      ks: Cut-offs.
+    """
+    rows, candidates = relevant.shape
     # One entry a relevant candidate: its row and the group it lies in.
     row, position = np.nonzero(np.take_along_axis(relevant, groups.order, axis=1))
     start, end = groups.start[row, position], groups.end[row, position]

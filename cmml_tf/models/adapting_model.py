@@ -14,6 +14,11 @@ class AdaptingModel(EpisodeModel):
     A subclass gives `score_adapted` and, unless it is the same for all tasks, `adapt`.
     """
 
+    @property
+    def reads_support(self) -> bool:
+        """Whether scores depend on the support."""
+        return type(self).adapt is not AdaptingModel.adapt
+
     def adapt(self, support: Support, training: bool = False) -> Any:
         """What the model becomes for each task.
 

@@ -85,6 +85,11 @@ class CMML(AdaptingModel):
         return [layer for layer in layers if layer is not None]
 
     @property
+    def reads_support(self) -> bool:
+        """Whether there is a context."""
+        return self.context_encoder is not None
+
+    @property
     def context_dimension(self) -> int:
         """D; 1 for a model without context, whose context is a zero."""
         return 1 if self.context_encoder is None else self.context_encoder.context_dimension

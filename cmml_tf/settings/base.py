@@ -6,8 +6,8 @@ and asks a setting through the methods below; it never asks which setting it is.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
@@ -51,8 +51,33 @@ class AskedTasks(Protocol):
     def __iter__(self) -> Iterator[Any]:
         """The tasks, each with its own support."""
 
-    def swapped(self) -> Iterable[Any]:
-        """The same questions with the support of another task."""
+    def swapped(self, draw: int) -> "AskedTasks":
+        """The same questions, each with the support of another task, drawn at random.
+
+        Args:
+          draw: Which draw; the same number gives the same tasks.
+        """
+
+    def known(self) -> dict[str, float]:
+        """Share of what is asked whose `users`, and whose `items`, are known."""
+
+    def fingerprint(self) -> str:
+        """sha256 (hex): which tasks these are."""
+
+
+class SupportCurve(Protocol):
+    """Evaluation tasks by the size of their support; the questions are always the same."""
+
+    @property
+    def draws(self) -> int:
+        """How many support sets of each size are drawn."""
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Sizes by name, smallest first: `0`, `1`, ... and `all`."""
+
+    def tasks(self, size: int, draw: int) -> AskedTasks:
+        """The tasks with the first `size` examples of a draw, or all there are."""
 
     def fingerprint(self) -> str:
         """sha256 (hex): which tasks these are."""
@@ -73,11 +98,15 @@ class Prepared(Generic[DataT_co, AskedT_co]):
       data: Its meta-training tasks are learned from.
       validation: What steers training; None: all steps are taken.
       meta_test: What is reported.
+      curve: The same by the size of the support; None: there is no curve.
+      scale: The lowest and the highest label.
     """
 
     data: DataT_co
     validation: AskedT_co | None
     meta_test: AskedT_co
+    curve: SupportCurve | None = field(default=None, kw_only=True)
+    scale: tuple[float, float] = field(default=(0.0, 1.0), kw_only=True)
 
 
 AskedT = TypeVar("AskedT", bound=AskedTasks)
@@ -85,22 +114,6 @@ AskedT = TypeVar("AskedT", bound=AskedTasks)
 
 PartsT = TypeVar("PartsT", bound=Prepared[Any, Any])
 """What one setting has prepared."""
-
-
-class Reference(NamedTuple):
-    """A simple system that a model has to beat.
-
-    Attributes:
-      system: Its name in comparisons.
-      name: Its name in `metrics.json`.
-      label: How tables spell it.
-      scorer: How it is asked.
-    """
-
-    system: str
-    name: str
-    label: str
-    scorer: Scorer
 
 
 class Request(NamedTuple):
@@ -168,10 +181,6 @@ class Setting(ABC, Generic[DataT, AskedT, PartsT]):
         return self.build(config or system.model, prepared, system.episode, training, seed)
 
     @abstractmethod
-    def without_context(self, model: Any) -> Any:
-        """The configuration of the same backbone that reads no support."""
-
-    @abstractmethod
     def sampler(
         self, model: AdaptingModel, prepared: PartsT, episode: Any, seed: int
     ) -> Callable[[tf.Tensor], Any]:
@@ -182,21 +191,29 @@ class Setting(ABC, Generic[DataT, AskedT, PartsT]):
         return ModelScorer(model)
 
     @abstractmethod
-    def evaluate(self, scorer: Scorer, asked: AskedT, swapped: bool = False) -> TaskMetrics:
-        """Asks a system evaluation tasks, or the same with the support of another task each."""
+    def evaluate(self, scorer: Scorer, asked: AskedT) -> TaskMetrics:
+        """Asks a system evaluation tasks."""
 
     def validate(self, scorer: Scorer, asked: AskedT) -> dict[str, float]:
         """Metrics on the validation tasks, `form.watched` among them."""
         return self.evaluate(scorer, asked).means()
 
     @abstractmethod
-    def references(self, prepared: PartsT) -> Sequence[Reference]:
-        """What is simple, and has to be beaten."""
+    def simple_systems(self, prepared: PartsT, names: Sequence[str]) -> dict[str, Scorer]:
+        """What is simple, and has to be beaten.
 
-    def curve(self, scorer: Scorer, prepared: PartsT) -> dict[int, dict[str, float]]:
-        """Means by number of support pairs; empty where a setting has none."""
-        del scorer, prepared
-        return {}
+        Numbers that a system needs are chosen on tasks that are not reported; `settings` of the
+        scorer, where it has one, says which.
+
+        Args:
+          prepared: Data, and what is known before a task is met.
+          names: Some of `form.simple.labels`.
+        """
+
+    def protocol(self, data: DataT) -> str:
+        """What may be known of a held-out task: `strict` (nothing), `warm` or `time`."""
+        del data
+        return "strict"
 
     def requests(self, prepared: PartsT, number: int) -> Sequence[Request]:
         """What a service would ask, for measuring what it costs.

@@ -11,7 +11,8 @@ import pandas as pd
 
 from cmml_tf.evaluation.scorer import ModelScorer
 from cmml_tf.models.adapting_model import AdaptingModel
-from cmml_tf.settings.run import SettingRun
+from cmml_tf.settings.run import MODEL, SettingRun
+from cmml_tf.settings.run_end import manifest_facts
 from cmml_tf.types import Support
 
 _PAIRS_PER_CALL = 65_536
@@ -48,7 +49,7 @@ class Run:
 
     def __init__(self, run: SettingRun) -> None:
         self._run = run
-        self._model = run.trained(run.config.model, "model")
+        self._model = run.trained(MODEL)
         self._scorer = ModelScorer(self._model, tasks=1)
         data = run.prepared.data
         self._users, self._items = _Ids(data.user_ids), _Ids(data.item_ids)
@@ -64,9 +65,13 @@ class Run:
         return self._run.folder.path
 
     def evaluate(self) -> Evaluation:
-        """Asks the saved evaluation tasks, the model beside its baselines."""
+        """Asks the saved evaluation tasks, the model beside its controls; once, then it is kept."""
+        return self._evaluation
+
+    @cached_property
+    def _evaluation(self) -> Evaluation:
         run = self._run
-        report = run.report(self._model, run.trained(run.without_context(), "no_context"))
+        report = run.report(self._model, run.trained_twin(self._model))
         return Evaluation(run.metrics(report), report.table(run.config.preset))
 
     def recommend(
@@ -128,9 +133,13 @@ class Run:
         return np.asarray(self._model.encode_context(self._support(support)))[0]
 
     def export(self, export_dir: str | Path) -> Path:
-        """Writes the next version folder of a model base path, and returns it."""
+        """Writes the next version folder of a model base path, and returns it.
+
+        Raises:
+          UnmetRequirementError: The model is not better than what the option `require` names.
+        """
         run = replace(self._run, config=replace(self._run.config, export_dir=str(export_dir)))
-        return run.export(self._model, self.evaluate().metrics).version
+        return run.export(self._model, manifest_facts(self.evaluate().metrics)).version
 
     def _scores(self, support: pd.DataFrame, user: np.ndarray, item: np.ndarray) -> np.ndarray:
         adapted = self._scorer.adapt(self._support(support))

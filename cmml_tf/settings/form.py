@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from cmml_tf.evaluation.report import Gain
+from cmml_tf.evaluation.report import Simple
+from cmml_tf.evaluation.verdict import Gain
 from cmml_tf.settings.systems import System
 
 
@@ -47,11 +48,13 @@ class SettingForm:
       name: As commands and folders call it.
       folder_prefix: What names of its run folders begin with.
       gains: Metrics by which systems are compared; the first one is decisive.
-      columns: Metrics of a table.
+      columns: Metrics of a table; a run shows the first two.
       watched: Validation metric that steers training, higher is better.
       asked: What evaluation counts, in words: tasks, and rows of `TaskMetrics`.
       request: What a request scores, in words.
       measured_tasks: Tasks of a training step whose cost is measured (figure 2), and in words.
+      simple: What a model is compared with beside its own controls. Its names, with dashes for
+        underscores, are those of systems, except that of chance, which need not be one.
       systems: What can be compared, by name.
       options: How the configuration of a run comes about.
     """
@@ -64,6 +67,7 @@ class SettingForm:
     asked: tuple[str, str]
     request: str
     measured_tasks: tuple[int, str]
+    simple: Simple
     systems: Mapping[str, System]
     options: RunOptions
 

@@ -2,23 +2,27 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from cmml_tf.evaluation.report import Baseline, Report
+from cmml_tf.config.requirement import required_controls
+from cmml_tf.evaluation.report import Report
 from cmml_tf.files import write_whole
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.serving.exported import Exported, export_once
 from cmml_tf.settings.base import AskedTasks, Prepared, Setting, TaskData
 from cmml_tf.settings.clock import Clock
+from cmml_tf.settings.judging import report_on
+from cmml_tf.settings.requirement import check_required
 from cmml_tf.settings.run_end import (
     described,
     export_finished,
     save_metrics,
     warn_of_export,
+    warning,
     what_next,
 )
 from cmml_tf.settings.training import fit
@@ -39,8 +43,9 @@ from cmml_tf.training.strategies import (
     wait_for_all,
 )
 
-_NO_CONTEXT_SHARE = 0.2
-_NO_CONTEXT_LABEL = "no-context MLP"
+MODEL, TWIN = "model", "twin"
+"""Folders of a run's trainings."""
+_MODEL_SHARE = 0.6
 
 Say = Callable[[str], None]
 
@@ -61,73 +66,102 @@ class SettingRun:
     folder: RunFolder
     prepared: Prepared[TaskData, AskedTasks]
 
-    def build(self, model: Any) -> AdaptingModel:
-        """A model of this configuration, with its first weights fixed by the seed."""
+    def build(self) -> AdaptingModel:
+        """The model with its first weights, fixed by the seed."""
         own = self.config
-        return self.setting.build(model, self.prepared, own.episode, own.training, own.seed)
+        return self.setting.build(own.model, self.prepared, own.episode, own.training, own.seed)
 
-    def trained(self, model: Any, name: str) -> AdaptingModel:
-        """A model with the weights that the training `name` has left in the folder.
+    def trained(self, name: str) -> AdaptingModel:
+        """The model with the weights that the training `name` has left in the folder.
 
         Raises:
           ValueError: No epoch of it has been completed.
         """
-        built = self.build(model)
+        built = self.build()
         restore_best_weights(built, self.folder.path / name / "checkpoints")
         return built
 
-    def without_context(self) -> Any:
-        """The configuration of the backbone alone."""
-        return self.setting.without_context(self.config.model)
+    def trained_twin(self, model: AdaptingModel) -> AdaptingModel:
+        """The twin of the trained model; a model that reads no support is its own."""
+        return self.trained(TWIN) if model.reads_support else model
 
     def train(
         self,
-        model: Any,
         name: str,
         strategy: tf.distribute.Strategy,
         max_minutes: float | None,
         verbose: int,
         say: Say,
-    ) -> AdaptingModel:
-        """Trains a model of this configuration in the folder `name`, or finishes its training."""
+        max_epochs: int | None = None,
+    ) -> tuple[AdaptingModel, int]:
+        """Trains the model in the folder `name`, or finishes its training.
+
+        Args:
+          name: `twin`: never given a support set.
+          strategy: Who shares a step.
+          max_minutes: Stops after this wall-clock time.
+          verbose: Keras' progress.
+          say: Where a line for people goes.
+          max_epochs: Epochs at the most; None: as configured.
+
+        Returns:
+          The model, and its epochs.
+        """
         config, folder = self.config, self.folder.path / name
         say(f"\nTraining {name}")
         with strategy.scope():
-            built = self.build(model)
+            built = self.build()
+        training = config.training
+        if max_epochs is not None:
+            training = replace(training, max_epochs=min(max_epochs, training.max_epochs))
         result = fit(
             self.setting,
             built,
             self.prepared,
             config.episode,
-            config.training,
+            training,
             config.seed,
             folder,
             None if max_minutes is None else max(max_minutes, 0.01),
             verbose,
+            with_support=name != TWIN,
         )
         if result.resumed_from:
             say(f"Resumed behind epoch {result.resumed_from}.")
         # What is evaluated and exported has ordinary variables.
-        return built if config.strategy == "none" else self.trained(model, name)
+        trained = built if config.strategy == "none" else self.trained(name)
+        return trained, len(result.history)
 
-    def report(self, model: AdaptingModel, no_context: AdaptingModel) -> Report:
+    def report(self, model: AdaptingModel, twin: AdaptingModel) -> Report:
         """See `report_on`."""
-        return report_on(self.setting, model, no_context, self.prepared)
+        return report_on(self.setting, model, twin, self.prepared)
 
     def metrics(self, report: Report) -> dict[str, Any]:
         """The content of `metrics.json`: what was asked of what, and what came of it."""
+        curve = self.prepared.curve
         return report.metrics() | {
             "counts": self.prepared.data.counts,
             "episodes_hash": self.prepared.meta_test.fingerprint(),
+            "curve_hash": None if curve is None else curve.fingerprint(),
         }
 
     def write_table(self, report: Report) -> None:
         """Writes what each evaluation task has reached."""
         file = self.folder.path / f"meta_test_{self.setting.form.asked[0]}.csv"
-        write_whole(file, report.model.table().to_csv(index=False))
+        write_whole(file, report.own.table().to_csv(index=False))
 
     def export(self, model: AdaptingModel, facts: dict[str, Any]) -> Exported:
-        """Exports the model with what is known of it, unless it has been exported already."""
+        """Exports the model with what is known of it, unless it has been exported already.
+
+        Args:
+          model: The model.
+          facts: The content of `metrics.json`.
+
+        Raises:
+          UnmetRequirementError: The model is not better than what the configuration requires.
+        """
+        simple = tuple(self.setting.form.simple.labels)
+        check_required(required_controls(self.config.require, simple), facts["verdict"])
         manifest = {
             # Where an export was put is no part of it: two of one model are equal.
             "config": settled_options(plain(self.config), ("export_dir",)),
@@ -145,31 +179,6 @@ class SettingRun:
             manifest=manifest,
             **self.setting.export_options(self.config),
         )
-
-
-def report_on(
-    setting: Setting,
-    model: AdaptingModel,
-    no_context: AdaptingModel,
-    prepared: Prepared[TaskData, AskedTasks],
-) -> Report:
-    """Asks a model and its baselines the same evaluation tasks."""
-    asked = prepared.meta_test
-    scorer = setting.scorer(model)
-    references = [
-        Baseline(one.name, one.label, setting.evaluate(one.scorer, asked))
-        for one in setting.references(prepared)
-    ]
-    alone = setting.evaluate(setting.scorer(no_context), asked)
-    return Report(
-        model=setting.evaluate(scorer, asked),
-        swapped=setting.evaluate(scorer, asked, swapped=True) if len(asked) > 1 else None,
-        baselines=(Baseline("no_context", _NO_CONTEXT_LABEL, alone), *references),
-        gains=setting.form.gains,
-        columns=setting.form.columns,
-        asked=setting.form.asked,
-        curve=setting.curve(scorer, prepared),
-    )
 
 
 def open_run(setting: Setting, config: Any, say: Say, writes: bool = True) -> SettingRun:
@@ -220,7 +229,7 @@ def train(
     strategy: tf.distribute.Strategy | None = None,
     clock: Clock | None = None,
 ) -> tuple[AdaptingModel, AdaptingModel]:
-    """Trains the backbone without a context, then the model; or finishes, or finds, both.
+    """Trains the model, then its twin for as many steps; or finishes, or finds, both.
 
     Args:
       run: Whose configuration says what.
@@ -230,18 +239,20 @@ def train(
       clock: Is told when each is done.
 
     Returns:
-      The model without a context, and the model.
+      The model, and its twin, which was never given a support set.
     """
     strategy, clock = strategy or tf.distribute.get_strategy(), clock or Clock()
-    config, limit = run.config, run.config.max_minutes
-    short = None if limit is None else limit * _NO_CONTEXT_SHARE
-    no_context = run.train(run.without_context(), "no_context", strategy, short, verbose, say)
-    clock.lap("train_no_context")
-    if limit is not None:
-        limit -= clock.seconds["train_no_context"] / 60
-    model = run.train(config.model, "model", strategy, limit, verbose, say)
+    limit = run.config.max_minutes
+    share = None if limit is None else limit * _MODEL_SHARE
+    model, epochs = run.train(MODEL, strategy, share, verbose, say)
     clock.lap("train")
-    return no_context, model
+    if not model.reads_support:
+        return model, model
+    if limit is not None:
+        limit -= clock.seconds["train"] / 60
+    twin, _ = run.train(TWIN, strategy, limit, verbose, say, max_epochs=epochs)
+    clock.lap("train_twin")
+    return model, twin
 
 
 def run_from_data_to_export(setting: Setting, config: Any, say: Say, verbose: int) -> None:
@@ -266,18 +277,18 @@ def run_from_data_to_export(setting: Setting, config: Any, say: Say, verbose: in
     say(f"Evaluation episodes: {run.prepared.meta_test.fingerprint()}")
     clock.lap("data")
 
-    no_context, model = train(run, say, verbose, strategy, clock)
+    model, twin = train(run, say, verbose, strategy, clock)
     if is_chief(strategy):
-        _finish(run, no_context, model, clock, say)
+        _finish(run, model, twin, clock, say)
     wait_for_all(strategy)  # a process that ended earlier would look like a lost one
 
 
 def _finish(
-    run: SettingRun, no_context: AdaptingModel, model: AdaptingModel, clock: Clock, say: Say
+    run: SettingRun, model: AdaptingModel, twin: AdaptingModel, clock: Clock, say: Say
 ) -> None:
     """Evaluates, writes what that gave, then exports."""
     folder = run.folder.path
-    report = run.report(model, no_context)
+    report = run.report(model, twin)
     clock.lap("evaluate")
     run.write_table(report)
     metrics = run.metrics(report)
@@ -286,15 +297,14 @@ def _finish(
     exported = export_finished(folder, lambda facts: run.export(model, facts))
     clock.lap("export")
     save_metrics(folder, metrics | {"export": str(exported.version), "seconds": clock.seconds})
-    say(f"{described(exported)}\n{what_next(folder, exported)}")
+    say("\n".join([described(exported), *warning(metrics), what_next(folder, exported)]))
 
 
 def evaluate_again(setting: Setting, config: Any, say: Say) -> None:
     """Evaluates a finished run on its own saved tasks; writes `evaluation.json` beside them."""
     run = open_run(setting, config, say)
-    report = run.report(
-        run.trained(config.model, "model"), run.trained(run.without_context(), "no_context")
-    )
+    model = run.trained(MODEL)
+    report = run.report(model, run.trained_twin(model))
     metrics = run.metrics(report)
     file = run.folder.path / "evaluation.json"
     write_whole(file, json.dumps(metrics, indent=2))

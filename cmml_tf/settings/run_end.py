@@ -11,8 +11,8 @@ from cmml_tf.serving.exported import Exported
 from cmml_tf.training.run_folder import read_record
 
 _METRICS = "metrics.json"
-# Of the process that wrote the file, not of the model.
-_OF_THE_PROCESS = ("export", "seconds")
+# Of the process that wrote the file, not of the model; and what is too long for a manifest.
+_LEFT_OUT = ("export", "seconds", "curve", "parts")
 
 
 def warn_of_export(export_dir: Path, say: Callable[[str], None]) -> None:
@@ -35,15 +35,14 @@ def export_finished(run_dir: Path, export: Callable[[dict[str, Any]], Exported])
 
     Args:
       run_dir: Holds `metrics.json`.
-      export: Called with the metrics, the facts of the process left out.
+      export: Called with the metrics, what no manifest needs left out.
 
     Raises:
       ValueError, OSError: There is no export; the message says how to repeat it.
     """
     metrics = _finished_metrics(run_dir)
-    facts = {name: value for name, value in metrics.items() if name not in _OF_THE_PROCESS}
     try:
-        exported = export(facts)
+        exported = export(manifest_facts(metrics))
     except (ValueError, OSError) as error:
         kind = OSError if isinstance(error, OSError) else ValueError
         raise kind(
@@ -52,6 +51,19 @@ def export_finished(run_dir: Path, export: Callable[[dict[str, Any]], Exported])
         ) from error
     save_metrics(run_dir, metrics | {"export": str(exported.version)})
     return exported
+
+
+def warning(metrics: dict[str, Any]) -> list[str]:
+    """A line that says what is wrong with a model, where something is; else none."""
+    verdict = metrics["verdict"]
+    if not verdict["at_chance"] and not verdict["below"]:
+        return []
+    return [f"warning: {verdict['sentence']}"]
+
+
+def manifest_facts(metrics: dict[str, Any]) -> dict[str, Any]:
+    """What a manifest says of a model, out of its metrics."""
+    return {name: value for name, value in metrics.items() if name not in _LEFT_OUT}
 
 
 def described(exported: Exported) -> str:

@@ -5,11 +5,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
+
 from cmml_tf.config import TrainingConfig
 from cmml_tf.episodes.sampled_steps import sampled_steps
+from cmml_tf.evaluation.altered_support import WithoutSupport
+from cmml_tf.evaluation.scorer import Scorer
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.settings.base import AskedTasks, Prepared, Setting, TaskData
 from cmml_tf.training.fit import TrainingResult, fit_model
+from cmml_tf.types import empty_support
 
 
 def fit(
@@ -22,6 +27,7 @@ def fit(
     folder: Path,
     max_minutes: float | None = None,
     verbose: int = 2,
+    with_support: bool = True,
 ) -> TrainingResult:
     """Trains `model` and leaves it with the weights of its best epoch; see `fit_model`.
 
@@ -34,13 +40,20 @@ def fit(
       folder: Checkpoints and logs; an unfinished training in it is resumed.
       max_minutes: Stops after this wall-clock time.
       verbose: Keras' progress: 0 silent, 1 a bar, 2 a line an epoch.
+      with_support: False: the model is never given a support set, in training and validation; such
+        a twin is the control that says what a support set is worth.
     """
     validate: Callable[[], dict[str, float]] | None = None
     asked = prepared.validation
     if asked is not None:
-        validate = partial(setting.validate, setting.scorer(model), asked)
+        scorer: Scorer = setting.scorer(model)
+        validate = partial(
+            setting.validate, scorer if with_support else WithoutSupport(scorer), asked
+        )
 
     sample = setting.sampler(model, prepared, episode, seed)
+    if not with_support:
+        sample = _without_support(sample)
     return fit_model(
         model,
         lambda step: sampled_steps(sample, step),
@@ -51,3 +64,11 @@ def fit(
         max_minutes,
         verbose,
     )
+
+
+def _without_support(sample: Callable[[tf.Tensor], Any]) -> Callable[[tf.Tensor], Any]:
+    def sample_without(step: tf.Tensor) -> Any:
+        drawn = sample(step)
+        return drawn._replace(support=empty_support(drawn.support))
+
+    return sample_without

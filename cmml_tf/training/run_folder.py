@@ -22,15 +22,15 @@ _PACKAGES = ("cmml_tf", "tensorflow", "tf_keras", "tensorflow-recommenders", "nu
 # change what is computed.
 # How a log is read shows in the data's fingerprint, which is checked.
 FREE_TO_CHANGE = (
-    *("run_dir", "export_dir", "hash_user_ids", "limits", "max_minutes", "strategy"),
+    *("run_dir", "export_dir", "hash_user_ids", "limits", "require", "max_minutes", "strategy"),
     *("read.block_mb", "read.max_malformed"),
 )
 _CONFIG, _DATA = "config.yaml", "data.json"
 _KEYS = ("fingerprint", "configuration")
 # What a run leaves only behind its configuration and the record of its data.
 _OF_A_RUN = (
-    *("model", "no_context", "trainings", "cells", "metrics.json", "meta_test_tasks.csv"),
-    *("validation.npz", "meta_test.npz", "user_embeddings.npy", "item_embeddings.npy"),
+    *("model", "twin", "trainings", "cells", "metrics.json", "meta_test_tasks.csv"),
+    *("validation.npz", "meta_test.npz", "curve.npz", "user_embeddings.npy", "item_embeddings.npy"),
 )
 _ANEW = (
     "Put the file back as it was, or begin anew: choose another `run_dir`, or remove that folder."

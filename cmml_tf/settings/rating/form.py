@@ -1,10 +1,11 @@
 """How the user setting is spelled and judged. No TensorFlow."""
 
-from cmml_tf.evaluation.report import Gain
+from cmml_tf.evaluation.report import Simple
+from cmml_tf.evaluation.verdict import Gain
 from cmml_tf.models.rating_presets import RATING_PRESETS
 from cmml_tf.settings.form import SettingForm
 from cmml_tf.settings.rating.options import RatingOptions
-from cmml_tf.settings.rating.systems import rating_systems
+from cmml_tf.settings.rating.systems import SIMPLE_LABELS, rating_systems
 
 RATING = SettingForm(
     name="user",
@@ -15,6 +16,7 @@ RATING = SettingForm(
     asked=("users", "users"),
     request="the query",
     measured_tasks=(32, "32 users"),
+    simple=Simple(SIMPLE_LABELS, in_curve=("item_mean", "blend"), chance="global_mean"),
     systems=rating_systems(RATING_PRESETS),
     options=RatingOptions(),
 )

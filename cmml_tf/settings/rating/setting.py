@@ -1,7 +1,7 @@
 """The user setting: tasks are users, the query is ratings of theirs that nobody has seen."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,24 +10,23 @@ import numpy as np
 import tensorflow as tf
 
 from cmml_tf.baselines.build_rating import build_rating_baseline
-from cmml_tf.baselines.rating_means import GlobalMean, ItemMeanAndUserBias, UserMean, item_means
 from cmml_tf.config import TrainingConfig
 from cmml_tf.config.rating import RatingEpisodeConfig, RatingModelConfig, UserRunConfig
 from cmml_tf.datasets.open_rating_data import open_rating_data
 from cmml_tf.datasets.tasks.rating_tasks import RatingData, RatingTasks
 from cmml_tf.episodes.asked_users import AskedUsers
 from cmml_tf.episodes.rating_episodes import RatingEpisodeSampler
-from cmml_tf.evaluation.rating import evaluate_ratings, predicted_ratings, support_length_curve
+from cmml_tf.episodes.user_curve import UserCurve
+from cmml_tf.evaluation.rating import evaluate_ratings, predicted_ratings
 from cmml_tf.evaluation.scorer import Scorer
 from cmml_tf.evaluation.task_metrics import TaskMetrics
 from cmml_tf.files import write_whole
 from cmml_tf.hashed_ids import read_user_id_key
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.models.rating_model import build_rating_model
-from cmml_tf.models.rating_presets import RATING_PRESETS
-from cmml_tf.settings.base import Prepared, Reference, Setting
+from cmml_tf.settings.base import Prepared, Setting
 from cmml_tf.settings.rating.form import RATING
-from cmml_tf.settings.rating.systems import MEANS
+from cmml_tf.settings.rating.simple_systems import simple_rating_systems
 from cmml_tf.settings.systems import System
 from cmml_tf.tasks.rating import RatingTask
 from cmml_tf.training.rating_start import set_first_weights
@@ -65,15 +64,18 @@ class RatingSetting(Setting[RatingData, AskedUsers, RatingParts]):
         self, data: RatingData, folder: Path, config: UserRunConfig, seed: int
     ) -> RatingParts:
         """Takes the held-out users as the data has drawn them, or finds them in `folder`."""
-        del config, seed
+        del seed
         _write_readable(folder / "meta_test_tasks.csv", data)
+        known = np.bincount(data.meta_train.item, minlength=len(data.item_ids)) > 0
 
         def asked(name: str, tasks: RatingTasks) -> AskedUsers:
-            draw = partial(AskedUsers.of, tasks, data.query, data.user_ids)
+            draw = partial(AskedUsers.of, tasks, data.query, data.user_ids, known)
             return AskedUsers.kept(folder / f"{name}.npz", draw)
 
         validation = asked("validation", data.validation) if len(data.validation) else None
-        return RatingParts(data, validation, asked("meta_test", data.meta_test))
+        meta_test = asked("meta_test", data.meta_test)
+        scale = (config.tasks.lowest, config.tasks.highest)
+        return RatingParts(data, validation, meta_test, curve=UserCurve.of(meta_test), scale=scale)
 
     def build(
         self,
@@ -121,13 +123,6 @@ class RatingSetting(Setting[RatingData, AskedUsers, RatingParts]):
             first_rating=float(data.meta_train.rating.mean()),
         )
 
-    def without_context(self, model: RatingModelConfig) -> RatingModelConfig:
-        """The same backbone without a context, on the same features."""
-        network = replace(
-            RATING_PRESETS["no-context"].model.network, backbone_units=model.network.backbone_units
-        )
-        return RatingModelConfig(network=network, feature_dimension=model.feature_dimension)
-
     def sampler(
         self,
         model: AdaptingModel,
@@ -140,32 +135,18 @@ class RatingSetting(Setting[RatingData, AskedUsers, RatingParts]):
         data = prepared.data
         return RatingEpisodeSampler(data.meta_train, data.query, episode, seed).sample
 
-    def evaluate(self, scorer: Scorer, asked: AskedUsers, swapped: bool = False) -> TaskMetrics:
+    def evaluate(self, scorer: Scorer, asked: AskedUsers) -> TaskMetrics:
         """MAE and NDCG of each user."""
-        tasks = asked.swapped() if swapped else asked
-        return evaluate_ratings(predicted_ratings(scorer), asked.names, tasks)
+        return evaluate_ratings(predicted_ratings(scorer), asked)
 
     def validate(self, scorer: Scorer, asked: AskedUsers) -> dict[str, float]:
         """MAE and NDCG of the validation users, and the MAE turned round, higher is better."""
         means = self.evaluate(scorer, asked).means()
         return {**means, "negative_mae": -means["mae"]}
 
-    def references(self, prepared: RatingParts) -> Sequence[Reference]:
-        """Means, without any network."""
-        means = item_means(prepared.data.meta_train, len(prepared.data.item_ids))
-        scorers = {
-            "global-mean": GlobalMean(means),
-            "user-mean": UserMean(means),
-            "item-mean": ItemMeanAndUserBias(means),
-        }
-        return [
-            Reference(name, MEANS[name].label, MEANS[name].label, scorer)
-            for name, scorer in scorers.items()
-        ]
-
-    def curve(self, scorer: Scorer, prepared: RatingParts) -> dict[int, dict[str, float]]:
-        """Means by the number of ratings that are known of a user."""
-        return support_length_curve(predicted_ratings(scorer), prepared.meta_test)
+    def simple_systems(self, prepared: RatingParts, names: Sequence[str]) -> dict[str, Scorer]:
+        """Means, neighbours and factors, without any network."""
+        return simple_rating_systems(prepared.data, names)
 
     def export_options(self, config: UserRunConfig) -> dict[str, Any]:
         """The scale of ratings, limits, and hashed user ids."""

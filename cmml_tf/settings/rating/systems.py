@@ -3,22 +3,28 @@
 from collections.abc import Mapping
 
 from cmml_tf.config.baselines import RATING_BASELINES
+from cmml_tf.config.requirement import USER_CONTROLS
 from cmml_tf.models.rating_presets import RatingPreset
 from cmml_tf.settings.systems import System
 
-MEANS = {
-    "global-mean": System("global mean"),
-    "user-mean": System("user mean"),
-    "item-mean": System("item mean + user bias"),
-}
-"""What needs no training."""
+SIMPLE_LABELS = dict(
+    zip(
+        USER_CONTROLS,
+        (
+            *("global mean", "user mean", "item mean + user bias"),
+            *("item-kNN", "ALS fold-in", "item-kNN and ALS blended"),
+        ),
+        strict=True,
+    )
+)
+"""How tables spell what has no model, by its name in `metrics.json`."""
 _BASELINE_LABELS = {"melu": "MeLU", "metacs-dnn": "MetaCS-DNN", "dcn": "DCN", "dcn-f": "DCN-F"}
 
 
 def rating_systems(presets: Mapping[str, RatingPreset]) -> dict[str, System]:
-    """Systems of the user setting by name: means, models and baselines."""
+    """Systems of the user setting by name: simple ones, models and baselines."""
     return {
-        **MEANS,
+        **{name.replace("_", "-"): System(label) for name, label in SIMPLE_LABELS.items()},
         **{
             name: System(one.label or name, one.training, one.episode, model=one.model)
             for name, one in presets.items()

@@ -16,7 +16,8 @@ from cmml_tf.datasets.safe_files.matrix_file import read_matrix
 from cmml_tf.datasets.sources.hybrid import combine_scenarios
 from cmml_tf.datasets.tasks.scenario_data import HeldOutScenario, ScenarioData
 from cmml_tf.embeddings.matrix_factorisation import pretrained_embeddings
-from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes
+from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes, Known
+from cmml_tf.episodes.scenario_curve import ScenarioCurve
 from cmml_tf.files import write_whole
 from cmml_tf.settings.base import Prepared
 from cmml_tf.types import ContentColumn
@@ -79,14 +80,20 @@ def scenario_parts(
 ) -> ScenarioParts:
     """Fits the embeddings and draws the evaluation episodes, or finds both in `folder`."""
     user, item = _embeddings(embedding, folder, data, seed)
+    known = Known(data.known_users(), data.known_items())
 
     def asked(name: str, scenarios: Sequence[HeldOutScenario], seed: int) -> EvaluationEpisodes:
-        draw = partial(EvaluationEpisodes.draw, scenarios, episode, seed)
+        draw = partial(EvaluationEpisodes.draw, scenarios, episode, seed, known)
         return EvaluationEpisodes.kept(folder / f"{name}.npz", draw)
 
     validation = asked("validation", data.validation, seed * 4 + 1) if data.validation else None
     meta_test = asked("meta_test", data.meta_test, seed * 4 + 2)
-    return ScenarioParts(data, validation, meta_test, user, item, folder)
+    in_order = data.protocol == "time"
+    curve = ScenarioCurve.kept(
+        folder / "curve.npz",
+        partial(ScenarioCurve.draw, data.meta_test, episode, seed * 4 + 3, known, in_order),
+    )
+    return ScenarioParts(data, validation, meta_test, user, item, folder, curve=curve)
 
 
 def _content(file: Path, columns: Sequence[ContentColumn]) -> SideContent | None:

@@ -10,7 +10,6 @@ import tensorflow as tf
 
 from cmml_tf.baselines.build import build_baseline
 from cmml_tf.baselines.conet import CoNet
-from cmml_tf.baselines.item_pop import ItemPop
 from cmml_tf.config import EpisodeConfig, ModelConfig, ScenarioRunConfig, TrainingConfig
 from cmml_tf.datasets.open_data import open_scenario_data
 from cmml_tf.datasets.open_features import FeatureSource, described
@@ -24,10 +23,10 @@ from cmml_tf.evaluation.task_metrics import TaskMetrics
 from cmml_tf.hashed_ids import read_user_id_key
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.models.build import build_model
-from cmml_tf.models.presets import PRESETS
-from cmml_tf.settings.base import Reference, Request, Setting
+from cmml_tf.settings.base import Request, Setting
 from cmml_tf.settings.scenario.form import SCENARIO
 from cmml_tf.settings.scenario.parts import ScenarioParts, scenario_parts
+from cmml_tf.settings.scenario.simple_systems import simple_scenario_systems
 from cmml_tf.settings.systems import System
 from cmml_tf.tasks.scenario import ranking_task
 
@@ -96,16 +95,6 @@ class ScenarioSetting(Setting[ScenarioData, EvaluationEpisodes, ScenarioParts]):
             model.set_source_items(source_item_of_users(prepared.data, seed))
         return model
 
-    def without_context(self, model: ModelConfig) -> ModelConfig:
-        """The same backbone without a context; soft modules stand in as layers of their width."""
-        return ModelConfig(
-            encoder="none",
-            hybrid="none",
-            modulation="none",
-            backbone_units=model.backbone_units,
-            bias_initial_value=PRESETS["no-context"].model.bias_initial_value,
-        )
-
     def sampler(
         self, model: AdaptingModel, prepared: ScenarioParts, episode: EpisodeConfig, seed: int
     ) -> Callable[[tf.Tensor], Any]:
@@ -118,21 +107,22 @@ class ScenarioSetting(Setting[ScenarioData, EvaluationEpisodes, ScenarioParts]):
         """One scenario at a time."""
         return ModelScorer(model, tasks=1)
 
-    def evaluate(
-        self, scorer: Scorer, asked: EvaluationEpisodes, swapped: bool = False
-    ) -> TaskMetrics:
+    def evaluate(self, scorer: Scorer, asked: EvaluationEpisodes) -> TaskMetrics:
         """Ranks all items of each scenario for each of its evaluation users."""
-        return evaluate_ranking(candidate_scores(scorer), asked.swapped() if swapped else asked)
+        return evaluate_ranking(candidate_scores(scorer), asked)
 
     def validate(self, scorer: Scorer, asked: EvaluationEpisodes) -> dict[str, float]:
         """Recall and NDCG on the validation scenarios."""
         means = self.evaluate(scorer, asked).means()
         return {name: means[name] for name in _VALIDATION_METRICS}
 
-    def references(self, prepared: ScenarioParts) -> Sequence[Reference]:
-        """ItemPop on the support set."""
-        del prepared
-        return (Reference("item-pop", "item_pop", "ItemPop", ItemPop()),)
+    def simple_systems(self, prepared: ScenarioParts, names: Sequence[str]) -> dict[str, Scorer]:
+        """Counts, factors and neighbours, without any network."""
+        return simple_scenario_systems(prepared, names)
+
+    def protocol(self, data: ScenarioData) -> str:
+        """As the data was split."""
+        return data.protocol
 
     def requests(self, prepared: ScenarioParts, number: int) -> Sequence[Request]:
         """100 candidates of a user for the support sets of meta-test scenarios."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from cmml_tf.config import SCHEDULES, EpisodeConfig
 from cmml_tf.config.baselines import BASELINES
+from cmml_tf.config.requirement import SCENARIO_CONTROLS
 from cmml_tf.models.presets import Preset
 from cmml_tf.settings.systems import System
 
@@ -19,10 +20,24 @@ def _baseline(label: str, name: str, **more: Any) -> System:
     return _trained(label, "default", baseline=BASELINES[name], **more)
 
 
+SIMPLE_LABELS = dict(
+    zip(
+        SCENARIO_CONTROLS,
+        ("ItemPop", "dot product", "dot + ItemPop", "item-kNN", "ALS fold-in", "random order"),
+        strict=True,
+    )
+)
+"""How tables spell what has no model, by its name in `metrics.json`."""
+
+
 def scenario_systems(presets: Mapping[str, Preset]) -> dict[str, System]:
-    """Systems of the scenario setting by name, models and baselines."""
+    """Systems of the scenario setting by name: simple ones, models and baselines."""
     return {
-        "item-pop": System("ItemPop"),
+        **{
+            name.replace("_", "-"): System(label)
+            for name, label in SIMPLE_LABELS.items()
+            if name != "chance"
+        },
         **{
             name: _trained(preset.label or name, preset.schedule, model=preset.model)
             for name, preset in presets.items()

@@ -37,6 +37,8 @@ class GlobalMean:
       means: Of the meta-training ratings.
     """
 
+    reads_support = False
+
     def __init__(self, means: ItemMeans) -> None:
         self._means = means
 
@@ -53,6 +55,8 @@ class GlobalMean:
 class UserMean(GlobalMean):
     """The mean of the user's support ratings; without any, the global one."""
 
+    reads_support = True
+
     def adapt(self, support: Support) -> np.ndarray:
         """Each user's mean, float64 [B]."""
         valid = lengths_mask(support.length, support.label.shape[1])
@@ -63,6 +67,8 @@ class UserMean(GlobalMean):
 
 class ItemMeanAndUserBias(GlobalMean):
     """The item's mean plus how far the user's support ratings lie above theirs."""
+
+    reads_support = True
 
     def adapt(self, support: Support) -> np.ndarray:
         """Each user's bias, float64 [B]."""

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from cmml_tf.baselines.item_pop import ItemPop
+
 from cmml_tf.config import EpisodeConfig, SplitConfig
 from cmml_tf.datasets.sources.scenario_meta import load_scenario_meta
 from cmml_tf.episodes import EvaluationEpisode, EvaluationEpisodes

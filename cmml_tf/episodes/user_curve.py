@@ -1,0 +1,60 @@
+"""Evaluation tasks of the user setting by number of known ratings, from none to all."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cmml_tf.episodes.asked_users import AskedUsers
+
+RATINGS = (0, 1, 2, 5, 10, 20, 40)
+DRAWS = 3
+_MOST_USERS = 2000
+
+
+@dataclass(frozen=True)
+class UserCurve:
+    """Held-out users whose support ratings are known to any number, in several draws.
+
+    A support of n ratings holds the first n of a draw, so each is a part of the next larger one.
+    The first draw is the users' own order, and the only one where that is the order of time.
+
+    Attributes:
+      asked: Some of the users, with all their support ratings.
+      draws: Orders of them.
+    """
+
+    asked: AskedUsers
+    draws: int = DRAWS
+
+    @classmethod
+    def of(cls, asked: AskedUsers, in_order: bool = False) -> "UserCurve":
+        """Of at most some thousand of these users, always the same ones.
+
+        Args:
+          asked: Users with all their support ratings.
+          in_order: Ratings come in order of time.
+        """
+        if len(asked) > _MOST_USERS:
+            chosen = np.random.default_rng(len(asked)).permutation(len(asked))[:_MOST_USERS]
+            asked = asked.take(np.sort(chosen))
+        return cls(asked, 1 if in_order else DRAWS)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Known ratings by what the size is called: 0, 1, 2, ... and `all`."""
+        most = int(self.asked.support_length.max())
+        return {**{str(n): n for n in RATINGS if n < most}, "all": most}
+
+    def tasks(self, ratings: int, draw: int) -> AskedUsers:
+        """The users with the first `ratings` of a draw."""
+        places = []
+        for user, length in enumerate(self.asked.support_length.tolist()):
+            order = np.arange(length)
+            if draw > 0:
+                order = np.random.default_rng([draw, user]).permutation(length)
+            places.append(self.asked.starts[user] + order[:ratings])
+        return self.asked.with_support(places)
+
+    def fingerprint(self) -> str:
+        """sha256 (hex): which tasks these are."""
+        return self.asked.fingerprint()
