@@ -12,18 +12,21 @@ from cmml_tf.config.data import (
     SplitConfig,
 )
 from cmml_tf.config.episode import EpisodeConfig, RankingLoss
-from cmml_tf.config.model import RECOMMENDED, ModelConfig
+from cmml_tf.config.factors import FactorConfig
+from cmml_tf.config.model import MATCHING, RIDGE, ModelConfig
 from cmml_tf.config.override import override
 from cmml_tf.config.scenario_run import ScenarioRunConfig
 from cmml_tf.config.schedules import SCHEDULES, Schedule
 from cmml_tf.config.training import Strategy, TrainingConfig, check_strategy
 
 __all__ = [
-    "RECOMMENDED",
+    "MATCHING",
+    "RIDGE",
     "SCHEDULES",
     "Alignment",
     "EmbeddingConfig",
     "EpisodeConfig",
+    "FactorConfig",
     "ModelConfig",
     "RankingLoss",
     "ReadConfig",

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from cmml_tf.config.checks import FROM_0_TO_1, ZERO_OR_MORE, PositiveInt, check
+from cmml_tf.config.checks import FROM_0_TO_1, ZERO_OR_MORE, CountsFor, PositiveInt, check
 
-RankingLoss = Literal["hinge", "logistic"]
+RankingLoss = Literal["hinge", "logistic", "softmax"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class EpisodeConfig:
     support_negatives: Annotated[int, ZERO_OR_MORE] = 128
     """Negative support pairs: the user of a positive with another item of the scenario."""
     query_positives: PositiveInt = 128
-    """Positive query pairs of a task; each is compared with one negative of the same user."""
+    """Positive query pairs of a task; each is compared with negatives of the same user."""
     tasks_per_step: PositiveInt = 4
     """Tasks B of one training step (the authors take one)."""
     short_supports: Annotated[float, FROM_0_TO_1] = 0.0
@@ -28,7 +28,11 @@ class EpisodeConfig:
     """Random parts of each meta-training scenario, half of its items, that are learned from too."""
     loss: RankingLoss = "hinge"
     """What is minimised over the pairs of a query positive and its negative: `hinge` (the paper's
-    equation 4) or `logistic` (not in the paper)."""
+    equation 4), `logistic` or, with several negatives, `softmax` (not in the paper)."""
+    query_negatives: Annotated[PositiveInt, CountsFor(loss=("softmax",))] = 1
+    """Negatives that each query positive is compared with."""
+    varied_supports: Annotated[int, ZERO_OR_MORE] = 0
+    """Most positive support pairs of a training task with any size of support (`matching`)."""
 
     def __post_init__(self) -> None:
         check(self)

@@ -12,9 +12,9 @@ from cmml_tf.config.checks import (
     check,
 )
 
-Encoder = Literal["gru", "mean", "max", "attention", "ridge", "none"]
+Encoder = Literal["gru", "mean", "max", "attention", "ridge", "matching", "none"]
 Hybrid = Literal["dot", "mlp", "attention", "none"]
-Modulation = Literal["film", "sigmoid", "linear", "soft", "ridge", "none"]
+Modulation = Literal["film", "sigmoid", "linear", "soft", "ridge", "matching", "none"]
 GruState = Literal["last", "mean"]
 SupportOrder = Literal["given", "interleaved"]
 Head = Literal["none", "ridge"]
@@ -28,8 +28,9 @@ class ModelConfig:
     """What the network is (paper section 3). The defaults are CMML-FiLM for MovieLens-20M."""
 
     encoder: Encoder = "gru"
-    """Context encoder: `gru` (SE, equation 7), `mean` or `max` (PE, equation 6), `attention` or
-    `ridge` (not in the paper: pooling by attention; a regression of the labels), or `none`."""
+    """Context encoder: `gru` (SE, equation 7), `mean` or `max` (PE, equation 6), or, not in the
+    paper, `attention` (pooling by attention), `ridge` (a regression of the labels), `matching`
+    (what the support says of each id); or `none`."""
     encoder_units: Annotated[PositiveInt, CountsFor(encoder=_LEARNED)] = 256
     """Hidden units of the encoder: the GRU's state, or the width of the pooling MLP."""
     gru_state: Annotated[GruState, CountsFor(encoder=("gru",))] = "last"
@@ -48,13 +49,17 @@ class ModelConfig:
     hybrid_scale: Annotated[PositiveFloat, CountsFor(hybrid=("dot", "attention"))] = 1.0
     """What the hybrid contexts `dot` and `attention` are multiplied with (the paper's 1)."""
     modulation: Modulation = "film"
-    """`film` (equation 11), `sigmoid` (10), `linear` (9), `soft` modules (12, 13), `ridge` (with
-    the encoder of that name) or `none`."""
+    """`film` (equation 11), `sigmoid` (10), `linear` (9), `soft` modules (12, 13), `ridge` or
+    `matching` (with the encoder of that name) or `none`."""
     residual_scale: Annotated[bool, CountsFor(modulation=("film",))] = False
     """The scale of `film` is 1 + s, so that an untrained modulation changes little."""
     hyper_units: Annotated[PositiveInt, CountsFor(modulation=_NETWORKS)] = 64
     """Hidden units h of the hyper-network or route network."""
-    backbone_units: Units = (64, 64, 64)
+    backbone_units: Annotated[Units, CountsFor(modulation=(*_NETWORKS, "ridge", "none"))] = (
+        64,
+        64,
+        64,
+    )
     """Hidden units of the backbone, layer by layer (with `soft`: of each module)."""
     modules: Annotated[PositiveInt, CountsFor(modulation=("soft",))] = 4
     """Modules m of a soft-modularised layer."""
@@ -70,12 +75,16 @@ class ModelConfig:
     """Products of what is learned of user and item that the modulation `ridge` weighs, too."""
     dropout: Annotated[float, FROM_0_BELOW_1, CountsFor(modulation=("ridge",))] = 0.0
     """Share of the backbone's inputs left out in training (`ridge` only)."""
+    taste_features: Annotated[PositiveInt, CountsFor(modulation=("matching",))] = 8
+    """Learned features of items, beside their factors, in which scenarios differ (`matching`)."""
+    correction_units: Annotated[PositiveInt, CountsFor(modulation=("matching",))] = 32
+    """Hidden units of the network that corrects the score (`matching`)."""
     bias_initial_value: Annotated[float, CountsFor(modulation=("film", "sigmoid", "none"))] = 0.1
     """First value of the biases of backbone and hyper-network (`film`, `sigmoid`, `none`)."""
 
     def __post_init__(self) -> None:
         check(self)
-        for part in ("none", "ridge"):
+        for part in ("none", "ridge", "matching"):
             if (self.encoder == part) == (self.modulation == part):
                 continue
             raise ValueError(
@@ -88,13 +97,15 @@ class ModelConfig:
                 "`hybrid` may be attention only with the encoder attention, whose context vectors "
                 f"it attends to. Received: encoder={self.encoder!r}."
             )
-        if self.hybrid == "mlp" and self.encoder in ("ridge", "none"):
+        if self.hybrid == "mlp" and self.encoder in ("ridge", "matching", "none"):
             raise ValueError(
-                "`hybrid` must be none (or left at dot) with the encoders ridge and none, which no "
+                "`hybrid` must be none (or left at dot) with ridge, matching and none, which no "
                 f"hybrid context follows. Received: hybrid={self.hybrid!r}, "
                 f"encoder={self.encoder!r}."
             )
 
 
-RECOMMENDED = ModelConfig(encoder="ridge", hybrid="none", modulation="ridge", dropout=0.4)
-"""Not in the paper: the closed form (preset `cmml-ridge`), which is the default."""
+MATCHING = ModelConfig(encoder="matching", hybrid="none", modulation="matching")
+"""Not in the paper: matching by id (preset `cmml-matching`), which is the default."""
+RIDGE = ModelConfig(encoder="ridge", hybrid="none", modulation="ridge", dropout=0.4)
+"""Not in the paper: the closed form (preset `cmml-ridge`)."""

@@ -6,7 +6,8 @@ from typing import ClassVar
 
 from cmml_tf.config.data import EmbeddingConfig, ScenarioConfig, SplitConfig
 from cmml_tf.config.episode import EpisodeConfig
-from cmml_tf.config.model import RECOMMENDED, ModelConfig
+from cmml_tf.config.factors import FactorConfig
+from cmml_tf.config.model import MATCHING, ModelConfig
 from cmml_tf.config.requirement import SCENARIO_CONTROLS
 from cmml_tf.config.run import RunConfig
 from cmml_tf.config.schedules import RECOMMENDED_SCHEDULE, SCHEDULES
@@ -28,11 +29,12 @@ class ScenarioRunConfig(RunConfig):
     kinds: str | None = None
     """Kinds of features, `title=text,zip=categorical,code=none`, or a YAML file; of categorical,
     multi-hot, numeric, text, vector, none. Others are guessed."""
-    preset: str = "cmml-ridge"
+    preset: str = "cmml-matching"
     """The model; `cmml presets` says when to take which, `--help-all` names them all."""
     schedule: str = RECOMMENDED_SCHEDULE
-    """Training schedule: the preset's own unless given; `default`, `closed-form`, `adaptive` (a
-    closed form beside a network), `eager` (encoders that adapt), or `paper` (1 task, 1e-4)."""
+    """Training schedule: the preset's own unless given; `matching`, `default`, `closed-form`,
+    `adaptive` (a closed form beside a network), `eager` (encoders that adapt), or `paper` (1 task,
+    1e-4)."""
     quick: bool = False
     """A smoke run of about a minute: few steps, small encoder."""
     scenario: ScenarioConfig = field(default_factory=ScenarioConfig)
@@ -40,7 +42,8 @@ class ScenarioRunConfig(RunConfig):
         default_factory=lambda: SCHEDULES[RECOMMENDED_SCHEDULE].split(SplitConfig())
     )
     embedding: EmbeddingConfig = field(default_factory=EmbeddingConfig)
-    model: ModelConfig = RECOMMENDED
+    factors: FactorConfig = field(default_factory=FactorConfig)
+    model: ModelConfig = MATCHING
     episode: EpisodeConfig = field(
         default_factory=lambda: SCHEDULES[RECOMMENDED_SCHEDULE].episode(EpisodeConfig())
     )

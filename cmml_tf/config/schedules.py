@@ -16,6 +16,8 @@ class Schedule:
     query_positives: int = EpisodeConfig.query_positives
     validation_fraction: float = 0.1
     loss: RankingLoss = EpisodeConfig.loss
+    query_negatives: int = EpisodeConfig.query_negatives
+    varied_supports: int = EpisodeConfig.varied_supports
 
     def episode(self, base: EpisodeConfig) -> EpisodeConfig:
         """`base` with this schedule's sizes and loss."""
@@ -24,6 +26,8 @@ class Schedule:
             tasks_per_step=self.tasks_per_step,
             query_positives=self.query_positives,
             loss=self.loss,
+            query_negatives=self.query_negatives,
+            varied_supports=self.varied_supports,
         )
 
     def split(self, base: SplitConfig) -> SplitConfig:
@@ -45,6 +49,21 @@ SCHEDULES: dict[str, Schedule] = {
     "adaptive": _ADAPTIVE,
     # A closed form alone: the same with a loss for which no pair is ever far enough ahead.
     "closed-form": replace(_ADAPTIVE, loss="logistic"),
+    # Supports of any size, as services have them; a fixed number of steps, as above.
+    "matching": Schedule(
+        TrainingConfig(
+            learning_rate=4e-3,
+            weight_decay=1e-4,
+            weight_average=0.99,
+            steps_per_epoch=100,
+            max_epochs=10,
+        ),
+        query_positives=64,
+        validation_fraction=0.0,
+        loss="softmax",
+        query_negatives=16,
+        varied_supports=256,
+    ),
     # For a learned encoder and modulation, which must find out what a support set tells before the
     # backbone has learned the meta-training scenarios by heart: larger and fewer steps.
     "eager": Schedule(TrainingConfig(learning_rate=3e-3, steps_per_epoch=50), 8),
@@ -54,5 +73,5 @@ SCHEDULES: dict[str, Schedule] = {
     ),
 }
 """Training schedules by name; `paper` is the paper's."""
-RECOMMENDED_SCHEDULE = "closed-form"
+RECOMMENDED_SCHEDULE = "matching"
 """That of the recommended preset."""

@@ -5,7 +5,7 @@ every item of the catalogue that a user did not click for a refusal learns who w
 scenario. This one compares an item with the other items of the same scenario alone: of the n clicks
 of a user u in a scenario s, item i gets in expectation
 
-  n p_si exp(<u, v_i>) / sum_j p_sj exp(<u, v_j>),    p_si the item's share of the scenario's clicks,
+  n p_si exp(<u, v_i>) / sum_j p_sj exp(<u, v_j>),   p_si its share of the scenario's clicks,
 
 so that neither what a scenario shows nor how popular an item is in it reaches the factors. Each
 sweep takes one Newton step of this likelihood from u = 0 (then from v = 0):
@@ -22,6 +22,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_matrix
+
+from cmml_tf.config.factors import FactorConfig
 
 _BLOCK_ROWS = 32_768
 
@@ -58,31 +60,6 @@ class Clicks:
                     f"`{name}` must have one row for each of the {count} rows. "
                     f"Received: the shape {content.shape}."
                 )
-
-
-@dataclass(frozen=True)
-class FactorConfig:
-    """How conditional factors are fitted.
-
-    Attributes:
-      dimension: d.
-      user_penalty, item_penalty: The precision a of the prior, of users (whitened: variance about
-        1) and of items.
-      content_penalty: Of the regression of factors on content.
-      sweeps: Alternations.
-    """
-
-    dimension: int = 16
-    user_penalty: float = 3.0
-    item_penalty: float = 10.0
-    content_penalty: float = 30.0
-    sweeps: int = 8
-
-    def __post_init__(self) -> None:
-        for name in ("dimension", "sweeps", "user_penalty", "item_penalty", "content_penalty"):
-            value = getattr(self, name)
-            if not value > 0:
-                raise ValueError(f"`{name}` must be positive. Received: {name}={value}.")
 
 
 class Side:

@@ -7,14 +7,15 @@ the basis of the whole. The statistics are sums over scenarios, so it is a subtr
 of d x d a row.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
+from cmml_tf.config.factors import FactorConfig
 from cmml_tf.embeddings.conditional_factors import (
     Clicks,
     ConditionalFactors,
-    FactorConfig,
     Side,
     known_weight,
 )
@@ -52,7 +53,7 @@ class ScenarioFactors:
         clicks = factors.clicks
         order = np.argsort(clicks.scenario, kind="stable")
         bounds = np.searchsorted(clicks.scenario[order], np.arange(clicks.scenario_count + 1))
-        self._pairs = [order[start:stop] for start, stop in zip(bounds, bounds[1:], strict=False)]
+        self._pairs = [order[start:stop] for start, stop in pairwise(bounds)]
 
     def rows(self) -> TableRows:
         """Every user and item: what is exported."""

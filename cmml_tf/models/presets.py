@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from cmml_tf.config import RECOMMENDED, ModelConfig
+from cmml_tf.config import MATCHING, RIDGE, ModelConfig
 
 PresetT = TypeVar("PresetT")
 
@@ -50,11 +50,17 @@ ATTENTION = replace(POOLED, encoder="attention", context_vectors=4)
 """The same with pooling by attention."""
 
 PRESETS: dict[str, Preset] = {
+    "cmml-matching": Preset(
+        MATCHING,
+        "CMML-matching",
+        "matching",
+        "take it first: items and users that training never saw are matched with the support",
+    ),
     "cmml-ridge": Preset(
-        RECOMMENDED,
+        RIDGE,
         "CMML-ridge",
         "closed-form",
-        "take it first: it adapts most, in closed form, and trains fastest",
+        "adapts in closed form where items and users are known",
     ),
     "cmml-film": Preset(
         FILM,
