@@ -107,11 +107,6 @@ class Side:
         self.moment = weighted.T @ factors
         self.map = np.linalg.solve(self.gram, self.moment)
 
-    def rotate(self, rotation: np.ndarray) -> None:
-        """Follows a change of basis of the factors."""
-        if self.map is not None:
-            self.map = self.map @ rotation
-
     def moments(self, factors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean [G, d] and covariance [G, d, d] of the factors over the pairs of each group."""
         d = factors.shape[1]
@@ -175,19 +170,17 @@ class ConditionalFactors:
         for sweep in range(config.sweeps):
             u = self.user.solve(pairs @ v, *self.item.moments(v))
             v = self.item.solve(transposed @ u, *self.user.moments(u))
+            whiten, back = _whitening(u[self.user.total > 0])
+            u, v = u @ whiten, v @ back
             if sweep >= 2:  # the first factors are noise
                 self.user.fit_prior(u)
                 self.item.fit_prior(v)
-            whiten, back = _whitening(u[self.user.total > 0])
-            u, v = u @ whiten, v @ back
-            self.user.rotate(whiten)
-            self.item.rotate(back)
         self.item_moments = self.item.moments(v)
         self.user_sums = pairs @ v
         self.user_factors = self.user.solve(self.user_sums, *self.item_moments)
         self.user_moments = self.user.moments(self.user_factors)
         self.item_sums = transposed @ self.user_factors
-        self.basis_items = v
+        self.basis_users, self.basis_items = u, v
         self.item_factors = self.item.solve(self.item_sums, *self.user_moments)
 
 
@@ -202,7 +195,10 @@ def known_weight(count: np.ndarray) -> np.ndarray:
 
 
 def _whitening(factors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """W and its inverse's transpose, such that factors W are uncorrelated, of mean square 1."""
+    """W and its inverse, symmetric, such that factors W are uncorrelated, of mean square 1.
+
+    The symmetric root is the one that moves the basis least, so that sweeps agree on it.
+    """
     values, basis = np.linalg.eigh(factors.T @ factors / len(factors))
     root = np.sqrt(np.maximum(values, 1e-8))
-    return basis / root, basis * root
+    return (basis / root) @ basis.T, (basis * root) @ basis.T

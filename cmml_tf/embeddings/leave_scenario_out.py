@@ -79,11 +79,11 @@ class ScenarioFactors:
         of_item = np.searchsorted(items, clicks.items[pairs])
         item = _left_out(
             factors.item, items, of_item, factors.item_sums, factors.user_moments, scenario,
-            factors.user_factors[clicks.users[pairs]], factors.item_factors,
+            factors.user_factors[clicks.users[pairs]], factors.basis_items,
         )  # fmt: skip
         user = _left_out(
             factors.user, users, of_user, factors.user_sums, factors.item_moments, scenario,
-            factors.basis_items[clicks.items[pairs]], factors.user_factors,
+            factors.basis_items[clicks.items[pairs]], factors.basis_users,
         )  # fmt: skip
         return self._assembled(user, item, self._popularity.features_without(scenario, items))
 

@@ -132,8 +132,7 @@ class EpisodeSampler:
         )
         start = tf.gather(self._pair_start, scenario)
         count = tf.gather(self._pair_start, scenario + 1) - start
-        share = count * wanted_support // (wanted_support + wanted_query)
-        support_count = tf.clip_by_value(share, 1, wanted_support)[:, None]
+        support_count = self._support_counts(scenario)[:, None]
         query_count = tf.minimum(count[:, None] - support_count, wanted_query)
         place = tf.concat(
             [
@@ -145,6 +144,13 @@ class EpisodeSampler:
         keys = self._keys(_PAIRS, step, self._config.tasks_per_step)
         chosen = start[:, None] + permute(place, count, keys)
         return chosen[:, :wanted_support], chosen[:, wanted_support:]
+
+    def _support_counts(self, scenario: tf.Tensor) -> tf.Tensor:
+        """int64 [B]: how many of a task's support positives are different pairs."""
+        wanted = self._config.support_positives
+        count = tf.gather(self._pair_start, scenario + 1) - tf.gather(self._pair_start, scenario)
+        share = count * wanted // (wanted + self._config.query_positives)
+        return tf.clip_by_value(share, 1, wanted)
 
     def _other_items(self, scenario: tf.Tensor, pair: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         """int32 [B, N]: a position in the scenario that is not the pair's own."""

@@ -24,7 +24,7 @@ def key_to_floats(key: tf.Tensor) -> tf.Tensor:
 
 def floats_to_key(parts: tf.Tensor) -> tf.Tensor:
     """What `key_to_floats` gave, float32 [..., KEY_FLOATS] -> int64 [...]."""
-    low, middle, high = tf.unstack(tf.cast(parts, tf.int64), axis=-1)
+    low, middle, high = tf.unstack(tf.cast(parts, tf.int64), num=KEY_FLOATS, axis=-1)
     return low + middle * 2**_BITS + tf.bitwise.left_shift(high, tf.constant(2 * _BITS, tf.int64))
 
 

@@ -71,7 +71,9 @@ class MatchContext(NamedTuple):
         """
         width = task_width(dimension, features)
         task, pairs = packed[:, :width], packed[:, width:]
-        positives, negatives, distinct, center, trust = tf.unstack(task[:, :_TASK_NUMBERS], axis=1)
+        positives, negatives, distinct, center, trust = tf.unstack(
+            task[:, :_TASK_NUMBERS], num=_TASK_NUMBERS, axis=1
+        )
         each = pair_width(dimension)
         pairs = tf.reshape(pairs, [tf.shape(packed)[0], tf.shape(pairs)[1] // each, each])
         user_key, item_key, positive, negative, user, item = tf.split(

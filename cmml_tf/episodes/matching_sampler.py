@@ -1,0 +1,120 @@
+"""Training tasks as services meet them: any size of support, with negatives or without."""
+
+import tensorflow as tf
+
+from cmml_tf.config import EpisodeConfig
+from cmml_tf.datasets.scenario_data import ScenarioData
+from cmml_tf.episodes.hiding import Hiding
+from cmml_tf.episodes.sampler import EpisodeSampler
+from cmml_tf.types import Episode, Support
+
+_EMPTY, _WHOLE, _WITHOUT_ASKED_USERS = 0.08, 0.1, 0.6
+# Streams of random numbers beside those of the base class, at negative counters of its last one.
+_SIZES = 3
+
+
+class MatchingSampler(EpisodeSampler):
+    """Tasks whose support is of any size and of which little may be known.
+
+    As `EpisodeSampler`, but: the number of support positives is drawn anew for each task, as often
+    a small as a large one on a logarithmic scale, some none and some all, none repeated; each has
+    0, 1 or 2 negatives (as many as `support_negatives` has room for); in some tasks those who are
+    asked have no pair in the support, as where new users are asked; users and items are hidden
+    (`Hiding`); each query positive has N negatives, in the order that `SoftmaxTask` takes.
+
+    Args:
+      data: `TrainingTables.data`; rows are keys.
+      config: Sizes; `short_supports` and `empty_supports` are not read.
+      seed: With the step, fixes every draw.
+      hiding: What is hidden; None: nothing.
+      query_negatives: N.
+    """
+
+    def __init__(
+        self,
+        data: ScenarioData,
+        config: EpisodeConfig,
+        seed: int,
+        hiding: Hiding | None,
+        query_negatives: int = 16,
+    ) -> None:
+        super().__init__(data, config, seed)
+        self._hiding = hiding
+        self._query_negatives = query_negatives
+
+    def sample(self, step: tf.Tensor) -> Episode:
+        """The tasks of a step, int64 keys.
+
+        Args:
+          step: int64 scalar, from 0.
+        """
+        config = self._config
+        scenario = self.scenarios(step)
+        support, query = self._choose_pairs(scenario, step)  # [B, P], [B, P']
+        place = tf.range(config.support_negatives) % config.support_positives
+        negative_of = tf.gather(support, place, axis=1)
+        position = tf.concat(
+            [
+                tf.gather(self._pair_position, support),
+                self._other_items(scenario, negative_of, step),
+            ],
+            axis=1,
+        )
+        user = tf.gather(self._pair_user, tf.concat([support, negative_of], axis=1))
+        query_user = tf.gather(self._pair_user, query)
+        kept = self._kept(scenario, user[:, : config.support_positives], query_user, step)
+        label = tf.concat(
+            [tf.ones_like(kept[:, : config.support_positives], tf.float32),
+             tf.zeros_like(kept[:, config.support_positives :], tf.float32)], axis=1
+        )  # fmt: skip
+        compared = tf.tile(query, [1, self._query_negatives])
+        query_item = tf.concat(
+            [
+                self._items(scenario, tf.gather(self._pair_position, query)),
+                self._items(scenario, self._untaken_items(scenario, compared, step)),
+            ],
+            axis=1,
+        )
+        repeated = tf.tile(query_user, [1, 1 + self._query_negatives])
+        episode = Episode(
+            _compact(Support(user, self._items(scenario, position), label, kept)),
+            tf.cast(repeated, tf.int64),
+            tf.cast(query_item, tf.int64),
+            tf.cast(tf.range(tf.shape(repeated)[1]) < tf.shape(query)[1], tf.float32)
+            + tf.zeros(tf.shape(repeated)),
+        )
+        return episode if self._hiding is None else self._hiding(episode, step)
+
+    def _kept(
+        self, scenario: tf.Tensor, user: tf.Tensor, query_user: tf.Tensor, step: tf.Tensor
+    ) -> tf.Tensor:
+        """bool [B, P + negatives]: which support pairs a task has."""
+        config = self._config
+        drawn = tf.random.stateless_uniform(
+            [4, config.tasks_per_step], self._stream(_SIZES, -1 - step)
+        )
+        most = tf.cast(self._support_counts(scenario), tf.float32)
+        size = tf.round(tf.exp(drawn[0] * tf.math.log(most)))
+        size = tf.where(drawn[1] < _EMPTY + _WHOLE, most, size)
+        size = tf.where(drawn[1] < _EMPTY, 0.0, size)
+        place = tf.range(config.support_positives)[None]
+        kept = place < tf.cast(size, tf.int32)[:, None]
+        asked = tf.reduce_any(user[:, :, None] == query_user[:, None], axis=-1)
+        kept &= ~(asked & (drawn[2] < _WITHOUT_ASKED_USERS)[:, None])
+        negatives = tf.range(config.support_negatives)
+        each = tf.cast(drawn[3] * 3.0, tf.int32)[:, None]  # 0, 1 or 2 for each positive
+        allowed = negatives[None] // config.support_positives < each
+        of_kept = tf.gather(kept, negatives % config.support_positives, axis=1)
+        return tf.concat([kept, of_kept & allowed], axis=1)
+
+
+def _compact(support: Support) -> Support:
+    """Pairs that are kept in front, those that are not behind the length.
+
+    Args:
+      support: As `Support`, but for `length`: bool [B, S], which pairs are kept.
+    """
+    order = tf.argsort(tf.cast(~support.length, tf.int32), axis=1, stable=True)
+    user, item, label = (tf.gather(part, order, batch_dims=1) for part in support[:3])
+    length = tf.reduce_sum(tf.cast(support.length, tf.int32), axis=1)
+    return Support(tf.cast(user, tf.int64), tf.cast(item, tf.int64), label, length)
