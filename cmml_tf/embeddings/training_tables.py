@@ -6,7 +6,12 @@ import numpy as np
 
 from cmml_tf.datasets.tasks.scenario_data import Scenario, ScenarioData
 from cmml_tf.embeddings.conditional_factors import Clicks
-from cmml_tf.embeddings.leave_scenario_out import ScenarioFactors
+from cmml_tf.embeddings.leave_scenario_out import ScenarioFactors, TableRows
+from cmml_tf.embeddings.popularity import STATISTICS
+
+_OF_GIVEN = 4.0
+"""Shipped factors have a root mean square of .25 a number (`EmbeddingConfig`); matching starts
+from 1."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,38 @@ def training_tables(data: ScenarioData, factors: ScenarioFactors) -> TrainingTab
         np.concatenate([*(part.user for part in parts), *(part.hidden_user for part in parts)]),
         np.concatenate([*(part.item for part in parts), *(part.hidden_item for part in parts)]),
     )
+
+
+def given_tables(data: ScenarioData) -> tuple[TrainingTables, TableRows]:
+    """Tables of the embeddings that a data set ships, and their rows.
+
+    Nobody knows what they were fitted on, so no scenario has rows of its own, nothing is known of
+    how popular an item is, and a hidden row is zero.
+
+    Args:
+      data: With embeddings of users and items, of one width.
+
+    Raises:
+      ValueError: They differ in width.
+    """
+    user, item = data.user_embeddings, data.item_embeddings
+    if user is None or item is None or user.shape[1] != item.shape[1]:
+        widths = [None if part is None else part.shape[1] for part in (user, item)]
+        raise ValueError(
+            "Matching needs embeddings of users and items of one width, or none. "
+            f"Received: widths {widths[0]} and {widths[1]}."
+        )
+    statistics = np.zeros([len(item), STATISTICS])
+    users = np.concatenate([_OF_GIVEN * user, np.ones([len(user), 1])], axis=1)
+    items = np.concatenate([_OF_GIVEN * item, np.ones([len(item), 1]), statistics], axis=1)
+    users, items = users.astype(np.float32), items.astype(np.float32)
+    rows = TableRows(users, items, 0 * users, 0 * items)
+    tables = TrainingTables(
+        data,
+        np.concatenate([rows.user, rows.hidden_user]),
+        np.concatenate([rows.item, rows.hidden_item]),
+    )
+    return tables, rows
 
 
 def _moved(rows: np.ndarray, distinct: np.ndarray, first: int) -> np.ndarray:

@@ -45,7 +45,8 @@ class ModelScorer:
 
     def __init__(self, model: AdaptingModel, tasks: int | None = None) -> None:
         self.reads_support = model.reads_support
-        ids = tf.TensorSpec([tasks, None], tf.int32)
+        self._ids = tf.int64 if model.by_key else tf.int32
+        ids = tf.TensorSpec([tasks, None], self._ids)
         label, length = tf.TensorSpec([tasks, None]), tf.TensorSpec([tasks], tf.int32)
         support = Support(ids, ids, label, length)
         self._adapt = tf.function(lambda one: model.adapt(one), input_signature=[support])
@@ -55,8 +56,10 @@ class ModelScorer:
 
     def adapt(self, support: Support) -> Any:
         """What the model becomes: a nest of tensors with a leading axis B, or `()`."""
-        return self._adapt(Support(*map(tf.constant, support)))
+        user, item = (tf.constant(ids, self._ids) for ids in (support.user, support.item))
+        return self._adapt(Support(user, item, *map(tf.constant, support[2:])))
 
     def score(self, adapted: Any, user: np.ndarray, item: np.ndarray) -> np.ndarray:
         """float32 [B, Q]."""
-        return self._score(adapted, tf.constant(user), tf.constant(item)).numpy()
+        user, item = (tf.constant(ids, self._ids) for ids in (user, item))
+        return self._score(adapted, user, item).numpy()

@@ -14,6 +14,10 @@ class AdaptingModel(EpisodeModel):
     A subclass gives `score_adapted` and, unless it is the same for all tasks, `adapt`.
     """
 
+    by_key: bool = False
+    """Whether ids are told apart beyond the rows of tables: then users and items are keys, int64,
+    and a key that is no row stands for an id that the model does not know."""
+
     @property
     def reads_support(self) -> bool:
         """Whether scores depend on the support."""

@@ -25,6 +25,8 @@ class MatchingCMML(AdaptingModel):
       task, gradient_clip: As of `EpisodeModel`.
     """
 
+    by_key = True
+
     def __init__(
         self,
         tables: RowTables,

@@ -169,6 +169,12 @@ class Setting(ABC, Generic[DataT, AskedT, PartsT]):
     ) -> AdaptingModel:
         """A model of this configuration with its first weights, fixed by the seed."""
 
+    def build_for_training(
+        self, model: Any, prepared: PartsT, episode: Any, training: TrainingConfig, seed: int
+    ) -> AdaptingModel:
+        """The same model with what training alone needs; its weights fit that of `build`."""
+        return self.build(model, prepared, episode, training, seed)
+
     def build_system(
         self,
         system: System,

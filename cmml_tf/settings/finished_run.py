@@ -15,7 +15,7 @@ from cmml_tf.settings.run import MODEL, SettingRun
 from cmml_tf.settings.run_end import manifest_facts
 from cmml_tf.types import Support
 
-_PAIRS_PER_CALL = 65_536
+_PAIRS_PER_CALL = 8192
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,8 @@ class Run:
         self._model = run.trained(MODEL)
         self._scorer = ModelScorer(self._model, tasks=1)
         data = run.prepared.data
-        self._users, self._items = _Ids(data.user_ids), _Ids(data.item_ids)
+        by_key = self._model.by_key
+        self._users, self._items = _Ids(data.user_ids, by_key), _Ids(data.item_ids, by_key)
 
     @property
     def model(self) -> AdaptingModel:
@@ -88,7 +89,8 @@ class Run:
             without a label all are taken.
           user: Whom to recommend to; own support items that were taken are left out.
           k: Items at the most.
-          among: Items to rank; None: all that the model knows.
+          among: Items to rank; None: all that the model knows, and
+            where it tells other ids apart by matching those of the support.
 
         Returns:
           Columns item, score and item_known, best first.
@@ -98,8 +100,8 @@ class Run:
         """
         if k < 1:
             raise ValueError(f"`k` must be a positive integer. Received: k={k}.")
-        items = self._items.ids if among is None else np.array(list(among), object)
         label = _labels(support)
+        items = self._ranked(support) if among is None else np.array(list(among), object)
         own = [str(one) == str(user) for one in _column(support, "user")]
         taken = {
             str(item)
@@ -112,6 +114,16 @@ class Run:
         scores = self._scores(support, users, row)
         best = np.argsort(-scores, kind="stable")[:k]
         return pd.DataFrame({"item": items[best], "score": scores[best], "item_known": known[best]})
+
+    def _ranked(self, support: pd.DataFrame) -> np.ndarray:
+        """All items of the model, and those of the support that it can tell apart beside them."""
+        ids = self._items.ids
+        if not self._model.by_key:
+            return ids
+        given = list(dict.fromkeys(_column(support, "item")))
+        known = self._items.rows(given)[1]
+        others = [one for one, is_known in zip(given, known, strict=True) if not is_known]
+        return np.concatenate([ids.astype(object), np.array(others, object)]) if others else ids
 
     def score(self, support: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
         """Scores of pairs, given the support set of a task.
@@ -161,8 +173,8 @@ class Run:
             raise ValueError(f"`label` must be finite. Received: {label[~np.isfinite(label)][0]}.")
         if not len(user):  # the model takes no empty axis; a length of 0 says that nothing is read
             user, item, label = (
-                np.zeros(1, np.int32),
-                np.zeros(1, np.int32),
+                np.zeros(1, np.int64),
+                np.zeros(1, np.int64),
                 np.zeros(1, np.float32),
             )
             return Support(user[None], item[None], label[None], np.zeros(1, np.int32))
@@ -170,10 +182,12 @@ class Run:
 
 
 class _Ids:
-    """Raw ids to rows."""
+    """Raw ids to rows, or to keys."""
 
-    def __init__(self, ids: np.ndarray) -> None:
+    def __init__(self, ids: np.ndarray, by_key: bool) -> None:
         self.ids = ids
+        self._by_key = by_key
+        self._others: dict[Any, int] = {}
         self._whole = np.asarray(ids).dtype.kind in "iu"
 
     @cached_property
@@ -181,11 +195,16 @@ class _Ids:
         return {one: row for row, one in enumerate(self.ids.tolist())}
 
     def rows(self, values: Iterable[Any]) -> tuple[np.ndarray, np.ndarray]:
-        """Rows int32, that of unknown ids behind the last, and which are known, bool."""
+        """Rows int64, of unknown ids a key that is none, and which are known, bool."""
         unknown = len(self.ids)
-        found = [self._row_of.get(self._key(value), unknown) for value in values]
-        row = np.array(found, np.int32)
-        return row, row != unknown
+        found = np.array([self._row(self._key(value)) for value in values], np.int64)
+        known = found >= 0
+        return (found if self._by_key else np.where(known, found, unknown)), known
+
+    def _row(self, key: Any) -> int:
+        row = self._row_of.get(key)
+        # Every other id has a number of its own, the same whenever it comes.
+        return -1 - self._others.setdefault(key, len(self._others)) if row is None else row
 
     def _key(self, value: Any) -> Any:
         if not self._whole:
@@ -193,7 +212,7 @@ class _Ids:
         try:
             return int(value)
         except (TypeError, ValueError):
-            return None
+            return str(value)
 
 
 def _column(table: pd.DataFrame, name: str) -> list[Any]:

@@ -110,7 +110,9 @@ class SettingRun:
         config, folder = self.config, self.folder.path / name
         say(f"\nTraining {name}")
         with strategy.scope():
-            built = self.build()
+            built = self.setting.build_for_training(
+                config.model, self.prepared, config.episode, config.training, config.seed
+            )
         training = config.training
         if max_epochs is not None:
             training = replace(training, max_epochs=min(max_epochs, training.max_epochs))
@@ -128,9 +130,9 @@ class SettingRun:
         )
         if result.resumed_from:
             say(f"Resumed behind epoch {result.resumed_from}.")
-        # What is evaluated and exported has ordinary variables.
-        trained = built if config.strategy == "none" else self.trained(name)
-        return trained, len(result.history)
+        del built
+        # What is evaluated and exported has ordinary variables, and nothing of training alone.
+        return self.trained(name), len(result.history)
 
     def report(self, model: AdaptingModel, twin: AdaptingModel) -> Report:
         """See `report_on`."""

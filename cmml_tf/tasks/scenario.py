@@ -92,14 +92,16 @@ class SoftmaxTask(tf.keras.layers.Layer, tfrs.tasks.Task):
         return {**super().get_config(), "negatives": self.negatives}
 
 
-def ranking_task(loss: RankingLoss) -> HingeTask | LogisticTask:
-    """The task of an `EpisodeConfig.loss`.
+def ranking_task(loss: RankingLoss, negatives: int = 1) -> HingeTask | LogisticTask | SoftmaxTask:
+    """The task of an `EpisodeConfig.loss`, and its `query_negatives`.
 
     Example:
 
     >>> ranking_task("hinge").margin
     1.0
     """
+    if loss == "softmax":
+        return SoftmaxTask(negatives)
     return LogisticTask() if loss == "logistic" else HingeTask()
 
 

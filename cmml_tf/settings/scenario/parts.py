@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cmml_tf.config import EmbeddingConfig, EpisodeConfig
+from cmml_tf.config import EmbeddingConfig, FactorConfig, ScenarioRunConfig
 from cmml_tf.content.encoder import ContentEncoder, fit_content
 from cmml_tf.content.encoder_file import load_encoder, save_encoder
 from cmml_tf.datasets.open_data import open_scenario_data
@@ -20,6 +20,7 @@ from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes, Known
 from cmml_tf.episodes.scenario_curve import ScenarioCurve
 from cmml_tf.files import write_whole
 from cmml_tf.settings.base import Prepared
+from cmml_tf.settings.scenario.matching_tables import MatchingTables, matching_tables
 from cmml_tf.types import ContentColumn
 
 
@@ -42,11 +43,26 @@ class ScenarioParts(Prepared[ScenarioData, EvaluationEpisodes]):
     Attributes:
       user_embeddings, item_embeddings: float32 [U, d_u], [I, d_i].
       folder: Of the run.
+      factors: How `matching` is fitted.
+      seed: Of its first factors.
     """
 
     user_embeddings: np.ndarray
     item_embeddings: np.ndarray
     folder: Path
+    factors: FactorConfig
+    seed: int
+
+    @cached_property
+    def matching(self) -> MatchingTables:
+        """What a matching model knows of users and items, fitted when it is first asked for."""
+        return matching_tables(
+            self.data,
+            self.factors,
+            self.seed,
+            None if self.user_content is None else self.user_content.matrix,
+            None if self.item_content is None else self.item_content.matrix,
+        )
 
     @cached_property
     def user_content(self) -> SideContent | None:
@@ -76,10 +92,11 @@ def open_hybrid(config: Any, seed: int) -> ScenarioData:
 
 
 def scenario_parts(
-    data: ScenarioData, folder: Path, embedding: EmbeddingConfig, episode: EpisodeConfig, seed: int
+    data: ScenarioData, folder: Path, config: ScenarioRunConfig, seed: int
 ) -> ScenarioParts:
     """Fits the embeddings and draws the evaluation episodes, or finds both in `folder`."""
-    user, item = _embeddings(embedding, folder, data, seed)
+    user, item = _embeddings(config.embedding, folder, data, seed)
+    episode = config.episode
     known = Known(data.known_users(), data.known_items())
 
     def asked(name: str, scenarios: Sequence[HeldOutScenario], seed: int) -> EvaluationEpisodes:
@@ -93,7 +110,9 @@ def scenario_parts(
         folder / "curve.npz",
         partial(ScenarioCurve.draw, data.meta_test, episode, seed * 4 + 3, known, in_order),
     )
-    return ScenarioParts(data, validation, meta_test, user, item, folder, curve=curve)
+    return ScenarioParts(
+        data, validation, meta_test, user, item, folder, config.factors, seed, curve=curve
+    )
 
 
 def _content(file: Path, columns: Sequence[ContentColumn]) -> SideContent | None:

@@ -16,6 +16,7 @@ from cmml_tf.datasets.open_features import FeatureSource, described
 from cmml_tf.datasets.tasks.scenario_data import ScenarioData
 from cmml_tf.episodes.cross_domain import cross_domain_sampler, source_item_of_users
 from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes
+from cmml_tf.episodes.matching_sampler import matching_sampler
 from cmml_tf.episodes.sampler import EpisodeSampler
 from cmml_tf.evaluation.ranking import candidate_scores, evaluate_ranking
 from cmml_tf.evaluation.scorer import ModelScorer, Scorer
@@ -23,6 +24,8 @@ from cmml_tf.evaluation.task_metrics import TaskMetrics
 from cmml_tf.hashed_ids import read_user_id_key
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.models.build import build_model
+from cmml_tf.models.build_matching import build_matching
+from cmml_tf.models.matching_cmml import MatchingCMML
 from cmml_tf.settings.base import Request, Setting
 from cmml_tf.settings.scenario.form import SCENARIO
 from cmml_tf.settings.scenario.parts import ScenarioParts, scenario_parts
@@ -64,7 +67,7 @@ class ScenarioSetting(Setting[ScenarioData, EvaluationEpisodes, ScenarioParts]):
         self, data: ScenarioData, folder: Path, config: ScenarioRunConfig, seed: int
     ) -> ScenarioParts:
         """Fits the embeddings and draws the evaluation episodes, or finds both in `folder`."""
-        return scenario_parts(data, folder, config.embedding, config.episode, seed)
+        return scenario_parts(data, folder, config, seed)
 
     def build(
         self,
@@ -75,8 +78,25 @@ class ScenarioSetting(Setting[ScenarioData, EvaluationEpisodes, ScenarioParts]):
         seed: int,
     ) -> AdaptingModel:
         """A CMML of these users and items."""
+        if model.encoder == "matching":
+            rows = prepared.matching.rows
+            return _matching(model, prepared, rows.user, rows.item, episode, training, seed)
         build = partial(build_model, seed=seed)
         return _with_tables(build, model, prepared, episode, training, seed)
+
+    def build_for_training(
+        self,
+        model: ModelConfig,
+        prepared: ScenarioParts,
+        episode: EpisodeConfig,
+        training: TrainingConfig,
+        seed: int,
+    ) -> AdaptingModel:
+        """Where ids are matched, with the rows of each training scenario as well."""
+        if model.encoder != "matching":
+            return self.build(model, prepared, episode, training, seed)
+        rows = prepared.matching.training
+        return _matching(model, prepared, rows.user_rows, rows.item_rows, episode, training, seed)
 
     def build_system(
         self,
@@ -88,7 +108,7 @@ class ScenarioSetting(Setting[ScenarioData, EvaluationEpisodes, ScenarioParts]):
     ) -> AdaptingModel:
         """A preset or a baseline."""
         if system.model is not None:
-            return self.build(system.model, prepared, system.episode, training, seed)
+            return self.build_for_training(system.model, prepared, system.episode, training, seed)
         config = config or system.baseline
         model = _with_tables(build_baseline, config, prepared, system.episode, training, seed)
         if isinstance(model, CoNet):
@@ -101,6 +121,8 @@ class ScenarioSetting(Setting[ScenarioData, EvaluationEpisodes, ScenarioParts]):
         """Scenarios, and for CoNet each query user's items elsewhere."""
         if isinstance(model, CoNet):
             return cross_domain_sampler(prepared.data, episode, seed)
+        if model.by_key:
+            return matching_sampler(prepared.matching.training, episode, seed).sample
         return EpisodeSampler(prepared.data, episode, seed).sample
 
     def scorer(self, model: AdaptingModel) -> ModelScorer:
@@ -158,8 +180,29 @@ def _with_tables(
         user_dimension=prepared.user_embeddings.shape[1],
         item_dimension=prepared.item_embeddings.shape[1],
         trainable_tables=training.train_embeddings,
-        task=ranking_task(episode.loss),
+        task=ranking_task(episode.loss, episode.query_negatives),
         gradient_clip=training.gradient_clip,
     )
     model.pair_embedding.set_tables(prepared.user_embeddings, prepared.item_embeddings)
     return model
+
+
+def _matching(
+    model: ModelConfig,
+    prepared: ScenarioParts,
+    user_rows: np.ndarray,
+    item_rows: np.ndarray,
+    episode: EpisodeConfig,
+    training: TrainingConfig,
+    seed: int,
+) -> MatchingCMML:
+    tf.keras.utils.set_random_seed(seed)
+    return build_matching(
+        model,
+        user_rows,
+        item_rows,
+        prepared.matching.dimension,
+        len(prepared.data.item_ids),
+        ranking_task(episode.loss, episode.query_negatives),
+        training.gradient_clip,
+    )

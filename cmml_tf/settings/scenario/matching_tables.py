@@ -1,0 +1,60 @@
+"""What a matching model knows of users and items, and what it is trained with."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cmml_tf.config import FactorConfig
+from cmml_tf.datasets.tasks.scenario_data import ScenarioData
+from cmml_tf.embeddings.leave_scenario_out import TableRows, fit_scenario_factors
+from cmml_tf.embeddings.training_tables import (
+    TrainingTables,
+    clicks_of,
+    given_tables,
+    training_tables,
+)
+
+
+@dataclass(frozen=True)
+class MatchingTables:
+    """Rows of users and items.
+
+    Attributes:
+      rows: Of all that the data has: what is exported.
+      training: The same and, behind them, rows of each training scenario that know nothing of it.
+      user_map, item_map: float32 [c + 1, ...], content with a constant 1 to a row of a user or item
+        that nobody has seen; None where there is no content.
+    """
+
+    rows: TableRows
+    training: TrainingTables
+    user_map: np.ndarray | None
+    item_map: np.ndarray | None
+
+    @property
+    def dimension(self) -> int:
+        """d, the leading columns of rows that are factors; then comes whether a row is known."""
+        return self.rows.user.shape[1] - 1
+
+
+def matching_tables(
+    data: ScenarioData,
+    config: FactorConfig,
+    seed: int,
+    user_content: np.ndarray | None,
+    item_content: np.ndarray | None,
+) -> MatchingTables:
+    """Fits factors on what the protocol lets be known, or takes those that the data set ships.
+
+    Args:
+      data: Split.
+      config: Of the factors.
+      seed: Of the first ones.
+      user_content, item_content: float32 [U, c_u], [I, c_i].
+    """
+    if data.user_embeddings is not None:
+        tables, rows = given_tables(data)
+        return MatchingTables(rows, tables, None, None)
+    factors = fit_scenario_factors(clicks_of(data, user_content, item_content), config, seed)
+    maps = factors.content_maps()
+    return MatchingTables(factors.rows(), training_tables(data, factors), *maps)
