@@ -9,7 +9,6 @@ from cmml_tf.config.data import (
     EmbeddingConfig,
     ReadConfig,
     ScenarioConfig,
-    SplitConfig,
 )
 from cmml_tf.config.episode import EpisodeConfig, RankingLoss
 from cmml_tf.config.factors import FactorConfig
@@ -17,6 +16,7 @@ from cmml_tf.config.model import MATCHING, RIDGE, ModelConfig
 from cmml_tf.config.override import override
 from cmml_tf.config.scenario_run import ScenarioRunConfig
 from cmml_tf.config.schedules import SCHEDULES, Schedule
+from cmml_tf.config.split import Moment, Protocol, SplitConfig
 from cmml_tf.config.training import Strategy, TrainingConfig, check_strategy
 
 __all__ = [
@@ -28,6 +28,8 @@ __all__ = [
     "EpisodeConfig",
     "FactorConfig",
     "ModelConfig",
+    "Moment",
+    "Protocol",
     "RankingLoss",
     "ReadConfig",
     "ScenarioConfig",

@@ -9,10 +9,10 @@ from cmml_tf.config.data import (
     EmbeddingConfig,
     ReadConfig,
     ScenarioConfig,
-    SplitConfig,
 )
 from cmml_tf.config.episode import EpisodeConfig
 from cmml_tf.config.rating import RatingDataConfig
+from cmml_tf.config.split import SplitConfig
 
 _EXTENT = ("systems", "seeds", "out", "only_finished")
 _TABLES = ("items", "users", "kinds")

@@ -1,12 +1,10 @@
-"""What is read, what a scenario is, who is asked, and what pairs are embedded with."""
+"""What is read, what a scenario is, and what pairs are embedded with."""
 
 import re
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from cmml_tf.config.checks import (
-    FROM_0_BELOW_1,
-    INSIDE_0_1,
     ZERO_OR_MORE,
     Bound,
     PositiveFloat,
@@ -17,7 +15,7 @@ from cmml_tf.config.checks import (
 )
 
 Alignment = Literal["pad", "project"]
-_PAIR = r"\s*(user|item|value|scenario)\s*=[^,=]*[^,=\s][^,=]*"
+_PAIR = r"\s*(user|item|value|scenario|time)\s*=[^,=]*[^,=\s][^,=]*"
 _NAMED = re.compile(rf"{_PAIR}(,{_PAIR})*")
 
 
@@ -31,7 +29,7 @@ class ReadConfig:
     """Lines that do not parse are left out and counted, up to this number; then it is an error."""
     columns: str | None = None
     """What a table of one's own calls its columns, where that is neither their name nor an alias:
-    `user=customer_id,item=sku`; of user, item, value, scenario. `--columns` for short."""
+    `user=customer_id,item=sku`; of user, item, value, scenario, time. `--columns` for short."""
 
     def __post_init__(self) -> None:
         check(self)
@@ -39,7 +37,7 @@ class ReadConfig:
             self.columns is None or bool(_NAMED.fullmatch(self.columns) and self.given),
             self,
             "columns",
-            "NAME=COLUMN with commas between, each NAME once of user, item, value, scenario",
+            "NAME=COLUMN with commas between, each NAME once of user, item, value, scenario, time",
         )
 
     @property
@@ -81,25 +79,6 @@ class ScenarioConfig:
             f"one of {', '.join(named)} or column:NAME",
         )
         require(self.max_items >= self.min_items, self, "max_items", "at least min_items")
-
-
-@dataclass(frozen=True)
-class SplitConfig:
-    """Who is trained on, who is asked (docs/results.md, "How it is evaluated")."""
-
-    meta_test_fraction: Annotated[float, INSIDE_0_1] = 0.25
-    """Share of the scenarios kept for the final evaluation."""
-    validation_fraction: Annotated[float, FROM_0_BELOW_1] = 0.1
-    """Share of the remaining scenarios kept for early stopping and the learning rate."""
-    evaluation_user_fraction: Annotated[float, INSIDE_0_1] = 0.5
-    """Share of the users who are only ever asked: none of their pairs reaches training."""
-    background_fraction: Annotated[float, FROM_0_BELOW_1] = 0.5
-    """Share of a scenario's users whose pairs only fit the pre-trained embeddings."""
-    max_support_pairs: PositiveInt = 512
-    """Support pairs a held-out scenario has at the most."""
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from cmml_tf.config.data import (
     EmbeddingConfig,
     ReadConfig,
     ScenarioConfig,
-    SplitConfig,
 )
+from cmml_tf.config.split import SplitConfig
 
 Layout = Literal["movielens", "taobao"]
 Runner = Literal["local", "beam"]

@@ -4,13 +4,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from cmml_tf.config.data import EmbeddingConfig, ScenarioConfig, SplitConfig
+from cmml_tf.config.data import EmbeddingConfig, ScenarioConfig
 from cmml_tf.config.episode import EpisodeConfig
 from cmml_tf.config.factors import FactorConfig
 from cmml_tf.config.model import MATCHING, ModelConfig
 from cmml_tf.config.requirement import SCENARIO_CONTROLS
 from cmml_tf.config.run import RunConfig
 from cmml_tf.config.schedules import RECOMMENDED_SCHEDULE, SCHEDULES
+from cmml_tf.config.split import SplitConfig
 from cmml_tf.config.training import TrainingConfig
 
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field, replace
 
-from cmml_tf.config.data import SplitConfig
 from cmml_tf.config.episode import EpisodeConfig, RankingLoss
+from cmml_tf.config.split import SplitConfig
 from cmml_tf.config.training import TrainingConfig
 
 

@@ -3,14 +3,11 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
+from cmml_tf.config import Protocol
 from cmml_tf.types import ContentColumn
-
-Protocol = Literal["strict", "warm", "time"]
-"""How new held-out scenarios are (docs/results.md, "How it is evaluated")."""
 
 
 def _no_rows() -> np.ndarray:
