@@ -15,7 +15,7 @@ from cmml_tf.config.checks import (
 )
 
 Alignment = Literal["pad", "project"]
-_PAIR = r"\s*(user|item|value|scenario|time)\s*=[^,=]*[^,=\s][^,=]*"
+_PAIR = r"\s*(user|item|value|scenario|timestamp|time)\s*=[^,=]*[^,=\s][^,=]*"
 _NAMED = re.compile(rf"{_PAIR}(,{_PAIR})*")
 
 
@@ -29,7 +29,8 @@ class ReadConfig:
     """Lines that do not parse are left out and counted, up to this number; then it is an error."""
     columns: str | None = None
     """What a table of one's own calls its columns, where that is neither their name nor an alias:
-    `user=customer_id,item=sku`; of user, item, value, scenario, time. `--columns` for short."""
+    `user=customer_id,item=sku`; of user, item, value, scenario, timestamp (or time).
+    `--columns` for short."""
 
     def __post_init__(self) -> None:
         check(self)
@@ -37,14 +38,16 @@ class ReadConfig:
             self.columns is None or bool(_NAMED.fullmatch(self.columns) and self.given),
             self,
             "columns",
-            "NAME=COLUMN with commas between, each NAME once of user, item, value, scenario, time",
+            "NAME=COLUMN with commas between, each NAME once of user, item, value, scenario, "
+            "timestamp",
         )
 
     @property
     def given(self) -> dict[str, str]:
         """Name of a column -> what the table calls it; empty where a name stands twice."""
         pairs = [pair.split("=", 1) for pair in (self.columns or "").split(",") if pair]
-        given = {name.strip(): called.strip() for name, called in pairs}
+        named = ((name.strip(), called.strip()) for name, called in pairs)
+        given = {"timestamp" if name == "time" else name: called for name, called in named}
         return given if len(given) == len(pairs) else {}
 
     @property

@@ -26,8 +26,8 @@ class Interactions:
     Attributes:
       name: Where it comes from, e.g. `ml-1m`.
       table: Columns `user`, `item` (raw ids, integer or str), `value` (a rating, or 1) and
-        `timestamp` (seconds, 0 where unknown or not read); further columns, e.g. `scenario`, may
-        define scenarios.
+        `timestamp` (seconds since 1970, NaN where unknown; all the same where there are none or
+        none were read); further columns, e.g. `scenario`, may define scenarios.
       catalogue: Column `item`, one row each, and what is known of it: `title`, `year` (NaN where
         unknown), `genres` and `tags` (tuples of str), any other. May be without rows.
       user_embeddings, item_embeddings: Where the source ships them, both. Their ids are then all

@@ -13,7 +13,8 @@ class Column(NamedTuple):
       name: As the reader calls it.
       kind: `int`, `float`, `float32`, `str`, `loose` (an integer, or null where it is none), `id`:
         integers or text, as `ids` has it, or `value`: text, and of parquet lists of text or of
-        numbers too.
+        numbers too; `time`: seconds since 1970, as `times` has it, or `loose-time`, null where it
+        is none.
       aliases: Names that a header may give it beside its own, the published one first. Case, blanks
         and `_`, `-`, `.` do not count. Without a header the columns stand in the order in which
         they are asked for.

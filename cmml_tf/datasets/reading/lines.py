@@ -17,6 +17,7 @@ import pyarrow.csv
 from cmml_tf.datasets.reading.ids import NUMBER, TEXT, WHOLE, integers_within, whole_or_text
 from cmml_tf.datasets.reading.malformed import Block, Fault
 from cmml_tf.datasets.reading.quotes import QUOTE, line_bounds, with_proper_quotes
+from cmml_tf.datasets.reading.times import TIME_KINDS, read_times
 
 _NUMBERS = {"int": pa.int64(), "loose": pa.int64(), "float": pa.float64(), "float32": pa.float32()}
 _INTEGER = r"^[+-]?[0-9]+$"
@@ -81,7 +82,8 @@ def read_lines(content: bytes, layout: LineLayout, whole: frozenset[str]) -> Blo
 
 def no_values(kind: str) -> pa.ChunkedArray:
     """A column of this kind without rows; ids are integers while none is text."""
-    return pa.chunked_array([], _NUMBERS.get(kind, pa.int64() if kind == "id" else TEXT))
+    others = {"id": pa.int64(), **dict.fromkeys(TIME_KINDS, pa.float64())}
+    return pa.chunked_array([], (_NUMBERS | others).get(kind, TEXT))
 
 
 def _well_formed(
@@ -106,6 +108,11 @@ def _well_formed(
                 column = whole_or_text(column)
                 if name in whole and not pa.types.is_integer(column.type):
                     return None
+            if kind in TIME_KINDS:
+                times = read_times(column)
+                if kind == "time" and times.null_count > column.null_count:
+                    return None
+                column = pa.chunked_array([times])
             if kind in ("float", "float32") and not pc.all(pc.is_finite(column)).as_py():
                 return None
             if column.null_count and name not in layout.may_be_empty:
@@ -183,6 +190,13 @@ def _checked(
         values = pc.if_else(pc.is_finite(values), values, None)
         none = present & values.is_null().to_numpy(zero_copy_only=False)
         faults.append((none, f"column {name!r} is no finite number"))
+        return values, faults
+    if kind in TIME_KINDS:
+        values = read_times(text)
+        if kind == "loose-time":
+            return values, []
+        none = present & values.is_null().to_numpy(zero_copy_only=False)
+        faults.append((none, f"column {name!r} is no time: a date (ISO 8601) or seconds"))
         return values, faults
     if kind == "id":
         nul = pc.fill_null(pc.match_substring(text, "\0"), False).to_numpy(zero_copy_only=False)

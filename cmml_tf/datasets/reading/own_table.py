@@ -18,11 +18,13 @@ from cmml_tf.datasets.reading.formats import (
 from cmml_tf.datasets.reading.parquet_file import open_parquet
 from cmml_tf.datasets.reading.read_logs import Log
 from cmml_tf.datasets.reading.text_file import open_text
+from cmml_tf.datasets.reading.times import Times
 
 USER = Column("user", "id", ("user_id", "userId"))
 ITEM = Column("item", "id", ("item_id", "itemId", "movie_id", "movieId"))
 VALUE = Column("value", "float", ("rating",), needed=False)
 SCENARIO = Column("scenario", "id", ("scenario_id",), needed=False, may_be_empty=True)
+TIMESTAMP = Column("timestamp", "time", ("time", "ts", "date", "datetime", "event_time"))
 _SEPARATORS = (",", ";", "\t", "|")
 
 
@@ -54,14 +56,29 @@ def table_files(path: Path) -> list[Path]:
     )
 
 
-def interaction_columns(definition: str) -> tuple[Column, ...]:
+def interaction_columns(definition: str, times: Times = "none") -> tuple[Column, ...]:
     """The columns of a table of interactions, under a definition of scenarios."""
     name = definition.removeprefix("column:") if definition.startswith("column:") else "scenario"
-    if name in (USER.name, ITEM.name, VALUE.name):
-        return USER, ITEM, VALUE
+    columns = [USER, ITEM, VALUE]
     if name == SCENARIO.name:
-        return USER, ITEM, VALUE, SCENARIO
-    return USER, ITEM, VALUE, Column(name, "id", (), needed=False, may_be_empty=True)
+        columns.append(SCENARIO)
+    elif name not in (USER.name, ITEM.name, VALUE.name):
+        columns.append(Column(name, "id", (), needed=False, may_be_empty=True))
+    if name != TIMESTAMP.name:
+        columns += time_column(TIMESTAMP, times)
+    return tuple(columns)
+
+
+def time_column(needed: Column, times: Times) -> list[Column]:
+    """The column of times as it is wanted: not, where there is one, or in every row.
+
+    Args:
+      needed: It, as it is where every row must have a time.
+      times: How it is wanted.
+    """
+    if times == "loose":
+        needed = needed._replace(kind="loose-time", needed=False, may_be_empty=True)
+    return [] if times == "none" else [needed]
 
 
 def open_table(path: Path, columns: Sequence[Column], config: ReadConfig) -> OwnTable:

@@ -26,6 +26,7 @@ from cmml_tf.datasets.reading.ids import (
     whole_or_text,
 )
 from cmml_tf.datasets.reading.malformed import Block, Fault, Span
+from cmml_tf.datasets.reading.times import TIME_KINDS, read_times
 
 _NUMBERS = {"int": pa.int64(), "float": pa.float64(), "float32": pa.float32()}
 _ACCEPTED = {
@@ -173,6 +174,12 @@ def _read(raw: pa.Array, kind: str) -> tuple[pa.Array, Faults]:
         if is_list_type(raw.type):
             return _lists(raw), []
         kind = "str"
+    if kind in TIME_KINDS:
+        times = read_times(raw)
+        none = times.is_null().to_numpy(zero_copy_only=False)
+        none &= raw.is_valid().to_numpy(zero_copy_only=False)
+        reason = "is no time: a date (ISO 8601) or seconds"
+        return times, [] if kind == "loose-time" else [(none, reason)]
     if kind in ("float", "float32"):
         return _numbers(raw, _NUMBERS[kind])
     if kind == "str" and (pa.types.is_floating(raw.type) or pa.types.is_decimal(raw.type)):

@@ -20,6 +20,7 @@ from cmml_tf.datasets.reading.columns import Column
 from cmml_tf.datasets.reading.malformed import MalformedLines
 from cmml_tf.datasets.reading.read_logs import as_series, read_logs, read_texts
 from cmml_tf.datasets.reading.text_file import TextFile, open_text
+from cmml_tf.datasets.reading.times import Times, seconds_of
 from cmml_tf.datasets.sources.embedded import embedded_frame
 
 EMBEDDED_NAME = "movielens-small"
@@ -30,8 +31,12 @@ _RATING = (
     Column("user", "int", ("userId", "user_id")),
     Column("item", "int", ("movieId", "movie_id", "itemId", "item_id")),
     Column("value", "float", ("rating",)),
-    Column("timestamp", "loose", ("time",), may_be_empty=True),
 )
+_TIMESTAMP = {
+    "none": (),
+    "loose": (Column("timestamp", "loose", ("time",), may_be_empty=True),),
+    "needed": (Column("timestamp", "int", ("time",)),),
+}
 _MOVIE = Column("item", "int", ("movieId", "movie_id"))
 _TITLE = Column("title", "str", may_be_empty=True)
 _GENRES = Column("genres", "str", may_be_empty=True)
@@ -49,7 +54,7 @@ def load_embedded_movielens() -> Interactions:
             "user": frame["userId"].to_numpy(np.int64),
             "item": frame["movieId"].to_numpy(np.int64),
             "value": frame["rating"].to_numpy(np.float64),
-            "timestamp": frame["timestamp"].to_numpy(np.int64),
+            "timestamp": frame["timestamp"].to_numpy(np.float64),
         }
     )
     movies = frame.drop_duplicates("movieId").sort_values("movieId")
@@ -69,30 +74,32 @@ def is_movielens(folder: str | Path) -> bool:
     return _layout(Path(folder)) is not None
 
 
-def load_movielens(folder: str | Path, read: ReadConfig | None = None) -> Interactions:
+def load_movielens(
+    folder: str | Path, read: ReadConfig | None = None, times: Times = "loose"
+) -> Interactions:
     """Reads a folder as GroupLens publishes it; the layout is recognised by the files.
 
     Args:
       folder: What GroupLens' archive unpacks to.
       read: Block size, and how many malformed lines of the ratings are left out; by default none.
+      times: Whether times are read, and must be there.
 
     Raises:
       FileNotFoundError: The file of ratings or of movies is missing.
       ValueError: A file is truncated or damaged; the message has the line number.
     """
     read = ReadConfig() if read is None else read
-    log, catalogue = movielens_log(folder), movielens_catalogue(folder)
+    log, catalogue = movielens_log(folder, times), movielens_catalogue(folder)
     malformed = MalformedLines(read)
     (columns,) = read_logs([log], read, malformed)
-    if "timestamp" in columns:
-        columns["timestamp"] = columns["timestamp"].fill_null(0)
     table = pd.DataFrame({name: as_series(column) for name, column in columns.items()}, copy=False)
+    table["timestamp"] = seconds_of(columns.get("timestamp"), len(table))
     counts = {"malformed lines, left out": malformed.count} if malformed.count else {}
     return Interactions(Path(folder).resolve().name, table, catalogue, counts=counts)
 
 
-def movielens_log(folder: str | Path) -> TextFile:
-    """The file of ratings: columns user, item, value, timestamp.
+def movielens_log(folder: str | Path, times: Times = "loose") -> TextFile:
+    """The file of ratings: columns user, item, value and, where times are read, timestamp.
 
     Raises:
       FileNotFoundError: There is none.
@@ -105,7 +112,8 @@ def movielens_log(folder: str | Path) -> TextFile:
             f"{folder} has no file of ratings: u.data, ratings.dat or ratings.csv. Give the folder "
             "that GroupLens' archive unpacks to."
         )
-    return open_text(folder / layout.ratings, (layout.separator,), _RATING, layout.header)
+    columns = (*_RATING, *_TIMESTAMP[times])
+    return open_text(folder / layout.ratings, (layout.separator,), columns, layout.header)
 
 
 def movielens_catalogue(folder: str | Path) -> pd.DataFrame:

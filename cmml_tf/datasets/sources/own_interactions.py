@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from cmml_tf.config import ReadConfig
 from cmml_tf.datasets.interactions import Interactions, without_catalogue
 from cmml_tf.datasets.reading.malformed import MalformedLines
 from cmml_tf.datasets.reading.own_table import OwnTable, interaction_columns, open_table
 from cmml_tf.datasets.reading.read_logs import Columns, as_series, read_logs
+from cmml_tf.datasets.reading.times import Times, seconds_of
 
 FILES = "files of the table"
 MALFORMED = "malformed lines, left out"
@@ -20,6 +22,7 @@ def load_table(
     path: str | Path,
     definition: str = "column:scenario",
     read: ReadConfig | None = None,
+    times: Times = "loose",
 ) -> Interactions:
     """Reads a table of interactions.
 
@@ -30,6 +33,7 @@ def load_table(
       path: A text or parquet file, or a folder with the parts of one table.
       definition: Says which column defines the scenarios (`column:NAME`).
       read: Block size, names of columns, and how many malformed lines are left out.
+      times: Whether times are read, and must be there.
 
     Raises:
       FileNotFoundError: There is no such file.
@@ -37,7 +41,7 @@ def load_table(
         message has the first one.
     """
     read = ReadConfig() if read is None else read
-    table = open_table(Path(path), interaction_columns(definition), read)
+    table = open_table(Path(path), interaction_columns(definition, times), read)
     malformed = MalformedLines(read)
     frame = table_frame(read_logs(table.logs, read, malformed))
     counts = left_out(table, malformed)
@@ -45,12 +49,14 @@ def load_table(
 
 
 def table_frame(parts: Sequence[Columns]) -> pd.DataFrame:
-    """The rows of a table's files, one behind the other; value 1 without one, times not read."""
+    """The rows of a table's files, one behind the other; value 1 and time 0 where it has none."""
     frames = []
     for part in parts:
-        columns = {name: as_series(column) for name, column in part.items()}
         rows = len(part["user"])
-        columns = {"value": np.ones(rows), "timestamp": np.zeros(rows, np.int64), **columns}
+        columns = {"value": np.ones(rows), "timestamp": seconds_of(None, rows)}
+        for name, column in part.items():
+            is_time = name == "timestamp" and pa.types.is_floating(column.type)
+            columns[name] = seconds_of(column, rows) if is_time else as_series(column)
         frames.append(pd.DataFrame(columns, copy=False))
     return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 

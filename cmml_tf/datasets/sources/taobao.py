@@ -7,7 +7,7 @@
     item_embedding          id,emb
 
 Files are recognised by name, with .csv, .txt or no suffix, and have a header or not. The click log
-is needed, both embeddings come together, the rest may be missing. Times are not read.
+is needed, both embeddings come together, the rest may be missing.
 
 A clicked pair is in its theme; a purchase is in none, so it only fits embeddings and keeps the item
 from being a negative of its user. Items of a theme are those clicked in it and those of its pool.
@@ -24,8 +24,10 @@ from cmml_tf.config import ReadConfig
 from cmml_tf.datasets.interactions import EmbeddingTable, Interactions, without_catalogue
 from cmml_tf.datasets.reading.columns import Column
 from cmml_tf.datasets.reading.malformed import MalformedLines
+from cmml_tf.datasets.reading.own_table import time_column
 from cmml_tf.datasets.reading.read_logs import Columns, as_series, read_groups
 from cmml_tf.datasets.reading.text_file import TextFile, open_text
+from cmml_tf.datasets.reading.times import Times, seconds_of
 from cmml_tf.datasets.sources.text_embeddings import embedding_table, open_text_embeddings
 
 _USER = Column("user", "id", ("user_id", "userId"))
@@ -39,6 +41,8 @@ _CLICKS = (
     Column("category", "id", ("cate_level1_id", "category_id"), needed=False),
     Column("value", "float", ("clk_cnt", "click_count", "clicks"), needed=False),
 )
+_REACHED = Column("timestamp", "time", ("reach_time", "time"))
+_BOUGHT = Column("timestamp", "time", ("time", "buy_time", "purchase_time"))
 _SUFFIXES = ("", ".csv", ".txt")
 CLICKS, POOL, PURCHASES = "theme_click_log", "theme_item_pool", "user_item_purchase_log"
 USER_EMBEDDINGS, ITEM_EMBEDDINGS = "user_embedding", "item_embedding"
@@ -55,8 +59,12 @@ def taobao_file(folder: str | Path, name: str) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
-def taobao_logs(folder: str | Path) -> list[TextFile]:
+def taobao_logs(folder: str | Path, times: Times = "loose") -> list[TextFile]:
     """The click log, and the purchases where there are any: columns user, item, ...
+
+    Args:
+      folder: Of the files.
+      times: Whether times are read, and must be there.
 
     Raises:
       FileNotFoundError: There is no click log.
@@ -67,10 +75,11 @@ def taobao_logs(folder: str | Path) -> list[TextFile]:
         raise FileNotFoundError(
             f"{folder} has no file {CLICKS}. Give the folder of the Taobao cloud theme click data."
         )
-    logs = [open_text(clicks, (",",), _CLICKS)]
+    logs = [open_text(clicks, (",",), (*_CLICKS, *time_column(_REACHED, times)))]
     purchases = taobao_file(folder, PURCHASES)
     if purchases is not None:
-        logs.append(open_text(purchases, (",",), (_USER, _ITEM)))
+        columns = (_USER, _ITEM, *time_column(_BOUGHT, times))
+        logs.append(open_text(purchases, (",",), columns))
     return logs
 
 
@@ -101,7 +110,9 @@ def taobao_pool_log(folder: str | Path) -> TextFile | None:
     return None if path is None else open_text(path, (",",), (_THEME, _ITEM))
 
 
-def load_taobao(folder: str | Path, read: ReadConfig | None = None) -> Interactions:
+def load_taobao(
+    folder: str | Path, read: ReadConfig | None = None, times: Times = "loose"
+) -> Interactions:
     """Reads the folder into memory.
 
     The table has columns user, item, value (clicks, 1 of a purchase), scenario (the theme, absent
@@ -111,6 +122,7 @@ def load_taobao(folder: str | Path, read: ReadConfig | None = None) -> Interacti
       folder: Of the five files.
       read: Block size, and how many malformed lines are left out (of each kind of file; by default
         none).
+      times: Whether times are read, and must be there.
 
     Raises:
       FileNotFoundError: The click log is missing, or one of the embedding files.
@@ -119,7 +131,7 @@ def load_taobao(folder: str | Path, read: ReadConfig | None = None) -> Interacti
     """
     read = ReadConfig() if read is None else read
     logs, pool_log, files = (
-        taobao_logs(folder),
+        taobao_logs(folder, times),
         taobao_pool_log(folder),
         taobao_embedding_files(folder),
     )
@@ -130,6 +142,10 @@ def load_taobao(folder: str | Path, read: ReadConfig | None = None) -> Interacti
     groups = [[*logs, *pools], *([one] for one in vectors)]
     of_logs, *of_vectors = read_groups(groups, read, malformed)
     parts = [_frame(columns) for columns in of_logs[: len(logs)]]
+    if any("timestamp" in log.kinds for log in logs):
+        for part, log in zip(parts, logs, strict=True):
+            if "timestamp" not in log.kinds:
+                part["timestamp"] = np.nan
     pool = _table(of_logs[-1]) if pools else None
     counts = {"malformed lines, left out": malformed[0].count} if malformed[0].count else {}
     tables: list[EmbeddingTable | None] = [None, None]
@@ -155,7 +171,7 @@ def _frame(columns: Columns) -> pd.DataFrame:
     frame = _table(columns)
     if "value" not in frame:
         frame["value"] = np.ones(len(frame))
-    frame["timestamp"] = np.zeros(len(frame), np.int64)
+    frame["timestamp"] = seconds_of(columns.get("timestamp"), len(frame))
     for name in ("scenario", "leaf_category", "category"):
         if name in frame:  # of a kind that can be absent, as in purchases
             whole = pd.api.types.is_integer_dtype(frame[name])
