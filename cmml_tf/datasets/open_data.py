@@ -9,6 +9,7 @@ from cmml_tf.datasets.interactions import Interactions
 from cmml_tf.datasets.open_features import FeatureSource, add_features
 from cmml_tf.datasets.preparation.prepared_folder import is_prepared, load_prepared
 from cmml_tf.datasets.reading.own_table import table_files
+from cmml_tf.datasets.reading.times import Times
 from cmml_tf.datasets.sources.catalogue_features import own_features
 from cmml_tf.datasets.sources.download import GROUPLENS_ARCHIVES, download_movielens
 from cmml_tf.datasets.sources.insteval import INSTEVAL_NAME, load_insteval
@@ -22,6 +23,7 @@ from cmml_tf.datasets.sources.own_interactions import load_table, refuse_columns
 from cmml_tf.datasets.sources.scenario_meta import is_scenario_meta, load_scenario_meta
 from cmml_tf.datasets.sources.taobao import is_taobao, load_taobao
 from cmml_tf.datasets.synthetic.planted_source import PLANTED_NAME, generate_planted, is_planted
+from cmml_tf.datasets.tasks.protocols import times_of
 from cmml_tf.datasets.tasks.scenario_data import ScenarioData
 from cmml_tf.datasets.tasks.scenarios import find_scenarios
 from cmml_tf.datasets.tasks.splits import split_scenarios
@@ -47,9 +49,10 @@ def open_scenario_data(
     """Opens a data set by name or path and makes it ready for meta-learning.
 
     A prepared folder comes with its own scenarios and split, so `scenario`, `split` and `seed` are
-    not used; one in ScenarioMeta's layout with scenarios and a test split, so `scenario` is not. A
-    table with a column `scenario` means that one where `scenario.definition` asks for genres or
-    tags, which a table does not have.
+    not used; one in ScenarioMeta's layout with scenarios and a test split, so `scenario` is not.
+    Their protocol is their own: another one that is asked for is refused. A table with a column
+    `scenario`, or InstEval, means that one where `scenario.definition` asks for genres or tags,
+    which it does not have.
 
     Args:
       data: A name, or the path of a folder or table; an existing path comes first.
@@ -62,7 +65,8 @@ def open_scenario_data(
       features: Tables of features of items and users; None: what the data set itself knows.
 
     Raises:
-      ValueError: Nothing accepted has this name, or the data is damaged or too small.
+      ValueError: Nothing accepted has this name, the data is damaged or too small, or it cannot be
+        split by the protocol.
       FileNotFoundError: A file of the data set is missing.
       ConnectionError: A download is needed and the network does not answer.
     """
@@ -91,13 +95,18 @@ def _open(
     read: ReadConfig,
 ) -> tuple[ScenarioData, dict[Side, FeatureTable]]:
     """Scenarios, and what the data set itself knows of items and users."""
+    divided = None
     if path.is_dir() and is_prepared(path):
-        return load_prepared(path), {}
-    if path.is_dir() and is_scenario_meta(path):
-        return load_scenario_meta(path, split, seed), {}
-    if is_planted(data) and not path.exists():
-        return generate_planted(data, split, seed).data, {}
-    interactions, folder = _read(data, path, cache_dir, read, scenario.definition)
+        divided = load_prepared(path)
+    elif path.is_dir() and is_scenario_meta(path):
+        divided = load_scenario_meta(path, split, seed)
+    elif is_planted(data) and not path.exists():
+        divided = generate_planted(data, split, seed).data
+    if divided is not None:
+        _check_protocol(divided, split, data)
+        return divided, {}
+    times = times_of(split)
+    interactions, folder = _read(data, path, cache_dir, read, scenario.definition, times)
     by_column = scenario.definition.startswith("column:")
     has_own = "scenario" in interactions.table and "genres" not in interactions.catalogue
     if not by_column and has_own:
@@ -106,27 +115,41 @@ def _open(
     return found, own_features(interactions, folder)
 
 
+def _check_protocol(divided: ScenarioData, split: SplitConfig, data: str) -> None:
+    if split.protocol not in ("auto", divided.protocol) or split.time is not None:
+        raise ValueError(
+            f"`protocol` must be {divided.protocol} or auto, and `time` none: {data} has been "
+            f"divided so. Received: protocol={split.protocol!r}, time={split.time!r}. Raw data can "
+            "be divided in other ways."
+        )
+
+
 def _read(
-    data: str, path: Path, cache_dir: str | Path | None, read: ReadConfig, definition: str
+    data: str,
+    path: Path,
+    cache_dir: str | Path | None,
+    read: ReadConfig,
+    definition: str,
+    times: Times,
 ) -> tuple[Interactions, Path | None]:
     """Interactions, and the folder where they are MovieLens'."""
     if path.is_dir():
         if is_movielens(path):
-            return load_movielens(path, read), path
+            return load_movielens(path, read, times), path
         if is_taobao(path):
-            return load_taobao(path, read), None
+            return load_taobao(path, read, times), None
         if not table_files(path):
             raise ValueError(
                 f"{_ACCEPTED} Received: the folder {data}, which is none of these (tables in it: "
                 "none)."
             )
     if path.exists():
-        return load_table(path, definition, read), None
+        return load_table(path, definition, read, times), None
     if data == EMBEDDED_NAME:
         return load_embedded_movielens(), None
     if data == INSTEVAL_NAME:
         return load_insteval(), None
     if data in GROUPLENS_ARCHIVES:
         folder = download_movielens(data, cache_dir)
-        return load_movielens(folder, read), folder
+        return load_movielens(folder, read, times), folder
     raise ValueError(f"{_ACCEPTED} Received: data={data!r}, which is no name or existing path.")

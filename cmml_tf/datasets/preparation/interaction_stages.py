@@ -1,5 +1,7 @@
 """From logs to shards of filtered scenarios."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -15,13 +17,13 @@ from cmml_tf.datasets.preparation.plan import (
     Preparation,
     Task,
     divide,
-    is_in,
     packed,
 )
 from cmml_tf.datasets.preparation.work_folder import Arrays, Counts
-from cmml_tf.datasets.reading.ids import coded, distinct, rows_of
+from cmml_tf.datasets.reading.ids import coded, distinct, is_in, rows_of
+from cmml_tf.datasets.reading.times import seconds_of
 from cmml_tf.datasets.sources.text_embeddings import embedding_block
-from cmml_tf.datasets.tasks.scenarios import large_enough
+from cmml_tf.datasets.tasks.scenarios import earliest, large_enough
 
 READ = "interactions read"
 BELOW = "below min_value"
@@ -29,6 +31,7 @@ UNKNOWN = "interactions of an id without embedding, left out"
 REPEATED = "repeated (user, item) pairs, counted once"
 DISTINCT = "pairs"
 FOUND = "scenarios found"
+UNTIMED = "interactions without a time"
 
 
 def read_embeddings(
@@ -63,6 +66,11 @@ def read_block(prepared: Preparation, task: int) -> tuple[dict[int, Arrays], Cou
     for name in ("user", "item", "scenario"):
         if name in columns:
             arrays[f"{name}_ids"], arrays[name] = coded(columns[name])
+    if prepared.source.has_times:
+        rows = len(columns["user"])
+        untimed = np.full(rows, np.nan)
+        is_timed = "timestamp" in columns
+        arrays["time"] = seconds_of(columns["timestamp"], rows) if is_timed else untimed
     user_part = pd.util.hash_array(arrays["user_ids"]) % np.uint64(prepared.parts)
     part = user_part.astype(np.int32)[arrays["user"]]
     return divide(arrays, part, prepared.parts), counts
@@ -81,6 +89,10 @@ def merge_part(prepared: Preparation, part: int, pieces: list[Arrays]) -> tuple[
         known &= is_in(item_ids, vocabulary["item_ids"])[item]
         counts[UNKNOWN] = int((~known).sum())
     keys, pair = np.unique(user[known] * len(item_ids) + item[known], return_inverse=True)
+    times = None
+    if prepared.source.has_times:
+        times = np.concatenate([piece["time"] for piece in pieces])
+        counts[UNTIMED] = int(np.isnan(times[known]).sum())
     counts |= {REPEATED: int(known.sum()) - len(keys), DISTINCT: len(keys)}
     pair_user, pair_item = np.divmod(keys, max(1, len(item_ids)))
     arrays = {
@@ -89,13 +101,19 @@ def merge_part(prepared: Preparation, part: int, pieces: list[Arrays]) -> tuple[
         "user": pair_user.astype(np.int32),
         "item": pair_item.astype(np.int32),
     }
+    if times is not None:
+        arrays["time"] = earliest(times[known], pair, len(keys))
     if prepared.source.by_column:
         named, code, row = _scenarios_of_rows(pieces)
         of_known = np.cumsum(known) - 1
         inside = known[row]
         used, code = np.unique(code[inside], return_inverse=True)
         names = named[used]
-        members = np.unique(code * max(1, len(keys)) + pair[of_known[row[inside]]])
+        members, member = np.unique(
+            code * max(1, len(keys)) + pair[of_known[row[inside]]], return_inverse=True
+        )
+        if times is not None:
+            arrays["member_time"] = earliest(times[row[inside]], member, len(members))
         member_scenario, member_pair = np.divmod(members, max(1, len(keys)))
         arrays |= {
             "scenario_names": names,
@@ -112,18 +130,21 @@ def place_part(prepared: Preparation, task: int) -> tuple[dict[int, Arrays], Cou
     if prepared.source.by_column:
         names = prepared.folder.load(NAMES, 0)["names"]
         scenario = rows_of(arrays["scenario_names"], names)[arrays["member_scenario"]]
-        pair = arrays["member_pair"]
+        pair, time = arrays["member_pair"], arrays.get("member_time")
     else:
         groups = prepared.folder.load(NAMES, 0)
         sizes = np.diff(groups["starts"])[item]
         pair = np.repeat(np.arange(len(item)), sizes)
         within = np.arange(len(pair)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         scenario = groups["codes"][groups["starts"][item[pair]] + within]
+        time = arrays["time"][pair] if "time" in arrays else None
     rows = {
         "scenario": scenario.astype(np.int32),
         "user": user[pair].astype(np.int32),
         "item": item[pair].astype(np.int32),
     }
+    if time is not None:
+        rows["time"] = time
     return divide(rows, scenario % prepared.shards, prepared.shards), {}
 
 
@@ -145,11 +166,14 @@ def merge_shard(prepared: Preparation, shard: int, pieces: list[Arrays]) -> tupl
         np.searchsorted(pool["scenario"], codes),
         np.searchsorted(pool["scenario"], codes, side="right"),
     )
-    candidates = [
-        np.union1d(item[begin:end], pool["item"][first:last])
-        for begin, end, first, last in zip(bounds[:-1], bounds[1:], *pool_bounds, strict=True)
-    ]
-    sizes = np.array([len(found) for found in candidates], np.int64)
+    pools = [pool["item"][first:last] for first, last in zip(*pool_bounds, strict=True)]
+    sizes = np.array(
+        [
+            len(np.union1d(item[begin:end], more))
+            for (begin, end), more in zip(itertools.pairwise(bounds), pools, strict=True)
+        ],
+        np.int64,
+    )
     kept, counts = large_enough(sizes, np.diff(bounds), prepared.scenario)
     inside = np.repeat(kept, np.diff(bounds))
     arrays = {
@@ -157,8 +181,12 @@ def merge_shard(prepared: Preparation, shard: int, pieces: list[Arrays]) -> tupl
         "start": np.concatenate([[0], np.cumsum(np.diff(bounds)[kept])]).astype(np.int64),
         "user": user[inside],
         "item": item[inside],
-        **packed("candidates", [c for c, keep in zip(candidates, kept, strict=True) if keep]),
+        **packed("pool", [p for p, keep in zip(pools, kept, strict=True) if keep]),
     }
+    if "time" in pieces[0]:
+        time = np.concatenate([piece["time"] for piece in pieces])[order]
+        begins = [time[begin:end].min() for begin, end in itertools.pairwise(bounds)]
+        arrays |= {"time": time[inside], "begin": np.array(begins, np.float64)[kept]}
     return arrays, {FOUND: len(codes), **counts}
 
 

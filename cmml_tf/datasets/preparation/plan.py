@@ -22,9 +22,10 @@ from cmml_tf.config import ScenarioConfig
 from cmml_tf.config.preparation import PrepareConfig
 from cmml_tf.datasets.preparation.raw_source import RawSource
 from cmml_tf.datasets.preparation.work_folder import Arrays, Counts, WorkFolder
-from cmml_tf.datasets.reading.ids import is_text, of_kind, rows_of
+from cmml_tf.datasets.reading.ids import of_kind
 from cmml_tf.datasets.reading.malformed import Block, Span, malformed_message
 from cmml_tf.datasets.reading.read_logs import Log
+from cmml_tf.datasets.tasks.protocols import STRICT, SettledProtocol
 
 Task = tuple[int, Span]
 """Number of a log, and one of its blocks."""
@@ -84,6 +85,7 @@ class Preparation:
       parts: Parts that users are divided into.
       shards: Shards that scenarios are divided into.
       whole: What has integers for its ids, when that is settled; all others have text.
+      protocol: What may be known of a held-out scenario, when that is settled.
     """
 
     config: PrepareConfig
@@ -93,6 +95,7 @@ class Preparation:
     parts: int
     shards: int
     whole: frozenset[str] = frozenset()
+    protocol: SettledProtocol = STRICT
 
     @property
     def folder(self) -> WorkFolder:
@@ -140,16 +143,6 @@ def divide(columns: Arrays, part: np.ndarray, parts: int) -> dict[int, Arrays]:
                 piece = place[piece].astype(np.int32)
             pieces[number][name] = piece
     return pieces
-
-
-def is_in(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """bool [N]: which values are among the sorted, distinct known ones."""
-    if is_text(values) or is_text(known):
-        return rows_of(values, known) >= 0
-    if not len(known):
-        return np.zeros(len(values), bool)
-    place = np.minimum(np.searchsorted(known, values), len(known) - 1)
-    return known[place] == values
 
 
 def packed(name: str, lists: list[np.ndarray]) -> Arrays:

@@ -11,11 +11,18 @@ from typing import Any
 import numpy as np
 
 from cmml_tf.config.preparation import PrepareConfig
-from cmml_tf.datasets.preparation import interaction_stages, split_stages
+from cmml_tf.datasets.preparation import interaction_stages
 from cmml_tf.datasets.preparation.beam_runner import BeamRunner
 from cmml_tf.datasets.preparation.embedding_tables import prepare_embeddings, read_embedding_files
 from cmml_tf.datasets.preparation.id_kinds import settle_kinds
-from cmml_tf.datasets.preparation.interaction_stages import BELOW, DISTINCT, FOUND, READ, UNKNOWN
+from cmml_tf.datasets.preparation.interaction_stages import (
+    BELOW,
+    DISTINCT,
+    FOUND,
+    READ,
+    UNKNOWN,
+    UNTIMED,
+)
 from cmml_tf.datasets.preparation.local_runner import LocalRunner
 from cmml_tf.datasets.preparation.plan import (
     CLAIMS,
@@ -39,19 +46,24 @@ from cmml_tf.datasets.preparation.prepared_folder import (
 )
 from cmml_tf.datasets.preparation.raw_source import RawSource, open_raw_source
 from cmml_tf.datasets.preparation.split_stages import (
-    BACKGROUND,
-    BEYOND,
-    DROPPED,
-    META_TEST,
-    META_TRAIN,
     ROLE_CODES,
-    VALIDATION,
+    claims_of,
+    remainder_part,
+    role_shard,
 )
 from cmml_tf.datasets.preparation.vocabulary import settle_vocabulary
 from cmml_tf.datasets.preparation.work_folder import WorkFolder
 from cmml_tf.datasets.reading.ids import as_text
-from cmml_tf.datasets.tasks.scenarios import none_left_message
-from cmml_tf.datasets.tasks.splits import check_left, choose_evaluation_users, choose_roles
+from cmml_tf.datasets.tasks.protocols import LogTimes, iso_time, settle_protocol, times_of
+from cmml_tf.datasets.tasks.scenario_parts import Claims
+from cmml_tf.datasets.tasks.scenario_roles import (
+    ORDER_OF_ROLES,
+    check_left,
+    choose_evaluation_users,
+    choose_roles,
+)
+from cmml_tf.datasets.tasks.scenarios import has_times, none_left_message
+from cmml_tf.datasets.tasks.splits import split_counts
 
 # What merging a part or a shard takes for each interaction, with room to spare.
 _BYTES_OF_AN_INTERACTION = 200
@@ -92,7 +104,8 @@ def prepare_folder(
         if config.runner == "local"
         else BeamRunner(config.beam_options, progress)
     )
-    source = open_raw_source(config.data, config.scenario, config.read, cache_dir)
+    times = times_of(config.split)
+    source = open_raw_source(config.data, config.scenario, config.read, times, cache_dir)
     work = WorkFolder(out.with_name(f"{out.name}.partial"))
     settled = {name: v for name, v in asdict(config).items() if name not in _FREE_TO_CHANGE}
     stamps = {str(path): _stamp(path) for path in source.files()}
@@ -123,10 +136,13 @@ def prepare_folder(
     counts = {**_pairs(prepared, runner), **counts}
     distinct = counts.pop(DISTINCT)
     counts |= {**settle_vocabulary(prepared), DISTINCT: distinct}
-    counts |= _scenarios(prepared, runner)
+    prepared, found = _scenarios(prepared, runner)
+    counts |= found
     counts |= _split(prepared, runner)
     files = {name: work.result_record(name) for name in _write_result(prepared, progress)}
-    manifest = prepared_manifest(source.name, settled, counts, files)
+    moment = None if prepared.protocol.moment is None else iso_time(prepared.protocol.moment)
+    protocol = {**asdict(prepared.protocol), "moment": moment}
+    manifest = prepared_manifest(source.name, settled, counts, files, protocol)
     work.publish(out, manifest)
     return manifest
 
@@ -182,8 +198,10 @@ def _pairs(prepared: Preparation, runner: LocalRunner | BeamRunner) -> dict[str,
     return {**counts, DISTINCT: of_parts[DISTINCT]}
 
 
-def _scenarios(prepared: Preparation, runner: LocalRunner | BeamRunner) -> dict[str, int]:
-    """Finds and filters the scenarios, and settles their roles and the evaluation users."""
+def _scenarios(
+    prepared: Preparation, runner: LocalRunner | BeamRunner
+) -> tuple[Preparation, dict[str, int]]:
+    """Finds and filters the scenarios, and settles protocol, roles and evaluation users."""
     work, config = prepared.folder, prepared.config
     stage = Shuffle(
         SCENARIOS,
@@ -197,89 +215,92 @@ def _scenarios(prepared: Preparation, runner: LocalRunner | BeamRunner) -> dict[
     for shard in range(prepared.shards):
         for name, count in work.counts(SCENARIOS, shard).items():
             counts[name] = counts.get(name, 0) + count
-    kept = np.sort(
-        np.concatenate(
-            [work.load_one(SCENARIOS, shard, "scenario") for shard in range(prepared.shards)]
-        )
-    )
+    kept, starts = _kept_scenarios(prepared)
     if not len(kept):
         raise ValueError(none_left_message(prepared.source.name, prepared.scenario, counts))
-    rng = np.random.default_rng(config.seed)
-    test, validation, train = choose_roles(prepared.source.name, len(kept), config.split, rng)
+    name, split = prepared.source.name, config.split
+    protocol = settle_protocol(name, split, _log_times(prepared, starts))
+    names = as_text(work.load_one(NAMES, 0, "names"))
+    roles = choose_roles(name, names[kept], split, config.seed, protocol, starts)
     vocabulary = work.load(VOCABULARY, 0)
-    users = len(vocabulary["user_ids"])
-    is_evaluation = choose_evaluation_users(users, config.split, rng)
-    names = work.load_one(NAMES, 0, "names")
+    is_evaluation = choose_evaluation_users(
+        vocabulary["user_ids"], split, config.seed, protocol.name
+    )
     role = np.full(len(names), -1, np.int8)
-    for code, chosen in ((META_TEST, test), (VALIDATION, validation), (META_TRAIN, train)):
+    for code, chosen in roles.items():
         role[kept[chosen]] = ROLE_CODES[code]
     work.save(
         ROLES,
         0,
         {
-            "names": as_text(names),
+            "names": names,
             "role": role,
             "is_evaluation": is_evaluation,
             "items": np.array(len(vocabulary["item_ids"]), np.int64),
         },
         {},
     )
-    return {FOUND: counts.pop(FOUND), **counts, "evaluation users": int(is_evaluation.sum())}
+    return replace(prepared, protocol=protocol), {FOUND: counts.pop(FOUND), **counts}
+
+
+def _kept_scenarios(prepared: Preparation) -> tuple[np.ndarray, np.ndarray | None]:
+    """Numbers of the scenarios that pass the filters, sorted, and when each begins."""
+    work, shards = prepared.folder, range(prepared.shards)
+    kept = np.concatenate([work.load_one(SCENARIOS, shard, "scenario") for shard in shards])
+    order = np.argsort(kept)
+    if not prepared.source.has_times:
+        return kept[order], None
+    begins = np.concatenate([work.load_one(SCENARIOS, shard, "begin") for shard in shards])
+    return kept[order], begins[order]
+
+
+def _log_times(prepared: Preparation, starts: np.ndarray | None) -> LogTimes | None:
+    """When the pairs were taken; None where there are no times, or all are the same."""
+    if starts is None:
+        return None
+    work, parts = prepared.folder, range(prepared.parts)
+
+    def of_pairs() -> np.ndarray:
+        return np.concatenate([work.load_one(PAIRS, part, "time") for part in parts])
+
+    untimed = sum(work.counts(PAIRS, part)[UNTIMED] for part in parts)
+    return LogTimes(untimed, of_pairs, starts) if has_times(of_pairs()) else None
 
 
 def _split(prepared: Preparation, runner: LocalRunner | BeamRunner) -> dict[str, int]:
-    """Hands out the pairs: meta-test comes first, then validation, then meta-train."""
-    work, name = prepared.folder, prepared.source.name
-    role = work.load_one(ROLES, 0, "role")
-    counts: dict[str, dict[str, int]] = {}
-    claimed = unused = np.zeros(0, np.int64)
-    for before, kind in enumerate((META_TEST, VALIDATION, META_TRAIN)):
-        if kind == META_TRAIN:
-            run = partial(split_stages.learn_shard, prepared, before)
-        else:
-            run = partial(split_stages.hold_out_shard, prepared, kind, before)
-        runner.run(Stage(kind, prepared.shards, run), work)
-        shards = range(prepared.shards)
-        of_shards = [work.load(kind, shard) for shard in shards]
-        counts[kind] = dict(sum((Counter(work.counts(kind, s)) for s in shards), Counter()))
-        counts[kind]["scenarios"] = sum(len(arrays["number"]) for arrays in of_shards)
-        label = "meta-training" if kind == META_TRAIN else kind.replace("_", "-")
-        found = int((role == ROLE_CODES[kind]).sum())
-        check_left(name, label, counts[kind]["scenarios"], found)
-        claimed = np.unique(np.concatenate([claimed, *(a["claimed"] for a in of_shards)]))
-        unused = np.unique(np.concatenate([unused, *(a["unused"] for a in of_shards)]))
-        work.save(CLAIMS, before, {"claimed": claimed, "unused": unused}, {})
-    stage = Stage(REMAINDER, prepared.parts, partial(split_stages.remainder_part, prepared))
+    """Hands out the pairs, role after role."""
+    work, name, shards = prepared.folder, prepared.source.name, range(prepared.shards)
+    roles = work.load(ROLES, 0)
+    counts: dict[str, Counter[str]] = {}
+    kept = {}
+    for before, role in enumerate(ORDER_OF_ROLES):
+        stage = Stage(role, prepared.shards, partial(role_shard, prepared, role, before))
+        runner.run(stage, work)
+        counts[role] = sum((Counter(work.counts(role, shard)) for shard in shards), Counter())
+        kept[role] = sum(len(work.load_one(role, shard, "number")) for shard in shards)
+        found = int((roles["role"] == ROLE_CODES[role]).sum())
+        check_left(name, role, kept[role], found, prepared.protocol.name)
+        claims = [claims_of(prepared, before)]
+        for shard in shards:
+            arrays = {one: work.load_one(role, shard, one) for one in Claims._fields}
+            claims.append(Claims(**arrays))
+        work.save(CLAIMS, before, Claims.together(claims)._asdict(), {})
+    stage = Stage(REMAINDER, prepared.parts, partial(remainder_part, prepared))
     runner.run(stage, work)
     rest = sum((Counter(work.counts(REMAINDER, p)) for p in range(prepared.parts)), Counter())
-    held_out = {
-        f"{label} {kind} pairs": counts[role_name].get(f"{kind} pairs", 0)
-        for label, role_name in (("validation", VALIDATION), ("meta-test", META_TEST))
-        for kind in ("support", "evaluation")
-    }
-    return {
-        "scenarios without support, evaluation or training pairs, dropped": sum(
-            of_role.get(DROPPED, 0) for of_role in counts.values()
-        ),
-        "meta-train scenarios": counts[META_TRAIN]["scenarios"],
-        "validation scenarios": counts[VALIDATION]["scenarios"],
-        "meta-test scenarios": counts[META_TEST]["scenarios"],
-        BACKGROUND: rest[BACKGROUND],
-        "meta-train pairs": counts[META_TRAIN].get(split_stages.LEARNT, 0),
-        **held_out,
-        "support pairs beyond max_support_pairs, unused": rest[BEYOND],
-    }
+    return split_counts(prepared.protocol, roles["is_evaluation"], kept, counts, rest)
 
 
 def _write_result(prepared: Preparation, progress: Callable[[str], None]) -> list[str]:
     """The files of the prepared folder, by name."""
     work, shards, parts = prepared.folder, prepared.shards, prepared.parts
     files: dict[str, Callable[[Path], None]] = {}
-    for kind in ("user", "item"):
+    evaluation = {"user": {"evaluation": work.load_one(ROLES, 0, "is_evaluation")}, "item": {}}
+    for kind, columns in evaluation.items():
         ids = work.load_one(VOCABULARY, 0, f"{kind}_ids")
-        files[f"{kind}_ids.parquet"] = partial(write_ids, ids=ids)
+        files[f"{kind}_ids.parquet"] = partial(write_ids, ids=ids, **columns)
     scenario_names = work.load_one(ROLES, 0, "names")
-    for role in (META_TRAIN, VALIDATION, META_TEST):
+    for role in ORDER_OF_ROLES:
         for shard in range(shards):
             name = f"{role}-{shard:05d}-of-{shards:05d}.parquet"
             files[name] = partial(_write_shard, work, role, shard, scenario_names)

@@ -1,10 +1,11 @@
 """The folder that preparation writes and training reads.
 
-manifest.json                       written last: name, configuration, counts, size and sha256
-                                    of every other file
-user_ids.parquet, item_ids.parquet  column id: the raw id of each row
+manifest.json                       written last: name, configuration, protocol, counts, size and
+                                    sha256 of every other file
+user_ids.parquet, item_ids.parquet  column id: the raw id of each row; of users evaluation, too:
+                                    who is only ever asked
 meta_train-*.parquet                a scenario a row: number, scenario (name), users, items,
-                                    candidates (lists of rows)
+                                    candidates, aside_users, aside_items (lists of rows)
 validation-*, meta_test-*           number, scenario, support_users, support_items,
                                     evaluation_users, evaluation_items, candidates
 background-*, history-*             user, item: rows
@@ -15,28 +16,34 @@ import itertools
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
+from cmml_tf.config import Protocol
 from cmml_tf.datasets.preparation.plan import packed
-from cmml_tf.datasets.preparation.split_stages import FIELDS, META_TEST, META_TRAIN, VALIDATION
+from cmml_tf.datasets.preparation.split_stages import FIELDS
 from cmml_tf.datasets.preparation.work_folder import Arrays, sha256_of
 from cmml_tf.datasets.reading.ids import as_array
 from cmml_tf.datasets.safe_files.matrix_file import read_matrix
 from cmml_tf.datasets.tasks.scenario_data import HeldOutScenario, Scenario, ScenarioData
+from cmml_tf.datasets.tasks.scenario_roles import META_TEST, META_TRAIN, VALIDATION
 from cmml_tf.files import make_folder
 
 MANIFEST = "manifest.json"
-FORMAT = "cmml_tf prepared scenarios, version 1"
+_FORMATS = "cmml_tf prepared scenarios, version "
+FORMAT = f"{_FORMATS}2"
+
+
+_STRICT = {"name": "strict", "because": "", "moment": None}
 
 
 def is_prepared(folder: str | Path) -> bool:
     """Whether a folder is what preparation writes, told by its manifest."""
     file = Path(folder) / MANIFEST
-    return file.is_file() and FORMAT in file.read_text(errors="replace")
+    return file.is_file() and _FORMATS in file.read_text(errors="replace")
 
 
 def load_prepared(folder: str | Path) -> ScenarioData:
@@ -44,7 +51,8 @@ def load_prepared(folder: str | Path) -> ScenarioData:
 
     Raises:
       FileNotFoundError: There is no manifest.
-      ValueError: A file is missing or is not the one that was written.
+      ValueError: A file is missing or is not the one that was written, or another version of the
+        library has written them.
     """
     folder = Path(folder)
     if not is_prepared(folder):
@@ -68,10 +76,12 @@ def load_prepared(folder: str | Path) -> ScenarioData:
     }
     background = _read_pairs(folder, manifest, "background")
     history = _read_pairs(folder, manifest, "history")
+    users = pa.parquet.read_table(folder / "user_ids.parquet")
+    protocol = manifest["protocol"]
     return ScenarioData(
         name=manifest["name"],
-        user_ids=_read_ids(folder / "user_ids.parquet"),
-        item_ids=_read_ids(folder / "item_ids.parquet"),
+        user_ids=_ids(users),
+        item_ids=_ids(pa.parquet.read_table(folder / "item_ids.parquet")),
         meta_train=tuple(_read_role(folder, manifest, META_TRAIN, Scenario)),
         validation=tuple(_read_role(folder, manifest, VALIDATION, HeldOutScenario)),
         meta_test=tuple(_read_role(folder, manifest, META_TEST, HeldOutScenario)),
@@ -82,6 +92,10 @@ def load_prepared(folder: str | Path) -> ScenarioData:
         user_embeddings=embeddings["user"],
         item_embeddings=embeddings["item"],
         counts=manifest["counts"],
+        protocol=protocol["name"],
+        because=protocol["because"],
+        moment=protocol["moment"],
+        evaluation_users=np.flatnonzero(users["evaluation"].to_numpy()).astype(np.int32),
     )
 
 
@@ -91,6 +105,8 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         manifest = json.loads(path.read_bytes())
         whole = (
             isinstance(manifest["name"], str)
+            and isinstance(manifest["format"], str)
+            and _is_protocol(manifest.get("protocol", _STRICT))
             and all(isinstance(count, int) for count in manifest["counts"].values())
             and all(
                 name == Path(name).name and isinstance(wanted["sha256"], str)
@@ -104,7 +120,20 @@ def _read_manifest(path: Path) -> dict[str, Any]:
             f"{path} is damaged: it must hold the name, counts and files of a prepared folder. "
             "Prepare the data again."
         )
+    if manifest["format"] != FORMAT:
+        raise ValueError(
+            f"{path} must be of {FORMAT!r}. Received: {manifest['format'][:80]!r}. Another version "
+            "of the library has written it; prepare the data again."
+        )
     return manifest
+
+
+def _is_protocol(protocol: dict[str, Any]) -> bool:
+    return (
+        protocol["name"] in get_args(Protocol)
+        and isinstance(protocol["because"], str)
+        and isinstance(protocol["moment"], str | None)
+    )
 
 
 def save_prepared(data: ScenarioData, out: str | Path, config: dict[str, Any]) -> None:
@@ -124,7 +153,9 @@ def save_prepared(data: ScenarioData, out: str | Path, config: dict[str, Any]) -
     beside = out.with_name(f".{out.name}.saving")
     shutil.rmtree(beside, ignore_errors=True)
     make_folder(beside)
-    write_ids(beside / "user_ids.parquet", data.user_ids)
+    is_evaluation = np.zeros(len(data.user_ids), bool)
+    is_evaluation[data.evaluation_users] = True
+    write_ids(beside / "user_ids.parquet", data.user_ids, evaluation=is_evaluation)
     write_ids(beside / "item_ids.parquet", data.item_ids)
     begin = 0
     for role in FIELDS:
@@ -145,19 +176,25 @@ def save_prepared(data: ScenarioData, out: str | Path, config: dict[str, Any]) -
         file.name: {"bytes": file.stat().st_size, "sha256": sha256_of(file)}
         for file in sorted(beside.iterdir())
     }
-    manifest = prepared_manifest(data.name, config, data.counts, files)
+    protocol = {"name": data.protocol, "because": data.because, "moment": data.moment}
+    manifest = prepared_manifest(data.name, config, data.counts, files, protocol)
     (beside / MANIFEST).write_text(json.dumps(manifest, indent=2))
     beside.replace(out)
 
 
 def prepared_manifest(
-    name: str, config: dict[str, Any], counts: dict[str, int], files: dict[str, Any]
+    name: str,
+    config: dict[str, Any],
+    counts: dict[str, int],
+    files: dict[str, Any],
+    protocol: dict[str, str | None] = _STRICT,
 ) -> dict[str, Any]:
     """What `manifest.json` holds."""
     return {
         "format": FORMAT,
         "name": name,
         "config": config,
+        "protocol": protocol,
         "counts": {label: int(count) for label, count in counts.items()},
         "files": files,
     }
@@ -177,13 +214,13 @@ def write_pairs(path: Path, users: np.ndarray, items: np.ndarray) -> None:
     pa.parquet.write_table(pa.table({"user": users, "item": items}), path)
 
 
-def write_ids(path: Path, ids: np.ndarray) -> None:
-    """Raw ids, row by row."""
-    pa.parquet.write_table(pa.table({"id": ids}), path)
+def write_ids(path: Path, ids: np.ndarray, **columns: np.ndarray) -> None:
+    """Raw ids, row by row, and what else there is to say of them."""
+    pa.parquet.write_table(pa.table({"id": ids, **columns}), path)
 
 
-def _read_ids(path: Path) -> np.ndarray:
-    return as_array(pa.parquet.read_table(path)["id"].combine_chunks())
+def _ids(table: pa.Table) -> np.ndarray:
+    return as_array(table["id"].combine_chunks())
 
 
 def _read_role(

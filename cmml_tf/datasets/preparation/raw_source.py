@@ -10,6 +10,7 @@ from cmml_tf.datasets.interactions import without_catalogue
 from cmml_tf.datasets.reading.own_table import interaction_columns, open_table, table_files
 from cmml_tf.datasets.reading.read_logs import Log
 from cmml_tf.datasets.reading.text_file import TextFile
+from cmml_tf.datasets.reading.times import Times
 from cmml_tf.datasets.sources.download import GROUPLENS_ARCHIVES, download_movielens
 from cmml_tf.datasets.sources.movielens import is_movielens, movielens_catalogue, movielens_log
 from cmml_tf.datasets.sources.own_interactions import FILES, refuse_columns
@@ -28,7 +29,7 @@ class RawSource:
 
     Attributes:
       name: E.g. `ml-20m`.
-      logs: Columns user, item, and of value and scenario what there is and is needed.
+      logs: Columns user, item, and of value, timestamp and scenario what there is and is needed.
       columns: All columns of the logs, for messages.
       catalogue: As `Interactions` has it.
       definition: What a scenario is: the configured one, or `column:scenario` where the source
@@ -49,6 +50,11 @@ class RawSource:
     embeddings: tuple[TextFile, TextFile] | None = None
     counts: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def has_times(self) -> bool:
+        """Whether times are read; a log that has none may stand beside one that does."""
+        return any("timestamp" in log.kinds for log in self.logs)
+
     def files(self) -> list[Path]:
         """All files that are read as logs."""
         logs = [*self.logs, *([] if self.pool is None else [self.pool]), *(self.embeddings or ())]
@@ -56,7 +62,11 @@ class RawSource:
 
 
 def open_raw_source(
-    data: str, scenario: ScenarioConfig, read: ReadConfig, cache_dir: str | Path | None = None
+    data: str,
+    scenario: ScenarioConfig,
+    read: ReadConfig,
+    times: Times,
+    cache_dir: str | Path | None = None,
 ) -> RawSource:
     """Opens what `data` names.
 
@@ -65,6 +75,7 @@ def open_raw_source(
         the parts of one.
       scenario: Says which column defines scenarios.
       read: Says what a table calls its columns.
+      times: Whether times are read, and must be there.
       cache_dir: Where downloads are kept; none: the user's cache folder.
 
     Raises:
@@ -78,9 +89,9 @@ def open_raw_source(
     published = path.is_dir() and (is_movielens(path) or is_taobao(path))
     refuse_columns(read, not published, data)
     if path.is_dir() and is_movielens(path):
-        return _source(name, [movielens_log(path)], movielens_catalogue(path), scenario)
+        return _source(name, [movielens_log(path, times)], movielens_catalogue(path), scenario)
     if published:
-        source = _source(name, taobao_logs(path), without_catalogue(), scenario)
+        source = _source(name, taobao_logs(path, times), without_catalogue(), scenario)
         files = taobao_embedding_files(path)
         embeddings = (
             None if files is None else tuple(map(open_text_embeddings, files, ("user", "item")))
@@ -94,7 +105,7 @@ def open_raw_source(
             f"({', '.join(GROUPLENS_ARCHIVES)}), a table (.csv, .tsv or .parquet), or a folder "
             f"with the parts of one. Received: data={data!r}."
         )
-    table = open_table(path, interaction_columns(scenario.definition), read)
+    table = open_table(path, interaction_columns(scenario.definition, times), read)
     source = _source(table.name, list(table.logs), without_catalogue(), scenario)
     counts = {FILES: len(table.logs)} if len(table.logs) > 1 else {}
     return replace(source, columns=table.header, counts=counts)
@@ -109,7 +120,12 @@ def _source(
         definition = "column:scenario"
     column = definition.removeprefix("column:")
     by_column = definition.startswith("column:") and column in columns
-    wanted = ["user", "item", "value"]  # a line without a number is malformed, used or not
+    wanted = [
+        "user",
+        "item",
+        "value",
+        "timestamp",
+    ]  # a line without a number is malformed, used or not
     if by_column:
         wanted.append(column)
     read = tuple(log.only(wanted) for log in logs)

@@ -166,6 +166,16 @@ def rows_of(ids: np.ndarray, known: np.ndarray) -> np.ndarray:
     return pd.Index(known, dtype=known.dtype).get_indexer(ids).astype(np.int64)
 
 
+def is_in(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """bool [N]: which values are among the sorted, distinct known ones."""
+    if is_text(values) or is_text(known):
+        return rows_of(values, known) >= 0
+    if not len(known):
+        return np.zeros(len(values), bool)
+    place = np.minimum(np.searchsorted(known, values), len(known) - 1)
+    return known[place] == values
+
+
 def _looks_whole(text: str) -> bool:
     digits = text.removeprefix("-")
     return digits.isascii() and digits.isdigit()

@@ -30,12 +30,17 @@ def combine_scenarios(
       seed: Fixes the projection.
 
     Raises:
-      ValueError: The names are the same, or one has no embeddings.
+      ValueError: The names are the same, the protocols are not, or one has no embeddings.
     """
     if first.name == second.name:
         raise ValueError(
             "The two data sets must have different names, which tell their ids apart. "
             f"Received: {first.name!r} twice. Rename one folder."
+        )
+    if first.protocol != second.protocol:
+        raise ValueError(
+            "The two data sets must be divided by the same protocol. "
+            f"Received: {first.name} {first.protocol}, {second.name} {second.protocol}."
         )
     for data in (first, second):
         if data.user_embeddings is None or data.item_embeddings is None:
@@ -57,6 +62,7 @@ def combine_scenarios(
             "background_items",
             "history_users",
             "history_items",
+            "evaluation_users",
         )
     }
     parts = {
@@ -73,6 +79,9 @@ def combine_scenarios(
         user_embeddings=user,
         item_embeddings=item,
         counts=counts,
+        protocol=first.protocol,
+        because="; ".join(filter(None, dict.fromkeys([first.because, second.because]))),
+        moment="; ".join(filter(None, dict.fromkeys([first.moment, second.moment]))) or None,
         **joined,
         **parts,
     )
@@ -123,4 +132,5 @@ def _moved(data: ScenarioData, users: int, items: int) -> ScenarioData:
         background_items=data.background_items + items,
         history_users=data.history_users + users,
         history_items=data.history_items + items,
+        evaluation_users=data.evaluation_users + users,
     )

@@ -117,6 +117,8 @@ def load_scenario_meta(folder: str | Path, split: SplitConfig, seed: int) -> Sce
             "meta-test support pairs": sum(len(s.support_users) for s in test),
             "meta-test evaluation pairs": sum(len(s.evaluation_users) for s in test),
         },
+        protocol="warm",
+        because="the ScenarioMeta layout has its own split and embeddings",
     )
 
 

@@ -165,6 +165,8 @@ def planted_scenarios(
             "meta-test scenarios": meta_test,
             "meta-train pairs": sum(len(scenario.users) for scenario in train),
         },
+        protocol="strict",
+        because="planted scenarios share nothing",
     )
     return PlantedScenarios(data, directions, strength, std)
 

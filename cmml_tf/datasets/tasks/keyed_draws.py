@@ -19,13 +19,13 @@ def scenario_generator(seed: int, name: str) -> np.random.Generator:
 
 
 def order_of_names(seed: int, names: Sequence[str]) -> np.ndarray:
-    """int64 [N]: the places of the names in an order that is drawn. Those of fewer names keep it."""
+    """int64 [N]: the places of the names in an order that is drawn. Some of them have the same."""
     drawn = [hashlib.sha256(f"{seed}/{name}".encode()).digest() for name in names]
     return np.array(sorted(range(len(names)), key=drawn.__getitem__), np.int64)
 
 
 def order_of_ids(seed: int, ids: np.ndarray) -> np.ndarray:
-    """int64 [N]: the places of ids in an order that is drawn. Those of fewer ids keep it.
+    """int64 [N]: the places of ids in an order that is drawn. Some of them have the same.
 
     Args:
       seed: Fixes the order.

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from cmml_tf.config import Protocol, SplitConfig
+from cmml_tf.datasets.reading.times import Times
 
-_NOT_ALONE = "a quarter"
-_HALF = 0.5
+_HALF, _QUARTER = 0.5, 0.25
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,9 @@ class SettledProtocol:
     name: Protocol
     because: str = ""
     moment: float | None = None
+
+
+STRICT = SettledProtocol("strict")
 
 
 class LogTimes(NamedTuple):
@@ -75,9 +78,16 @@ def settle_protocol(name: str, split: SplitConfig, times: LogTimes | None) -> Se
     late = int((times.starts >= half).sum())
     moment = _moment(split, times)
     what = f"{late} of {total} scenarios begin after half of the log"
-    if 4 * late < total or (times.starts < moment).sum() < 2:
+    if late < _QUARTER * total or (times.starts < moment).sum() < 2:
         return SettledProtocol("strict", what)
     return SettledProtocol("time", what, moment)
+
+
+def times_of(split: SplitConfig) -> Times:
+    """How times are to be read for a split."""
+    if split.protocol == "auto":
+        return "loose" if split.time is None else "needed"
+    return "needed" if split.protocol == "time" else "none"
 
 
 def iso_time(seconds: float) -> str:

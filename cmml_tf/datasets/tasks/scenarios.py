@@ -28,6 +28,10 @@ class ScenarioPairs:
       pool_scenario, pool_item: int32 [C], items that are candidates of a scenario though no pair of
         it has them; sorted.
       user_embeddings, item_embeddings: float32 [U, d_u], [I, d_i] where the source ships them.
+      times: float64 [P], seconds since 1970, when each pair was taken first; None where the source
+        has no times, or one and the same for all.
+      member_times: float64 [K], the same of the pairs within their scenarios.
+      untimed: Interactions without a time, where others have one.
     """
 
     name: str
@@ -43,6 +47,9 @@ class ScenarioPairs:
     pool_item: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
     user_embeddings: np.ndarray | None = None
     item_embeddings: np.ndarray | None = None
+    times: np.ndarray | None = None
+    member_times: np.ndarray | None = None
+    untimed: int = 0
 
 
 def find_scenarios(interactions: Interactions, config: ScenarioConfig) -> ScenarioPairs:
@@ -91,14 +98,21 @@ def find_scenarios(interactions: Interactions, config: ScenarioConfig) -> Scenar
     )
     users, items = (part.astype(np.int32) for part in np.divmod(keys, len(item_ids)))
     pair_of_row = pair_of_row.astype(np.int32)
+    row_times = table["timestamp"].to_numpy(np.float64)
+    times = earliest(row_times, pair_of_row, len(keys))
     counts["repeated (user, item) pairs, counted once"] = len(table) - len(keys)
     counts["users"], counts["items"], counts["pairs"] = len(user_ids), len(item_ids), len(keys)
 
     column = config.definition.removeprefix("column:")
     if config.definition.startswith("column:") and column in table.columns:
         scenario, names = pd.factorize(table[column], sort=True)  # -1 where absent
-        keys = np.unique(scenario.astype(np.int64) * len(users) + pair_of_row)
-        scenario, pair = np.divmod(keys[keys >= 0], len(users))
+        inside = scenario >= 0
+        keys, member = np.unique(
+            scenario[inside].astype(np.int64) * len(users) + pair_of_row[inside],
+            return_inverse=True,
+        )
+        scenario, pair = np.divmod(keys, len(users))
+        member_times = earliest(row_times[inside], member, len(keys))
         names = [str(name) for name in names]
     else:
         groups = groups_of_items(
@@ -120,6 +134,7 @@ def find_scenarios(interactions: Interactions, config: ScenarioConfig) -> Scenar
         scenario = codes[starts[items[pair]] + within]
         order = np.argsort(scenario, kind="stable")
         scenario, pair = scenario[order], pair[order]
+        member_times = times[pair]
     counts["scenarios found"] = len(names)
     pool_scenario, pool_item = _pool(pool, names, item_ids)
     item_keys = np.unique(
@@ -135,6 +150,7 @@ def find_scenarios(interactions: Interactions, config: ScenarioConfig) -> Scenar
     if not kept.any():
         raise ValueError(none_left_message(interactions.name, config, counts))
     inside, pool_inside = kept[scenario], kept[pool_scenario]
+    is_timed = has_times(times)
     renumbered = np.cumsum(kept, dtype=np.int32) - 1
     return ScenarioPairs(
         name=interactions.name,
@@ -150,7 +166,26 @@ def find_scenarios(interactions: Interactions, config: ScenarioConfig) -> Scenar
         pool_item=pool_item[pool_inside],
         user_embeddings=_matrix(interactions.user_embeddings),
         item_embeddings=_matrix(interactions.item_embeddings),
+        times=times if is_timed else None,
+        member_times=member_times[inside] if is_timed else None,
+        untimed=int(np.isnan(row_times).sum()),
     )
+
+
+def earliest(times: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
+    """float64 [groups]: the earliest time in each group, by times [N] and groups [N] of rows.
+
+    NaN is unknown; infinite where no time of a group is known.
+    """
+    first = np.full(groups, np.inf)
+    np.minimum.at(first, group, np.where(np.isnan(times), np.inf, times))
+    return first
+
+
+def has_times(times: np.ndarray) -> bool:
+    """Whether times tell anything: not all the same, and not all unknown."""
+    known = times[np.isfinite(times)]
+    return len(known) > 0 and known.min() < known.max()
 
 
 def large_enough(

@@ -31,6 +31,7 @@ class ScenarioOptions:
             "quick",
         ),
         *("scenario.definition", "scenario.min_items", "scenario.min_interactions"),
+        *("split.protocol", "split.time"),
         *("read.columns", "read.max_malformed", "training.max_epochs"),
     )
 

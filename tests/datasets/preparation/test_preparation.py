@@ -52,7 +52,7 @@ def logs(tmp_path_factory):
 
 
 def _in_memory(interactions, scenario, seed):
-    return split_scenarios(find_scenarios(interactions, scenario), SplitConfig(), seed, keyed=True)
+    return split_scenarios(find_scenarios(interactions, scenario), SplitConfig(), seed)
 
 
 CASES = {

@@ -62,7 +62,7 @@ def _same_everywhere(path, tmp_path, read=None):
     """What training reads, after comparing it with what preparation does."""
     read = ReadConfig() if read is None else read
     table = load_table(path, read=read)
-    expected = split_scenarios(find_scenarios(table, BY_COLUMN), SplitConfig(), 0, keyed=True)
+    expected = split_scenarios(find_scenarios(table, BY_COLUMN), SplitConfig(), 0)
     direct = open_scenario_data(str(path), SCENARIOS, SplitConfig(), 0, read=read)
     assert direct.user_ids.tolist() == expected.user_ids.tolist()
     divided = ReadConfig(0.005, read.max_malformed, read.columns)
