@@ -108,7 +108,7 @@ def iso_time(seconds: float) -> str:
 def _lacking(times: LogTimes | None) -> str:
     """What the times of a log lack; "" if nothing."""
     if times is None:
-        return "no times, or one and the same for all"
+        return "no times, or all are the same"
     return f"{times.untimed:,} interactions without a time" if times.untimed else ""
 
 
@@ -122,7 +122,7 @@ def _moment(split: SplitConfig, times: LogTimes) -> float:
 
 
 def _behind_share(times: np.ndarray, share: float) -> float:
-    """The first moment before which at least this share of the times lies."""
+    """The first of the times before which at least this share of them lies; infinite if none is."""
     place = max(0, int(np.ceil(share * len(times))) - 1)
     times.partition(place)
-    return float(np.nextafter(times[place], np.inf))
+    return float(times[place:].min(initial=np.inf, where=times[place:] > times[place]))

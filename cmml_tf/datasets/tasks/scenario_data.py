@@ -23,9 +23,9 @@ class Scenario:
       users: int32 [N], user rows of its positive pairs.
       items: int32 [N], item rows of its positive pairs.
       candidates: int32 [I], sorted rows of all items of the scenario; negatives come from here.
-      aside_users, aside_items: int32 [M], the scenario's other pairs that training knows, of users
-        set aside in it and of evaluation users: the pre-trained embeddings see them. Embeddings
-        that know nothing of this scenario are fitted without these pairs and without the above.
+      aside_users, aside_items: int32 [M], the scenario's other pairs, of users set aside in it and
+        of evaluation users, which only the pre-trained embeddings see. Embeddings that know nothing
+        of this scenario are fitted without these pairs and without the above.
     """
 
     name: str

@@ -185,11 +185,10 @@ class SplitRules:
             rng = scenario_generator(self.seed, rows.name)
             keys = self.keys(rows.users, rows.items)
             free = ~is_in(keys, taken.held_out) & self._is_before(rows.times)
-            known = free & ~is_in(keys, taken.beyond)
             if self.protocol.name != "warm":
-                free = known
+                free &= ~is_in(keys, taken.beyond)
             trained = free & self._foreground(rows.users, rng) & ~self.is_evaluation[rows.users]
-            aside = known & ~trained
+            aside = free & ~trained
             candidates = rows.items if self.protocol.name == "warm" else rows.items[free]
             candidates = np.union1d(candidates, rows.pool).astype(np.int32)
             if not trained.any() or len(candidates) < 2:
