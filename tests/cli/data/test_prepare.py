@@ -20,6 +20,7 @@ from cmml_tf.datasets.synthetic.generated_logs import generate_logs
 PIPELINES = Path(__file__).resolve().parents[3] / "pipelines"
 # Many small tasks.
 DIVIDED = ("--memory-mb", "1", "--read.block-mb", "0.02")
+OWN_COLUMNS = "user=customer,item=item_id"
 FILTERS = ("--scenario.min-items", "5", "--scenario.min-interactions", "50")
 
 
@@ -30,14 +31,15 @@ def logs(tmp_path_factory):
     generate_logs(GenerateConfig(out=str(folder / "films"), size="small", **sizes))
     generate_logs(GenerateConfig(out=str(folder / "themes"), size="small-taobao", **sizes))
     rng = np.random.default_rng(0)
-    rows = zip(*(rng.integers(0, many, 4000) for many in (8, 300, 90)), strict=True)
-    lines = [f"s{scenario};{user:03d};i{item}\n" for scenario, user, item in rows]
+    rows = zip(*(rng.integers(0, many, 4000) for many in (8, 300, 90, 2500)), strict=True)
+    # One scenario begins after the other.
+    lines = [f"s{n};{user:03d};i{item};{n * 1000 + t}\n" for n, user, item, t in rows]
     (folder / "own").mkdir()
     (folder / "own" / "part-0.csv").write_text(
-        "scenario;customer;item_id\n" + "".join(lines[:2000])
+        "scenario;customer;item_id;ts\n" + "".join(lines[:2000])
     )
     packed = gzip.compress(
-        ("item_id\tcustomer\tscenario\n" + "".join(map(_turned, lines))).encode()
+        ("ts\titem_id\tcustomer\tscenario\n" + "".join(map(_turned, lines))).encode()
     )
     (folder / "own" / "part-1.tsv.gz").write_bytes(packed)
     return folder
@@ -65,22 +67,22 @@ def test_every_runner_writes_the_same_files(commands, logs, tmp_path):
         for data in ("films", "themes", "own")
         for runner in ("local", "beam")
     ]
-    arguments = [
-        (*a, *(("--columns", "user=customer,item=item_id") if "own" in a[1].name else ()))
-        for a in arguments
-    ]
+    more = {"themes": ("--split.protocol", "warm"), "own": ("--columns", OWN_COLUMNS), "films": ()}
+    arguments = [(*a, *more[a[1].name]) for a in arguments]
     results = commands.run_several("prepare.py", *[(*a, *DIVIDED, *FILTERS) for a in arguments])
     assert [status for status, _ in results] == [0] * 6, results
     for data in ("films", "themes", "own"):
         local, beam = (_files(tmp_path / f"{data}-{runner}") for runner in ("local", "beam"))
         assert local == beam
         assert sum(name.startswith("background-") for name in local[0]) > 1
+        divided = load_prepared(tmp_path / f"{data}-beam")
+        assert divided.protocol == {"films": "strict", "themes": "warm", "own": "time"}[data]
     assert "item_embeddings.npy" in _files(tmp_path / "themes-beam")[0]
     own = load_prepared(tmp_path / "own-beam")
     assert own.user_ids.tolist() == [f"{user:03d}" for user in range(300)]
     assert own.counts["interactions read"] == 6000
     manifest = json.loads((tmp_path / "own-beam" / "manifest.json").read_text())
-    assert manifest["config"]["read"]["columns"] == "user=customer,item=item_id"
+    assert manifest["config"]["read"]["columns"] == OWN_COLUMNS
 
 
 def test_killed_runs_go_on_and_leave_nothing_that_looks_complete(commands, logs, tmp_path):

@@ -17,12 +17,7 @@ from cmml_tf.datasets.preparation.prepared_folder import (
     load_prepared,
     prepared_manifest,
 )
-from cmml_tf.datasets.sources.movielens import load_movielens
-from cmml_tf.datasets.sources.own_interactions import load_table
-from cmml_tf.datasets.sources.taobao import load_taobao
 from cmml_tf.datasets.synthetic.generated_logs import generate_logs
-from cmml_tf.datasets.tasks.scenarios import find_scenarios
-from cmml_tf.datasets.tasks.splits import split_scenarios
 
 # Small enough that everything is divided: dozens of blocks, several parts of users.
 DIVIDED = {"memory_mb": 1, "read": ReadConfig(block_mb=0.05)}
@@ -48,51 +43,55 @@ def logs(tmp_path_factory):
     frame.to_csv(folder / "log" / "log.csv", index=False)
     frame["scenario"] = frame["scenario"].replace("", None)
     frame.to_parquet(folder / "log.parquet", row_group_size=500)
+    # Scenarios that begin one after the other, in days, whose pairs come again elsewhere.
+    numbers = np.array(["abcdefg".find(name) for name in frame["scenario"].fillna("a")])
+    days = numbers * 9 + rng.integers(0, 20, 6000)
+    frame["date"] = (np.datetime64("2024-01-01") + days).astype(str)
+    frame.to_parquet(folder / "dated.parquet", row_group_size=500)
     return folder
 
 
-def _in_memory(interactions, scenario, seed):
-    return split_scenarios(find_scenarios(interactions, scenario), SplitConfig(), seed)
-
-
+GENRES = ScenarioConfig(definition="genre", min_items=5, min_value=3.5, min_interactions=50)
+THEMES = ScenarioConfig(definition="column:scenario", min_items=5, min_interactions=50)
+OWN = ScenarioConfig(definition="column:scenario", min_items=5, min_value=2, min_interactions=50)
 CASES = {
-    "genre combinations": ("films", load_movielens, ScenarioConfig(min_items=5)),
-    "genres that share films": (
-        "films",
-        load_movielens,
-        ScenarioConfig(definition="genre", min_items=5, min_value=3.5, min_interactions=50),
-    ),
-    "themes with pools and embeddings": (
+    "genre combinations": ("films", ScenarioConfig(min_items=5), SplitConfig()),
+    "genres that share films": ("films", GENRES, SplitConfig("strict", max_support_pairs=20)),
+    "genres that share films, warm": ("films", GENRES, SplitConfig("warm", max_support_pairs=20)),
+    "genres by time": ("films", GENRES, SplitConfig("time", validation_fraction=0.0)),
+    "themes with pools and embeddings": ("themes", THEMES, SplitConfig()),
+    "categories, warm": (
         "themes",
-        load_taobao,
-        ScenarioConfig(definition="column:scenario", min_items=5, min_interactions=50),
-    ),
-    "categories": (
-        "themes",
-        load_taobao,
         ScenarioConfig(definition="column:leaf_category", min_items=3, min_interactions=30),
+        SplitConfig("warm"),
     ),
-    "a table of one's own": (
-        "log.parquet",
-        load_table,
-        ScenarioConfig(definition="column:scenario", min_items=5, min_value=2, min_interactions=50),
-    ),
+    "a table of one's own": ("log.parquet", OWN, SplitConfig()),
+    "a table of one's own with dates": ("dated.parquet", OWN, SplitConfig(max_support_pairs=50)),
+    "the same from a share on": ("dated.parquet", OWN, SplitConfig(time=0.45)),
 }
 
 
-@pytest.mark.parametrize(("name", "load", "scenario"), CASES.values(), ids=CASES)
-def test_it_is_what_reading_into_memory_gives(logs, tmp_path, name, load, scenario):
-    expected = _in_memory(load(logs / name), scenario, seed=3)
+@pytest.mark.parametrize(("name", "scenario", "split"), CASES.values(), ids=CASES)
+def test_it_is_what_reading_into_memory_gives(logs, tmp_path, name, scenario, split):
+    expected = open_scenario_data(str(logs / name), scenario, split, seed=3)
+    if split.protocol == "auto":
+        assert expected.protocol == ("time" if name == "dated.parquet" else "strict")
     divisions = {"divided": DIVIDED, "whole": {"shards": 1}}
     for label, changes in divisions.items():
         config = PrepareConfig(
-            data=str(logs / name), out=str(tmp_path / label), scenario=scenario, seed=3, **changes
+            data=str(logs / name),
+            out=str(tmp_path / label),
+            scenario=scenario,
+            split=split,
+            seed=3,
+            **changes,
         )
         tasks = []
         prepare_folder(config, tasks.append)
         data = load_prepared(tmp_path / label)
         assert data.fingerprint() == expected.fingerprint()
         assert data.counts == expected.counts
+        assert (data.because, data.moment) == (expected.because, expected.moment)
         parts = [task for task in tasks if task.startswith("pairs:")]
         assert (len(parts) > 1) == (label == "divided")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["divided", "whole"]
