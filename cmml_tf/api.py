@@ -61,6 +61,7 @@ class Tasks:
 
     def __str__(self) -> str:
         lines = [f"{what}: {count:,}" for what, count in self.data.counts.items()]
+        lines += SETTINGS[self.setting].describe(self.data)
         return "\n".join(lines)
 
 

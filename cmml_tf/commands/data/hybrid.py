@@ -27,6 +27,8 @@ def main(argv: Sequence[str]) -> int:
     save_prepared(both, config.out, plain_options(config))
     for name, count in both.counts.items():
         print(f"  {name}: {count:,}")
+    for line in both.described():
+        print(f"  {line}")
     print(f"Written: {config.out}")
     return 0
 

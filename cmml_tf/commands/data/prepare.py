@@ -2,7 +2,7 @@
 
 cmml prepare --data path/to/ml-20m --out prepared/ml-20m
 cmml prepare --data path/to/themes --out prepared/themes --scenario.max-items 20000
-cmml prepare --data log.csv --out prepared/log --runner beam
+cmml prepare --data log.csv --out prepared/log --runner beam --split.time 2024-03-01
 cmml prepare --data log.csv.gz --out prepared/log --columns user=customer,item=sku
 cmml train scenario --data prepared/ml-20m
 
@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from cmml_tf.commands.options import parse
 from cmml_tf.config.preparation import PrepareConfig
 from cmml_tf.datasets.preparation.prepare import prepare_folder
+from cmml_tf.datasets.tasks.protocols import described_protocol
 
 _SECONDS_BETWEEN_LINES = 2.0
 
@@ -30,6 +31,7 @@ def main(argv: Sequence[str]) -> int:
     manifest = prepare_folder(config, _Progress(start))
     for name, count in manifest["counts"].items():
         print(f"  {name}: {count:,}")
+    print(f"  {described_protocol(**manifest['protocol'])}")
     figures = {
         "out": config.out,
         "rows": manifest["counts"]["interactions read"],

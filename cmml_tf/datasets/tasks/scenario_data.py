@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cmml_tf.config import Protocol
+from cmml_tf.datasets.tasks.protocols import described_protocol
 from cmml_tf.types import ContentColumn
 
 
@@ -136,6 +137,15 @@ class ScenarioData:
             "user": float(user.sum() / asked),
             "both": float((user & item).sum() / asked),
         }
+
+    def described(self) -> list[str]:
+        """How new held-out scenarios are, and how much of what is asked is known, for people."""
+        known = self.known_shares()
+        return [
+            described_protocol(self.protocol, self.because, self.moment),
+            f"asked pairs whose item is known: {known['item']:.0%}, whose user is: "
+            f"{known['user']:.0%}, both: {known['both']:.0%}",
+        ]
 
     def _training_rows(self, side: str) -> np.ndarray:
         of_scenarios = (getattr(scenario, side) for scenario in self.meta_train)

@@ -13,7 +13,6 @@ from cmml_tf.baselines.conet import CoNet
 from cmml_tf.config import EpisodeConfig, ModelConfig, ScenarioRunConfig, TrainingConfig
 from cmml_tf.datasets.open_data import open_scenario_data
 from cmml_tf.datasets.open_features import FeatureSource, described
-from cmml_tf.datasets.tasks.described_protocol import described_protocol
 from cmml_tf.datasets.tasks.scenario_data import ScenarioData
 from cmml_tf.episodes.cross_domain import cross_domain_sampler, source_item_of_users
 from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes
@@ -55,18 +54,15 @@ class ScenarioSetting(Setting[ScenarioData, EvaluationEpisodes, ScenarioParts]):
         )
 
     def describe(self, data: ScenarioData) -> Sequence[str]:
-        """Which features of items and users are known."""
+        """The protocol, what is known of what is asked, and features of items and users."""
         sides = (("item", data.item_features), ("user", data.user_features))
-        return [f"{side} features: {described(columns)}" for side, columns in sides if columns]
+        features = [f"{side} features: {described(columns)}" for side, columns in sides if columns]
+        return [*data.described(), *features]
 
     def check(self, data: ScenarioData, config: ScenarioRunConfig) -> dict[str, int]:
         """Pairs without a negative are left out; a scenario that cannot be sampled is refused."""
         left_out = EpisodeSampler(data, config.episode, config.seed).pairs_without_negative
         return {"pairs whose user took every item, left out": left_out} if left_out else {}
-
-    def describe(self, data: ScenarioData) -> Sequence[str]:
-        """The protocol, and what the embeddings know of what is asked."""
-        return described_protocol(data)
 
     def prepare(
         self, data: ScenarioData, folder: Path, config: ScenarioRunConfig, seed: int
