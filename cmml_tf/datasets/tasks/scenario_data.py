@@ -70,8 +70,8 @@ class ScenarioData:
       validation: Scenarios that steer training (early stopping, learning rate).
       meta_test: Scenarios of the final evaluation.
       background_users, background_items: int32 [K], pairs that only pre-trained embeddings see.
-      history_users, history_items: int32 [H], all pairs known of meta-training users: a negative
-        is never drawn from them.
+      history_users, history_items: int32 [H], what training knows of the users who are trained on
+        (`warm`: all their pairs): a negative is never drawn from it.
       user_embeddings, item_embeddings: float32 [U, d_u], [I, d_i] where the source ships them.
       counts: What was read, kept and left out, in the order it happened; printed by the pipelines.
       user_features, item_features: What is known of each user row and each item row, as it was
@@ -99,7 +99,6 @@ class ScenarioData:
     counts: dict[str, int]
     user_features: tuple[ContentColumn, ...] = ()
     item_features: tuple[ContentColumn, ...] = ()
-
     protocol: Protocol = "strict"
     because: str = ""
     moment: str | None = None
