@@ -25,14 +25,22 @@ def clicks(seed=0):
     )
 
 
-def themes(log):
-    return cmml_tf.scenario_data(log, scenario=ScenarioConfig(min_interactions=100))
+def films(more=0):
+    items = range(40 + more)
+    names = [f"The Film of Day {n}" for n in items]
+    return pd.DataFrame({"item": items, "name": names, "year": [1990 + n // 2 for n in items]})
+
+
+def themes(log, items=None):
+    kinds = None if items is None else {"year": "categorical"}
+    config = ScenarioConfig(min_interactions=100)
+    return cmml_tf.scenario_data(log, items=items, kinds=kinds, scenario=config)
 
 
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("api") / "run"
-    data = themes(clicks())
+    data = themes(clicks(), films())
     return cmml_tf.fit(data, run_dir=folder, options=SHORT, progress=False), folder
 
 
@@ -108,13 +116,27 @@ def test_a_finished_run_is_opened_again(fitted):
 def test_the_same_call_continues_and_other_data_is_refused(fitted):
     run, folder = fitted
     trained = sorted((folder / "model" / "checkpoints").iterdir())
-    again = cmml_tf.fit(themes(clicks()), run_dir=folder, options=SHORT, progress=False)
+    again = cmml_tf.fit(themes(clicks(), films()), run_dir=folder, options=SHORT, progress=False)
     assert sorted((folder / "model" / "checkpoints").iterdir()) == trained
     pd.testing.assert_frame_equal(again.recommend(SUPPORT, "u1"), run.recommend(SUPPORT, "u1"))
-    with pytest.raises(ValueError, match="data has changed since the run in"):
-        cmml_tf.fit(themes(clicks(seed=1)), run_dir=folder, options=SHORT, progress=False)
+    for changed in (themes(clicks(seed=1), films()), themes(clicks(), films(more=1))):
+        with pytest.raises(ValueError, match="data has changed since the run in"):
+            cmml_tf.fit(changed, run_dir=folder, options=SHORT, progress=False)
     with pytest.raises(ValueError, match=r"started with another configuration \(different: seed"):
-        cmml_tf.fit(themes(clicks()), run_dir=folder, seed=1, options=SHORT, progress=False)
+        cmml_tf.fit(
+            themes(clicks(), films()), run_dir=folder, seed=1, options=SHORT, progress=False
+        )
+
+
+def test_tables_of_features_come_with_the_log(tmp_path):
+    films(more=2).to_csv(tmp_path / "films.csv", index=False)
+    people = pd.DataFrame({"user": ["u1", "u2"], "age": [30, 40]})
+    for items in (films(more=2), tmp_path / "films.csv"):
+        data = cmml_tf.scenario_data(clicks(), items=items, users=people).data
+        kinds = [(column.name, column.kind) for column in data.item_features]
+        assert kinds == [("name", "text"), ("year", "numeric")]
+        assert data.item_ids.tolist() == [*range(42)]
+        assert data.user_features[0].known == 2
 
 
 class Foreign:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from content.made_columns import catalogue, objects
 
 from cmml_tf.content import token_graph, tokens
 from cmml_tf.content.encoder import ContentEncoder, fit_content
@@ -24,38 +25,6 @@ TEXTS = (
     "x" * 1500,
     "\U0001f600 smile\x00nul",
 )
-
-
-def objects(values):
-    array = np.empty(len(values), object)
-    array[:] = values
-    return array
-
-
-def catalogue(rows=300, seed=0):
-    rng = np.random.default_rng(seed)
-    words = [f"word{n}" for n in range(30)]
-    genres = ["War", "Drama", "Comedy", "Sci-Fi"]
-    price = rng.lognormal(3, 1, rows)
-    price[::17] = np.nan
-    brand = [f"b{n}" for n in rng.zipf(1.6, rows)]
-    vector = rng.normal(size=(rows, 12)).astype(np.float32)
-    vector[5] = np.nan
-    return [
-        ContentColumn(
-            "brand", "categorical", objects(["" if i % 11 == 0 else b for i, b in enumerate(brand)])
-        ),
-        ContentColumn(
-            "genre",
-            "multi-hot",
-            objects([tuple(rng.permutation(genres)[: i % 4]) for i in range(rows)]),
-        ),
-        ContentColumn("price", "numeric", price),
-        ContentColumn(
-            "title", "text", objects([" ".join(rng.choice(words, 3)) for _ in range(rows)])
-        ),
-        ContentColumn("picture", "vector", vector),
-    ]
 
 
 def tensors(columns):
