@@ -109,7 +109,9 @@ class MatchingCMML(AdaptingModel):
         item_row: tf.Tensor,
     ) -> tf.Tensor:
         """The same for query pairs whose rows are given, float32 [B, Q, ...]."""
-        unpacked = MatchContext.unpack(context, self.matching.dimension, self.matching.taste_width)
+        unpacked = MatchContext.unpack(
+            context, self.matching.dimension, self.matching.taste_width, self.matching.products
+        )
         return self.matching(unpacked, user_key, item_key, user_row, item_row)
 
     def get_config(self) -> dict[str, Any]:

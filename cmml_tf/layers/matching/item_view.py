@@ -14,11 +14,14 @@ class ItemView(NamedTuple):
       base: float32 [...], how much it is expected to be liked by anybody.
       taste: float32 [..., T], features in which scenarios may differ.
       factor: float32 [..., d], what meets a user's factor.
+      product: float32 [..., K], what meets a user's `product`: directions in whose taste scenarios
+        may differ.
     """
 
     base: tf.Tensor
     taste: tf.Tensor
     factor: tf.Tensor
+    product: tf.Tensor
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
@@ -28,12 +31,26 @@ class ItemTower(tf.keras.layers.Layer):
     Args:
       dimension: d, the first values of a row.
       features: T - d, learned taste features; the factors themselves are the others.
+      products: K.
       units: Of the hidden layer.
     """
 
-    def __init__(self, dimension: int, features: int = 8, units: int = 48, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        dimension: int,
+        features: int = 8,
+        products: int = 8,
+        units: int = 48,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        for name, value in (("dimension", dimension), ("features", features), ("units", units)):
+        self._sizes = {
+            "dimension": dimension,
+            "features": features,
+            "products": products,
+            "units": units,
+        }
+        for name, value in self._sizes.items():
             if value < 1:
                 raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value}.")
         self.dimension = dimension
@@ -43,6 +60,7 @@ class ItemTower(tf.keras.layers.Layer):
         zeros = tf.keras.initializers.Zeros()
         self.base = tf.keras.layers.Dense(1, kernel_initializer=zeros, name="base")
         self.taste = tf.keras.layers.Dense(features, name="taste")
+        self.product = tf.keras.layers.Dense(products, use_bias=False, name="product")
         self.factor = tf.keras.layers.Dense(dimension, kernel_initializer=zeros, name="factor")
 
     def build(self, input_shape: Any) -> None:
@@ -51,18 +69,20 @@ class ItemTower(tf.keras.layers.Layer):
         build_named(self.base, [None, row + self.units])
         build_named(self.taste, [None, row + self.units])
         build_named(self.factor, [None, self.units])
+        build_named(self.product, [None, self.dimension])
         super().build(input_shape)
 
     def call(self, rows: tf.Tensor) -> ItemView:
         """float32 [..., row] -> `ItemView`."""
         hidden = self.hidden(rows)
         both, factor = tf.concat([rows, hidden], axis=-1), rows[..., : self.dimension]
+        moved = factor + self.factor(hidden)
         return ItemView(
             base=tf.squeeze(self.base(both), axis=-1),
             taste=tf.concat([self.taste(both), factor], axis=-1),
-            factor=factor + self.factor(hidden),
+            factor=moved,
+            product=self.product(moved),
         )
 
     def get_config(self) -> dict[str, Any]:
-        sizes = {"dimension": self.dimension, "features": self.features, "units": self.units}
-        return {**super().get_config(), **sizes}
+        return {**super().get_config(), **self._sizes}

@@ -58,19 +58,25 @@ class MatchContext(NamedTuple):
             axis=-1,
         )
         flat = tf.reshape(pairs, [tf.shape(pairs)[0], tf.shape(pairs)[1] * pairs.shape[2]])
-        return tf.concat([task, taste.weight, self.mean_user, flat], axis=1)
+        return tf.concat([task, taste.weight, taste.product_weight, self.mean_user, flat], axis=1)
 
     @classmethod
-    def unpack(cls, packed: tf.Tensor, dimension: int, features: int) -> "MatchContext":
+    def unpack(
+        cls, packed: tf.Tensor, dimension: int, features: int, products: int
+    ) -> "MatchContext":
         """What `pack` gave.
 
         Args:
           packed: float32 [B, D].
           dimension: d.
           features: T, the width of the taste.
+          products: K.
         """
-        width = task_width(dimension, features)
+        width = task_width(dimension, features, products)
         task, pairs = packed[:, :width], packed[:, width:]
+        weight, product_weight, mean_user = tf.split(
+            task[:, _TASK_NUMBERS:], [features, products, dimension], axis=1
+        )
         positives, negatives, distinct, center, trust = tf.unstack(
             task[:, :_TASK_NUMBERS], num=_TASK_NUMBERS, axis=1
         )
@@ -83,20 +89,20 @@ class MatchContext(NamedTuple):
             positives=positives,
             negatives=negatives,
             distinct=distinct,
-            taste=Taste(task[:, _TASK_NUMBERS:-dimension], center, trust),
+            taste=Taste(weight, product_weight, center, trust),
             user_key=floats_to_key(user_key),
             item_key=floats_to_key(item_key),
             positive=tf.squeeze(positive, axis=-1),
             negative=tf.squeeze(negative, axis=-1),
             user=user,
-            mean_user=task[:, -dimension:],
+            mean_user=mean_user,
             item=item,
         )
 
 
-def task_width(dimension: int, features: int) -> int:
-    """Numbers of a task in a packed context, for d and T taste features."""
-    return _TASK_NUMBERS + features + dimension
+def task_width(dimension: int, features: int, products: int) -> int:
+    """Numbers of a task in a packed context, for d, T taste features and K products."""
+    return _TASK_NUMBERS + features + products + dimension
 
 
 def pair_width(dimension: int) -> int:

@@ -14,7 +14,7 @@ from cmml_tf.layers.matching.scenario_taste import ScenarioTaste
 from cmml_tf.layers.matching.support_groups import SupportGroups
 from cmml_tf.layers.matching.user_votes import UserVotes
 
-_FEATURES = 13
+_FEATURES = 14
 _TASK_EVIDENCE = 5
 _GATES = 3
 
@@ -31,7 +31,7 @@ class Matching(tf.keras.layers.Layer):
     Args:
       dimension: d, the width of user and item factors, the first values of a row. In a row of the
         user table `known` (0 or 1) follows, in one of the item table `known` and statistics.
-      taste_features: As `ItemTower` has it.
+      taste_features, products: As `ItemTower` has them.
       units: Hidden units of the correction.
 
     Raises:
@@ -39,7 +39,12 @@ class Matching(tf.keras.layers.Layer):
     """
 
     def __init__(
-        self, dimension: int, taste_features: int = 8, units: int = 32, **kwargs: Any
+        self,
+        dimension: int,
+        taste_features: int = 8,
+        products: int = 8,
+        units: int = 32,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if units < 1:
@@ -47,12 +52,14 @@ class Matching(tf.keras.layers.Layer):
         self.dimension = dimension
         self.taste_features = taste_features
         self.units = units
-        self.item_tower = ItemTower(dimension, taste_features, name="item_tower")
+        self.products = products
+        self.item_tower = ItemTower(dimension, taste_features, products, name="item_tower")
+        self.user_product = tf.keras.layers.Dense(products, use_bias=False, name="user_product")
         identity = tf.keras.initializers.Identity()
         self.user_map = tf.keras.layers.Dense(
             dimension, use_bias=False, kernel_initializer=identity, name="user_map"
         )
-        self.scenario_taste = ScenarioTaste(name="scenario_taste")
+        self.scenario_taste = ScenarioTaste(products, name="scenario_taste")
         self.count_posterior = CountPosterior(name="count_posterior")
         self.clicker_posterior = ClickerPosterior(dimension, name="clicker_posterior")
         self.own_clicks = OwnClicks(dimension, name="own_clicks")
@@ -74,11 +81,12 @@ class Matching(tf.keras.layers.Layer):
         self.statistics = row - d
         build_named(self.item_tower, [None, row])
         build_named(self.user_map, [None, None, d])
+        build_named(self.user_product, [None, None, d])
         build_named(self.scenario_taste, [None, None, self.taste_width])
         build_named(self.count_posterior, [None, None, _TASK_EVIDENCE + self.statistics])
         for part in (self.clicker_posterior, self.own_clicks, self.user_votes):
             build_named(part, [None, None, d])
-        build_named(self.gate_hidden, [None, _TASK_EVIDENCE])
+        build_named(self.gate_hidden, [None, _TASK_EVIDENCE + self.products])
         build_named(self.gates, [None, 16])
         build_named(self.correction_hidden, [None, None, _FEATURES])
         build_named(self.correction, [None, None, _FEATURES + self.units])
@@ -116,8 +124,10 @@ class Matching(tf.keras.layers.Layer):
         named = (positive + negative) / tf.maximum(count + of_item[..., 1], 1.0)
         n = tf.reduce_sum(positive, axis=1)
         items = self.item_tower(item_row)
-        taste = self.scenario_taste(items, positive, named, self.item_tower(catalogue_row))
         users = self._users(user_row)
+        taste = self.scenario_taste(
+            items, self.user_product(users), positive, named, self.item_tower(catalogue_row)
+        )
         mean_user = tf.einsum("bs,bsd->bd", positive, users) / (n + 1.0)[:, None]
         users = users - mean_user[:, None]
         folded = self.clicker_posterior(
@@ -153,7 +163,9 @@ class Matching(tf.keras.layers.Layer):
         own = matches(user_key, context.user_key, context.positive)
         count, refusals = tf.reduce_sum(taken, axis=-1), tf.reduce_sum(refused, axis=-1)
         amount = self._amount(context)
-        gate = self.gates(self.gate_hidden(amount))[:, None]  # [B, 1, gates]
+        gate = self.gates(
+            self.gate_hidden(tf.concat([amount, context.taste.product_weight], axis=-1))
+        )[:, None]  # [B, 1, gates]
         prior = context.taste.score(items)
         posterior = self.count_posterior(prior, count, self._evidence(amount, item_row))
 
@@ -165,6 +177,7 @@ class Matching(tf.keras.layers.Layer):
         votes = self.user_votes(
             user, context.user + context.mean_user[:, None], context.positive, taken
         )
+        products = context.taste.product_score(self.user_product(user), items)
         tilt_before = tf.reduce_sum(scaled * items.factor, axis=-1)
         tilt_takers = tf.reduce_sum(
             scaled * self.clicker_posterior.from_takers(takers, count), axis=-1
@@ -176,6 +189,7 @@ class Matching(tf.keras.layers.Layer):
                 prior / 2.0,
                 posterior / 2.0,
                 tilt,
+                products,
                 tilt_before,
                 tilt_takers,
                 votes,
@@ -193,6 +207,7 @@ class Matching(tf.keras.layers.Layer):
         return (
             posterior * (1.0 + gate[..., 1])
             + tilt * (1.0 + gate[..., 0])
+            + products
             + tf.linalg.matvec(tf.square(folded), self.norm_scale)
             + votes * self.vote_scale * (1.0 + gate[..., 2])
             + tf.squeeze(self.correction(both), axis=-1)
@@ -225,5 +240,5 @@ class Matching(tf.keras.layers.Layer):
         )
 
     def get_config(self) -> dict[str, Any]:
-        sizes = ("dimension", "taste_features", "units")
+        sizes = ("dimension", "taste_features", "products", "units")
         return {**super().get_config(), **{name: getattr(self, name) for name in sizes}}

@@ -6,7 +6,11 @@ step is
 
   w = (r n Cov + diag(l))^-1 r (sum_(clicks) h - n mean),   r = 1 / (1 + n / t)
 
-with mean and covariance of h under exp(b). Items differ in more than h says; so many clicks tell
+with mean and covariance of h under exp(b). Scenarios also differ in whose taste decides: in one of
+disliked items, users take what they like least. So h is followed by K products of the clicking
+user and the item, <w', a_u * p_i>, whose weights w' have a learned prior mean m, by which l m is
+added on the right. A user's mean and covariance of products over the reference are a_u times those
+of p, so that nothing is computed for each user and item. Items differ in more than h says; so many clicks tell
 less than their number (r), with t learned. What a scenario shows is not known where only clicks are
 given: the reference is the items that the support names, refused ones too, and a few of the
 catalogue, which count together as much as a learned number of named ones.
@@ -25,11 +29,13 @@ class Taste(NamedTuple):
 
     Attributes:
       weight: float32 [B, T], w.
+      product_weight: float32 [B, K], w'.
       center: float32 [B], the mean of b + <w, h> over the reference.
       trust: float32 [B], r.
     """
 
     weight: tf.Tensor
+    product_weight: tf.Tensor
     center: tf.Tensor
     trust: tf.Tensor
 
@@ -38,29 +44,51 @@ class Taste(NamedTuple):
         adapted = item.base + tf.linalg.matvec(item.taste, self.weight)
         return adapted - self.center[:, None]
 
+    def product_score(self, user: tf.Tensor, item: ItemView) -> tf.Tensor:
+        """What users of these products [B, N, K] like beside it: float32 [B, N]."""
+        return tf.linalg.matvec(user * item.product, self.product_weight)
+
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class ScenarioTaste(tf.keras.layers.Layer):
-    """Clicks, and a reference to compare them with, to a `Taste`."""
+    """Clicks, and a reference to compare them with, to a `Taste`.
+
+    Args:
+      products: K.
+    """
+
+    def __init__(self, products: int = 8, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.products = products
 
     def build(self, input_shape: Any) -> None:
         """`input_shape`: of the taste features, [..., T]."""
+        number = tf.keras.initializers.Constant
+        self.product_mean = self.add_weight(
+            name="product_mean", shape=[self.products], initializer=number(0.1)
+        )
         self.log_precision = self.add_weight(
             name="log_precision",
-            shape=[int(input_shape[-1])],
-            initializer=tf.keras.initializers.Constant(2.0),
+            shape=[int(input_shape[-1]) + self.products],
+            initializer=number(2.0),
         )
         self.log_clicks = learned_number(self, "log_clicks", 5.0)
         self.log_catalogue = learned_number(self, "log_catalogue", 3.0)
         super().build(input_shape)
 
     def call(
-        self, support: ItemView, clicks: tf.Tensor, named: tf.Tensor, catalogue: ItemView
+        self,
+        support: ItemView,
+        user: tf.Tensor,
+        clicks: tf.Tensor,
+        named: tf.Tensor,
+        catalogue: ItemView,
     ) -> Taste:
         """`Taste` of B tasks.
 
         Args:
           support: `ItemView` [B, S].
+          user: float32 [B, S, K], a of the clicking users.
           clicks: float32 [B, S], 1 for a positive pair, else 0.
           named: float32 [B, S]; over the pairs of an item these sum to 1; padding has 0.
           catalogue: `ItemView` [R], items that stand for the catalogue.
@@ -81,19 +109,52 @@ class ScenarioTaste(tf.keras.layers.Layer):
             axis=1,
         )
         weight /= tf.reduce_sum(weight, axis=1, keepdims=True)
-        features = tf.concat([support.taste, tf.tile(catalogue.taste[None], [batch, 1, 1])], axis=1)
+        features = _joined(support.taste, catalogue.taste)
+        product = _joined(support.product, catalogue.product)
         mean = tf.einsum("bn,bnt->bt", weight, features)
-        centered = features - mean[:, None]
-        spread = tf.matmul(weight[..., None] * centered, centered, transpose_a=True)
-        moment = tf.einsum("bs,bst->bt", clicks, support.taste) - n[:, None] * mean
-        precision = tf.linalg.diag(tf.exp(self.log_precision))
-        left = (trust * n)[:, None, None] * spread + precision
+        mean_product = tf.einsum("bn,bnk->bk", weight, product)
+        features_off, product_off = features - mean[:, None], product - mean_product[:, None]
+        weighted = weight[..., None] * product_off
+        active = clicks[..., None] * user
+        both = tf.matmul(weight[..., None] * features_off, features_off, transpose_a=True)
+        across = tf.matmul(features_off, weighted, transpose_a=True)
+        across *= tf.reduce_sum(active, axis=1)[:, None]
+        products = tf.matmul(weighted, product_off, transpose_a=True)
+        products *= tf.matmul(active, user, transpose_a=True)
+        spread = tf.concat(
+            [
+                tf.concat([n[:, None, None] * both, across], axis=2),
+                tf.concat([tf.linalg.matrix_transpose(across), products], axis=2),
+            ],
+            axis=1,
+        )
+        moment = tf.concat(
+            [
+                tf.einsum("bs,bst->bt", clicks, support.taste) - n[:, None] * mean,
+                tf.reduce_sum(active * (support.product - mean_product[:, None]), axis=1),
+            ],
+            axis=1,
+        )
+        precision = tf.exp(self.log_precision)
+        left = trust[:, None, None] * spread + tf.linalg.diag(precision)
+        width = features.shape[-1]
+        start = tf.concat([tf.zeros([width]), self.product_mean], axis=0)
+        right = trust[:, None] * moment + precision * start
         # In double precision, as in `solve_ridge`: one NaN would be every score.
         solved = tf.linalg.cholesky_solve(
             tf.linalg.cholesky(tf.cast(left, tf.float64)),
-            tf.cast((trust[:, None] * moment)[..., None], tf.float64),
+            tf.cast(right[..., None], tf.float64),
         )
-        w = tf.cast(tf.squeeze(solved, axis=-1), tf.float32)
+        solved = tf.cast(tf.squeeze(solved, axis=-1), tf.float32)
+        w, of_products = solved[:, :width], solved[:, width:]
         base = tf.concat([support.base, tf.tile(catalogue.base[None], [batch, 1])], axis=1)
         center = tf.reduce_sum(weight * (base + tf.linalg.matvec(features, w)), axis=1)
-        return Taste(w, center, trust)
+        return Taste(w, of_products, center, trust)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "products": self.products}
+
+
+def _joined(support: tf.Tensor, catalogue: tf.Tensor) -> tf.Tensor:
+    """[B, S, f] and [R, f] -> [B, S + R, f]."""
+    return tf.concat([support, tf.tile(catalogue[None], [tf.shape(support)[0], 1, 1])], axis=1)
