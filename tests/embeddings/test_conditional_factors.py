@@ -1,0 +1,137 @@
+"""Conditional factors and leave-scenario-out rows against plain sums over pairs."""
+
+import numpy as np
+import pytest
+
+from cmml_tf.embeddings.conditional_factors import Clicks, ConditionalFactors, FactorConfig
+from cmml_tf.embeddings.leave_scenario_out import ScenarioFactors, fit_scenario_factors
+from cmml_tf.embeddings.popularity import Popularity
+
+USERS, ITEMS, SCENARIOS = 60, 40, 5
+CONFIG = FactorConfig(dimension=3, sweeps=5)
+
+
+def clicks(content: bool = True) -> Clicks:
+    rng = np.random.default_rng(0)
+    keys = np.unique(rng.integers(USERS * ITEMS, size=700))
+    users, items = np.divmod(keys, ITEMS)
+    scenario = items % (SCENARIOS + 1) - 1
+    return Clicks(
+        users, items, scenario, USERS, ITEMS, SCENARIOS,
+        user_content=rng.normal(size=(USERS, 2)) if content else None,
+        item_content=rng.normal(size=(ITEMS, 2)) if content else None,
+    )  # fmt: skip
+
+
+def newton_step(
+    who: int, rows: np.ndarray, others: np.ndarray, groups: np.ndarray, factors: np.ndarray,
+    prior: np.ndarray, penalty: float,
+) -> np.ndarray:  # fmt: skip
+    left, right = penalty * np.eye(factors.shape[1]), penalty * prior
+    for pair in np.flatnonzero(rows == who):
+        shown = factors[others[groups == groups[pair]]]  # one row a pair: by share of the clicks
+        left = left + np.cov(shown.T, bias=True)
+        right = right + factors[others[pair]] - shown.mean(axis=0)
+    return np.linalg.solve(left, right)
+
+
+def test_user_factors_are_a_newton_step_of_the_clicks_of_each_scenario():
+    data = clicks()
+    fitted = ConditionalFactors(data, CONFIG, seed=0)
+    for user in (0, 7, 33):
+        expected = newton_step(
+            user, data.users, data.items, data.scenario, fitted.basis_items,
+            fitted.user.prior(3)[user], CONFIG.user_penalty,
+        )  # fmt: skip
+        np.testing.assert_allclose(fitted.user_factors[user], expected, rtol=1e-8)
+
+
+def test_rows_without_a_scenario_are_those_of_its_pairs_taken_away():
+    data = clicks()
+    fitted = ConditionalFactors(data, CONFIG, seed=0)
+    rows = ScenarioFactors(fitted, Popularity(data, CONFIG.content_penalty))
+    scale = rows.rows().item[0, 0] / fitted.item_factors[0, 0]
+    users, items = np.arange(USERS), np.arange(ITEMS)
+    left = rows.without(2, users, items)
+    kept = data.scenario != 2
+    for item in (2, 3, 9):  # 3 and 9 are in scenario 2 and in no other
+        expected = newton_step(
+            item, data.items[kept], data.users[kept], data.scenario[kept], fitted.user_factors,
+            left.hidden_item[item, :3] / scale, CONFIG.item_penalty,
+        )  # fmt: skip
+        np.testing.assert_allclose(left.item[item, :3], expected * scale, rtol=1e-4, atol=1e-6)
+    for user in (0, 7, 33):
+        expected = newton_step(
+            user, data.users[kept], data.items[kept], data.scenario[kept], fitted.basis_items,
+            left.hidden_user[user, :3], CONFIG.user_penalty,
+        )  # fmt: skip
+        np.testing.assert_allclose(left.user[user, :3], expected, rtol=1e-4, atol=1e-6)
+    assert left.item[:, 3].tolist() == [float(item % 6 - 1 != 2) for item in items]
+
+
+def test_content_foretells_a_row_as_if_the_left_out_scenario_had_taught_nothing():
+    data = clicks()
+    fitted = ConditionalFactors(data, CONFIG, seed=0)
+    rows = ScenarioFactors(fitted, Popularity(data, CONFIG.content_penalty))
+    scale = rows.rows().item[0, 0] / fitted.item_factors[0, 0]
+    left = rows.without(2, np.arange(USERS), np.arange(ITEMS))
+    count = np.bincount(data.items[data.scenario != 2], minlength=ITEMS)
+    x = np.c_[data.item_content, np.ones(ITEMS)]
+    weighted = x * (count / (count + 10.0))[:, None]
+    gram = weighted.T @ x + CONFIG.content_penalty * np.eye(3)
+    expected = x @ np.linalg.solve(gram, weighted.T @ fitted.basis_items) * scale
+    np.testing.assert_allclose(left.hidden_item[:, :3], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_scenario_that_is_left_out_leaves_popularity_as_if_it_had_never_been():
+    data = clicks()
+    kept = data.scenario != 2
+    without = Clicks(
+        data.users[kept], data.items[kept], data.scenario[kept], USERS, ITEMS, SCENARIOS,
+        item_content=data.item_content,
+    )  # fmt: skip
+    np.testing.assert_allclose(
+        Popularity(data, 30.0).features_without(2, np.arange(ITEMS)),
+        Popularity(without, 30.0).features(),
+        atol=1e-9,
+    )
+
+
+def test_content_maps_make_the_rows_of_items_of_which_only_content_is_known():
+    data = clicks()
+    rows = fit_scenario_factors(data, CONFIG, seed=0)
+    user_map, item_map = rows.content_maps()
+    expected = rows.rows()
+    for content, made, hidden in (
+        (data.user_content, user_map, expected.hidden_user),
+        (data.item_content, item_map, expected.hidden_item),
+    ):
+        row = np.c_[content, np.ones(len(content))] @ made
+        np.testing.assert_allclose(row, hidden, rtol=1e-4, atol=1e-6)
+
+
+def test_factors_find_who_likes_what_whatever_the_scenario_shows():
+    rng = np.random.default_rng(3)
+    u, v = rng.normal(size=(300, 2)), rng.normal(size=(60, 2))
+    shift = rng.normal(size=(6, 60)) * 2.0  # what is popular differs between scenarios
+    parts = []
+    for scenario in range(6):
+        shown = rng.permutation(60)[:30]
+        score = shift[scenario, shown] + 1.5 * u @ v[shown].T + rng.gumbel(size=(300, 30))
+        best = np.argsort(-score, axis=1)[:, :4]
+        users = np.repeat(np.arange(300), 4)
+        parts.append((users, shown[best].ravel(), np.full(1200, scenario)))
+    users, items, scenario = (np.concatenate(column) for column in zip(*parts, strict=True))
+    fitted = ConditionalFactors(
+        Clicks(users, items, scenario, 300, 60, 6), FactorConfig(dimension=4), seed=0
+    )
+    for true, found in ((u, fitted.user_factors), (v, fitted.item_factors)):
+        solved = np.linalg.lstsq(found, true, rcond=None)[0]
+        assert 1 - np.var(true - found @ solved) / np.var(true) > 0.7
+
+
+def test_wrong_content_is_named():
+    with pytest.raises(ValueError, match=r"`item_content`.*40 rows.*\(3, 2\)"):
+        Clicks(
+            np.zeros(1, int), np.zeros(1, int), np.zeros(1, int), 1, 40, 1, None, np.ones((3, 2))
+        )

@@ -1,0 +1,221 @@
+"""Matching against a NumPy reference that loops over tasks, queries and pairs."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from cmml_tf.layers.learned_number import REACH
+from cmml_tf.layers.matching.item_posterior import ClickerPosterior, CountPosterior
+from cmml_tf.layers.matching.item_view import ItemTower
+from cmml_tf.layers.matching.keys import floats_to_key, key_to_floats, matches
+from cmml_tf.layers.matching.matching import Matching
+from cmml_tf.layers.matching.own_clicks import OwnClicks
+from cmml_tf.layers.matching.row_tables import RowTables
+from cmml_tf.layers.matching.scenario_taste import ScenarioTaste
+from cmml_tf.layers.matching.support_groups import SupportGroups
+from cmml_tf.layers.matching.user_votes import UserVotes
+from cmml_tf.models.matching_cmml import MatchingCMML
+from cmml_tf.types import Support
+
+D, ROW = 4, 11
+RNG = np.random.default_rng(0)
+
+
+def normal(*shape: int) -> np.ndarray:
+    return RNG.normal(size=shape).astype(np.float32)
+
+
+def perturbed(layer: tf.keras.layers.Layer, *shapes: list) -> tf.keras.layers.Layer:
+    layer.build(*shapes)
+    for weight in layer.trainable_weights:
+        weight.assign_add(0.1 * normal(*weight.shape))
+    return layer
+
+
+def model() -> MatchingCMML:
+    made = MatchingCMML(RowTables(20, 30, D + 1, ROW, sampled=8), Matching(D))
+    made.build()
+    made.tables.set_tables(normal(20, D + 1), normal(30, ROW))
+    for weight in made.trainable_weights:
+        weight.assign_add(0.1 * normal(*weight.shape))
+    return made
+
+
+def task(size: int = 12) -> tuple[Support, np.ndarray, np.ndarray]:
+    support = Support(
+        RNG.integers(-2, 22, (1, size)),
+        RNG.integers(-2, 32, (1, size)),
+        RNG.integers(0, 2, (1, size)).astype(np.float32),
+        np.array([size], np.int32),
+    )
+    user, item = RNG.integers(0, 20, (1, 6)), RNG.integers(0, 30, (1, 6))
+    user[:, 0], item[:, 1] = support.user[:, 0], support.item[:, 0]
+    return support, user, item
+
+
+@pytest.mark.parametrize("key", [0, 1, -1, 2**24, 2**62 + 12345, -(2**63), 2**63 - 1])
+def test_a_key_passes_through_floats_unchanged(key):
+    keys = tf.constant(key, tf.int64)
+    assert int(floats_to_key(key_to_floats(keys))) == key
+
+
+def test_matches_are_equal_keys():
+    found = matches(
+        tf.constant([[1, 2**40]], tf.int64),
+        tf.constant([[2**40, 1, 1]], tf.int64),
+        tf.constant([[1.0, 0.0, 2.0]]),
+    )
+    assert found.numpy().tolist() == [[[0.0, 0.0, 2.0], [1.0, 0.0, 0.0]]]
+
+
+def test_groups_sum_over_the_pairs_of_the_same_item_in_the_same_task():
+    key = np.array([[5, 3, 5, 3, 9], [5, 5, 5, 1, 1]])
+    values = normal(2, 5, 3)
+    sums = SupportGroups(tf.constant(key, tf.int64)).sums(tf.constant(values)).numpy()
+    for b, s in np.ndindex(2, 5):
+        np.testing.assert_allclose(sums[b, s], values[b, key[b] == key[b, s]].sum(0), rtol=1e-5)
+
+
+def test_taste_is_the_newton_step_over_clicks_and_reference():
+    tower = perturbed(ItemTower(D, features=3, products=2), [None, ROW])
+    taste = perturbed(ScenarioTaste(products=2), [None, None, 3 + D])
+    rows, catalogue, users = normal(1, 6, ROW), normal(5, ROW), normal(1, 6, 2)
+    clicks = np.array([[1, 1, 0, 1, 0, 0]], np.float32)
+    named = np.array([[1, 0.5, 1, 0.5, 1, 0]], np.float32)
+    view, reference = tower(rows), tower(catalogue)
+    found = taste(view, users, clicks, named, reference)
+
+    each = np.exp(REACH * taste.log_catalogue.numpy()) / 5
+    weight = np.r_[named[0] * np.exp(view.base[0]), each * np.exp(reference.base)]
+    weight /= weight.sum()
+    h, p = np.r_[view.taste[0], reference.taste], np.r_[view.product[0], reference.product]
+    left, right = np.zeros((3 + D + 2, 3 + D + 2)), np.zeros(3 + D + 2)
+    for s in np.flatnonzero(clicks[0]):
+        x = np.c_[h, users[0, s] * p]
+        mean = weight @ x
+        left += (x - mean).T @ (weight[:, None] * (x - mean))
+        right += x[s] - mean
+    trust = 1 / (1 + 3 * np.exp(-REACH * taste.log_clicks.numpy()))
+    precision = np.exp(taste.log_precision.numpy())
+    start = np.r_[np.zeros(3 + D), taste.product_mean]
+    w = np.linalg.solve(trust * left + np.diag(precision), trust * right + precision * start)
+    np.testing.assert_allclose(found.weight[0], w[: 3 + D], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(found.product_weight[0], w[3 + D :], rtol=1e-3, atol=1e-4)
+    base = np.r_[view.base[0], reference.base]
+    np.testing.assert_allclose(found.center[0], weight @ (base + h @ w[: 3 + D]), rtol=1e-3)
+
+
+def test_counts_are_added_to_what_was_expected():
+    layer = perturbed(CountPosterior(), [None, None, 2])
+    prior, count, evidence = normal(1, 3), np.array([[0.0, 1.0, 7.0]], np.float32), normal(1, 3, 2)
+    k = np.exp(
+        REACH * layer.log_strength.numpy() + layer.strength(layer.hidden(evidence)).numpy()[..., 0]
+    )
+    expected = np.log(k * np.exp(prior) + count)
+    np.testing.assert_allclose(layer(prior, count, evidence), expected, rtol=1e-4)
+
+
+def test_an_item_is_folded_in_from_its_takers():
+    layer = perturbed(ClickerPosterior(D), [None, None, D])
+    v, takers, count = normal(1, 2, D), normal(1, 2, D), np.array([[0.0, 3.0]], np.float32)
+    k = np.exp(layer.log_prior_count.numpy())
+    expected = (k * v + takers) / (k + count[..., None])
+    np.testing.assert_allclose(layer(v, takers, count), expected, rtol=1e-5)
+
+
+def test_a_user_moves_towards_what_the_user_clicked_in_the_support():
+    layer = perturbed(OwnClicks(D), [None, None, D])
+    user, deviation = normal(1, 2, D), normal(1, 3, D)
+    own = np.array([[[1, 0, 1], [0, 0, 0]]], np.float32)
+    moved = (deviation[0, 0] + deviation[0, 2]) * layer.step.numpy()
+    moved /= 1 + 2 * np.exp(-REACH * layer.log_enough.numpy())
+    found = layer(user, own, deviation).numpy()
+    np.testing.assert_allclose(found[0], [user[0, 0] + moved, user[0, 1]], rtol=1e-4)
+
+
+def test_votes_count_takers_by_how_much_they_are_like_the_user():
+    layer = perturbed(UserVotes(D), [None, None, D])
+    user, others = normal(1, 2, D), normal(1, 3, D)
+    user[0, 1] = 0
+    clicks = np.array([[1, 1, 0]], np.float32)
+    matched = np.array([[[1, 0, 0], [1, 1, 0]]], np.float32)
+    scale, k = layer.scale.numpy(), np.exp(REACH * layer.log_prior_count.numpy())
+    cosine = (user[0, 0] * scale) @ (others[0] * scale).T
+    cosine /= np.linalg.norm(user[0, 0] * scale) * np.linalg.norm(others[0] * scale, axis=1)
+    alike = np.exp(REACH * layer.sharpness.numpy() * cosine)
+    votes = alike[0] / alike[:2].mean()
+    found = layer(user, others, clicks, matched).numpy()[0]
+    np.testing.assert_allclose(found[0], np.log((votes + k) / (1 + k)), rtol=1e-4)
+    assert abs(found[1]) < 1e-5  # a user of whom nothing is known
+
+
+def test_only_which_ids_are_equal_matters_where_no_table_knows_them():
+    made = model()
+    support, user, item = task()
+    unknown = support._replace(user=support.user + 1000, item=support.item + 1000)
+    renamed = unknown._replace(user=unknown.user + 2**61, item=-unknown.item)
+    scores = made.score_with_context(made.encode_context(unknown), user + 1000, item + 1000)
+    again = made.score_with_context(made.encode_context(renamed), user + 1000 + 2**61, -item - 1000)
+    np.testing.assert_allclose(scores, again, rtol=1e-5, atol=1e-5)
+    assert np.unique(np.round(scores.numpy(), 4)).size > 1  # one of them was taken
+
+
+def test_order_and_padding_of_the_support_change_nothing():
+    made = model()
+    support, user, item = task()
+    expected = made.score_with_context(made.encode_context(support), user, item)
+    order = RNG.permutation(12)
+    padded = Support(
+        *(np.pad(part[:, order], ((0, 0), (0, 3)), constant_values=7) for part in support[:3]),
+        support.length,
+    )
+    padded.label[:, 12:] = np.nan
+    context = made.encode_context(padded)
+    np.testing.assert_allclose(
+        made.score_with_context(context, user, item), expected, rtol=1e-4, atol=1e-4
+    )
+    wider = tf.pad(made.encode_context(support), [[0, 0], [0, 5 * (6 + 2 + 2 * D)]])
+    np.testing.assert_allclose(
+        made.score_with_context(wider, user, item), expected, rtol=1e-5, atol=1e-5
+    )
+
+
+def test_an_empty_support_scores_finitely_whatever_fills_it():
+    made = model()
+    support, user, item = task()
+    empty = support._replace(length=np.array([0], np.int32))
+    none = Support(*(part[:, :0] for part in support[:3]), np.array([0], np.int32))
+    scores = made.score_with_context(made.encode_context(empty), user, item)
+    assert np.isfinite(scores).all()
+    np.testing.assert_allclose(
+        made.score_with_context(made.encode_context(none), user, item), scores, rtol=1e-5
+    )
+
+
+def test_a_model_of_the_same_configuration_and_weights_scores_the_same():
+    made = model()
+    support, user, item = task()
+    copy = MatchingCMML.from_config(made.get_config())
+    copy.set_weights(made.get_weights())
+    expected = made.score_with_context(made.encode_context(support), user, item)
+    np.testing.assert_array_equal(
+        copy.score_with_context(copy.encode_context(support), user, item), expected
+    )
+
+
+def test_rows_that_are_given_count_as_those_of_the_table():
+    made = model()
+    support, user, item = task()
+    rows = [made.tables.user_rows(support.user), made.tables.item_rows(support.item)]
+    context = made.encode_rows(support.user, support.item, *rows, support.label, support.length)
+    np.testing.assert_array_equal(context, made.encode_context(support))
+
+
+def test_tables_refuse_what_does_not_fit():
+    tables = RowTables(2, 3, 5, 11)
+    with pytest.raises(ValueError, match=r"`user_rows` must have the shape \(2, 5\)"):
+        tables.set_tables(np.zeros((3, 5)), np.zeros((3, 11)))
+    with pytest.raises(ValueError, match="`item_rows` must be finite"):
+        tables.set_tables(np.zeros((2, 5)), np.full((3, 11), np.nan))
+    with pytest.raises(ValueError, match="`catalogue` must be at most items=3"):
+        RowTables(2, 3, 5, 11, catalogue=4)
