@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from layers import (
     baseline_recipes,
+    matching_recipes,
     test_affinity,
     test_embedding,
     test_feature_embedding,
@@ -65,6 +66,13 @@ RECIPES = [
     test_scenario_ridge.TestRecommender,
     test_soft_modules.TestSoftModules,
     test_step_dropout.TestStepDropout,
+    matching_recipes.TestItemTower,
+    matching_recipes.TestScenarioTaste,
+    matching_recipes.TestCountPosterior,
+    matching_recipes.TestClickerPosterior,
+    matching_recipes.TestOwnClicks,
+    matching_recipes.TestUserVotes,
+    matching_recipes.TestMatching,
     baseline_recipes.InteractionRecipe,
     baseline_recipes.DeepCrossRecipe,
     baseline_recipes.ProjectedDeepCrossRecipe,

@@ -1,0 +1,143 @@
+"""Recipes of the layers of matching; what they compute is in `test_matching`."""
+
+import numpy as np
+import tensorflow as tf
+from layers.layer_recipe import LayerRecipe, normal
+
+from cmml_tf.layers.matching.item_posterior import ClickerPosterior, CountPosterior
+from cmml_tf.layers.matching.item_view import ItemTower, ItemView
+from cmml_tf.layers.matching.matching import Matching
+from cmml_tf.layers.matching.own_clicks import OwnClicks
+from cmml_tf.layers.matching.scenario_taste import ScenarioTaste
+from cmml_tf.layers.matching.user_votes import UserVotes
+
+
+def marks(*shape):
+    return (normal(*shape, seed=9) > 0).astype(np.float32)
+
+
+class TestItemTower(LayerRecipe):
+    weights = 9
+    output_shapes = ([5], [5, 7], [5, 4], [5, 2])
+    refused = (({"features": 0}, r"`features` must be a positive integer\. Received: features=0"),)
+
+    def make(self, features=3):
+        return ItemTower(4, features, products=2)
+
+    def inputs(self):
+        return [normal(3, 5, 11)]
+
+    def build(self, layer):
+        layer.build([None, None, 11])
+
+
+class TestScenarioTaste(LayerRecipe):
+    weights = 4
+    output_shapes = ([7], [2], [], [])
+    input_axes = [range(2)] * 6
+    # It takes views of items, which are tuples.
+    check_keras_model_saved_and_loaded_computes_the_same = None
+
+    def make(self):
+        return ScenarioTaste(products=2)
+
+    def inputs(self):
+        return [normal(3, 6), normal(3, 6, 7, seed=2), normal(3, 6, 2, seed=3),
+                normal(3, 6, 2, seed=4), marks(3, 6), np.ones((3, 6), np.float32)]  # fmt: skip
+
+    def build(self, layer):
+        layer.build([None, None, 7])
+
+    def call(self, layer, inputs, **given):
+        base, taste, product, user, clicks, named = inputs
+        view = ItemView(base, taste, product, product)
+        catalogue = ItemView(
+            *map(tf.constant, (normal(4), normal(4, 7), normal(4, 2), normal(4, 2)))
+        )
+        return layer(view, user, clicks, named, catalogue)
+
+
+class TestCountPosterior(LayerRecipe):
+    weights = 5
+    output_shapes = ([5],)
+
+    def make(self):
+        return CountPosterior()
+
+    def inputs(self):
+        return [normal(3, 5), marks(3, 5), normal(3, 5, 4, seed=2)]
+
+    def build(self, layer):
+        layer.build([None, None, 4])
+
+
+class TestClickerPosterior(LayerRecipe):
+    weights = 1
+    output_shapes = ([5, 4],)
+
+    def make(self):
+        return ClickerPosterior(4)
+
+    def inputs(self):
+        return [normal(3, 5, 4), normal(3, 5, 4, seed=2), marks(3, 5)]
+
+    def build(self, layer):
+        layer.build([None, None, 4])
+
+
+class TestOwnClicks(LayerRecipe):
+    weights = 2
+    output_shapes = ([5, 4],)
+    input_axes = ((0, 1), (0, 1, 2), (0, 1))
+
+    def make(self):
+        return OwnClicks(4)
+
+    def inputs(self):
+        return [normal(3, 5, 4), marks(3, 5, 6), normal(3, 6, 4, seed=2)]
+
+    def build(self, layer):
+        layer.build([None, None, 4])
+
+
+class TestUserVotes(LayerRecipe):
+    weights = 3
+    output_shapes = ([5],)
+    input_axes = ((0, 1), (0, 1), (0, 1), (0, 1, 2))
+
+    def make(self):
+        return UserVotes(4)
+
+    def inputs(self):
+        return [normal(3, 5, 4), normal(3, 6, 4, seed=2), np.ones((3, 6), np.float32),
+                marks(3, 5, 6)]  # fmt: skip
+
+    def build(self, layer):
+        layer.build([None, None, 4])
+
+
+class TestMatching(LayerRecipe):
+    weights = 39
+    output_shapes = ([5],)
+    refused = (({"units": 0}, r"`units` must be a positive integer\. Received: units=0"),)
+    # The support is read by a method of the layer, before the call.
+    check_keras_model_saved_and_loaded_computes_the_same = None
+
+    def make(self, units=6):
+        return Matching(4, taste_features=3, products=2, units=units)
+
+    def inputs(self):
+        rng = np.random.default_rng(5)
+        keys = [rng.integers(0, 6, (3, n)) for n in (7, 7, 5, 5)]
+        return [*keys, normal(3, 7, 5), normal(3, 7, 11, seed=2), marks(3, 7), normal(3, 5, 5),
+                normal(3, 5, 11, seed=3)]  # fmt: skip
+
+    def build(self, layer):
+        layer.build([None, None, 11])
+
+    def call(self, layer, inputs, **given):
+        user, item, query_user, query_item, user_row, item_row, label, *query_rows = inputs
+        catalogue = tf.constant(normal(4, 11, seed=4))
+        valid = tf.ones_like(label, tf.bool)
+        context = layer.encode(user, item, user_row, item_row, label, valid, catalogue)
+        return layer(context, query_user, query_item, *query_rows)
