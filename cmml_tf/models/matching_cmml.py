@@ -9,7 +9,7 @@ from cmml_tf.layers.matching.match_context import MatchContext
 from cmml_tf.layers.matching.matching import Matching
 from cmml_tf.layers.matching.row_tables import RowTables
 from cmml_tf.models.adapting_model import AdaptingModel
-from cmml_tf.types import Support
+from cmml_tf.types import Episode, Support
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
@@ -48,6 +48,11 @@ class MatchingCMML(AdaptingModel):
     def parts(self) -> list[tf.keras.layers.Layer]:
         """The layers that scores depend on, the tables left out."""
         return [self.matching]
+
+    def call(self, episode: Episode, training: bool = False) -> tf.Tensor:
+        """Scores of the query pairs, float32 [B, Q]."""
+        context = self.encode_context(episode.support, training)
+        return self.score_with_context(context, episode.query_user, episode.query_item, training)
 
     def adapt(self, support: Support, training: bool = False) -> tf.Tensor:
         """What the model becomes for each task is its context."""
@@ -92,12 +97,21 @@ class MatchingCMML(AdaptingModel):
         ).pack()
 
     def score_with_context(
-        self, context: tf.Tensor, query_user: tf.Tensor, query_item: tf.Tensor
+        self,
+        context: tf.Tensor,
+        query_user: tf.Tensor,
+        query_item: tf.Tensor,
+        training: bool = False,
     ) -> tf.Tensor:
         """float32 [B, D], keys int [B, Q] -> score float32 [B, Q]."""
         user, item = tf.cast(query_user, tf.int64), tf.cast(query_item, tf.int64)
         return self.score_rows(
-            context, user, item, self.tables.user_rows(user), self.tables.item_rows(item)
+            context,
+            user,
+            item,
+            self.tables.user_rows(user),
+            self.tables.item_rows(item),
+            training,
         )
 
     def score_rows(
@@ -107,12 +121,13 @@ class MatchingCMML(AdaptingModel):
         item_key: tf.Tensor,
         user_row: tf.Tensor,
         item_row: tf.Tensor,
+        training: bool = False,
     ) -> tf.Tensor:
         """The same for query pairs whose rows are given, float32 [B, Q, ...]."""
         unpacked = MatchContext.unpack(
             context, self.matching.dimension, self.matching.taste_width, self.matching.products
         )
-        return self.matching(unpacked, user_key, item_key, user_row, item_row)
+        return self.matching(unpacked, user_key, item_key, user_row, item_row, training=training)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -8,6 +8,7 @@ from cmml_tf.layers.matching.item_posterior import ClickerPosterior, CountPoster
 from cmml_tf.layers.matching.item_view import ItemTower, ItemView
 from cmml_tf.layers.matching.matching import Matching
 from cmml_tf.layers.matching.own_clicks import OwnClicks
+from cmml_tf.layers.matching.pair_taste import PairTaste
 from cmml_tf.layers.matching.scenario_taste import ScenarioTaste
 from cmml_tf.layers.matching.user_votes import UserVotes
 
@@ -17,7 +18,7 @@ def marks(*shape):
 
 
 class TestItemTower(LayerRecipe):
-    weights = 9
+    weights = 12
     output_shapes = ([5], [5, 7], [5, 4], [5, 2])
     refused = (({"features": 0}, r"`features` must be a positive integer\. Received: features=0"),)
 
@@ -116,8 +117,22 @@ class TestUserVotes(LayerRecipe):
         layer.build([None, None, 4])
 
 
+class TestPairTaste(LayerRecipe):
+    weights = 5
+    output_shapes = ([5],)
+
+    def make(self):
+        return PairTaste(units=6, dropout=0.25, seed=3)
+
+    def inputs(self):
+        return [normal(3, 5, 4), normal(3, 5, 4, seed=2)]
+
+    def build(self, layer):
+        layer.build([None, None, 4])
+
+
 class TestMatching(LayerRecipe):
-    weights = 39
+    weights = 48
     output_shapes = ([5],)
     refused = (({"units": 0}, r"`units` must be a positive integer\. Received: units=0"),)
     # The support is read by a method of the layer, before the call.

@@ -72,6 +72,7 @@ RECIPES = [
     matching_recipes.TestClickerPosterior,
     matching_recipes.TestOwnClicks,
     matching_recipes.TestUserVotes,
+    matching_recipes.TestPairTaste,
     matching_recipes.TestMatching,
     baseline_recipes.InteractionRecipe,
     baseline_recipes.DeepCrossRecipe,

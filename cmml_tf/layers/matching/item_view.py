@@ -5,6 +5,9 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from cmml_tf.layers.building import build_named
+from cmml_tf.layers.mlp import MLP
+
+_PRODUCT_UNITS = 64
 
 
 class ItemView(NamedTuple):
@@ -60,7 +63,7 @@ class ItemTower(tf.keras.layers.Layer):
         zeros = tf.keras.initializers.Zeros()
         self.base = tf.keras.layers.Dense(1, kernel_initializer=zeros, name="base")
         self.taste = tf.keras.layers.Dense(features, name="taste")
-        self.product = tf.keras.layers.Dense(products, use_bias=False, name="product")
+        self.product = MLP([_PRODUCT_UNITS, products], name="product")
         self.factor = tf.keras.layers.Dense(dimension, kernel_initializer=zeros, name="factor")
 
     def build(self, input_shape: Any) -> None:

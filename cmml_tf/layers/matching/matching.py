@@ -10,11 +10,14 @@ from cmml_tf.layers.matching.item_view import ItemTower
 from cmml_tf.layers.matching.keys import matches
 from cmml_tf.layers.matching.match_context import MatchContext
 from cmml_tf.layers.matching.own_clicks import OwnClicks
+from cmml_tf.layers.matching.pair_taste import PairTaste
 from cmml_tf.layers.matching.scenario_taste import ScenarioTaste
 from cmml_tf.layers.matching.support_groups import SupportGroups
 from cmml_tf.layers.matching.user_votes import UserVotes
+from cmml_tf.layers.mlp import MLP
 
-_FEATURES = 14
+_FEATURES = 15
+_PRODUCT_UNITS = 64
 _TASK_EVIDENCE = 5
 _GATES = 3
 
@@ -33,6 +36,7 @@ class Matching(tf.keras.layers.Layer):
         user table `known` (0 or 1) follows, in one of the item table `known` and statistics.
       taste_features, products: As `ItemTower` has them.
       units: Hidden units of the correction.
+      dropout, seed: As `PairTaste` has them.
 
     Raises:
       ValueError: A size is below 1.
@@ -42,8 +46,10 @@ class Matching(tf.keras.layers.Layer):
         self,
         dimension: int,
         taste_features: int = 8,
-        products: int = 8,
+        products: int = 24,
         units: int = 32,
+        dropout: float = 0.4,
+        seed: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -54,7 +60,7 @@ class Matching(tf.keras.layers.Layer):
         self.units = units
         self.products = products
         self.item_tower = ItemTower(dimension, taste_features, products, name="item_tower")
-        self.user_product = tf.keras.layers.Dense(products, use_bias=False, name="user_product")
+        self.user_product = MLP([_PRODUCT_UNITS, products], name="user_product")
         identity = tf.keras.initializers.Identity()
         self.user_map = tf.keras.layers.Dense(
             dimension, use_bias=False, kernel_initializer=identity, name="user_map"
@@ -64,6 +70,7 @@ class Matching(tf.keras.layers.Layer):
         self.clicker_posterior = ClickerPosterior(dimension, name="clicker_posterior")
         self.own_clicks = OwnClicks(dimension, name="own_clicks")
         self.user_votes = UserVotes(dimension, name="user_votes")
+        self.pair_taste = PairTaste(dropout=dropout, seed=seed, name="pair_taste")
         zeros = tf.keras.initializers.Zeros()
         self.gate_hidden = tf.keras.layers.Dense(16, "relu", name="gate_hidden")
         self.gates = tf.keras.layers.Dense(_GATES, kernel_initializer=zeros, name="gates")
@@ -84,7 +91,12 @@ class Matching(tf.keras.layers.Layer):
         build_named(self.user_product, [None, None, d])
         build_named(self.scenario_taste, [None, None, self.taste_width])
         build_named(self.count_posterior, [None, None, _TASK_EVIDENCE + self.statistics])
-        for part in (self.clicker_posterior, self.own_clicks, self.user_votes):
+        for part in (
+            self.clicker_posterior,
+            self.own_clicks,
+            self.user_votes,
+            self.pair_taste,
+        ):
             build_named(part, [None, None, d])
         build_named(self.gate_hidden, [None, _TASK_EVIDENCE + self.products])
         build_named(self.gates, [None, 16])
@@ -155,6 +167,7 @@ class Matching(tf.keras.layers.Layer):
         item_key: tf.Tensor,
         user_row: tf.Tensor,
         item_row: tf.Tensor,
+        training: bool | None = None,
     ) -> tf.Tensor:
         """Scores float32 [B, Q] of query pairs: keys int64 [B, Q], rows float32 [B, Q, ...]."""
         items = self.item_tower(item_row)
@@ -178,6 +191,7 @@ class Matching(tf.keras.layers.Layer):
             user, context.user + context.mean_user[:, None], context.positive, taken
         )
         products = context.taste.product_score(self.user_product(user), items)
+        pair = self.pair_taste(user, items.factor, training=training)
         tilt_before = tf.reduce_sum(scaled * items.factor, axis=-1)
         tilt_takers = tf.reduce_sum(
             scaled * self.clicker_posterior.from_takers(takers, count), axis=-1
@@ -190,6 +204,7 @@ class Matching(tf.keras.layers.Layer):
                 posterior / 2.0,
                 tilt,
                 products,
+                pair,
                 tilt_before,
                 tilt_takers,
                 votes,
@@ -208,6 +223,7 @@ class Matching(tf.keras.layers.Layer):
             posterior * (1.0 + gate[..., 1])
             + tilt * (1.0 + gate[..., 0])
             + products
+            + pair
             + tf.linalg.matvec(tf.square(folded), self.norm_scale)
             + votes * self.vote_scale * (1.0 + gate[..., 2])
             + tf.squeeze(self.correction(both), axis=-1)
@@ -241,4 +257,6 @@ class Matching(tf.keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         sizes = ("dimension", "taste_features", "products", "units")
-        return {**super().get_config(), **{name: getattr(self, name) for name in sizes}}
+        given = {name: getattr(self, name) for name in sizes}
+        dropout = self.pair_taste.dropout
+        return {**super().get_config(), **given, "dropout": dropout.rate, "seed": dropout.seed}
