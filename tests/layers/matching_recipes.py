@@ -89,13 +89,12 @@ class TestClickerPosterior(LayerRecipe):
 class TestOwnClicks(LayerRecipe):
     weights = 2
     output_shapes = ([5, 4],)
-    input_axes = ((0, 1), (0, 1, 2), (0, 1))
 
     def make(self):
         return OwnClicks(4)
 
     def inputs(self):
-        return [normal(3, 5, 4), marks(3, 5, 6), normal(3, 6, 4, seed=2)]
+        return [normal(3, 5, 4), normal(3, 5, 4, seed=2), marks(3, 5)]
 
     def build(self, layer):
         layer.build([None, None, 4])
@@ -104,14 +103,14 @@ class TestOwnClicks(LayerRecipe):
 class TestUserVotes(LayerRecipe):
     weights = 3
     output_shapes = ([5],)
-    input_axes = ((0, 1), (0, 1), (0, 1), (0, 1, 2))
+    input_axes = ((0, 1), (0, 1), (0, 1), (0, 1, 2), (0, 1))
 
     def make(self):
         return UserVotes(4)
 
     def inputs(self):
         return [normal(3, 5, 4), normal(3, 6, 4, seed=2), np.ones((3, 6), np.float32),
-                marks(3, 5, 6)]  # fmt: skip
+                marks(3, 5, 6), marks(3, 5, 6).sum(axis=-1)]  # fmt: skip
 
     def build(self, layer):
         layer.build([None, None, 4])

@@ -63,9 +63,8 @@ def test_matches_are_equal_keys():
     found = matches(
         tf.constant([[1, 2**40]], tf.int64),
         tf.constant([[2**40, 1, 1]], tf.int64),
-        tf.constant([[1.0, 0.0, 2.0]]),
     )
-    assert found.numpy().tolist() == [[[0.0, 0.0, 2.0], [1.0, 0.0, 0.0]]]
+    assert found.numpy().tolist() == [[[0.0, 1.0, 1.0], [1.0, 0.0, 0.0]]]
 
 
 def test_groups_sum_over_the_pairs_of_the_same_item_in_the_same_task():
@@ -125,12 +124,10 @@ def test_an_item_is_folded_in_from_its_takers():
 
 def test_a_user_moves_towards_what_the_user_clicked_in_the_support():
     layer = perturbed(OwnClicks(D), [None, None, D])
-    user, deviation = normal(1, 2, D), normal(1, 3, D)
-    own = np.array([[[1, 0, 1], [0, 0, 0]]], np.float32)
-    moved = (deviation[0, 0] + deviation[0, 2]) * layer.step.numpy()
-    moved /= 1 + 2 * np.exp(-REACH * layer.log_enough.numpy())
-    found = layer(user, own, deviation).numpy()
-    np.testing.assert_allclose(found[0], [user[0, 0] + moved, user[0, 1]], rtol=1e-4)
+    user, moved = normal(1, 2, D), normal(1, 2, D)
+    count = np.array([[2.0, 5.0]], np.float32)
+    step = layer.step.numpy() / (1 + count[..., None] * np.exp(-REACH * layer.log_enough.numpy()))
+    np.testing.assert_allclose(layer(user, moved, count), user + moved * step, rtol=1e-4)
 
 
 def test_votes_count_takers_by_how_much_they_are_like_the_user():
@@ -144,7 +141,7 @@ def test_votes_count_takers_by_how_much_they_are_like_the_user():
     cosine /= np.linalg.norm(user[0, 0] * scale) * np.linalg.norm(others[0] * scale, axis=1)
     alike = np.exp(REACH * layer.sharpness.numpy() * cosine)
     votes = alike[0] / alike[:2].mean()
-    found = layer(user, others, clicks, matched).numpy()[0]
+    found = layer(user, others, clicks, matched, matched.sum(axis=-1)).numpy()[0]
     np.testing.assert_allclose(found[0], np.log((votes + k) / (1 + k)), rtol=1e-4)
     assert abs(found[1]) < 1e-5  # a user of whom nothing is known
 

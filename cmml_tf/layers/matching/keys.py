@@ -3,8 +3,8 @@
 import tensorflow as tf
 
 KEY_FLOATS = 3
-_BITS = 24
-_MASK = 2**_BITS - 1
+_SHIFTS = (0, 24, 48)
+_MASKS = (2**24 - 1, 2**24 - 1, 2**16 - 1)
 
 
 def key_to_floats(key: tf.Tensor) -> tf.Tensor:
@@ -15,22 +15,16 @@ def key_to_floats(key: tf.Tensor) -> tf.Tensor:
     >>> key_to_floats(tf.constant([5, -1], tf.int64)).numpy().tolist()
     [[5.0, 0.0, 0.0], [16777215.0, 16777215.0, 65535.0]]
     """
-    parts = [
-        tf.bitwise.bitwise_and(tf.bitwise.right_shift(key, tf.constant(shift, tf.int64)), mask)
-        for shift, mask in ((0, _MASK), (_BITS, _MASK), (2 * _BITS, 2**16 - 1))
-    ]
-    return tf.cast(tf.stack(parts, axis=-1), tf.float32)
+    shifted = tf.bitwise.right_shift(key[..., None], tf.constant(_SHIFTS, tf.int64))
+    return tf.cast(tf.bitwise.bitwise_and(shifted, tf.constant(_MASKS, tf.int64)), tf.float32)
 
 
 def floats_to_key(parts: tf.Tensor) -> tf.Tensor:
     """What `key_to_floats` gave, float32 [..., KEY_FLOATS] -> int64 [...]."""
-    low, middle, high = tf.unstack(tf.cast(parts, tf.int64), num=KEY_FLOATS, axis=-1)
-    return low + middle * 2**_BITS + tf.bitwise.left_shift(high, tf.constant(2 * _BITS, tf.int64))
+    shifted = tf.bitwise.left_shift(tf.cast(parts, tf.int64), tf.constant(_SHIFTS, tf.int64))
+    return tf.reduce_sum(shifted, axis=-1)
 
 
-def matches(query: tf.Tensor, support: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
-    """The match matrix: int64 keys [B, Q], [B, S] and float32 [B, S] -> float32 [B, Q, S].
-
-    Entry q, s is the weight of support pair s if both keys are the same, else 0.
-    """
-    return tf.where(query[:, :, None] == support[:, None], weight[:, None], 0.0)
+def matches(query: tf.Tensor, support: tf.Tensor) -> tf.Tensor:
+    """The match matrix: int64 keys [B, Q] and [B, S] -> float32 [B, Q, S], 1 where equal."""
+    return tf.cast(query[:, :, None] == support[:, None], tf.float32)

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from cmml_tf.layers.building import build_named
 from cmml_tf.layers.matching.item_posterior import ClickerPosterior, CountPosterior
-from cmml_tf.layers.matching.item_view import ItemTower
+from cmml_tf.layers.matching.item_view import ItemTower, ItemView
 from cmml_tf.layers.matching.keys import matches
 from cmml_tf.layers.matching.match_context import MatchContext
 from cmml_tf.layers.matching.own_clicks import OwnClicks
@@ -135,17 +135,28 @@ class Matching(tf.keras.layers.Layer):
         count = of_item[..., 0]
         named = (positive + negative) / tf.maximum(count + of_item[..., 1], 1.0)
         n = tf.reduce_sum(positive, axis=1)
-        items = self.item_tower(item_row)
+        size = tf.shape(item_row)[1]
+        everyone = self.item_tower(
+            tf.concat([tf.reshape(item_row, [-1, item_row.shape[-1]]), catalogue_row], axis=0)
+        )
+        pairs = tf.size(label)
+        items = ItemView(
+            *(tf.reshape(part[:pairs], [-1, size, *part.shape[1:]]) for part in everyone)
+        )
         users = self._users(user_row)
         taste = self.scenario_taste(
-            items, self.user_product(users), positive, named, self.item_tower(catalogue_row)
+            items,
+            self.user_product(users),
+            positive,
+            named,
+            ItemView(*(part[pairs:] for part in everyone)),
         )
-        mean_user = tf.einsum("bs,bsd->bd", positive, users) / (n + 1.0)[:, None]
+        mean_user = _mean(users, positive)
         users = users - mean_user[:, None]
         folded = self.clicker_posterior(
             items.factor, groups.sums(positive[..., None] * users), count
         )
-        mean_item = tf.einsum("bs,bsd->bd", positive, folded) / (n + 1.0)[:, None]
+        mean_item = _mean(folded, positive)
         return MatchContext(
             positives=n,
             negatives=tf.reduce_sum(negative, axis=1),
@@ -171,10 +182,26 @@ class Matching(tf.keras.layers.Layer):
     ) -> tf.Tensor:
         """Scores float32 [B, Q] of query pairs: keys int64 [B, Q], rows float32 [B, Q, ...]."""
         items = self.item_tower(item_row)
-        taken = matches(item_key, context.item_key, context.positive)  # [B, Q, S]
-        refused = matches(item_key, context.item_key, context.negative)
-        own = matches(user_key, context.user_key, context.positive)
-        count, refusals = tf.reduce_sum(taken, axis=-1), tf.reduce_sum(refused, axis=-1)
+        positive = context.positive[..., None]
+        same_item = matches(item_key, context.item_key)  # [B, Q, S]
+        same_user = matches(user_key, context.user_key)
+        count, refusals, takers = tf.split(
+            tf.matmul(
+                same_item,
+                tf.concat(
+                    [positive, context.negative[..., None], positive * context.user], axis=-1
+                ),
+            ),
+            [1, 1, self.dimension],
+            axis=-1,
+        )
+        own_count, moved = tf.split(
+            tf.matmul(same_user, tf.concat([positive, positive * context.item], axis=-1)),
+            [1, self.dimension],
+            axis=-1,
+        )
+        count, refusals, own_count = (part[..., 0] for part in (count, refusals, own_count))
+        taken = same_item * context.positive[:, None]
         amount = self._amount(context)
         gate = self.gates(
             self.gate_hidden(tf.concat([amount, context.taste.product_weight], axis=-1))
@@ -182,13 +209,12 @@ class Matching(tf.keras.layers.Layer):
         prior = context.taste.score(items)
         posterior = self.count_posterior(prior, count, self._evidence(amount, item_row))
 
-        takers = tf.matmul(taken, context.user)
         folded = self.clicker_posterior(items.factor, takers, count)
-        user = self.own_clicks(self._users(user_row), own, context.item)
+        user = self.own_clicks(self._users(user_row), moved, own_count)
         scaled = user * self.tilt_scale
         tilt = tf.reduce_sum(scaled * folded, axis=-1)
         votes = self.user_votes(
-            user, context.user + context.mean_user[:, None], context.positive, taken
+            user, context.user + context.mean_user[:, None], context.positive, taken, count
         )
         products = context.taste.product_score(self.user_product(user), items)
         pair = self.pair_taste(user, items.factor, training=training)
@@ -213,8 +239,8 @@ class Matching(tf.keras.layers.Layer):
                 same + log_n / 3.0,
                 item_row[..., self.dimension],
                 user_row[..., self.dimension],
-                tf.reduce_sum(own * taken, axis=-1),
-                tf.math.log1p(tf.reduce_sum(own, axis=-1)),
+                tf.reduce_sum(same_user * taken, axis=-1),
+                tf.math.log1p(own_count),
             ],
             axis=-1,
         )
@@ -260,3 +286,9 @@ class Matching(tf.keras.layers.Layer):
         given = {name: getattr(self, name) for name in sizes}
         dropout = self.pair_taste.dropout
         return {**super().get_config(), **given, "dropout": dropout.rate, "seed": dropout.seed}
+
+
+def _mean(values: tf.Tensor, positive: tf.Tensor) -> tf.Tensor:
+    """The mean over the positives, one more zero among them: float32 [B, S, d] -> [B, d]."""
+    total = tf.reduce_sum(positive, axis=1, keepdims=True)
+    return tf.reduce_sum(positive[..., None] * values, axis=1) / (total + 1.0)

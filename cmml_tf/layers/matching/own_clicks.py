@@ -28,17 +28,16 @@ class OwnClicks(tf.keras.layers.Layer):
         self.log_enough = learned_number(self, "log_enough", 1.0)
         super().build(input_shape)
 
-    def call(self, user: tf.Tensor, own: tf.Tensor, deviation: tf.Tensor) -> tf.Tensor:
+    def call(self, user: tf.Tensor, moved: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
         """The user's factor after the support, float32 [B, Q, d].
 
         Args:
           user: float32 [B, Q, d].
-          own: float32 [B, Q, S], 1 where a positive pair has the query's user.
-          deviation: float32 [B, S, d], v_s - v'.
+          moved: float32 [B, Q, d], the sum of v_s - v' over the user's own clicks.
+          count: float32 [B, Q], their number.
         """
-        count = tf.reduce_sum(own, axis=-1, keepdims=True)
-        moved = tf.matmul(own, deviation) * self.step
-        return user + moved / (1.0 + count * tf.exp(-REACH * self.log_enough))
+        enough = 1.0 + count[..., None] * tf.exp(-REACH * self.log_enough)
+        return user + moved * self.step / enough
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "dimension": self.dimension}

@@ -97,47 +97,24 @@ class ScenarioTaste(tf.keras.layers.Layer):
         trust = 1.0 / (1.0 + n * tf.exp(-REACH * self.log_clicks))
         count = tf.cast(tf.shape(catalogue.base)[0], tf.float32)
         each = tf.exp(REACH * self.log_catalogue) / count
-        batch = tf.shape(clicks)[0]
         # exp(b) in a range that no base leaves in practice, so that nothing overflows.
-        weight = tf.concat(
-            [
-                named * tf.exp(tf.clip_by_value(support.base, -20.0, 20.0)),
-                tf.tile(
-                    each * tf.exp(tf.clip_by_value(catalogue.base, -20.0, 20.0))[None], [batch, 1]
-                ),
-            ],
-            axis=1,
-        )
-        weight /= tf.reduce_sum(weight, axis=1, keepdims=True)
-        features = _joined(support.taste, catalogue.taste)
-        product = _joined(support.product, catalogue.product)
-        mean = tf.einsum("bn,bnt->bt", weight, features)
-        mean_product = tf.einsum("bn,bnk->bk", weight, product)
-        features_off, product_off = features - mean[:, None], product - mean_product[:, None]
-        weighted = weight[..., None] * product_off
-        active = clicks[..., None] * user
-        both = tf.matmul(weight[..., None] * features_off, features_off, transpose_a=True)
-        across = tf.matmul(features_off, weighted, transpose_a=True)
-        across *= tf.reduce_sum(active, axis=1)[:, None]
-        products = tf.matmul(weighted, product_off, transpose_a=True)
-        products *= tf.matmul(active, user, transpose_a=True)
-        spread = tf.concat(
-            [
-                tf.concat([n[:, None, None] * both, across], axis=2),
-                tf.concat([tf.linalg.matrix_transpose(across), products], axis=2),
-            ],
-            axis=1,
-        )
-        moment = tf.concat(
-            [
-                tf.einsum("bs,bst->bt", clicks, support.taste) - n[:, None] * mean,
-                tf.reduce_sum(active * (support.product - mean_product[:, None]), axis=1),
-            ],
-            axis=1,
-        )
+        base = _joined(support.base, catalogue.base)
+        weight = _joined(named, tf.fill(tf.shape(catalogue.base), each))
+        weight *= tf.exp(tf.clip_by_value(base, -20.0, 20.0))
+        weight = (weight / tf.reduce_sum(weight, axis=1, keepdims=True))[..., None]
+        own = tf.concat([support.taste, support.product], axis=-1)  # [B, S, T + K]
+        features = _joined(own, tf.concat([catalogue.taste, catalogue.product], axis=-1))
+        mean = tf.reduce_sum(weight * features, axis=1, keepdims=True)
+        centered = features - mean
+        # What a click's features are multiplied with: 1 for the taste, the user for products.
+        width = support.taste.shape[-1]
+        factor = tf.concat([tf.ones_like(support.taste), user], axis=-1)
+        active = clicks[..., None] * factor
+        spread = tf.matmul(weight * centered, centered, transpose_a=True)
+        spread *= tf.matmul(active, factor, transpose_a=True)
+        moment = tf.reduce_sum(active * (own - mean), axis=1)
         precision = tf.exp(self.log_precision)
         left = trust[:, None, None] * spread + tf.linalg.diag(precision)
-        width = features.shape[-1]
         start = tf.concat([tf.zeros([width]), self.product_mean], axis=0)
         right = trust[:, None] * moment + precision * start
         # In double precision, as in `solve_ridge`: one NaN would be every score.
@@ -147,8 +124,8 @@ class ScenarioTaste(tf.keras.layers.Layer):
         )
         solved = tf.cast(tf.squeeze(solved, axis=-1), tf.float32)
         w, of_products = solved[:, :width], solved[:, width:]
-        base = tf.concat([support.base, tf.tile(catalogue.base[None], [batch, 1])], axis=1)
-        center = tf.reduce_sum(weight * (base + tf.linalg.matvec(features, w)), axis=1)
+        mean_base = tf.reduce_sum(weight[..., 0] * base, axis=1)
+        center = mean_base + tf.reduce_sum(mean[:, 0, :width] * w, axis=1)
         return Taste(w, of_products, center, trust)
 
     def get_config(self) -> dict[str, Any]:
@@ -156,5 +133,6 @@ class ScenarioTaste(tf.keras.layers.Layer):
 
 
 def _joined(support: tf.Tensor, catalogue: tf.Tensor) -> tf.Tensor:
-    """[B, S, f] and [R, f] -> [B, S + R, f]."""
-    return tf.concat([support, tf.tile(catalogue[None], [tf.shape(support)[0], 1, 1])], axis=1)
+    """[B, S, ...] and [R, ...] -> [B, S + R, ...]."""
+    shape = tf.concat([tf.shape(support)[:1], tf.shape(catalogue)], axis=0)
+    return tf.concat([support, tf.broadcast_to(catalogue, shape)], axis=1)

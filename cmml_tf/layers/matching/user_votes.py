@@ -35,6 +35,7 @@ class UserVotes(tf.keras.layers.Layer):
         support_user: tf.Tensor,
         clicks: tf.Tensor,
         matched: tf.Tensor,
+        count: tf.Tensor,
     ) -> tf.Tensor:
         """Votes float32 [B, Q].
 
@@ -42,15 +43,16 @@ class UserVotes(tf.keras.layers.Layer):
           user, support_user: float32 [B, Q, d], [B, S, d].
           clicks: float32 [B, S], 1 for a positive pair.
           matched: float32 [B, Q, S], 1 where a positive pair has the query's item.
+          count: float32 [B, Q], their number.
         """
         direction = tf.math.l2_normalize(user * self.scale, axis=-1, epsilon=1e-6)
         others = tf.math.l2_normalize(support_user * self.scale, axis=-1, epsilon=1e-6)
         alike = tf.exp(REACH * self.sharpness * tf.matmul(direction, others, transpose_b=True))
         n = tf.reduce_sum(clicks, axis=1)[:, None]
-        total = tf.einsum("bqs,bs->bq", alike, clicks)
+        total = tf.linalg.matvec(alike, clicks)
         votes = tf.reduce_sum(alike * matched, axis=-1) * (n + 1e-6) / (total + 1e-6)
         k = tf.exp(REACH * self.log_prior_count)
-        return tf.math.log((votes + k) / (tf.reduce_sum(matched, axis=-1) + k))
+        return tf.math.log((votes + k) / (count + k))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "dimension": self.dimension}
