@@ -27,6 +27,7 @@ from cmml_tf.datasets.tasks.rating_task_file import read_task_file
 from cmml_tf.datasets.tasks.rating_tasks import (
     RatingData,
     RatingTasks,
+    all_ratings,
     check_ratings,
     choose_meta_test,
     draw_tasks,
@@ -77,11 +78,12 @@ def open_rating_data(
         pd.Index(user_ids).get_indexer(table["user"]),
         pd.Index(item_ids).get_indexer(table["item"]),
     )
+    values = table["value"].to_numpy(np.float64)
     if config.tasks is not None:
         meta_train, meta_test = read_task_file(Path(config.tasks), user_ids, item_ids, config)
         left_out |= _outside_of_tasks(*rows, [meta_train, meta_test])
     else:
-        tasks = draw_tasks(*rows, table["value"].to_numpy(np.float64), config, rng)
+        tasks = draw_tasks(*rows, values, config, rng)
         left_out |= _left_out_of_tasks(table, tasks, config)
         learned, asked = choose_meta_test(tasks, user_ids, config, rng)
         neither = len(tasks) - len(learned) - len(asked)
@@ -110,6 +112,7 @@ def open_rating_data(
         meta_train=meta_train,
         validation=validation,
         meta_test=meta_test,
+        log=all_ratings(*rows, values, np.concatenate([validation.user, meta_test.user])),
         counts=data_counts,
     )
 

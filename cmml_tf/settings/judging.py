@@ -52,7 +52,11 @@ def model_controls(
 ) -> dict[str, Scorer]:
     """The model, and its controls that are itself asked or trained otherwise."""
     own = setting.scorer(model)
-    controls = {OWN: own, NONE: WithoutSupport(own), FLIPPED: FlippedLabels(own, scale)}
+    controls: dict[str, Scorer] = {
+        OWN: own,
+        NONE: WithoutSupport(own),
+        FLIPPED: FlippedLabels(own, scale),
+    }
     if twin is not None:
         controls[TWIN] = WithoutSupport(own if twin is model else setting.scorer(twin))
     return controls

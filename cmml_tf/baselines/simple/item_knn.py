@@ -23,9 +23,13 @@ class Overlaps:
     Args:
       log: Who has taken what. Of more than `_MOST_USERS` users, so many at random count as takers.
       shrinkage: b.
+
+    Attributes:
+      shrinkage: b.
     """
 
     def __init__(self, log: KnownLog, shrinkage: float) -> None:
+        self.shrinkage = shrinkage
         self._log = log
         self._takers = log.taken
         users = log.taken.shape[0]
@@ -35,6 +39,10 @@ class Overlaps:
         popularity = np.asarray(self._takers.sum(axis=0)).ravel()
         self._weight = (popularity + shrinkage) ** -0.5
         self._kept: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+
+    def histories(self, users: np.ndarray) -> csr_matrix:
+        """float32 [N, items]: what users have taken."""
+        return self._log.histories(users)
 
     def weighted(self, users: np.ndarray) -> csr_matrix:
         """float64 [N, items]: what users have taken, each item by (n_j + b)^-1/2."""
@@ -57,18 +65,13 @@ class ItemKnn(SimpleSystem):
     """See above; a user that nobody knows has no neighbours, so that counts order the items.
 
     Args:
-      log: Who has taken what.
       overlaps: Of the log, with the shrinkage b.
-      shrinkage: b.
       popularity: a.
     """
 
-    def __init__(
-        self, log: KnownLog, overlaps: Overlaps, shrinkage: float, popularity: float
-    ) -> None:
-        super().__init__(shrinkage=shrinkage, popularity=popularity)
-        self._log, self._overlaps = log, overlaps
-        self._shrinkage, self._popularity = shrinkage, popularity
+    def __init__(self, overlaps: Overlaps, popularity: float) -> None:
+        super().__init__(shrinkage=overlaps.shrinkage, popularity=popularity)
+        self._overlaps, self._popularity = overlaps, popularity
 
     def grid(self, clicks: Clicks, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """float64 [U, I]."""
@@ -80,8 +83,8 @@ class ItemKnn(SimpleSystem):
             order = np.argsort(items, kind="stable")
             item = order[np.searchsorted(items, clicks.items[here], sorter=order)]
             taken = csr_matrix((np.ones(len(place)), (place, item)), (len(distinct), len(items)))
-            alike = self._overlaps.weighted(users) @ self._log.histories(distinct).T
+            alike = self._overlaps.weighted(users) @ self._overlaps.histories(distinct).T
             both += (alike @ taken).toarray()
-        scores = both * (takers + counts + self._shrinkage) ** -self._popularity
+        scores = both * (takers + counts + self._overlaps.shrinkage) ** -self._popularity
         # Far below any overlap: only where there is none, or the same.
         return scores + 1e-9 * (counts + takers / (1.0 + takers.max(initial=0.0)))

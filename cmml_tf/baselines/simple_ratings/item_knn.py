@@ -39,7 +39,7 @@ class Similarity:
 
     @classmethod
     def of(cls, tasks: RatingTasks, means: ItemMeans) -> "Similarity":
-        """Of meta-training users, of more than `_MOST_USERS` so many at random."""
+        """Of users that are learned from, of more than `_MOST_USERS` so many at random."""
         if len(tasks) > _MOST_USERS:
             some = np.random.default_rng(0).permutation(len(tasks))[:_MOST_USERS]
             tasks = tasks.take(np.sort(some))
@@ -89,7 +89,7 @@ class RatingItemKnn:
     """See above. A `Scorer`.
 
     Args:
-      means: Of the meta-training ratings.
+      means: Of the ratings that are learned from.
       similarity: Of the same.
       shrinkage: b.
       weight: c.

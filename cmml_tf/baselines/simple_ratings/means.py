@@ -11,7 +11,7 @@ _SHRINKAGE = 3.0
 
 
 class ItemMeans(NamedTuple):
-    """Means of the meta-training ratings.
+    """Means of ratings that are learned from.
 
     Attributes:
       overall: The global mean.
@@ -23,7 +23,7 @@ class ItemMeans(NamedTuple):
 
 
 def item_means(tasks: RatingTasks, items: int) -> ItemMeans:
-    """Of the meta-training users' ratings; an item without a rating has the global mean."""
+    """Of these users' ratings; an item without a rating has the global mean."""
     overall = float(tasks.rating.astype(np.float64).mean())
     count = np.bincount(tasks.item, minlength=items)
     total = np.bincount(tasks.item, tasks.rating - overall, minlength=items)
@@ -34,7 +34,7 @@ class GlobalMean:
     """The same for all.
 
     Args:
-      means: Of the meta-training ratings.
+      means: Of the ratings that are learned from.
     """
 
     reads_support = False

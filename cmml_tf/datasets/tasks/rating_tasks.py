@@ -56,6 +56,8 @@ class RatingData:
       query: Query ratings of a task.
       meta_train, meta_test: Different users.
       validation: Users held out of `meta_train`; may have none.
+      log: Every rating of all users who are neither in `validation` nor in `meta_test`, those
+        beyond the size of a task and of users with too few for one as well.
       counts: What the data holds, for people.
     """
 
@@ -68,6 +70,7 @@ class RatingData:
     meta_train: RatingTasks
     validation: RatingTasks
     meta_test: RatingTasks
+    log: RatingTasks
     counts: dict[str, int]
 
     def fingerprint(self) -> str:
@@ -78,10 +81,31 @@ class RatingData:
             digest.update(np.ascontiguousarray(column.values).tobytes())
             if column.starts is not None:
                 digest.update(np.ascontiguousarray(column.starts).tobytes())
-        for tasks in (self.meta_train, self.validation, self.meta_test):
+        for tasks in (self.meta_train, self.validation, self.meta_test, self.log):
             for array in (tasks.user, tasks.starts, tasks.item, tasks.rating):
                 digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
+
+
+def all_ratings(
+    user: np.ndarray, item: np.ndarray, rating: np.ndarray, without: np.ndarray
+) -> RatingTasks:
+    """Every rating by user, in the order given, of all but some users.
+
+    Args:
+      user, item: int [N] catalogue rows.
+      rating: float [N].
+      without: int [K], users who are left out.
+    """
+    order = np.argsort(user, kind="stable")
+    order = order[~np.isin(user[order], without)]
+    users, counts = np.unique(user[order], return_counts=True)
+    return RatingTasks(
+        users.astype(np.int32),
+        np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        item[order].astype(np.int32),
+        rating[order].astype(np.float32),
+    )
 
 
 def check_ratings(name: str, table: pd.DataFrame, config: RatingDataConfig) -> None:

@@ -1,8 +1,8 @@
 """The simple controls of the user setting, their numbers chosen on users who are learned from.
 
-A part of the meta-training users is set aside; what is fitted on the others predicts their last
-ratings from those before, with support sets of several sizes, and the numbers with the smallest
-mean absolute error are taken. Then everything is fitted on all meta-training users.
+A part of the meta-training users is set aside; what is fitted on all other ratings predicts their
+last ones from those before, with support sets of several sizes, and the numbers with the smallest
+mean absolute error are taken. Then everything is fitted on all ratings of users who are not asked.
 """
 
 from collections.abc import Sequence
@@ -29,14 +29,14 @@ from cmml_tf.evaluation.scorer import Scorer
 
 _SET_ASIDE, _MOST_SET_ASIDE, _MOST_LEARNED = 0.1, 400, 6000
 _SIZES = (5, 20, 1000)
-_SHRINKAGES, _WEIGHTS = (10.0, 50.0), (0.3, 1.0, 3.0)
-_FACTORS, _PENALTIES, _OFFSET_PENALTY, _SWEEPS = 16, (6.0, 12.0, 24.0), 3.0, 6
+_SHRINKAGES, _WEIGHTS = (10.0, 50.0), (0.1, 0.3, 1.0)
+_FACTORS, _PENALTIES, _OFFSET_PENALTY, _SWEEPS = 16, (8.0, 12.0, 18.0), 3.0, 6
 _SHARES = (0.3, 0.4, 0.5, 0.6, 0.7)
 
 
 def simple_rating_systems(data: RatingData, names: Sequence[str]) -> dict[str, Scorer]:
     """The systems of these names; see above for the numbers of those that have some."""
-    fitted = _Fitted(data.meta_train, len(data.item_ids))
+    fitted = _Fitted(data.log, len(data.item_ids))
     chosen = _Chosen(data)
     found: dict[str, Scorer] = {}
     for name in names:
@@ -88,11 +88,15 @@ class _Chosen:
     """The numbers that suit users who are set aside, each found when first asked for."""
 
     def __init__(self, data: RatingData) -> None:
-        users = np.random.default_rng(0).permutation(len(data.meta_train))
-        aside = min(_MOST_SET_ASIDE, max(1, round(_SET_ASIDE * len(users))))
-        learned = data.meta_train.take(np.sort(users[aside:][:_MOST_LEARNED]))
+        rng = np.random.default_rng(0)
+        users = rng.permutation(len(data.meta_train))
+        aside = data.meta_train.take(
+            users[: min(_MOST_SET_ASIDE, max(1, round(_SET_ASIDE * len(users))))]
+        )
+        others = np.flatnonzero(~np.isin(data.log.user, aside.user))
+        learned = data.log.take(np.sort(rng.permutation(others)[:_MOST_LEARNED]))
         self._fitted = _Fitted(learned, len(data.item_ids))
-        asked = AskedUsers.of(data.meta_train.take(users[:aside]), data.query, data.user_ids)
+        asked = AskedUsers.of(aside, data.query, data.user_ids)
         self._asked = [UserCurve(asked).tasks(size, 0) for size in _SIZES]
 
     @cached_property

@@ -43,6 +43,7 @@ class ScenarioParts(Prepared[ScenarioData, EvaluationEpisodes]):
     Attributes:
       user_embeddings, item_embeddings: float32 [U, d_u], [I, d_i].
       folder: Of the run.
+      embedding: Where these come from.
       factors: How `matching` is fitted.
       seed: Of its first factors.
     """
@@ -50,6 +51,7 @@ class ScenarioParts(Prepared[ScenarioData, EvaluationEpisodes]):
     user_embeddings: np.ndarray
     item_embeddings: np.ndarray
     folder: Path
+    embedding: EmbeddingConfig
     factors: FactorConfig
     seed: int
 
@@ -111,7 +113,16 @@ def scenario_parts(
         partial(ScenarioCurve.draw, data.meta_test, episode, seed * 4 + 3, known, in_order),
     )
     return ScenarioParts(
-        data, validation, meta_test, user, item, folder, config.factors, seed, curve=curve
+        data,
+        validation,
+        meta_test,
+        user,
+        item,
+        folder,
+        config.embedding,
+        config.factors,
+        seed,
+        curve=curve,
     )
 
 
