@@ -73,10 +73,12 @@ class ModelConfig:
     """Features that a closed-form regression weighs (modulation or head `ridge`)."""
     ridge_tastes: Annotated[PositiveInt, CountsFor(modulation=("ridge",))] = 32
     """Products of what is learned of user and item that the modulation `ridge` weighs, too."""
-    dropout: Annotated[float, FROM_0_BELOW_1, CountsFor(modulation=("ridge",))] = 0.0
-    """Share of the backbone's inputs left out in training (`ridge` only)."""
+    dropout: Annotated[float, FROM_0_BELOW_1, CountsFor(modulation=("ridge", "matching"))] = 0.0
+    """Share of the networks' inputs left out in training (`ridge` and `matching`)."""
     taste_features: Annotated[PositiveInt, CountsFor(modulation=("matching",))] = 8
     """Learned features of items, beside their factors, in which scenarios differ (`matching`)."""
+    taste_products: Annotated[PositiveInt, CountsFor(modulation=("matching",))] = 24
+    """Products of a user and an item in which scenarios differ, too (`matching`)."""
     correction_units: Annotated[PositiveInt, CountsFor(modulation=("matching",))] = 32
     """Hidden units of the network that corrects the score (`matching`)."""
     bias_initial_value: Annotated[float, CountsFor(modulation=("film", "sigmoid", "none"))] = 0.1
@@ -105,7 +107,7 @@ class ModelConfig:
             )
 
 
-MATCHING = ModelConfig(encoder="matching", hybrid="none", modulation="matching")
+MATCHING = ModelConfig(encoder="matching", hybrid="none", modulation="matching", dropout=0.4)
 """Not in the paper: matching by id (preset `cmml-matching`), which is the default."""
 RIDGE = ModelConfig(encoder="ridge", hybrid="none", modulation="ridge", dropout=0.4)
 """Not in the paper: the closed form (preset `cmml-ridge`)."""

@@ -15,6 +15,7 @@ class Schedule:
     tasks_per_step: int = EpisodeConfig.tasks_per_step
     query_positives: int = EpisodeConfig.query_positives
     validation_fraction: float = 0.1
+    background_fraction: float = SplitConfig.background_fraction
     loss: RankingLoss = EpisodeConfig.loss
     query_negatives: int = EpisodeConfig.query_negatives
     varied_supports: int = EpisodeConfig.varied_supports
@@ -31,8 +32,12 @@ class Schedule:
         )
 
     def split(self, base: SplitConfig) -> SplitConfig:
-        """`base` with this schedule's share of validation scenarios."""
-        return replace(base, validation_fraction=self.validation_fraction)
+        """`base` with this schedule's shares of validation scenarios and of background users."""
+        return replace(
+            base,
+            validation_fraction=self.validation_fraction,
+            background_fraction=self.background_fraction,
+        )
 
 
 # For a closed-form head: cheap steps, many tasks in each, and not too many of them. Their number is
@@ -49,17 +54,19 @@ SCHEDULES: dict[str, Schedule] = {
     "adaptive": _ADAPTIVE,
     # A closed form alone: the same with a loss for which no pair is ever far enough ahead.
     "closed-form": replace(_ADAPTIVE, loss="logistic"),
-    # Supports of any size, as services have them; a fixed number of steps, as above.
+    # Supports of any size, as services have them; a fixed number of steps, as above. All pairs are
+    # learned from: each scenario has factors that its own pairs did not reach.
     "matching": Schedule(
         TrainingConfig(
             learning_rate=4e-3,
             weight_decay=1e-4,
             weight_average=0.99,
             steps_per_epoch=100,
-            max_epochs=10,
+            max_epochs=4,
         ),
         query_positives=64,
         validation_fraction=0.0,
+        background_fraction=0.0,
         loss="softmax",
         query_negatives=16,
         varied_supports=256,

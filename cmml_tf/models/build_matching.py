@@ -17,6 +17,7 @@ def build_matching(
     catalogue: int | None = None,
     task: tf.keras.layers.Layer | None = None,
     gradient_clip: float | None = None,
+    seed: int = 0,
 ) -> MatchingCMML:
     """Composes the model and fills its tables.
 
@@ -29,6 +30,7 @@ def build_matching(
       catalogue: The leading item rows that are the catalogue; None: all.
       task: Loss of the model's scores; needed to train.
       gradient_clip: Clip gradient values to [-c, c].
+      seed: With the training step, fixes what dropout leaves out.
     """
     tables = RowTables(
         users=len(user_rows),
@@ -38,7 +40,15 @@ def build_matching(
         catalogue=catalogue,
         name="tables",
     )
-    matching = Matching(dimension, config.taste_features, config.correction_units, name="matching")
+    matching = Matching(
+        dimension,
+        config.taste_features,
+        config.taste_products,
+        config.correction_units,
+        config.dropout,
+        seed,
+        name="matching",
+    )
     model = MatchingCMML(tables, matching, task=task, gradient_clip=gradient_clip)
     model.build()
     tables.set_tables(user_rows, item_rows)

@@ -202,7 +202,7 @@ def test_a_model_of_the_same_configuration_and_weights_scores_the_same():
 
 def test_rows_that_are_given_count_as_those_of_the_table():
     made = model()
-    support, user, item = task()
+    support = task()[0]
     rows = [made.tables.user_rows(support.user), made.tables.item_rows(support.item)]
     context = made.encode_rows(support.user, support.item, *rows, support.label, support.length)
     np.testing.assert_array_equal(context, made.encode_context(support))

@@ -206,4 +206,5 @@ def _matching(
         len(prepared.data.item_ids),
         ranking_task(episode.loss, episode.query_negatives),
         training.gradient_clip,
+        seed,
     )
