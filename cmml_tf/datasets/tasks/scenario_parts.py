@@ -2,14 +2,15 @@
 
 One rule for data in memory and for data prepared in parts (docs/results.md, "How it is evaluated"):
 
-* A held-out scenario: `strict` and `warm`: evaluation users are asked, the others support. `time`:
-  the first half of its pairs supports, as far as `max_support_pairs` goes, later ones are asked.
+* A held-out scenario: some of its users are asked, the others support: in `strict` a share of them
+  is drawn in each, in `warm` evaluation users are asked wherever they are. `time`: the first half
+  of its pairs supports, as far as `max_support_pairs` goes, later ones are asked.
 * `strict`: no pair of a held-out scenario, not even one beyond the cap, is anywhere else; `warm`:
   pairs of users who are set aside in it fit the embeddings; `time`: what is before the moment is
   learned from, what is later and in no held-out scenario is left out. A validation scenario of
   `time` has its pairs before the moment to itself.
-* A meta-training scenario: pairs of evaluation users and of users who are set aside in it fit the
-  embeddings, the others are trained on.
+* A meta-training scenario: pairs of users who are set aside in it, and in `warm` of evaluation users,
+  fit the embeddings, the others are trained on.
 * Scenarios may share pairs. What meta-test holds no other role has, then comes validation, then
   meta-training, then the background.
 """
@@ -85,7 +86,7 @@ class SplitRules:
       split: Shares and caps.
       seed: Fixes what is drawn.
       protocol: What may be known of a held-out scenario.
-      is_evaluation: bool [U], who is only ever asked.
+      is_evaluation: bool [U], who is only ever asked (`warm`; else nobody).
       items: Items in all, so that a pair is a number.
     """
 
@@ -236,6 +237,10 @@ class SplitRules:
     def _halves(self, users: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Places of the support, in an order that is drawn, and of the pairs that are asked."""
         is_asked = self.is_evaluation[users]
+        if self.protocol.name == "strict":
+            distinct = rng.permutation(np.unique(users))
+            share = round(len(distinct) * self.split.evaluation_user_fraction)
+            is_asked = np.isin(users, distinct[: min(max(share, 1), len(distinct) - 1)])
         places = np.flatnonzero(~is_asked)
         _, support = draw_support(users[places], places, self.split.max_support_pairs, rng)
         return support, np.flatnonzero(is_asked)

@@ -68,14 +68,14 @@ def choose_roles(
 def choose_evaluation_users(
     user_ids: np.ndarray, split: SplitConfig, seed: int, protocol: Protocol
 ) -> np.ndarray:
-    """bool [U]: who is only ever asked; `time`: nobody, for who clicks later is.
+    """bool [U]: who is only ever asked. That is for `warm`; else each scenario has its own.
 
     Raises:
       ValueError: That is nobody, or everybody.
     """
     total = len(user_ids)
     is_evaluation = np.zeros(total, bool)
-    if protocol == "time":
+    if protocol != "warm":
         return is_evaluation
     chosen = round(total * split.evaluation_user_fraction)
     if not 0 < chosen < total:
