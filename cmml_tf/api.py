@@ -15,7 +15,8 @@ import filecmp
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -112,20 +113,20 @@ def scenario_data(
     }
     if kinds:
         options["kinds"] = ",".join(f"{name}={kind}" for name, kind in kinds.items())
-    scratch = Path(tempfile.mkdtemp())
-    features = scratch / "features"
-    for name, place, table in (
-        ("data", scratch / "log.parquet", log),
-        ("items", features / "items.parquet", items),
-        ("users", features / "users.parquet", users),
-    ):
-        if isinstance(table, str | Path):
-            options[name] = str(table)
-        elif table is not None:
-            place.parent.mkdir(exist_ok=True)
-            pa.parquet.write_table(_arrow(table), place)
-            options[name] = str(scratch if name == "data" else place)
-    return _tasks("scenario", options, scratch, seed)
+    with _scratch() as scratch:
+        features = scratch / "features"
+        for name, place, table in (
+            ("data", scratch / "log.parquet", log),
+            ("items", features / "items.parquet", items),
+            ("users", features / "users.parquet", users),
+        ):
+            if isinstance(table, str | Path):
+                options[name] = str(table)
+            elif table is not None:
+                place.parent.mkdir(exist_ok=True)
+                pa.parquet.write_table(_arrow(table), place)
+                options[name] = str(scratch if name == "data" else place)
+        return _tasks("scenario", options, scratch, seed)
 
 
 def user_data(
@@ -163,14 +164,14 @@ def user_data(
     >>> data.data.counts["items"]
     40
     """
-    scratch = Path(tempfile.mkdtemp())
     options: dict[str, Any] = {"tasks": dataclasses.asdict(tasks)} if tasks else {}
-    if isinstance(ratings, str | Path) and items is None and users is None:
-        options["data"] = str(ratings)
-    else:
-        _write_folder(scratch, ratings, {"items": items, "users": users}, kinds or {})
-        options["data"] = str(scratch)
-    return _tasks("user", options, scratch, seed)
+    with _scratch() as scratch:
+        if isinstance(ratings, str | Path) and items is None and users is None:
+            options["data"] = str(ratings)
+        else:
+            _write_folder(scratch, ratings, {"items": items, "users": users}, kinds or {})
+            options["data"] = str(scratch)
+        return _tasks("user", options, scratch, seed)
 
 
 def fit(
@@ -284,13 +285,20 @@ def compare(
     return compare_in_folder(config, Path(out))
 
 
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder for tables of this process, which is removed if an error leaves the context."""
+    folder = Path(tempfile.mkdtemp())
+    try:
+        yield folder
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
 def _tasks(setting: str, options: dict[str, Any], scratch: Path, seed: int) -> Tasks:
     config = override(SETTINGS[setting].form.options.config(), options)
-    try:
-        data = SETTINGS[setting].open(config, seed)
-    except BaseException:
-        shutil.rmtree(scratch, ignore_errors=True)
-        raise
+    data = SETTINGS[setting].open(config, seed)
     is_used = any(scratch.iterdir())
     tasks = Tasks(setting, {**options, "seed": seed}, data, scratch if is_used else None)
     weakref.finalize(tasks, shutil.rmtree, scratch, ignore_errors=True)
