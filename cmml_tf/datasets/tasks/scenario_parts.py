@@ -9,8 +9,8 @@ One rule for data in memory and for data prepared in parts (docs/results.md, "Ho
   pairs of users who are set aside in it fit the embeddings; `time`: what is before the moment is
   learned from, what is later and in no held-out scenario is left out. A validation scenario of
   `time` has its pairs before the moment to itself.
-* A meta-training scenario: pairs of users who are set aside in it, and in `warm` of evaluation users,
-  fit the embeddings, the others are trained on.
+* A meta-training scenario: pairs of users who are set aside in it, in `warm` of evaluation users
+  too, fit the embeddings, the others are trained on.
 * Scenarios may share pairs. What meta-test holds no other role has, then comes validation, then
   meta-training, then the background.
 """

@@ -66,11 +66,8 @@ def _check(found, data):
         assert not own & beside
         assert own | beside >= _of_scenarios(found, [scenario]) & (train | background)
 
-    asked_users = {user for user, _ in _asked(data.meta_test) | _asked(data.validation)}
-    evaluation_users = set(data.evaluation_users.tolist())
-    known_users = {user for user, _ in history}
-    assert asked_users <= evaluation_users
-    assert not evaluation_users & known_users
+    for scenario in (*data.validation, *data.meta_test):
+        assert not np.isin(scenario.support_users, scenario.evaluation_users).any()
     assert train <= history
 
     names = [s.name for s in (*data.meta_train, *data.validation, *data.meta_test)]
@@ -80,7 +77,6 @@ def _check(found, data):
     for scenario in (*data.validation, *data.meta_test):
         assert len(scenario.support_users)
         assert len(scenario.evaluation_users)
-        assert not np.isin(scenario.support_users, data.evaluation_users).any()
         assert np.isin(scenario.support_items, scenario.candidates).all()
         assert np.isin(scenario.evaluation_items, scenario.candidates).all()
         assert (np.diff(scenario.candidates) > 0).all()
@@ -95,7 +91,8 @@ def _check_strict(found, data, history):
     held_out = _of_scenarios(found, (*data.validation, *data.meta_test))
     training = _pairs(*data.training_pairs())
     assert not held_out & (training | history)
-    assert history <= training
+    assert history == training
+    assert not len(data.evaluation_users)
     # Nothing else is lost: other pairs of the same users and items stay.
     dropped = data.counts["scenarios without support, evaluation or training pairs, dropped"]
     if not dropped:
@@ -110,6 +107,9 @@ def _check_strict(found, data, history):
 
 def _check_warm(found, data, history):
     known_users = {user for user, _ in history}
+    asked_users = {user for user, _ in _asked(data.meta_test) | _asked(data.validation)}
+    assert asked_users <= set(data.evaluation_users.tolist())
+    assert not set(data.evaluation_users.tolist()) & known_users
     assert _support(data.meta_test) | _support(data.validation) <= history
     every = _pairs(found.users, found.items)
     assert {pair for pair in every if pair[0] in known_users} == history
@@ -132,10 +132,9 @@ def test_seed_and_protocol_change_the_split(overlapping):
     warm = SplitConfig(protocol="warm")
     splits = [(SplitConfig(), 0), (SplitConfig(), 1), (warm, 0)]
     assert len({split_scenarios(overlapping, *one).fingerprint() for one in splits}) == 3
-    # The held-out scenarios and the users who are asked are the same under both.
+    # The held-out scenarios are the same under both.
     strict, warm = (split_scenarios(overlapping, one, 0) for one in (SplitConfig(), warm))
     assert [s.name for s in strict.meta_test] == [s.name for s in warm.meta_test]
-    assert strict.evaluation_users.tolist() == warm.evaluation_users.tolist()
 
 
 @settings(deadline=None, max_examples=40)
@@ -253,4 +252,7 @@ def test_too_few_scenarios_or_users_is_an_error():
     with pytest.raises(ValueError, match="leave fewer than 2 to learn from"):
         split_scenarios(_table([range(9)] * 3), SplitConfig(), seed=0)
     with pytest.raises(ValueError, match="`evaluation_user_fraction` must leave users"):
-        split_scenarios(_table([[1]] * 8), SplitConfig(evaluation_user_fraction=0.1), seed=0)
+        warm = SplitConfig("warm", evaluation_user_fraction=0.1)
+        split_scenarios(_table([[1]] * 8), warm, seed=0)
+    with pytest.raises(ValueError, match="too few users to divide"):
+        split_scenarios(_table([[1]] * 8), SplitConfig(), seed=0)
