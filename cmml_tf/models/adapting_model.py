@@ -1,11 +1,23 @@
 """A model that adapts to each task first and scores with the result, however it adapts."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from cmml_tf.models.episode_model import EpisodeModel
 from cmml_tf.types import Episode, Support
+
+
+class ContextWidth(NamedTuple):
+    """Numbers in a context [B, task + pair S].
+
+    Attributes:
+      task: Of a task.
+      pair: Of each support pair; 0 where the width does not depend on the support.
+    """
+
+    task: int
+    pair: int = 0
 
 
 class AdaptingModel(EpisodeModel):

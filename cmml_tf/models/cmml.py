@@ -11,7 +11,7 @@ from cmml_tf.layers.encoders.context_encoder import binary_label_features
 from cmml_tf.layers.feature_embedding import FeaturePairEmbedding
 from cmml_tf.layers.hybrid_context import HybridContext
 from cmml_tf.layers.query_attention import QueryAttention
-from cmml_tf.models.adapting_model import AdaptingModel
+from cmml_tf.models.adapting_model import AdaptingModel, ContextWidth
 from cmml_tf.types import Support
 
 
@@ -88,6 +88,16 @@ class CMML(AdaptingModel):
     def reads_support(self) -> bool:
         """Whether there is a context."""
         return self.context_encoder is not None
+
+    @property
+    def id_tables(self) -> PairEmbedding | FeaturePairEmbedding:
+        """What knows ids."""
+        return self.pair_embedding
+
+    @property
+    def context_width(self) -> ContextWidth:
+        """D for every support."""
+        return ContextWidth(self.context_dimension)
 
     @property
     def context_dimension(self) -> int:

@@ -5,10 +5,10 @@ from typing import Any
 import tensorflow as tf
 
 from cmml_tf.layers.building import build_named, serialize
-from cmml_tf.layers.matching.match_context import MatchContext
+from cmml_tf.layers.matching.match_context import MatchContext, pair_width, task_width
 from cmml_tf.layers.matching.matching import Matching
 from cmml_tf.layers.matching.row_tables import RowTables
-from cmml_tf.models.adapting_model import AdaptingModel
+from cmml_tf.models.adapting_model import AdaptingModel, ContextWidth
 from cmml_tf.types import Episode, Support
 
 
@@ -26,6 +26,7 @@ class MatchingCMML(AdaptingModel):
     """
 
     by_key = True
+    positives_only = False
 
     def __init__(
         self,
@@ -49,10 +50,23 @@ class MatchingCMML(AdaptingModel):
         """The layers that scores depend on, the tables left out."""
         return [self.matching]
 
+    @property
+    def id_tables(self) -> RowTables:
+        """What knows ids."""
+        return self.tables
+
+    @property
+    def context_width(self) -> ContextWidth:
+        """Numbers of a task and of each of its support pairs."""
+        part = self.matching
+        width = task_width(part.dimension, part.taste_width, part.products)
+        return ContextWidth(width, pair_width(part.dimension))
+
     def call(self, episode: Episode, training: bool = False) -> tf.Tensor:
         """Scores of the query pairs, float32 [B, Q]."""
         context = self.encode_context(episode.support, training)
         return self.score_with_context(context, episode.query_user, episode.query_item, training)
+
 
     def adapt(self, support: Support, training: bool = False) -> tf.Tensor:
         """What the model becomes for each task is its context."""
@@ -124,10 +138,23 @@ class MatchingCMML(AdaptingModel):
         training: bool = False,
     ) -> tf.Tensor:
         """The same for query pairs whose rows are given, float32 [B, Q, ...]."""
-        unpacked = MatchContext.unpack(
-            context, self.matching.dimension, self.matching.taste_width, self.matching.products
-        )
+        unpacked = self._unpacked(context)
         return self.matching(unpacked, user_key, item_key, user_row, item_row, training=training)
+
+    def matches(
+        self, context: tf.Tensor, query_user: tf.Tensor, query_item: tf.Tensor
+    ) -> tf.Tensor:
+        """What the support says of each query pair itself: float32 [B, Q, 3].
+
+        How often its item was taken and refused, and how many items its user took.
+        """
+        unpacked = self._unpacked(context)
+        user, item = tf.cast(query_user, tf.int64), tf.cast(query_item, tf.int64)
+        return unpacked.counts(user, item)
+
+    def _unpacked(self, context: tf.Tensor) -> MatchContext:
+        part = self.matching
+        return MatchContext.unpack(context, part.dimension, part.taste_width, part.products)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -6,6 +6,9 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from cmml_tf.layers.embedding import PairEmbedding
+from cmml_tf.layers.feature_embedding import FeaturePairEmbedding
+from cmml_tf.layers.matching.row_tables import RowTables
+from cmml_tf.layers.matching.support_groups import SupportGroups
 from cmml_tf.serving.requests.task_groups import PAIRS_AT_A_TIME, in_groups
 from cmml_tf.serving.vocabulary import Vocabulary
 
@@ -35,6 +38,35 @@ class RecommendSizes(NamedTuple):
                 raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value}.")
 
 
+class Offered(NamedTuple):
+    """Items that are in no catalogue and may be recommended all the same.
+
+    Attributes:
+      item_id: Ids [B, N].
+      key: int64 [B, N], what the score takes for them.
+      offered: bool [B, N]; others are not recommended.
+    """
+
+    item_id: tf.Tensor
+    key: tf.Tensor
+    offered: tf.Tensor
+
+    @classmethod
+    def of_support(
+        cls, item_id: tf.Tensor, key: tf.Tensor, unknown: tf.Tensor, own: tf.Tensor
+    ) -> "Offered":
+        """Each item of a support once, without those that the user has taken.
+
+        Args:
+          item_id, key: [B, S].
+          unknown: bool [B, S], pairs that count and whose item is not in the catalogue.
+          own: bool [B, S], pairs with an item that the user has taken.
+        """
+        groups = SupportGroups(key)
+        taken = groups.sums(tf.cast(own, tf.float32)) > 0
+        return cls(item_id, key, unknown & groups.first & ~taken)
+
+
 class Catalogue(tf.Module):
     """Ranks the I items of the item table.
 
@@ -42,17 +74,22 @@ class Catalogue(tf.Module):
     with pair embeddings. Of more, first those are picked whose factors have the largest product
     with the user's (unknown users: with the mean of all users'). The item table serves both: a
     retrieval layer of TFRS would hold it a second time. Where user and item factors differ in
-    width, or are made of features, there is no such product, and all items are scored.
+    width, or are made of features, or the model matches by key, there is no such product, and all
+    items are scored.
 
     Args:
       score: Scores pairs by row.
-      embedding: The factors of users and items.
+      tables: What knows users and items, with their factors where it is a `PairEmbedding`.
       items: The item ids, row by row.
       sizes: K, clipped to I, and the number of candidates, at least K.
     """
 
     def __init__(
-        self, score: Score, embedding: PairEmbedding, items: Vocabulary, sizes: RecommendSizes
+        self,
+        score: Score,
+        tables: PairEmbedding | FeaturePairEmbedding | RowTables,
+        items: Vocabulary,
+        sizes: RecommendSizes,
     ) -> None:
         super().__init__()
         self.items = len(items.lines)
@@ -64,19 +101,18 @@ class Catalogue(tf.Module):
         # Scores of the whole catalogue, and of each chunk's hidden layers, for so many tasks.
         self._tasks = max(1, min(PAIRS_AT_A_TIME // _CHUNK, _MOST_SCORES // self.items))
         self._retrieve: Retrieve | None = None
-        if self.items <= LARGEST_SCORED_CATALOGUE or not isinstance(embedding, PairEmbedding):
+        if self.items <= LARGEST_SCORED_CATALOGUE or not isinstance(tables, PairEmbedding):
             return
-        tables = embedding.user_table, embedding.item_table
-        if tables[0].shape[1] == tables[1].shape[1]:
+        if tables.user_table.shape[1] == tables.item_table.shape[1]:
             self._candidates = min(max(sizes.candidates, self.top_k), self.items)
-            self._users, self._items = tables
+            self._users, self._items = tables.user_table, tables.item_table
             # The last row is zero. A slice without it would be another copy of the table.
             mean = tf.reduce_sum(self._users, axis=0) / float(self._users.shape[0] - 1)
             self.mean_user = tf.Variable(mean, trainable=False)
             self._retrieve = self._largest_products
 
     def best(
-        self, context: tf.Tensor, user: tf.Tensor, taken: tf.Tensor
+        self, context: tf.Tensor, user: tf.Tensor, taken: tf.Tensor, offered: Offered | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """The K best items that the user has not taken, best first.
 
@@ -84,21 +120,25 @@ class Catalogue(tf.Module):
           context: float32 [B, D].
           user: int64 [B] user rows.
           taken: int64 [B, S] item rows to leave out; I where there is none.
+          offered: Items to rank beside the catalogue's; None: none.
 
         Returns:
           item_id [B, K] and score float32 [B, K]. Where fewer than K items are left, the id behind
           them is empty (strings) or -1, and the score the lowest float32.
         """
         answers = [tf.TensorSpec([None, self.top_k], t) for t in (self.nothing.dtype, tf.float32)]
-        return in_groups(self._best, [context, user, taken], self._tasks, answers)
+        inputs = [context, user, taken, *(offered or ())]
+        return in_groups(self._best, inputs, self._tasks, answers)
 
     def _best(
-        self, context: tf.Tensor, user: tf.Tensor, taken: tf.Tensor
+        self, context: tf.Tensor, user: tf.Tensor, taken: tf.Tensor, *offered: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         is_taken = self._is_taken(taken)  # [B, I + 1]
         retrieve = self._retrieve
         if retrieve is None:
             score = tf.where(is_taken[:, : self.items], _LEFT_OUT, self._score_all(context, user))
+            if offered:
+                return self._best_with(score, context, user, Offered(*offered))
             score, row = tf.math.top_k(score, self.top_k)  # [B, K]
         else:
             candidate = self._narrowed(retrieve, user, is_taken, tf.shape(taken)[1])  # [B, N]
@@ -109,6 +149,23 @@ class Catalogue(tf.Module):
             row = tf.gather(candidate, place, batch_dims=1)
         item_id = tf.where(score > _LEFT_OUT, tf.gather(self.item_ids, row), self.nothing)
         return item_id, score
+
+    def _best_with(
+        self, score: tf.Tensor, context: tf.Tensor, user: tf.Tensor, offered: Offered
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """`_best` of the catalogue's scores [B, I] and of further items."""
+        users = tf.repeat(user[:, None], tf.shape(offered.key)[1], axis=1)
+        further = self._score(context, users, offered.key)
+        further = tf.where(offered.offered, further, _LEFT_OUT)
+        best, place = tf.math.top_k(tf.concat([score, further], axis=1), self.top_k)
+        # One more, since a support may have no pair.
+        ids = tf.pad(offered.item_id, [[0, 0], [0, 1]], constant_values=self.nothing)
+        item_id = tf.where(
+            place < self.items,
+            tf.gather(self.item_ids, tf.minimum(place, self.items - 1)),
+            tf.gather(ids, tf.maximum(place - self.items, 0), batch_dims=1),
+        )
+        return tf.where(best > _LEFT_OUT, item_id, self.nothing), best
 
     def _is_taken(self, taken: tf.Tensor) -> tf.Tensor:
         """bool [B, I + 1]."""

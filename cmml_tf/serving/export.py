@@ -11,18 +11,24 @@ from cmml_tf.layers.embedding import PairEmbedding
 from cmml_tf.layers.feature_embedding import FeaturePairEmbedding
 from cmml_tf.models.cmml import CMML
 from cmml_tf.models.episode_model import EpisodeModel
+from cmml_tf.models.matching_cmml import MatchingCMML
 from cmml_tf.request_limits import DEFAULT_LIMITS, RequestLimits
 from cmml_tf.serving.catalogue import RecommendSizes
+from cmml_tf.serving.content_graph import ContentServingGraph, ServedContent
 from cmml_tf.serving.endpoints import add_endpoints
 from cmml_tf.serving.feature_graph import (
-    FEATURE_SIGNATURE,
     FeatureServingGraph,
     declared_features,
     feature_signature,
 )
 from cmml_tf.serving.feed_forward import check_feed_forward, check_feed_forward_function
-from cmml_tf.serving.graph import ServingGraph, network_variables
-from cmml_tf.serving.signatures import name_methods, serving_signatures
+from cmml_tf.serving.graph import ServingGraph, scoring_variables
+from cmml_tf.serving.signatures import (
+    FEATURE_SIGNATURE,
+    content_signature,
+    name_methods,
+    serving_signatures,
+)
 from cmml_tf.serving.version.manifest import plain_facts, write_manifest
 from cmml_tf.serving.version.reproducible import make_reproducible
 from cmml_tf.serving.version.version_folder import publish_version
@@ -35,7 +41,7 @@ _BINARY = (1.0, 0.0, 0.0)
 
 
 def export_model(
-    model: CMML,
+    model: CMML | MatchingCMML,
     export_dir: str | Path,
     user_ids: Sequence[int] | Sequence[str] | np.ndarray,
     item_ids: Sequence[int] | Sequence[str] | np.ndarray,
@@ -46,6 +52,7 @@ def export_model(
     retrieval_candidates: int = 400,
     limits: RequestLimits = DEFAULT_LIMITS,
     user_id_key: bytes | None = None,
+    content: ServedContent | None = None,
 ) -> Path:
     """Writes the next version of a model base path.
 
@@ -53,14 +60,16 @@ def export_model(
     `encode_context`, `score_with_context`, `recommend`, `explain` and, for the Regress API,
     `serving_tf_example`), warm-up requests and a manifest. It appears complete or not at all, and
     only if the SavedModel passes `check_feed_forward`. A model of the user setting has
-    `score_features` beside them, which takes features instead of ids; the manifest lists every
-    feature with its kind and input names under `features`.
+    `score_features` beside them, which takes features instead of ids, and an export with `content`
+    one that takes features beside ids; the manifest lists every feature with its kind under
+    `features`.
 
     Args:
-      model: A CMML whose weights exist.
+      model: A CMML or MatchingCMML whose weights exist. A MatchingCMML may have rows of items that
+        no interaction has: the catalogue of the export is its table.
       export_dir: The model base path, created where it does not exist.
-      user_ids: The id of each row of the user table, its last (zero) row left out: all integers or
-        all strings.
+      user_ids: The id of each row of the user table, the last (zero) row of a CMML's left out: all
+        integers or all strings.
       item_ids: The same of the item table.
       manifest: Facts to keep with the model, such as `config`, `data_fingerprint`, `metrics`.
       scale: Lowest and highest support label, such as ratings; a task with another one is not
@@ -71,50 +80,64 @@ def export_model(
       limits: The largest request that the export admits; in the manifest under `limits`.
       user_id_key: A secret. The export then holds keyed hashes of the user ids instead of the ids,
         and requests name users by `hash_user_ids` with the same key.
+      content: Of a MatchingCMML: what makes rows of users and items that the export does not know.
 
     Returns:
       The version folder `export_dir/N`.
 
     Raises:
-      ValueError: Ids that do not fit the tables, weights that are not finite, a size that
-        is not positive, or a model that is not feed-forward; the message names its first
+      ValueError: Ids or content that do not fit the tables, weights that are not finite, a size
+        that is not positive, or a model that is not feed-forward; the message names its first
         gradient operation.
-      TypeError: A feed-forward model that is no CMML.
+      TypeError: A feed-forward model that is neither.
       OSError: The folder could not be written, for example on a full disk; nothing is left of it.
     """
     check_model(model)
-    users = vocabulary("user_ids", user_ids, model.pair_embedding.users, user_id_key)
-    items = vocabulary("item_ids", item_ids, model.pair_embedding.items)
-    is_described = isinstance(model.pair_embedding, FeaturePairEmbedding)
+    users = vocabulary("user_ids", user_ids, model.id_tables.users, user_id_key)
+    items = vocabulary("item_ids", item_ids, model.id_tables.items)
+    is_described = isinstance(model.id_tables, FeaturePairEmbedding)
     given = dict(manifest or {})
     if scale is not None:
         given["scale"] = scale
     if is_described:
         given["features"] = declared_features(model)
+    if content is not None:
+        if not isinstance(model, MatchingCMML):
+            raise ValueError(
+                "`content` must be left out for a model that does not match by key. "
+                f"Received: content for a {type(model).__name__}."
+            )
+        content.check(model)
+        given["features"] = content.declared()
     facts = plain_facts(given)
     sizes = RecommendSizes(top_k, retrieval_candidates)
     sizes.check()
     _check_weights(model)
 
-    def write(content: Path, scratch: Path) -> None:
+    def write(version: Path, scratch: Path) -> None:
+        graph: ServingGraph
         if is_described:
             graph = FeatureServingGraph(
                 model, users, items, scratch, sizes, limits, scale, user_id_key
             )
             signatures = {**serving_signatures(graph), **feature_signature(graph)}
             features = {FEATURE_SIGNATURE: graph.example_features}
+        elif content is not None:
+            graph = ContentServingGraph(model, users, items, scratch, content, sizes, limits, scale)
+            signatures = {**serving_signatures(graph), **content_signature(graph)}
+            features = {FEATURE_SIGNATURE: graph.example_features}
         else:
             graph = ServingGraph(model, users, items, scratch, sizes, limits, scale)
             signatures, features = serving_signatures(graph), {}
         add_endpoints(graph, signatures)
-        tf.saved_model.save(graph, str(content), signatures=signatures)
-        name_methods(content)
-        make_reproducible(content, scratch)
-        check_feed_forward(content)
+        tf.saved_model.save(graph, str(version), signatures=signatures)
+        name_methods(version)
+        make_reproducible(version, scratch)
+        check_feed_forward(version)
         labels = _BINARY if scale is None else scale
-        write_warmup_requests(content, graph, users, items, signatures, labels, features)
-        check_warmup_rows(content, Path(export_dir))
-        write_manifest(content, facts, model, graph, signatures)
+        write_warmup_requests(version, graph, users, items, signatures, labels, features)
+        check_warmup_rows(version, Path(export_dir))
+        write_manifest(version, facts, model, graph, signatures)
 
     return publish(export_dir, write)
 
@@ -124,15 +147,15 @@ def check_model(model: EpisodeModel) -> None:
 
     Raises:
       ValueError: Its scores are not a forward pass.
-      TypeError: They are, but it is no CMML.
+      TypeError: They are, but it is neither a CMML nor a MatchingCMML.
     """
-    if isinstance(model, CMML):  # its graph is checked as it was saved
+    if isinstance(model, CMML | MatchingCMML):  # its graph is checked as it was saved
         return
     ids = tf.TensorSpec([None, None], tf.int32)
     support = Support(ids, ids, tf.TensorSpec([None, None]), tf.TensorSpec([None], tf.int32))
     episode = Episode(support, ids, ids, tf.TensorSpec([None, None]))
     check_feed_forward_function(tf.function(model.__call__).get_concrete_function(episode))
-    raise TypeError(f"`model` must be a CMML. Received: {type(model).__name__}.")
+    raise TypeError(f"`model` must be a CMML or a MatchingCMML. Received: {type(model).__name__}.")
 
 
 def publish(export_dir: str | Path, write: Callable[[Path, Path], None]) -> Path:
@@ -157,18 +180,15 @@ def _reason(error: OSError | tf.errors.OpError) -> str:
     return error.message.rsplit("; ", 1)[-1].split(" [Op:", 1)[0]
 
 
-def _check_weights(model: CMML) -> None:
-    variables = network_variables(model)
-    if model.label_features is not None:
-        variables += model.label_features.variables
-    for variable in variables:
+def _check_weights(model: CMML | MatchingCMML) -> None:
+    for variable in scoring_variables(model):
         if variable.dtype.is_floating and not tf.reduce_all(tf.math.is_finite(variable)):
             raise ValueError(
                 f"`model` must have finite weights. Received: NaN or infinity in {variable.name}."
             )
-    if not isinstance(model.pair_embedding, PairEmbedding):
+    if not isinstance(model.id_tables, PairEmbedding):
         return
-    for table in (model.pair_embedding.user_table, model.pair_embedding.item_table):
+    for table in (model.id_tables.user_table, model.id_tables.item_table):
         if table[-1].numpy().any():
             raise ValueError(
                 "`model` must have zeros in the last row of each embedding table, which stands for "

@@ -12,8 +12,9 @@ import tensorflow as tf
 
 import cmml_tf
 from cmml_tf.models.cmml import CMML
+from cmml_tf.models.matching_cmml import MatchingCMML
 from cmml_tf.serving.export import export_model
-from cmml_tf.serving.graph import network_variables
+from cmml_tf.serving.graph import scoring_variables
 from cmml_tf.serving.version.manifest import MANIFEST_FILE
 from cmml_tf.serving.version.version_folder import versions
 
@@ -28,7 +29,7 @@ class Exported(NamedTuple):
 
 
 def export_once(
-    model: CMML,
+    model: CMML | MatchingCMML,
     export_dir: Path,
     user_ids: np.ndarray,
     item_ids: np.ndarray,
@@ -61,16 +62,16 @@ def export_once(
 
 
 def model_digest(
-    model: CMML, user_ids: np.ndarray, item_ids: np.ndarray, config: Mapping[str, Any]
+    model: CMML | MatchingCMML,
+    user_ids: np.ndarray,
+    item_ids: np.ndarray,
+    config: Mapping[str, Any],
 ) -> str:
     """sha256 (hex) over what a version is made of: weights, ids, configuration, software."""
     software = [cmml_tf.__version__, tf.__version__]
     text = json.dumps([config, software], sort_keys=True, default=_plain)
     digest = hashlib.sha256(text.encode())
-    variables = network_variables(model)
-    if model.label_features is not None:
-        variables += model.label_features.variables
-    for variable in variables:
+    for variable in scoring_variables(model):
         digest.update(f"\n{variable.dtype.name} {variable.shape}\n".encode())
         digest.update(np.ascontiguousarray(variable.numpy()).data)
     for ids in (user_ids, item_ids):
@@ -80,7 +81,9 @@ def model_digest(
 
 
 def _plain(option: Any) -> Any:
-    """An option of the export as JSON holds it; of a secret key, its hash."""
+    """An option of the export as JSON holds it; of a secret key and of arrays, their hash."""
+    if isinstance(option, np.ndarray):
+        option = f"{option.dtype} {option.shape}".encode() + np.ascontiguousarray(option).tobytes()
     return hashlib.sha256(option).hexdigest() if isinstance(option, bytes) else asdict(option)
 
 

@@ -15,9 +15,8 @@ from cmml_tf.serving.requests.feature_inputs import SEPARATOR, FeatureInputs, em
 from cmml_tf.serving.requests.rules import Tensors
 from cmml_tf.serving.requests.task_groups import in_groups, tasks_at_a_time
 from cmml_tf.serving.requests.valid_rows import answered
+from cmml_tf.serving.signatures import FEATURE_SIGNATURE
 from cmml_tf.serving.vocabulary import Vocabulary
-
-FEATURE_SIGNATURE = "score_features"
 
 
 class FeatureServingGraph(ServingGraph):
@@ -77,7 +76,7 @@ class FeatureServingGraph(ServingGraph):
         pairs = tf.reduce_max([tf.shape(inputs[name])[-1] for name in names])
         values = [inputs[name] for name in names]
         answers = [
-            tf.TensorSpec([None, width], tf.float32) for width in (None, self.context_dimension)
+            tf.TensorSpec([None, width], tf.float32) for width in (None, self.context_width.task)
         ]
         scores, context = in_groups(score, values, tasks_at_a_time(pairs), answers)
         return answered({"score": scores, "context": context}, valid)

@@ -4,14 +4,17 @@ The computation is the model's own, traced without training; only the variables 
 tables are tracked, so that a SavedModel of this module holds neither Keras layers nor gradients.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import tensorflow as tf
 
+from cmml_tf.models.adapting_model import ContextWidth
 from cmml_tf.models.cmml import CMML
+from cmml_tf.models.matching_cmml import MatchingCMML
 from cmml_tf.request_limits import DEFAULT_LIMITS, RequestLimits
-from cmml_tf.serving.catalogue import Catalogue, RecommendSizes
+from cmml_tf.serving.catalogue import Catalogue, Offered, RecommendSizes
+from cmml_tf.serving.id_keys import IdKeys
 from cmml_tf.serving.requests.checks import (
     Checked,
     Scale,
@@ -21,7 +24,11 @@ from cmml_tf.serving.requests.checks import (
 )
 from cmml_tf.serving.requests.examples import read_examples
 from cmml_tf.serving.requests.rules import Tensors
-from cmml_tf.serving.requests.task_groups import in_groups, tasks_at_a_time
+from cmml_tf.serving.requests.task_groups import (
+    in_groups,
+    pairs_in_groups,
+    tasks_at_a_time,
+)
 from cmml_tf.serving.requests.valid_rows import answered
 from cmml_tf.serving.vocabulary import Vocabulary, lookup_table
 from cmml_tf.types import Support
@@ -30,15 +37,16 @@ from cmml_tf.types import Support
 class ServingGraph(tf.Module):
     """Answers requests by id. Shapes: B tasks, S support pairs, Q query pairs, D context.
 
-    Ids are int64 or strings, as their vocabulary is; an unknown id has the zero embedding and is
-    counted out in `support_known` and `query_known`. Pairs behind `support_length` are never read.
-    A request that breaks a rule fails with InvalidArgument and a sentence that names the input;
-    but where only some of its tasks hold a wrong value, the others are answered, and the floats of
-    those are NaN and `valid` false. Every signature but that of the Regress API answers with
-    `valid` bool [B].
+    Ids are int64 or strings, as their vocabulary is; an unknown id has the zero embedding, though a
+    model that matches by key tells it from others, and is counted out in `support_known`,
+    `user_known`, `item_known` and `query_known` (both). Pairs behind `support_length` are never
+    read. A request that breaks a rule fails with InvalidArgument and a sentence that names the
+    input; but where only some of its tasks hold a wrong value, the others are answered, and the
+    floats of those are NaN and `valid` false. Every signature but that of the Regress API answers
+    with `valid` bool [B].
 
     Args:
-      model: A CMML whose weights exist; its variables are shared, not copied.
+      model: A CMML or MatchingCMML whose weights exist; its variables are shared, not copied.
       users, items: Ids of the rows of the embedding tables.
       folder: Where the vocabulary files are written; they must stay until the module is saved.
       sizes: How many items `recommend` answers with.
@@ -48,7 +56,7 @@ class ServingGraph(tf.Module):
 
     def __init__(
         self,
-        model: CMML,
+        model: CMML | MatchingCMML,
         users: Vocabulary,
         items: Vocabulary,
         folder: Path,
@@ -57,7 +65,7 @@ class ServingGraph(tf.Module):
         scale: Scale = None,
     ) -> None:
         super().__init__()
-        self.context_dimension = model.context_dimension
+        self.context_width = model.context_width
         self.limits = limits
         self._scale = scale
         self.user_id_dtype = users.dtype
@@ -69,6 +77,9 @@ class ServingGraph(tf.Module):
         items.write(folder / "item_ids.txt")
         self.user_rows = lookup_table(folder / "user_ids.txt", users.dtype, self.unknown_user)
         self.item_rows = lookup_table(folder / "item_ids.txt", items.dtype, self.unknown_item)
+        self._users = IdKeys(self.user_rows, self.unknown_user, model.by_key)
+        self._items = IdKeys(self.item_rows, self.unknown_item, model.by_key)
+        self._by_key = model.by_key
         self.weights = network_variables(model)
         # Plain functions are not tracked: the model's layers stay outside the SavedModel. Each
         # part is traced once and called by all signatures that need it.
@@ -76,12 +87,18 @@ class ServingGraph(tf.Module):
         score = _traced_once(model.score_with_context)
         # All support pairs that a call may hold fit into memory; all query pairs do not.
         self._encode = encode
-        self._score = _some_tasks_at_a_time(score)
-        self._modulation = model.modulation
-        self.catalogue = Catalogue(score, model.pair_embedding, items, sizes)
+        self._modulation: Callable[..., Tensors]
+        if isinstance(model, MatchingCMML):
+            score = self._score = matched_some_at_a_time(score, model.context_width)
+            matches = matched_some_at_a_time(model.matches, model.context_width, [3])
+            self._modulation = lambda *query: {"matches": matches(*query)}
+        else:
+            self._score = _some_tasks_at_a_time(score)
+            self._modulation = model.modulation
+        self.catalogue = Catalogue(score, model.id_tables, items, sizes)
 
     def serving_default(self, **inputs: tf.Tensor) -> Tensors:
-        """Support and query ids -> `score` float32 [B, Q], `query_known` bool [B, Q]."""
+        """Support and query ids -> `score` float32 [B, Q] and which ids are known, bool [B, Q]."""
         inputs, valid = self._checked(inputs)
         context, _ = self._encode_ids(inputs)
         return answered(self._score_ids(context, inputs), valid)
@@ -89,15 +106,19 @@ class ServingGraph(tf.Module):
     def encode_context(self, **inputs: tf.Tensor) -> Tensors:
         """Support ids -> `context` float32 [B, D], `support_known` int32 [B].
 
-        A task that is not valid has 0 known pairs.
+        D is `context_width.task`, and `context_width.pair` more for each of the S pairs. A task
+        that is not valid has 0 known pairs.
         """
         inputs, valid = self._checked(inputs)
         context, known = self._encode_ids(inputs)
         return answered({"context": context, "support_known": known}, valid)
 
     def score_with_context(self, **inputs: tf.Tensor) -> Tensors:
-        """`context` and query ids -> `score` float32 [B, Q], `query_known` bool [B, Q]."""
-        inputs, valid = checked_context(inputs, self.limits, self.context_dimension)
+        """`context` and query ids -> `score` and which ids are known, as `serving_default`.
+
+        A context may be filled up, with any finite numbers, to the width of a larger support.
+        """
+        inputs, valid = checked_context(inputs, self.limits, self.context_width)
         scored = self._score_ids(inputs["context"], inputs)
         return answered(scored, valid, numbers=["context"])
 
@@ -105,24 +126,27 @@ class ServingGraph(tf.Module):
         """Support and query ids -> `score`, `context` and what the context sets in the backbone.
 
         The last depends on the modulation: `scale_l` and `shift_l`, or `route_l`, for each layer l
-        from 1; or `output_weight` and `output_bias`; a closed-form head adds `ridge_weight`. All
-        are float32 [B, Q, ...], with 1 for Q where they are the same for all pairs of a task.
+        from 1; or `output_weight` and `output_bias`; a closed-form head adds `ridge_weight`; of a
+        model that matches by key it is `matches`, how often the support took the pair's item,
+        refused it, and has its user take anything. All are float32 [B, Q, ...], with 1 for Q where
+        they are the same for all pairs of a task.
         """
         # The answer is the larger part of the memory, and cannot be computed a part at a time.
         inputs, valid = self._checked(inputs, query_limit=self.limits.query_pairs)
         context, _ = self._encode_ids(inputs)
-        user, item, _ = self._rows(inputs["query_user_id"], inputs["query_item_id"])
+        user, item = self._users(inputs["query_user_id"]), self._items(inputs["query_item_id"])
         explained = {
-            "score": self._score(context, user, item),
+            "score": self._score(context, user.key, item.key),
             "context": context,
-            **self._modulation(context, user, item),
+            **self._modulation(context, user.key, item.key),
         }
         return answered(explained, valid)
 
     def recommend(self, **inputs: tf.Tensor) -> Tensors:
         """Support ids and `user_id` [B] -> `item_id` [B, K], `score` float32 [B, K], best first.
 
-        Items are those of the catalogue without the user's own support positives (label above 0).
+        Items are those of the catalogue without the user's own support positives (label above 0);
+        where the model matches by key, items of the support that the export does not know as well.
         See `Catalogue.best` for a user who has taken nearly all. A task that is not valid gets no
         item: empty ids (strings) or -1.
         """
@@ -132,9 +156,14 @@ class ServingGraph(tf.Module):
         read = tf.sequence_mask(inputs["support_length"], tf.shape(support_user_id)[1])
         # By id, not by row: users who are unknown to the model have taken things too.
         own = read & (inputs["support_label"] > 0) & (support_user_id == user_id[:, None])
-        taken = self.item_rows.lookup(inputs["support_item_id"])
-        taken = tf.where(own, taken, tf.constant(self.unknown_item, tf.int64))
-        item_id, score = self.catalogue.best(context, self.user_rows.lookup(user_id), taken)
+        support_item_id = inputs["support_item_id"]
+        item = self._items(support_item_id)
+        taken = tf.where(own & item.known, item.key, tf.constant(self.unknown_item, tf.int64))
+        offered = None
+        if self._by_key:
+            offered = Offered.of_support(support_item_id, item.key, read & ~item.known, own)
+        user = self._users(user_id).key
+        item_id, score = self.catalogue.best(context, user, taken, offered)
         best = {"item_id": item_id, "score": score}
         return answered(best, valid, nothing={"item_id": self.catalogue.nothing})
 
@@ -155,7 +184,8 @@ class ServingGraph(tf.Module):
 
     def _encode_each_once(self, inputs: Tensors) -> tf.Tensor:
         """Contexts of the support inputs, float32 [N, D]; equal ones are computed once."""
-        user, item, _ = self._rows(inputs["support_user_id"], inputs["support_item_id"])
+        user = self._users(inputs["support_user_id"]).key
+        item = self._items(inputs["support_item_id"]).key
         label = tf.cast(tf.bitcast(inputs["support_label"], tf.int32), tf.int64)
         length = tf.cast(inputs["support_length"], tf.int64)[:, None]
         support = tf.concat([user, item, label, length], axis=1)  # [N, 3 S + 1]
@@ -168,22 +198,24 @@ class ServingGraph(tf.Module):
 
     def _encode_ids(self, inputs: Tensors) -> tuple[tf.Tensor, tf.Tensor]:
         """float32 [B, D], and how many support pairs have both ids known, int32 [B]."""
-        user, item, known = self._rows(inputs["support_user_id"], inputs["support_item_id"])
+        user, item = self._users(inputs["support_user_id"]), self._items(inputs["support_item_id"])
         length = inputs["support_length"]
-        valid = tf.sequence_mask(length, tf.shape(user)[1])  # [B, S]
-        context = self._encode(user, item, inputs["support_label"], length)
-        return context, tf.reduce_sum(tf.cast(known & valid, tf.int32), axis=1)
+        valid = tf.sequence_mask(length, tf.shape(user.key)[1])  # [B, S]
+        context = self._encode(user.key, item.key, inputs["support_label"], length)
+        known = user.known & item.known & valid
+        return context, tf.reduce_sum(tf.cast(known, tf.int32), axis=1)
 
     def _score_ids(self, context: tf.Tensor, inputs: Tensors) -> Tensors:
-        user, item, known = self._rows(inputs["query_user_id"], inputs["query_item_id"])
-        return {"score": self._score(context, user, item), "query_known": known}
+        user, item = self._users(inputs["query_user_id"]), self._items(inputs["query_item_id"])
+        return {
+            "score": self._score(context, user.key, item.key),
+            **which_known(user.known, item.known),
+        }
 
-    def _rows(
-        self, user_id: tf.Tensor, item_id: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Table rows of both, int64, and whether both are known, bool; all of the ids' shape."""
-        user, item = self.user_rows.lookup(user_id), self.item_rows.lookup(item_id)
-        return user, item, (user != self.unknown_user) & (item != self.unknown_item)
+
+def which_known(user: tf.Tensor, item: tf.Tensor) -> Tensors:
+    """The outputs that say which users and items of query pairs the export knows, bool [B, Q]."""
+    return {"user_known": user, "item_known": item, "query_known": user & item}
 
 
 def _traced_once(method: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
@@ -202,9 +234,27 @@ def _some_tasks_at_a_time(score: Callable[..., tf.Tensor]) -> Callable[..., tf.T
     return grouped
 
 
-def network_variables(model: CMML) -> list[tf.Variable]:
+def matched_some_at_a_time(
+    score: Callable[..., tf.Tensor], width: ContextWidth, further: Sequence[int] = ()
+) -> Callable[..., tf.Tensor]:
+    """The same function of contexts, which grow with the support, and of tensors [B, Q, ...]."""
+
+    def grouped(context: tf.Tensor, *query: tf.Tensor) -> tf.Tensor:
+        pairs = (tf.shape(context)[1] - width.task) // width.pair
+        return pairs_in_groups(score, context, pairs, query, further)
+
+    return grouped
+
+
+def scoring_variables(model: CMML | MatchingCMML) -> list[tf.Variable]:
+    """`network_variables`, and those of label features."""
+    label_features = getattr(model, "label_features", None)
+    return network_variables(model) + (label_features.variables if label_features else [])
+
+
+def network_variables(model: CMML | MatchingCMML) -> list[tf.Variable]:
     """The variables that scores depend on: no optimiser, no metric."""
-    layers = (model.pair_embedding, *model.parts)
+    layers = (model.id_tables, *model.parts)
     variables = [variable for layer in layers for variable in layer.variables]
     # Parts may share a layer.
     return list({id(variable): variable for variable in variables}.values())

@@ -9,9 +9,11 @@ from typing import Any
 
 import tensorflow as tf
 
+from cmml_tf.serving.content_graph import ContentServingGraph
 from cmml_tf.serving.graph import ServingGraph
 
 EXAMPLE_SIGNATURE = "serving_tf_example"
+FEATURE_SIGNATURE = "score_features"
 REGRESS_METHOD = "tensorflow/serving/regress"
 
 Specs = dict[str, tf.TensorSpec]
@@ -33,6 +35,12 @@ def serving_signatures(graph: ServingGraph) -> dict[str, Any]:
             graph.serving_tf_example, {"inputs": tf.TensorSpec([None], tf.string)}
         ),
     }
+
+
+def content_signature(graph: ContentServingGraph) -> dict[str, Any]:
+    """The concrete function of `score_features`, by name."""
+    specs = {**_support(graph), **_query(graph), **graph.feature_specs()}
+    return {FEATURE_SIGNATURE: _signature(graph.score_features, specs)}
 
 
 def name_methods(folder: Path) -> None:

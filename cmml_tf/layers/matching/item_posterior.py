@@ -33,10 +33,8 @@ class CountPosterior(tf.keras.layers.Layer):
         """s and c float32 [B, Q], evidence [B, Q, e] -> float32 [B, Q]."""
         strength = tf.squeeze(self.strength(self.hidden(evidence)), axis=-1)
         expected = strength + REACH * self.log_strength + prior
-        # Not exp(expected) + count, which would overflow.
-        return tf.reduce_logsumexp(
-            tf.stack([expected, tf.math.log(tf.maximum(count, 1e-30))], axis=-1), axis=-1
-        )
+        # Not log(exp(expected) + count), which would overflow.
+        return expected + tf.math.softplus(tf.math.log(tf.maximum(count, 1e-30)) - expected)
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")

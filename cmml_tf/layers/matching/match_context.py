@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from cmml_tf.layers.matching.keys import KEY_FLOATS, floats_to_key, key_to_floats
+from cmml_tf.layers.matching.keys import KEY_FLOATS, floats_to_key, key_to_floats, matches
 from cmml_tf.layers.matching.scenario_taste import Taste
 
 _TASK_NUMBERS = 5
@@ -13,6 +13,8 @@ _PAIR_NUMBERS = 2 * KEY_FLOATS + 2
 
 class MatchContext(NamedTuple):
     """A context of B tasks, which a query is matched with.
+
+    Pairs that count stand first: there are positives + negatives of them.
 
     Attributes:
       positives, negatives, distinct: float32 [B], support pairs, and items among the positives.
@@ -36,11 +38,21 @@ class MatchContext(NamedTuple):
     mean_user: tf.Tensor
     item: tf.Tensor
 
+    def counts(self, user_key: tf.Tensor, item_key: tf.Tensor) -> tf.Tensor:
+        """Of keys int64 [B, Q] float32 [B, Q, 3]: the item's positives and negatives, the user's
+        positives.
+        """
+        positive = self.positive[..., None]
+        both = tf.concat([positive, self.negative[..., None]], axis=-1)
+        of_item = tf.matmul(matches(item_key, self.item_key), both)
+        return tf.concat([of_item, tf.matmul(matches(user_key, self.user_key), positive)], axis=-1)
+
     def pack(self) -> tf.Tensor:
         """One row of numbers a task, float32 [B, task_width + S pair_width].
 
         The numbers of pairs stand behind those of the task, pair by pair, so that contexts of
-        supports of different sizes can be filled up with zeros.
+        supports of different sizes can be filled up with any finite numbers. What stands behind
+        the pairs that count is zero.
         """
         taste = self.taste
         task = tf.stack(
@@ -57,6 +69,7 @@ class MatchContext(NamedTuple):
             ],
             axis=-1,
         )
+        pairs *= (self.positive + self.negative)[..., None]
         flat = tf.reshape(pairs, [tf.shape(pairs)[0], tf.shape(pairs)[1] * pairs.shape[2]])
         return tf.concat([task, taste.weight, taste.product_weight, self.mean_user, flat], axis=1)
 
@@ -64,10 +77,10 @@ class MatchContext(NamedTuple):
     def unpack(
         cls, packed: tf.Tensor, dimension: int, features: int, products: int
     ) -> "MatchContext":
-        """What `pack` gave.
+        """What `pack` gave; what stands behind a task's own pairs is not read.
 
         Args:
-          packed: float32 [B, D].
+          packed: float32 [B, D]; in D there is room for whole pairs.
           dimension: d.
           features: T, the width of the taste.
           products: K.
@@ -82,8 +95,13 @@ class MatchContext(NamedTuple):
         )
         each = pair_width(dimension)
         pairs = tf.reshape(pairs, [tf.shape(packed)[0], tf.shape(pairs)[1] // each, each])
+        # Servers fill up the shorter of two requests with whatever number stands in it first.
+        place = tf.cast(tf.range(tf.shape(pairs)[1]), tf.float32)
+        own = place < (positives + negatives)[:, None]
         user_key, item_key, positive, negative, user, item = tf.split(
-            pairs, [KEY_FLOATS, KEY_FLOATS, 1, 1, dimension, dimension], axis=-1
+            tf.where(own[..., None], pairs, 0.0),
+            [KEY_FLOATS, KEY_FLOATS, 1, 1, dimension, dimension],
+            axis=-1,
         )
         return cls(
             positives=positives,

@@ -124,7 +124,7 @@ class Matching(tf.keras.layers.Layer):
           user_key, item_key: int64 [B, S].
           user_row, item_row: float32 [B, S, ...], rows of the tables, zeros for unknown ids.
           label: float32 [B, S], above 0.5 for a positive pair.
-          valid: bool [B, S]; what is not valid may hold anything that is finite.
+          valid: bool [B, S], true for the leading pairs; the others may hold anything finite.
           catalogue_row: float32 [R, ...], rows of items that stand for the catalogue.
         """
         positive = tf.cast(valid & (label > 0.5), tf.float32)
@@ -135,13 +135,16 @@ class Matching(tf.keras.layers.Layer):
         count = of_item[..., 0]
         named = (positive + negative) / tf.maximum(count + of_item[..., 1], 1.0)
         n = tf.reduce_sum(positive, axis=1)
-        size = tf.shape(item_row)[1]
+        size = tf.shape(label)
         everyone = self.item_tower(
             tf.concat([tf.reshape(item_row, [-1, item_row.shape[-1]]), catalogue_row], axis=0)
         )
         pairs = tf.size(label)
         items = ItemView(
-            *(tf.reshape(part[:pairs], [-1, size, *part.shape[1:]]) for part in everyone)
+            *(
+                tf.reshape(part[:pairs], [size[0], size[1], *part.shape[1:]])
+                for part in everyone
+            )
         )
         users = self._users(user_row)
         taste = self.scenario_taste(

@@ -10,14 +10,19 @@ class SupportGroups:
 
     Args:
       key: int64 [B, S].
+
+    Attributes:
+      first: bool [B, S], the first pair of each group.
     """
 
     def __init__(self, key: tf.Tensor) -> None:
         order = tf.argsort(key, axis=1, stable=True)
         ordered = tf.gather(key, order, batch_dims=1)
-        begins = tf.cast(ordered[:, 1:] != ordered[:, :-1], tf.int32)
-        rank = tf.pad(tf.cumsum(begins, axis=1), [[0, 0], [1, 0]])[:, : tf.shape(key)[1]]
+        begins = tf.pad(ordered[:, 1:] != ordered[:, :-1], [[0, 0], [1, 0]], constant_values=True)
+        begins = begins[:, : tf.shape(key)[1]]
+        rank = tf.cumsum(tf.cast(begins, tf.int32), axis=1) - 1
         place = tf.argsort(order, axis=1)
+        self.first = tf.gather(begins, place, batch_dims=1)
         group = tf.gather(rank, place, batch_dims=1)  # [B, S], below S
         shape = tf.shape(key)
         self._count = shape[0] * shape[1]

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from cmml_tf.models.adapting_model import ContextWidth
 from cmml_tf.request_limits import RequestLimits
 from cmml_tf.serving.requests.rules import (
     RowRule,
@@ -64,26 +65,40 @@ def checked_support(
     return valid_support(after(rules, inputs), scale)
 
 
-def checked_context(inputs: Tensors, limits: RequestLimits, dimension: int) -> Checked:
+def checked_context(inputs: Tensors, limits: RequestLimits, width: ContextWidth) -> Checked:
     """A request with `context` [B, D], finite, and `query_user_id`, `query_item_id` [B, Q]."""
     inputs = _of_rank(inputs, dict.fromkeys(inputs, 2))
-    width = tf.shape(inputs["context"])[1]
     rules = [
         _at_most("context", "tasks", tf.shape(inputs["context"])[0], limits.tasks),
-        Rule(
-            tf.equal(width, dimension),
-            lambda: sentence(
-                f"`context` must be as wide as this model's contexts (D={dimension}). Received: ",
-                width,
-            ),
-        ),
+        *_width_rules(inputs["context"], width, limits),
         *_query_rules(inputs, "context", limits, None),
     ]
     inputs = after(rules, inputs)
     finite = tf.math.is_finite(inputs["context"])
     checked = _valid([_finite("context", inputs["context"], finite)], inputs)
-    context = tf.ensure_shape(checked.inputs["context"], [None, dimension])
+    static = [None, None if width.pair else width.task]
+    context = tf.ensure_shape(checked.inputs["context"], static)
     return checked._replace(inputs={**checked.inputs, "context": context})
+
+
+def _width_rules(context: tf.Tensor, width: ContextWidth, limits: RequestLimits) -> list[Rule]:
+    B, received = tf.unstack(tf.shape(context))
+    if not width.pair:
+        wanted = f"`context` must be as wide as this model's contexts (D={width.task}). Received: "
+        return [Rule(tf.equal(received, width.task), lambda: sentence(wanted, received))]
+    rest = received - width.task
+    pairs = rest // width.pair
+    whole = (rest >= 0) & tf.equal(rest % width.pair, 0)
+    wanted = (
+        f"`context` must hold {width.task} numbers of its task and {width.pair} of each support "
+        "pair, as this model's contexts do. Received: a width of "
+    )
+    in_all = tf.cast(pairs, tf.int64) * tf.cast(B, tf.int64)
+    return [
+        Rule(whole, lambda: sentence(wanted, received)),
+        _at_most("context", "support pairs a task", pairs, limits.support_pairs),
+        _at_most("context", _IN_ALL.format("support"), in_all, limits.support_pairs_of_a_call),
+    ]
 
 
 def checked_examples(serialized: tf.Tensor, limits: RequestLimits) -> tf.Tensor:
@@ -132,14 +147,15 @@ def checked_features(
       inputs: `support_label` [B, S], `support_length` [B] and the named ones.
       limits: The largest request.
       scale: Of the labels.
-      names: Inputs with features of `support` items [B, S], `query` items [B, Q] and the `user`
-        [B].
+      names: Inputs of `support` pairs [B, S], `query` pairs [B, Q] and the `user` [B]; vectors
+        have one more axis, of a width that is known.
       numbers: The first and last value that numeric inputs may have; NaN is an unknown one.
     """
     support, query, user = names["support"], names["query"], names["user"]
     reference = support[0]
-    ranks = {name: 1 if name in user else 2 for name in inputs} | {"support_length": 1}
-    inputs = _of_rank(inputs, ranks)
+    widths = {name: x.shape[2] for name, x in inputs.items() if x.shape.rank == 3}
+    ranks = dict.fromkeys(inputs, 2) | dict.fromkeys(user, 1) | {"support_length": 1}
+    inputs = _of_rank(inputs, ranks | dict.fromkeys(widths, 3))
     rules = [
         *_support_limits(inputs, reference, limits),
         *_query_limits(inputs, query[0], limits, None),
@@ -148,17 +164,19 @@ def checked_features(
     rules += [_same_shape(inputs, name, reference) for name in (*support[1:], "support_label")]
     rules += [_same_shape(inputs, name, query[0]) for name in query[1:]]
     rules += [_same_rows(inputs, name, reference) for name in (query[0], "support_length", *user)]
+    rules += [_as_wide(inputs, name, width) for name, width in widths.items()]
     inputs = after(rules, inputs)
-    read = tf.sequence_mask(inputs["support_length"], tf.shape(inputs[reference])[1])
-    within = [
-        _within(
-            name,
-            inputs[name],
-            *numbers[name],
-            tf.math.is_nan(inputs[name]) | (~read if name in support else False),
-        )
-        for name in numbers
-    ]
+    for name, width in widths.items():
+        inputs[name] = tf.ensure_shape(inputs[name], [None, None, width])
+    unread = ~tf.sequence_mask(inputs["support_length"], tf.shape(inputs[reference])[1])
+
+    def accepted(name: str) -> tf.Tensor:
+        unknown = tf.math.is_nan(inputs[name])
+        if name not in support:
+            return unknown
+        return unknown | (unread[..., None] if name in widths else unread)
+
+    within = [_within(name, inputs[name], *numbers[name], accepted(name)) for name in numbers]
     return valid_support(inputs, scale, within)
 
 
@@ -226,7 +244,11 @@ def _of_rank(inputs: Tensors, ranks: Mapping[str, int]) -> Tensors:
     return {name: tf.ensure_shape(x, [None] * ranks[name]) for name, x in checked.items()}
 
 
-_AXES = {1: "one axis, B", 2: "two axes, B and the pairs of a task"}
+_AXES = {
+    1: "one axis, B",
+    2: "two axes, B and the pairs of a task",
+    3: "three axes, B, the pairs of a task and the numbers of a vector",
+}
 
 
 def _at_most(name: str, what: str, received: tf.Tensor, limit: int) -> Rule:
@@ -272,7 +294,7 @@ def _query_rules(
 
 
 def _same_shape(inputs: Tensors, name: str, reference: str) -> Rule:
-    received, expected = tf.shape(inputs[name]), tf.shape(inputs[reference])
+    received, expected = tf.shape(inputs[name])[:2], tf.shape(inputs[reference])
     return Rule(
         tf.reduce_all(received == expected),
         lambda: sentence(
@@ -281,6 +303,14 @@ def _same_shape(inputs: Tensors, name: str, reference: str) -> Rule:
             ". Received: ",
             shape_text(received),
         ),
+    )
+
+
+def _as_wide(inputs: Tensors, name: str, width: int) -> Rule:
+    received = tf.shape(inputs[name])[2]
+    return Rule(
+        tf.equal(received, width),
+        lambda: sentence(f"`{name}` must be vectors of {width} numbers. Received: ", received),
     )
 
 

@@ -7,6 +7,9 @@ import tensorflow as tf
 PAIRS_AT_A_TIME = 65_536
 """Pairs whose hidden layers may be in memory at a time: about 5 kB each."""
 
+MATCHES_AT_A_TIME = 2**22
+"""Pairs of a query pair and a support pair that are compared at a time: about 40 bytes each."""
+
 State = tuple[tf.Tensor, tuple[tf.TensorArray, ...]]
 
 
@@ -60,3 +63,40 @@ def in_groups(
     return tuple(
         tf.ensure_shape(value, spec.shape) for value, spec in zip(values, outputs, strict=True)
     )
+
+
+def pairs_in_groups(
+    function: Callable[..., tf.Tensor],
+    context: tf.Tensor,
+    support: tf.Tensor,
+    query: Sequence[tf.Tensor],
+    further: Sequence[int] = (),
+) -> tf.Tensor:
+    """`function(context, *query)`, which compares each query pair with each support pair.
+
+    So memory grows neither with the tasks nor with query pairs times support pairs.
+
+    Args:
+      function: Takes [b, D] and tensors [b, q, ...]; returns float32 [b, q, *further].
+      context: float32 [B, D].
+      support: int32 scalar, S.
+      query: Tensors [B, Q, ...].
+      further: Axes of the answer behind the first two.
+    """
+    support = tf.maximum(support, 1)
+    answer = tf.TensorSpec([None, None, *further], tf.float32)
+
+    def of_tasks(context: tf.Tensor, *query: tf.Tensor) -> tuple[tf.Tensor]:
+        def of_pairs(*part: tf.Tensor) -> tuple[tf.Tensor]:
+            return (_swapped(function(context, *map(_swapped, part))),)
+
+        size = tf.maximum(MATCHES_AT_A_TIME // (tf.shape(context)[0] * support), 1)
+        return (_swapped(in_groups(of_pairs, [*map(_swapped, query)], size, [answer])[0]),)
+
+    size = tf.maximum(MATCHES_AT_A_TIME // (tf.maximum(tf.shape(query[0])[1], 1) * support), 1)
+    return in_groups(of_tasks, [context, *query], size, [answer])[0]
+
+
+def _swapped(value: tf.Tensor) -> tf.Tensor:
+    """[a, b, ...] -> [b, a, ...]."""
+    return tf.transpose(value, [1, 0, *range(2, value.shape.rank)])

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 import cmml_tf
 from cmml_tf.models.cmml import CMML
+from cmml_tf.models.matching_cmml import MatchingCMML
 from cmml_tf.serving.graph import ServingGraph
 
 MANIFEST_FILE = Path("assets.extra") / "cmml_manifest.json"
@@ -64,21 +65,24 @@ def _plain(value: Any) -> Any:
 def write_manifest(
     folder: Path,
     facts: Mapping[str, Any],
-    model: CMML,
+    model: CMML | MatchingCMML,
     graph: ServingGraph,
     signatures: Mapping[str, Any],
 ) -> None:
     """Writes the caller's facts and the exporter's own.
 
-    The exporter's are `versions` (cmml_tf, tensorflow), `model` (context width,
+    The exporter's are `versions` (cmml_tf, tensorflow), `model` (`context_dimension`, null where
+    it grows with the support; `context_width`, numbers of a task and of each support pair;
     `positives_only`, vocabulary sizes and id types, whether user ids are hashed), `limits` (the
     largest request) and `signatures`: inputs and outputs with dtype and shape, -1 for an axis of
     any size.
     """
+    width = graph.context_width
     document = {
         "versions": {"cmml_tf": cmml_tf.__version__, "tensorflow": tf.__version__},
         "model": {
-            "context_dimension": graph.context_dimension,
+            "context_dimension": None if width.pair else width.task,
+            "context_width": {"task": width.task, "support_pair": width.pair},
             "positives_only": model.positives_only,
             "users": {
                 "known": graph.unknown_user,

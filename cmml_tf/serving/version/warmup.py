@@ -58,7 +58,7 @@ def _logs(
     features: Mapping[str, Features],
 ) -> Iterator[prediction_log_pb2.PredictionLog]:
     for usual in _USUAL_SHAPES:
-        limits = graph.limits
+        limits, width = graph.limits, graph.context_width
         B, S, Q = map(min, usual, (limits.tasks, limits.support_pairs, limits.query_pairs))
         values = {
             "support_user_id": _ids(users, (B, S)),
@@ -68,7 +68,7 @@ def _logs(
             "query_user_id": _ids(users, (B, Q)),
             "query_item_id": _ids(items, (B, Q)),
             "user_id": _ids(users, (B, 1))[:, 0],
-            "context": np.zeros([B, graph.context_dimension], np.float32),
+            "context": np.zeros([B, width.task + width.pair * S], np.float32),
         }
         for name, function in signatures.items():
             log = prediction_log_pb2.PredictionLog()

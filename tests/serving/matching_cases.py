@@ -1,0 +1,105 @@
+"""A small model that matches by key, with content, and requests to it."""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from cmml_tf.content.encoder import fit_content
+from cmml_tf.layers.matching.matching import Matching
+from cmml_tf.layers.matching.row_tables import RowTables
+from cmml_tf.models.matching_cmml import MatchingCMML
+from cmml_tf.serving.content_graph import ServedContent, SideContent
+from cmml_tf.types import ContentColumn, Support
+
+USERS, ITEMS, DIMENSION, STATISTICS = 6, 9, 3, 2
+USER_IDS = [70, 10, -3, 40, 9_000_000_000, 0]
+ITEM_IDS = [f"film {letter} ü" for letter in "abcdefghi"]
+GENRES = ("War", "Drama", "Comedy")
+
+
+class Matched(NamedTuple):
+    """A model whose every weight is random, its encoders, and the maps that extend its tables."""
+
+    model: MatchingCMML
+    content: ServedContent
+
+
+def matching_model(seed=0):
+    tf.keras.utils.set_random_seed(seed)
+    rng = np.random.default_rng(seed)
+    tables = RowTables(USERS, ITEMS, DIMENSION + 1, DIMENSION + 1 + STATISTICS)
+    model = MatchingCMML(tables, Matching(DIMENSION, taste_features=2, units=4))
+    model.build_parts()
+    for variable in model.trainable_variables:
+        variable.assign_add(rng.normal(0, 0.3, variable.shape))
+    tables.set_tables(
+        rng.normal(size=(USERS, tables.user_width)), rng.normal(size=(ITEMS, tables.item_width))
+    )
+    items = fit_content(
+        [
+            ContentColumn("genre", "categorical", objects(rng.choice(GENRES, ITEMS))),
+            ContentColumn("picture", "vector", rng.normal(size=(ITEMS, 2)).astype(np.float32)),
+        ]
+    )
+    users = fit_content([ContentColumn("age", "numeric", rng.uniform(18, 60, USERS))])
+    content = ServedContent(
+        *(
+            SideContent(encoder, rng.normal(size=(encoder.dimension + 1, width)))
+            for encoder, width in ((users, tables.user_width), (items, tables.item_width))
+        )
+    )
+    return Matched(model, content)
+
+
+def objects(values):
+    array = np.empty(len(values), object)
+    array[:] = list(values)
+    return array
+
+
+def key_of(ids, known):
+    """Keys of ids by another rule than the graph's: only what is equal is equal."""
+    others = sorted({one for one in np.ravel(ids) if one not in known}, key=str)
+    keys = {one: row for row, one in enumerate(known)}
+    keys |= {one: 10**12 + place for place, one in enumerate(others)}
+    return keys
+
+
+def expected_scores(model, request, user_ids=USER_IDS, item_ids=ITEM_IDS):
+    """What the model itself says of a request by id, unknown ids told apart."""
+    users, items = (
+        key_of(np.concatenate([request[f"{part}_{side}_id"].ravel() for part in parts]), known)
+        for side, known, parts in (
+            ("user", user_ids, ("support", "query")),
+            ("item", item_ids, ("support", "query")),
+        )
+    )
+
+    def keys(name, of):
+        return tf.constant(np.vectorize(of.get, otypes=[np.int64])(request[name]))
+
+    support = Support(
+        keys("support_user_id", users),
+        keys("support_item_id", items),
+        tf.constant(request["support_label"]),
+        tf.constant(request["support_length"]),
+    )
+    context = model.encode_context(support)
+    return model.score_with_context(
+        context, keys("query_user_id", users), keys("query_item_id", items)
+    ).numpy()
+
+
+def request_of(B=2, S=7, Q=5, seed=0, users=(*USER_IDS, 5, -1, -4), items=None):
+    """Known, unknown and mixed pairs; supports of different lengths."""
+    items = [*ITEM_IDS, "new a", "new b", ""] if items is None else items
+    rng = np.random.default_rng(seed)
+    return {
+        "support_user_id": rng.choice(users, (B, S)),
+        "support_item_id": rng.choice(items, (B, S)),
+        "support_label": rng.integers(0, 2, (B, S)).astype(np.float32),
+        "support_length": rng.integers(0, S + 1, B).astype(np.int32),
+        "query_user_id": rng.choice(users, (B, Q)),
+        "query_item_id": rng.choice(items, (B, Q)),
+    }
