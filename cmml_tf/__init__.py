@@ -29,6 +29,7 @@ _PUBLIC = {
     "build_model": "cmml_tf.models.build",
     "export_model": "cmml_tf.serving.export",
     "model_preset": "cmml_tf.experiments.forms",
+    "support_from_clicks": "cmml_tf.client.clicks",
 }
 
 __all__ = ["__version__", *sorted(_PUBLIC)]

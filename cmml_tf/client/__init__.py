@@ -13,6 +13,7 @@ from cmml_tf.client.answers import (
     Recommendations,
     Scores,
 )
+from cmml_tf.client.clicks import LabelledSupport, support_from_clicks
 from cmml_tf.client.context_cache import ContextCache
 from cmml_tf.client.errors import InputError, ProxyError, StaleContextError
 from cmml_tf.client.sync import Client
@@ -26,8 +27,10 @@ __all__ = [
     "Explanations",
     "FeatureScores",
     "InputError",
+    "LabelledSupport",
     "ProxyError",
     "Recommendations",
     "Scores",
     "StaleContextError",
+    "support_from_clicks",
 ]

@@ -15,18 +15,22 @@ class Scores(NamedTuple):
       score: float32 [Q] for each task, Q its own number of pairs.
       query_known: bool [Q] for each task: both ids are in the model's vocabularies.
       version: Version of the model that answered.
+      user_known, item_known: bool [Q] for each task: the user, the item is in its vocabulary. None
+        where the export is of an earlier release, which does not say.
     """
 
     score: Rows
     query_known: Rows
     version: int
+    user_known: Rows | None = None
+    item_known: Rows | None = None
 
 
 class Contexts(NamedTuple):
     """Encoded supports, to be scored by the version that encoded them.
 
     Attributes:
-      context: float32 [B, D].
+      context: float32 [B, D]; where D grows with the support, that of the largest.
       support_known: int32 [B], support pairs with both ids known.
       version: Version of the model that encoded them.
       single: One task was given as flat lists, so scores come back as flat arrays.
@@ -68,7 +72,7 @@ class Explanations(NamedTuple):
 
 
 class FeatureScores(NamedTuple):
-    """Scores of items that were described by their features.
+    """Scores of items that were described by their features (user setting).
 
     Attributes:
       score: float32 [Q] for each task.

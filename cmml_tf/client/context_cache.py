@@ -43,7 +43,8 @@ class ContextCache:
         """Makes an empty cache.
 
         Args:
-          max_entries: Contexts kept; one takes 4 bytes times its width (1 kB for 256).
+          max_entries: Contexts kept; one takes 4 bytes times its width (1 kB for 256),
+            which grows with the support where the model matches ids.
           max_age_seconds: Contexts older than this are encoded again. It also bounds how long a
             client keeps asking an old version that the server still serves.
           clock: Seconds that only go forward.

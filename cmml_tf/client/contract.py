@@ -16,7 +16,8 @@ INPUTS = {
     "recommend": (*SUPPORT, "user_id"),
 }
 _FEATURE_INPUTS = ("support_label", "support_length")
-_FEATURE_PREFIXES = ("support_item_", "query_item_", "user_")
+_FEATURE_PREFIXES = ("support_item_", "query_item_", "support_user_", "query_user_", "user_")
+_VECTOR_RANK = 3
 _FIXED = {"support_label": ("float32",), "support_length": ("int32",), "context": ("float32",)}
 _OF_IDS, _OF_FEATURES = ("string", "int64"), ("string", "float32")
 _RANK = {"support_length": 1, "user_id": 1}
@@ -48,7 +49,7 @@ class Contract:
         return self._checked[signature]
 
     def context_width(self) -> int:
-        """D, or -1 where the model leaves it open."""
+        """D, or -1 where the model leaves it open; then it may grow with the support."""
         self.dtypes("score_with_context")
         shape = self._signatures["score_with_context"].inputs["context"].tensor_shape
         return shape.dim[1].size
@@ -61,6 +62,12 @@ class Contract:
             for name, info in outputs.items()
             if len(info.tensor_shape.dim) > 2 and info.tensor_shape.dim[1].size == -1
         }
+
+    def vector_widths(self, signature: str) -> dict[str, int]:
+        """Inputs that are vectors, and how many numbers those have."""
+        served = self._signatures[signature].inputs
+        shapes = {name: info.tensor_shape.dim for name, info in served.items()}
+        return {name: dim[2].size for name, dim in shapes.items() if len(dim) == _VECTOR_RANK}
 
     def _check(self, signature: str) -> dict[str, int]:
         if signature not in self._signatures:
@@ -81,12 +88,25 @@ class Contract:
             )
         for name in wanted:
             dtype, rank = dtype_name(served[name].dtype), len(served[name].tensor_shape.dim)
-            accepted, expected = _FIXED.get(name, _OF_IDS), _RANK.get(name, 2)
+            accepted: tuple[str, ...] = _FIXED.get(name, _OF_IDS)
+            expected = _RANK.get(name, 2)
             if signature not in INPUTS and name not in _FEATURE_INPUTS:
-                accepted, expected = _OF_FEATURES, 1 if name.startswith("user_") else 2
+                accepted, expected = _of_feature(name, "support_user_id" in served, dtype, rank)
             if dtype not in accepted or rank != expected:
                 raise InputError(
                     f"`{name}` of signature `{signature}` must be {' or '.join(accepted)} of rank "
                     f"{expected}. The server says: {dtype} of rank {rank}."
                 )
         return {name: served[name].dtype for name in wanted}
+
+
+def _of_feature(name: str, by_id: bool, dtype: str, rank: int) -> tuple[tuple[str, ...], int]:
+    """The dtypes and the rank that an input of `score_features` may have.
+
+    `by_id`: the model takes features beside ids, those of users too for each pair.
+    """
+    if by_id and name.endswith(("_user_id", "_item_id")):
+        return _OF_IDS, 2
+    if by_id and dtype == "float32" and rank == _VECTOR_RANK:
+        return _OF_FEATURES, rank
+    return _OF_FEATURES, 1 if name.startswith("user_") else 2

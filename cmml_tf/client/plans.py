@@ -4,7 +4,7 @@ A plan is a generator: it yields requests, is sent the responses (or has the err
 thrown into it), and returns the result. The clients only carry requests to the network.
 """
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable
 from typing import Any, NamedTuple, TypeVar
 
 import grpc
@@ -152,7 +152,7 @@ class Plans:
         support.fill(request)
         query.fill(request)
         outputs, version = yield from self._predict(request, support)
-        return _scores(outputs, version, query)
+        return _scores(outputs, version, query.user.lengths, query.user.single)
 
     def _score_context(
         self, context: np.ndarray, version: int, query: requests.Query
@@ -161,7 +161,7 @@ class Plans:
         fill_numeric(request.inputs["context"], context, wire.DT_FLOAT)
         query.fill(request)
         outputs, answered = yield from self._predict(request, context)
-        return _scores(outputs, answered, query)
+        return _scores(outputs, answered, query.user.lengths, query.user.single)
 
     def _encode(
         self, support: requests.Support, version: int | None = None
@@ -175,23 +175,24 @@ class Plans:
     ) -> Plan[tuple[np.ndarray, int]]:
         """Contexts of all tasks, all of one version, from the cache where it has them."""
         digests = support.digests()
-        tasks = range(len(digests))
+        # Tasks of the same support are encoded once.
+        task_of = {digest: task for task, digest in reversed([*enumerate(digests)])}
         version, pinned = self._newest, None
-        found = {} if version is None else _cached(cache, version, digests, tasks)
-        missing = [task for task in tasks if task not in found]
+        found = {} if version is None else _cached(cache, version, task_of)
+        missing = [digest for digest in task_of if digest not in found]
         while version is None or missing:
-            outputs, answered = yield from self._encode(support.select(missing), pinned)
+            tasks = [task_of[digest] for digest in missing]
+            outputs, answered = yield from self._encode(support.select(tasks), pinned)
             encoded = dict(zip(missing, outputs["context"], strict=True))
-            for task, context in encoded.items():
-                cache.put(answered, digests[task], context.copy())
+            for digest, context in encoded.items():
+                cache.put(answered, digest, context.copy())
             if answered != version:
                 # A newer version answered: contexts of the older one are of no use beside it.
                 self._newest = version = pinned = answered
-                others = [task for task in tasks if task not in encoded]
-                found = _cached(cache, version, digests, others)
+                found = _cached(cache, version, task_of.keys() - encoded.keys())
             found |= encoded
-            missing = [task for task in tasks if task not in found]
-        return np.stack([found[task] for task in tasks]), version
+            missing = [digest for digest in task_of if digest not in found]
+        return _side_by_side([found[digest] for digest in digests]), version
 
     def encode_context(self, user: Any, item: Any, label: Any, length: Any) -> Plan[Contexts]:
         """See `Client.encode_context`."""
@@ -264,15 +265,17 @@ class Plans:
         return Explanations(score, details, version)
 
     def score_features(
-        self, support: Any, label: Any, query: Any, user: Any, length: Any
-    ) -> Plan[FeatureScores]:
+        self, tables: features.Tables, label: Any, length: Any
+    ) -> Plan[FeatureScores | Scores]:
         """See `Client.score_features`."""
         contract = self._contract or (yield from self._asked_contract())
-        given = features.read_features(contract, support, label, query, user, length)
+        given = features.read_features(contract, tables, label, length)
         request = self._request(features.SIGNATURE)
         given.fill(request)
         outputs, version = yield from self._predict(request, given)
         single = given.label.single
+        if "context" not in outputs:
+            return _scores(outputs, version, given.queries, single)
         return FeatureScores(
             requests.trim(outputs["score"], given.queries, single),
             requests.per_task(outputs["context"], single),
@@ -304,18 +307,24 @@ def is_ready(response: Any) -> bool:
     return any(version.state == wire.AVAILABLE for version in response.model_version_status)
 
 
-def _cached(
-    cache: ContextCache, version: int, digests: Sequence[bytes], tasks: Iterable[int]
-) -> dict[int, np.ndarray]:
-    """The contexts that the cache has, by task."""
-    found = {task: cache.get(version, digests[task]) for task in tasks}
-    return {task: context for task, context in found.items() if context is not None}
+def _cached(cache: ContextCache, version: int, digests: Iterable[bytes]) -> dict[bytes, np.ndarray]:
+    """The contexts that the cache has."""
+    found = {digest: cache.get(version, digest) for digest in digests}
+    return {digest: context for digest, context in found.items() if context is not None}
 
 
-def _scores(outputs: dict[str, np.ndarray], version: int, query: requests.Query) -> Scores:
-    lengths, single = query.user.lengths, query.user.single
-    return Scores(
-        requests.trim(outputs["score"], lengths, single),
-        requests.trim(outputs["query_known"], lengths, single),
-        version,
-    )
+def _side_by_side(contexts: list[np.ndarray]) -> np.ndarray:
+    """Contexts [B, D] of supports of any size: zeros fill up the shorter ones, and are not read."""
+    width = max(map(len, contexts))
+    together = np.zeros((len(contexts), width), np.float32)
+    for row, context in zip(together, contexts, strict=True):
+        row[: len(context)] = context
+    return together
+
+
+def _scores(
+    outputs: dict[str, np.ndarray], version: int, lengths: list[int], single: bool
+) -> Scores:
+    names = ("score", "query_known", "user_known", "item_known")
+    own = {name: requests.trim(outputs[name], lengths, single) for name in names if name in outputs}
+    return Scores(**own, version=version)

@@ -110,8 +110,7 @@ def read_pairs(
     users = read_rows(user_name, [user] if one_id else user, dtypes[user_name])
     items = read_rows(item_name, item, dtypes[item_name])
     if one_id:
-        times = [len(items.lengths) * items.width]
-        return items._replace(flat=_repeated(users.flat, times)), items
+        return spread(users, [len(items.lengths) * items.width], items), items
     if items.single or not users.single or not users.lengths[0]:
         return users, items
     tasks = len(items.lengths)
@@ -120,13 +119,15 @@ def read_pairs(
             f"`{user_name}` as a flat sequence must hold one id for each task. "
             f"Received: {users.lengths[0]} for {tasks} tasks."
         )
-    return items._replace(flat=_repeated(users.flat, [items.width] * tasks)), items
+    return spread(users, [items.width] * tasks, items), items
 
 
-def _repeated(values: Values, times: list[int]) -> Values:
-    if isinstance(values, np.ndarray):
-        return np.repeat(values, times)
-    return [value for value, count in zip(values, times, strict=True) for _ in range(count)]
+def spread(rows: Rows[Values], times: list[int], like: Rows[Values]) -> Rows[Values]:
+    """Rows as long as others, of values that stand for several pairs each."""
+    if isinstance(rows.flat, np.ndarray):
+        return Rows(np.repeat(rows.flat, times), *like[1:])
+    flat = [value for value, count in zip(rows.flat, times, strict=True) for _ in range(count)]
+    return Rows(flat, *like[1:])
 
 
 def _fits(values: Any, dtype: np.dtype) -> bool:

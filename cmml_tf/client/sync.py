@@ -15,6 +15,7 @@ from cmml_tf.client.answers import (
     Scores,
 )
 from cmml_tf.client.base import BaseClient, Steps
+from cmml_tf.client.features import Tables
 from cmml_tf.client.plans import Plan
 from cmml_tf.client.transport.channel import stubs
 
@@ -200,26 +201,35 @@ class Client(BaseClient):
         query_items: Any,
         user: Any = None,
         *,
+        support_users: Any = None,
+        query_users: Any = None,
         support_length: Any = None,
         timeout: float | None = None,
-    ) -> FeatureScores:
-        """Scores items for users by their features: the user setting, and no id anywhere.
+    ) -> FeatureScores | Scores:
+        """Scores items for users by their features.
+
+        In the user setting there is no id, and `user` describes the task's user; the answer is
+        `FeatureScores`. In the scenario setting the tables hold the ids as column `id`, features
+        are read where the model does not know the id, and users are those of each pair
+        (`support_users`, `query_users`); the answer is `Scores`.
 
         Tables are mappings from feature to column, or pandas DataFrames with these columns. Strings
-        are categories, several with | between them; numbers are numbers; None and NaN are unknown.
+        are categories or texts, several categories with | between them; numbers are numbers;
+        vectors are lists of numbers or arrays; None and NaN are unknown.
 
         Args:
-          support_items: Features of the rated items, [S] or B rows each.
-          support_label: Their ratings, [S] or B rows.
+          support_items: Features of the support items, [S] or B rows each.
+          support_label: Their ratings (1 and 0 in the scenario setting), [S] or B rows.
           query_items: Features of the items to score, [Q] or B rows each.
-          user: Features of the task's user, a value each; of several tasks, B values each. Left
-            out where the model has none.
+          user: User setting: features of the task's user, a value each; of several tasks, B values
+            each. Left out where the model has none.
+          support_users, query_users: Scenario setting: a value for each pair; or one for all of
+            them; or, of several tasks, one for each task.
           support_length: As for `score`.
           timeout: Seconds.
         """
-        plan = self._plans.score_features(
-            support_items, support_label, query_items, user, support_length
-        )
+        tables = Tables(support_items, query_items, user, support_users, query_users)
+        plan = self._plans.score_features(tables, support_label, support_length)
         return self._run(plan, timeout)
 
     def score_examples(

@@ -172,6 +172,7 @@ def test_the_manifest_holds_the_caller_s_facts_and_the_signature_table(tmp_path)
     assert manifest["versions"] == {"cmml_tf": cmml_tf.__version__, "tensorflow": tf.__version__}
     assert manifest["model"] == {
         "context_dimension": 8,
+        "context_width": {"task": 8, "support_pair": 0},
         "positives_only": False,
         "users": {"known": USERS, "id_dtype": "int64", "hashed": False},
         "items": {"known": ITEMS, "id_dtype": "string"},

@@ -115,7 +115,9 @@ class TinyModel(tf.Module):
         score += 0.01 * self._number(query_user_id, 89)
         score = tf.where(tf.equal(context[:, :1], self.version), score, -tf.ones_like(score))
         score = tf.where(valid[:, None], score, NOT_A_NUMBER)
-        return score, self._known(query_user_id) & self._known(query_item_id), valid
+        known = {"user_known": self._known(query_user_id), "item_known": self._known(query_item_id)}
+        known["query_known"] = known["user_known"] & known["item_known"]
+        return score, known, valid
 
     def signatures(self):
         def spec(name, *shape, dtype=self.id_dtype):
@@ -135,7 +137,7 @@ class TinyModel(tf.Module):
         def score(**inputs):
             context, _ = self.encode(**{name: inputs[name] for name in support})
             scores, known, valid = self.apply(context, **{name: inputs[name] for name in query})
-            return {"score": scores, "query_known": known, "valid": valid}
+            return {"score": scores, **known, "valid": valid}
 
         def encode(**inputs):
             context, known = self.encode(**inputs)
@@ -144,7 +146,7 @@ class TinyModel(tf.Module):
 
         def score_with_context(context, query_user_id, query_item_id):
             scores, known, valid = self.apply(context, query_user_id, query_item_id)
-            return {"score": scores, "query_known": known, "valid": valid}
+            return {"score": scores, **known, "valid": valid}
 
         def recommend(user_id, **inputs):
             context, _ = self.encode(**inputs)

@@ -33,7 +33,7 @@ def test_predict_answers_with_the_newest_version_and_says_which(
     contract_server, inputs, build_predict_request
 ):
     response = contract_server.prediction.Predict(build_predict_request("cmml", inputs), timeout=20)
-    assert set(response.outputs) == {"score", "query_known", "valid"}
+    assert set(response.outputs) == {"score", "query_known", "user_known", "item_known", "valid"}
     score = tf.make_ndarray(response.outputs["score"])
     assert score.dtype == np.float32
     assert score.shape == (1, 3)

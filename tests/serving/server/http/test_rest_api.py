@@ -34,7 +34,7 @@ def columns(support_inputs, query_inputs):
 def test_column_form_keeps_the_names_of_outputs(contract_server, columns, support_inputs):
     status, answer = call(f"{contract_server.url}:predict", {"inputs": columns})
     assert status == 200
-    assert set(answer["outputs"]) == {"score", "query_known", "valid"}
+    assert set(answer["outputs"]) == {"score", "query_known", "user_known", "item_known", "valid"}
     expected = contract_server.predict(
         {k: np.array(v) for k, v in columns.items()}
         | {

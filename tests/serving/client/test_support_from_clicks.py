@@ -1,0 +1,70 @@
+"""Supports made of clicks alone."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import cmml_tf
+from cmml_tf.client import InputError, support_from_clicks
+
+CLICKS = [("ann", "tea"), ("bob", "milk"), ("ann", "milk"), ("cem", "rum")]
+CANDIDATES = ["tea", "milk", "water", "juice", "beer"]
+
+
+def test_each_click_is_followed_by_items_that_its_user_did_not_click():
+    support = support_from_clicks(CLICKS, CANDIDATES, negatives=2)
+    assert support.label == [1.0, 0.0, 0.0] * 4
+    assert list(zip(support.user[::3], support.item[::3], strict=True)) == CLICKS
+    for place, (user, item) in enumerate(zip(support.user, support.item, strict=True)):
+        assert support.user[place] == support.user[place - place % 3]
+        assert ((user, item) in CLICKS) == (place % 3 == 0)
+        assert item in [*CANDIDATES, "rum"]
+    for place in range(0, 12, 3):
+        assert len(set(support.item[place : place + 3])) == 3
+
+
+def test_the_same_arguments_give_the_same_support_in_whatever_form():
+    expected = support_from_clicks(CLICKS, CANDIDATES, seed=3)
+    table = pd.DataFrame(CLICKS, columns=["user", "item"])
+    for clicks in (table, np.array(CLICKS), map(list, CLICKS)):
+        for candidates in (CANDIDATES, np.array(CANDIDATES), pd.Series(CANDIDATES * 2)):
+            given = list(clicks) if isinstance(clicks, map) else clicks
+            if given:
+                assert support_from_clicks(given, candidates, seed=3) == expected
+            clicks = given
+    assert support_from_clicks(CLICKS, CANDIDATES, seed=4) != expected
+    assert cmml_tf.support_from_clicks is support_from_clicks
+
+
+def test_every_candidate_is_drawn_equally_often():
+    support = support_from_clicks([(0, 0)] * 2000, range(5), negatives=1)
+    refused = np.array(support.item)[1::2]
+    assert np.bincount(refused)[1:].min() > 400 and not (refused == 0).any()
+
+
+def test_a_user_who_took_nearly_all_gets_fewer_and_clicks_may_stand_alone():
+    assert support_from_clicks([(1, 7), (1, 8)], [7, 8, 9]).item == [7, 9, 8, 9]
+    assert support_from_clicks([(1, 7)], [7]) == ([1], [7], [1.0])
+    assert support_from_clicks([(1, 7)], [], negatives=0).label == [1.0]
+    assert support_from_clicks([], CANDIDATES) == ([], [], [])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([("ann",)], CANDIDATES), r"`clicks` must be pairs .* Received: \('ann',\)"),
+        ((["an"], CANDIDATES), "`clicks` must be pairs"),
+        ((7, CANDIDATES), "`clicks` must be a sequence"),
+        ((pd.DataFrame({"user": [1]}), [1]), "`clicks` must have two columns, user and item"),
+        (([("ann", None)], CANDIDATES), "`clicks` must hold ids, .* Received: None"),
+        (([(1, 2.5)], CANDIDATES), "`clicks` must hold ids, .* Received: 2.5"),
+        (([(1, 2), (1, "x")], [3]), "`clicks` must hold ids of one kind"),
+        ((CLICKS, "tea"), "`candidates` must be a sequence"),
+        ((CLICKS, []), "`candidates` must hold the items of the scenario"),
+        ((CLICKS, CANDIDATES, -1), "`negatives` must be an integer of at least 0. Received: -1"),
+        ((CLICKS, CANDIDATES, 2, 1.5), "`seed` must be an integer"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments, message):
+    with pytest.raises(InputError, match=message):
+        support_from_clicks(*arguments)
