@@ -5,10 +5,11 @@ every item of the catalogue that a user did not click for a refusal learns who w
 scenario. This one compares an item with the other items of the same scenario alone: of the n clicks
 of a user u in a scenario s, item i gets in expectation
 
-  n p_si exp(<u, v_i>) / sum_j p_sj exp(<u, v_j>),   p_si its share of the scenario's clicks,
+  n p_si exp(<u, v_i>) / sum_j p_sj exp(<u, v_j>),
 
-so that neither what a scenario shows nor how popular an item is in it reaches the factors. Each
-sweep takes one Newton step of this likelihood from u = 0 (then from v = 0):
+p_si being the item's share of the scenario's clicks, so that neither what a scenario shows nor how
+popular an item is in it reaches the factors. Each sweep takes one Newton step of this likelihood
+from u = 0 (then from v = 0):
 
   u = (sum_s n_us Cov_s(v) + a I)^-1 (sum_(clicks) (v_i - mean_s(v)) + a m_u)
 

@@ -12,9 +12,10 @@ user and the item, <w', a_u * p_i>, whose weights w' have a learned prior mean m
 added on the right. A user's mean and covariance of products over the reference are a_u times those
 of p, so that nothing is computed for each user and item.
 
-Items differ in more than h says, so that many clicks tell less than their number (r); t is
-learned. What a scenario shows is not known where only clicks are given: the reference is the items that the support names, refused ones too, and a few of the
-catalogue, which count together as much as a learned number of named ones.
+Items differ in more than h says, so that many clicks tell less than their number (r); t is learned.
+What a scenario shows is not known where only clicks are given: the reference is the items that the
+support names, refused ones too, and a few of the catalogue, which count together as much as a
+learned number of named ones.
 """
 
 from typing import Any, NamedTuple
