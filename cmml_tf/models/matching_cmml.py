@@ -67,7 +67,6 @@ class MatchingCMML(AdaptingModel):
         context = self.encode_context(episode.support, training)
         return self.score_with_context(context, episode.query_user, episode.query_item, training)
 
-
     def adapt(self, support: Support, training: bool = False) -> tf.Tensor:
         """What the model becomes for each task is its context."""
         return self.encode_context(support, training)

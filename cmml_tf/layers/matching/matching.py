@@ -141,10 +141,7 @@ class Matching(tf.keras.layers.Layer):
         )
         pairs = tf.size(label)
         items = ItemView(
-            *(
-                tf.reshape(part[:pairs], [size[0], size[1], *part.shape[1:]])
-                for part in everyone
-            )
+            *(tf.reshape(part[:pairs], [size[0], size[1], *part.shape[1:]]) for part in everyone)
         )
         users = self._users(user_row)
         taste = self.scenario_taste(

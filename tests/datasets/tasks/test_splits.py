@@ -251,8 +251,8 @@ def test_only_scenarios_with_one_user_is_an_error():
 def test_too_few_scenarios_or_users_is_an_error():
     with pytest.raises(ValueError, match="leave fewer than 2 to learn from"):
         split_scenarios(_table([range(9)] * 3), SplitConfig(), seed=0)
+    warm = SplitConfig("warm", evaluation_user_fraction=0.1)
     with pytest.raises(ValueError, match="`evaluation_user_fraction` must leave users"):
-        warm = SplitConfig("warm", evaluation_user_fraction=0.1)
         split_scenarios(_table([[1]] * 8), warm, seed=0)
     with pytest.raises(ValueError, match="too few users to divide"):
         split_scenarios(_table([[1]] * 8), SplitConfig(), seed=0)
