@@ -48,9 +48,9 @@ class SplitConfig:
     validation_fraction: Annotated[float, FROM_0_BELOW_1] = 0.1
     """Share of the remaining scenarios kept for early stopping and the learning rate."""
     evaluation_user_fraction: Annotated[float, INSIDE_0_1] = 0.5
-    """Share of the users who are asked: `strict`, of a held-out scenario's, who may be trained on in
-    other scenarios; `warm`, of all, who are trained on nowhere; `time`: everybody who clicks later
-    is."""
+    """Share of the users who are asked: `strict`, of a held-out scenario's, who may be trained on
+    in other scenarios; `warm`, of all, who are trained on nowhere; `time`: everybody who clicks
+    later is."""
     background_fraction: Annotated[float, FROM_0_BELOW_1] = 0.5
     """Share of a meta-training scenario's users (`warm`: of every scenario's) whose pairs there
     only fit the pre-trained embeddings."""

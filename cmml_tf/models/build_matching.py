@@ -32,14 +32,6 @@ def build_matching(
       gradient_clip: Clip gradient values to [-c, c].
       seed: With the training step, fixes what dropout leaves out.
     """
-    tables = RowTables(
-        users=len(user_rows),
-        items=len(item_rows),
-        user_width=user_rows.shape[1],
-        item_width=item_rows.shape[1],
-        catalogue=catalogue,
-        name="tables",
-    )
     matching = Matching(
         dimension,
         config.taste_features,
@@ -48,6 +40,41 @@ def build_matching(
         config.dropout,
         seed,
         name="matching",
+    )
+    return _model(matching, user_rows, item_rows, catalogue, task, gradient_clip)
+
+
+def with_tables(
+    matching: Matching, user_rows: np.ndarray, item_rows: np.ndarray, catalogue: int
+) -> MatchingCMML:
+    """A model with a copy of trained weights and with tables of its own, which cannot be trained.
+
+    Args:
+      matching: Trained.
+      user_rows, item_rows: float32 [U, ...], [I, ...].
+      catalogue: The leading item rows that stand for the catalogue.
+    """
+    copy = Matching.from_config(matching.get_config())
+    model = _model(copy, user_rows, item_rows, catalogue, None, None)
+    copy.set_weights(matching.get_weights())
+    return model
+
+
+def _model(
+    matching: Matching,
+    user_rows: np.ndarray,
+    item_rows: np.ndarray,
+    catalogue: int | None,
+    task: tf.keras.layers.Layer | None,
+    gradient_clip: float | None,
+) -> MatchingCMML:
+    tables = RowTables(
+        users=len(user_rows),
+        items=len(item_rows),
+        user_width=user_rows.shape[1],
+        item_width=item_rows.shape[1],
+        catalogue=catalogue,
+        name="tables",
     )
     model = MatchingCMML(tables, matching, task=task, gradient_clip=gradient_clip)
     model.build()

@@ -129,6 +129,21 @@ class Request(NamedTuple):
     item: np.ndarray
 
 
+class Served(NamedTuple):
+    """What an export is made of.
+
+    Attributes:
+      model: The model, its tables with a row for every id.
+      user_ids, item_ids: The raw id of each row.
+      options: Further arguments of `export_model`.
+    """
+
+    model: AdaptingModel
+    user_ids: np.ndarray
+    item_ids: np.ndarray
+    options: dict[str, Any]
+
+
 class Setting(ABC, Generic[DataT, AskedT, PartsT]):
     """One setting; it has no state, and a subclass says how it is spelled and judged in `form`.
 
@@ -233,6 +248,29 @@ class Setting(ABC, Generic[DataT, AskedT, PartsT]):
             support = Support(*(field[one] for field in episode.support))
             made.append(Request(support, episode.query_user[one], episode.query_item[one]))
         return made
+
+    def served(
+        self,
+        model: AdaptingModel,
+        prepared: PartsT,
+        further: Mapping[str, Any] | None = None,
+    ) -> Served:
+        """What is exported of a trained model.
+
+        Args:
+          model: Trained.
+          prepared: What it was trained with.
+          further: Tables of `items` and `users` that came after the training.
+
+        Raises:
+          ValueError: This setting's models know no further ones.
+        """
+        if any(table is not None for table in (further or {}).values()):
+            raise ValueError(
+                f"`items` and `users` must be left out: a model of the {self.form.name} setting "
+                "knows those that it was trained with."
+            )
+        return Served(model, prepared.data.user_ids, prepared.data.item_ids, {})
 
     def export_options(self, config: Any) -> dict[str, Any]:
         """Arguments of `export_model` beyond the model, its ids and the manifest."""

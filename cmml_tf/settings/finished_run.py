@@ -144,14 +144,24 @@ class Run:
         """The task context of a support set, float32 [D]."""
         return np.asarray(self._model.encode_context(self._support(support)))[0]
 
-    def export(self, export_dir: str | Path) -> Path:
+    def export(
+        self, export_dir: str | Path, *, items: Any | None = None, users: Any | None = None
+    ) -> Path:
         """Writes the next version folder of a model base path, and returns it.
 
+        Args:
+          export_dir: The model base path.
+          items: Items that came after the training: a table of features as `scenario_data` takes
+            it. They are ranked, by what their features say of them; nothing is trained.
+          users: Users, likewise.
+
         Raises:
+          ValueError: The model knows no further ones, or a table is not accepted.
           UnmetRequirementError: The model is not better than what the option `require` names.
         """
         run = replace(self._run, config=replace(self._run.config, export_dir=str(export_dir)))
-        return run.export(self._model, manifest_facts(self.evaluate().metrics)).version
+        facts, further = manifest_facts(self.evaluate().metrics), {"items": items, "users": users}
+        return run.export(self._model, facts, further).version
 
     def _scores(self, support: pd.DataFrame, user: np.ndarray, item: np.ndarray) -> np.ndarray:
         adapted = self._scorer.adapt(self._support(support))

@@ -1,7 +1,7 @@
 """One run of any setting, from raw data to an exported model, resumable at every epoch."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -152,12 +152,18 @@ class SettingRun:
         file = self.folder.path / f"meta_test_{self.setting.form.asked[0]}.csv"
         write_whole(file, report.own.table().to_csv(index=False))
 
-    def export(self, model: AdaptingModel, facts: dict[str, Any]) -> Exported:
+    def export(
+        self,
+        model: AdaptingModel,
+        facts: dict[str, Any],
+        further: Mapping[str, Any] | None = None,
+    ) -> Exported:
         """Exports the model with what is known of it, unless it has been exported already.
 
         Args:
           model: The model.
           facts: The content of `metrics.json`.
+          further: Tables of `items` and `users` that came after the training.
 
         Raises:
           UnmetRequirementError: The model is not better than what the configuration requires.
@@ -171,15 +177,16 @@ class SettingRun:
             "environment": environment(),
             **facts,
         }
-        data = self.prepared.data
+        served = self.setting.served(model, self.prepared, further)
         return export_once(
-            model,
+            served.model,
             Path(self.config.export_dir),
-            data.user_ids,
-            data.item_ids,
+            served.user_ids,
+            served.item_ids,
             config=settled_options(plain(self.config), FREE_TO_CHANGE),
             manifest=manifest,
             **self.setting.export_options(self.config),
+            **served.options,
         )
 
 

@@ -1,6 +1,6 @@
 """The scenario setting: tasks are scenarios, the query is every item of one, for unseen users."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,10 @@ from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.models.build import build_model
 from cmml_tf.models.build_matching import build_matching
 from cmml_tf.models.matching_cmml import MatchingCMML
-from cmml_tf.settings.base import Request, Setting
+from cmml_tf.settings.base import Request, Served, Setting
 from cmml_tf.settings.scenario.form import SCENARIO
 from cmml_tf.settings.scenario.parts import ScenarioParts, scenario_parts
+from cmml_tf.settings.scenario.served_matching import served_matching
 from cmml_tf.settings.scenario.simple_systems import simple_scenario_systems
 from cmml_tf.settings.systems import System
 from cmml_tf.tasks.scenario import ranking_task
@@ -156,6 +157,17 @@ class ScenarioSetting(Setting[ScenarioData, EvaluationEpisodes, ScenarioParts]):
             users = np.resize(task.users[:1], (1, _CANDIDATES))
             made.append(Request(task.support, users, np.resize(task.candidates, (1, _CANDIDATES))))
         return made
+
+    def served(
+        self,
+        model: AdaptingModel,
+        prepared: ScenarioParts,
+        further: Mapping[str, Any] | None = None,
+    ) -> Served:
+        """Where ids are matched, with what features say of ids that the model does not know."""
+        if isinstance(model, MatchingCMML):
+            return served_matching(model, prepared, further)
+        return super().served(model, prepared, further)
 
     def export_options(self, config: ScenarioRunConfig) -> dict[str, Any]:
         """Limits, and hashed user ids."""
