@@ -137,7 +137,7 @@ def test_no_unknown_id_is_a_row_or_another_id(served):
 
 
 def test_recommend_ranks_the_catalogue_and_what_only_the_support_names(served):
-    model, _, signatures, known, unknown = served
+    _, _, signatures, known, unknown = served
     new, other, own = unknown[:3]
     items = [[new, other, new, own, own, known[0], known[1], unknown[0]]]
     request = {
