@@ -56,6 +56,17 @@ class ScenarioParts(Prepared[ScenarioData, EvaluationEpisodes]):
     seed: int
 
     @cached_property
+    def known_embeddings(self) -> tuple[np.ndarray, np.ndarray]:
+        """Embeddings of users and items that are fitted on every pair that training may know.
+
+        Those of the model leave out what is trained on, as a model that learns from pairs must not
+        find them in its embeddings. What is not trained, such as a control, knows them all.
+        """
+        users, items = self.data.training_pairs()
+        data = replace(self.data, background_users=users, background_items=items)
+        return _embeddings(self.embedding, self.folder, data, self.seed, "known_")
+
+    @cached_property
     def matching(self) -> MatchingTables:
         """What a matching model knows of users and items, fitted when it is first asked for."""
         return matching_tables(
@@ -137,9 +148,9 @@ def _content(file: Path, columns: Sequence[ContentColumn]) -> SideContent | None
 
 
 def _embeddings(
-    config: EmbeddingConfig, folder: Path, data: ScenarioData, seed: int
+    config: EmbeddingConfig, folder: Path, data: ScenarioData, seed: int, prefix: str = ""
 ) -> tuple[np.ndarray, np.ndarray]:
-    user_file, item_file = folder / "user_embeddings.npy", folder / "item_embeddings.npy"
+    user_file, item_file = (folder / f"{prefix}{side}_embeddings.npy" for side in ("user", "item"))
     if not (user_file.exists() and item_file.exists()):
         user, item = pretrained_embeddings(data, config, seed)
         for file, matrix in ((user_file, user), (item_file, item)):

@@ -63,8 +63,7 @@ _FAMILIES: dict[str, Family] = {
 
 def simple_scenario_systems(prepared: ScenarioParts, names: Sequence[str]) -> dict[str, Scorer]:
     """The systems of these names; see above for the numbers of those that have some."""
-    vectors = prepared.user_embeddings, prepared.item_embeddings
-    log = KnownLog.of(*prepared.data.training_pairs(), *vectors)
+    log = KnownLog.of(*prepared.data.training_pairs(), *prepared.known_embeddings)
     rehearsal: _Rehearsal | None = None
     found: dict[str, Scorer] = {}
     for name in names:
@@ -123,18 +122,12 @@ def _log_without(
         removed = np.concatenate([removed, aside])
     users, of_items = data.training_pairs()
     kept = ~np.isin(keys([users], [of_items]), removed)
-    background = ~np.isin(keys([data.background_users], [data.background_items]), removed)
     if kept.sum() > _MOST_PAIRS:
         # Numbers are chosen as well on a part of the users, the asked ones among them.
         some = np.random.default_rng(0).random(len(data.user_ids)) < _MOST_PAIRS / kept.sum()
         some[np.concatenate([one.users for one in scenarios])] = True
-        kept, background = kept & some[users], background & some[data.background_users]
-    names = {one.name for one in scenarios}
-    reduced = replace(
-        data,
-        meta_train=tuple(one for one in data.meta_train if one.name not in names),
-        background_users=data.background_users[background],
-        background_items=data.background_items[background],
-    )
-    vectors = pretrained_embeddings(reduced if background.any() else data, embedding, seed=0)
-    return KnownLog.of(users[kept], of_items[kept], *vectors)
+        kept &= some[users]
+    pairs = users[kept], of_items[kept]
+    reduced = replace(data, background_users=pairs[0], background_items=pairs[1])
+    vectors = pretrained_embeddings(reduced if kept.any() else data, embedding, seed=0)
+    return KnownLog.of(*pairs, *vectors)
