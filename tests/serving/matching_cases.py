@@ -62,33 +62,31 @@ def key_of(ids, known):
     """Keys of ids by another rule than the graph's: only what is equal is equal."""
     others = sorted({one for one in np.ravel(ids) if one not in known}, key=str)
     keys = {one: row for row, one in enumerate(known)}
-    keys |= {one: 10**12 + place for place, one in enumerate(others)}
-    return keys
+    return keys | {one: 10**12 + place for place, one in enumerate(others)}
+
+
+def keys_of(request, user_ids, item_ids):
+    """The support, and the query's users and items, as the model takes them."""
+    found = {}
+    for side, known in (("user", user_ids), ("item", item_ids)):
+        names = [f"{part}_{side}_id" for part in ("support", "query")]
+        keys = key_of(np.concatenate([request[name].ravel() for name in names]), known)
+        for name in names:
+            rows = np.vectorize(keys.get, otypes=[np.int64])(request[name])
+            found[name] = tf.constant(rows)
+    support = Support(
+        found["support_user_id"],
+        found["support_item_id"],
+        tf.constant(request["support_label"]),
+        tf.constant(request["support_length"]),
+    )
+    return support, found["query_user_id"], found["query_item_id"]
 
 
 def expected_scores(model, request, user_ids=USER_IDS, item_ids=ITEM_IDS):
     """What the model itself says of a request by id, unknown ids told apart."""
-    users, items = (
-        key_of(np.concatenate([request[f"{part}_{side}_id"].ravel() for part in parts]), known)
-        for side, known, parts in (
-            ("user", user_ids, ("support", "query")),
-            ("item", item_ids, ("support", "query")),
-        )
-    )
-
-    def keys(name, of):
-        return tf.constant(np.vectorize(of.get, otypes=[np.int64])(request[name]))
-
-    support = Support(
-        keys("support_user_id", users),
-        keys("support_item_id", items),
-        tf.constant(request["support_label"]),
-        tf.constant(request["support_length"]),
-    )
-    context = model.encode_context(support)
-    return model.score_with_context(
-        context, keys("query_user_id", users), keys("query_item_id", items)
-    ).numpy()
+    support, user, item = keys_of(request, user_ids, item_ids)
+    return model.score_with_context(model.encode_context(support), user, item).numpy()
 
 
 def request_of(B=2, S=7, Q=5, seed=0, users=(*USER_IDS, 5, -1, -4), items=None):

@@ -108,8 +108,8 @@ def test_what_lies_behind_the_pairs_of_a_context_is_zero_and_not_read(served):
 @pytest.mark.parametrize(
     ("pairs", "more", "message"),
     [
-        (2, 1, "must hold 13 numbers of its task and 14 of each support pair"),
-        (-1, 0, "must hold 13 numbers of its task"),
+        (2, 1, "must hold {} numbers of its task and 14 of each support pair"),
+        (-1, 0, "must hold {} numbers of its task"),
         (41, 0, "must hold at most 40 support pairs a task"),
     ],
 )
@@ -117,7 +117,7 @@ def test_contexts_of_another_width_are_refused(served, pairs, more, message):
     model, _, signatures, _, _ = served
     width = model.context_width
     context = np.zeros([2, max(0, width.task + pairs * width.pair) + more], np.float32)
-    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message.format(width.task)):
         call(signatures["score_with_context"], asked(served) | {"context": context})
 
 

@@ -11,6 +11,7 @@ from matching_cases import (
     ITEM_IDS,
     USER_IDS,
     expected_scores,
+    keys_of,
     matching_model,
     request_of,
 )
@@ -37,7 +38,7 @@ def server(start_server, exported):
     batching = base.parent / f"{base.name}.batching"
     batching.write_text(
         "max_batch_size { value: 32 } batch_timeout_micros { value: 0 } "
-        "num_batch_threads { value: 2 } max_enqueued_batches { value: 100 } "
+        "num_batch_threads { value: 1 } max_enqueued_batches { value: 100 } "
         "pad_variable_length_inputs: true"
     )
     return start_server(base, "--enable_batching=true", f"--batching_parameters_file={batching}")
@@ -101,7 +102,7 @@ def test_contexts_of_different_supports_are_merged_without_a_trace(server, expor
             if not np.allclose(answer["score"][:, :S], expected, atol=1e-5):
                 wrong.append(S)
 
-    threads = [threading.Thread(target=ask, args=(S,)) for S in (1, 3, 6, 9)]
+    threads = [threading.Thread(target=ask, args=(S,)) for S in (1, 3, 6, 9) * 2]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -203,22 +204,14 @@ def test_rows_of_unknown_ids_are_content_mapped(exported):
         ContentColumn("picture", "vector", request["query_item_picture"][0, :1]),
     ]
     row = np.append(content.item.encoder.encode(columns)[0], 1.0) @ content.item.map
-    tables = model.tables
-    kept = tables.item_table.numpy()
+    support, user, item = keys_of(request, USER_IDS, ITEM_IDS)
+    context = model.encode_context(support)
+    rows = model.tables.item_rows(item).numpy()
+    rows[0, 0] = row
+    expected = model.score_rows(context, user, item, model.tables.user_rows(user), rows)
+    np.testing.assert_allclose(call(signature, request)["score"], expected, atol=1e-4)
     by_id = expected_scores(model, request)
-    try:  # the row in the place of a known item that is not asked for
-        used = set(request["support_item_id"].ravel()) | {"film a ü"}
-        place = next(n for n, one in enumerate(ITEM_IDS) if one not in used)
-        extended = kept.copy()
-        extended[place] = row
-        tables.item_table.assign(extended)
-        known = request | {"query_item_id": np.array([[ITEM_IDS[place], "film a ü"]])}
-        described = expected_scores(model, known)
-    finally:
-        tables.item_table.assign(kept)
-    answer = call(signature, request)
-    np.testing.assert_allclose(answer["score"], described, atol=1e-4)
-    assert abs(answer["score"][0, 0] - by_id[0, 0]) > 1e-3
+    assert abs(expected.numpy()[0, 0] - by_id[0, 0]) > 1e-3
 
 
 @pytest.mark.parametrize(
@@ -241,7 +234,7 @@ def test_rows_of_unknown_ids_are_content_mapped(exported):
         ({"support_label": [1.0, 0.0]}, "must be as long as"),
         (
             {"query_items": QUERY_ITEMS | {"picture": [[np.inf, 0.0]] * 4}},
-            "The model refuses the request: `query_item_picture` must lie between",
+            "`query_item_picture` must lie between",
         ),
     ],
 )
