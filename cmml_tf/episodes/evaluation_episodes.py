@@ -20,19 +20,19 @@ class EvaluationEpisode(NamedTuple):
       name: The scenario's name.
       support: `Support` of one task ([1, S] each, length [1]).
       users: int32 [U], users whose ranking is evaluated.
-      user_known: bool [U], users that the embeddings know.
       candidates: int32 [I], items to rank.
-      candidate_known: bool [I], items that the embeddings know.
       relevant: bool [U, I], what each ranking should find.
+      user_known: bool [U], users that the embeddings know.
+      candidate_known: bool [I], items that the embeddings know.
     """
 
     name: str
     support: Support
     users: np.ndarray
-    user_known: np.ndarray
     candidates: np.ndarray
-    candidate_known: np.ndarray
     relevant: np.ndarray
+    user_known: np.ndarray
+    candidate_known: np.ndarray
 
 
 class Known(NamedTuple):
@@ -144,10 +144,10 @@ class EvaluationEpisodes(SavedTasks):
             str(self.names[place]),
             support,
             users,
-            self.pair_user_known[pairs][first],
             candidates,
-            self.candidate_known[ranked],
             relevant,
+            self.pair_user_known[pairs][first],
+            self.candidate_known[ranked],
         )
 
     def swapped(self, draw: int) -> "EvaluationEpisodes":

@@ -19,8 +19,8 @@ _LABELS = {
     FLIPPED: "flipped: own labels flipped",
 }
 _IN_SENTENCES = {
-    TWIN: "its twin (never given one)",
-    NONE: "itself without them",
+    TWIN: "its twin",
+    NONE: "itself with empty ones",
 }
 _PARTS = {UNKNOWN_USERS: "unknown users", UNKNOWN_ITEMS: "unknown items"}
 _SHOWN, _NUMBER = 2, 11
@@ -165,10 +165,7 @@ class Report:
         ]
         # What the unknown ones get, where that is not what all get.
         for part, spelled in _PARTS.items():
-            rows = self.own.parts.get(part)
-            if rows and not np.array_equal(
-                rows[decisive.metric], self.own.rows[decisive.metric], equal_nan=True
-            ):
+            if part in self.own.part_means() and not self._is_all(part):
                 shown.append((f"{labels[OWN]}, {spelled}", OWN, part))
         lines = [
             f"{decisive.metric} by size of the support set, mean of {self.asked.draws} draws:",
@@ -182,6 +179,11 @@ class Report:
             cells = (f"{one.get(decisive.metric, math.nan):>8.4f}" for one in means)
             lines.append(f"{label:{width}}{''.join(cells)}")
         return lines
+
+    def _is_all(self, part: str) -> bool:
+        metric = self.gains[0].metric
+        rows, asked = self.own.parts[part][metric], self.own.rows[metric]
+        return bool(np.array_equal(rows, asked, equal_nan=True))
 
     def _context_gain(self) -> dict[str, Any]:
         """Own minus the better of none and twin, of each gain's metric."""

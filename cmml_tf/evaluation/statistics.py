@@ -114,6 +114,71 @@ def paired_difference(
     return PairedDifference(float(mean), float(half_width), rows, count)
 
 
+def mean_over_runs(
+    values: Sequence[float] | np.ndarray,
+    runs: Sequence[object] | np.ndarray,
+    tasks: Sequence[object] | np.ndarray,
+    weights: Sequence[float] | np.ndarray | None = None,
+) -> tuple[float, float]:
+    """Mean over runs of each run's mean, and half of its 95% interval over runs and tasks.
+
+    Two things were drawn: the runs (seeds) and the tasks that they were asked. A mean that varies
+    with either is uncertain by both, so the variance is clustered both ways (Cameron, Gelbach and
+    Miller 2011): with e_rt the part of the mean that run r and task t add to its deviation,
+
+      e_rt = sum over the values of r and t of weight (value - mean) / (R * weight of r)
+      variance = R / (R - 1) * sum_r (sum_t e_rt)^2 + T / (T - 1) * sum_t (sum_r e_rt)^2
+                 - N / (N - 1) * sum_rt e_rt^2,
+
+    R runs, T tasks, N pairs of both; at least the larger of the first two terms. The factor is
+    Student's t with min(R, T) - 1 degrees of freedom. With one run, or one task, what is left is
+    the interval over the other alone.
+
+    Args:
+      values: One number for each run and task, or several; NaN (undefined) is left out.
+      runs, tasks: Which run, and which task, a value is of; any hashable, sortable ids.
+      weights: How much a value counts within its run, such as the rankings it is a mean of; None:
+        all the same.
+
+    Returns:
+      (mean, half width): half width NaN for a single run and task, both NaN for none.
+
+    Raises:
+      ValueError: The arguments are not vectors of one length.
+    """
+    values, runs, tasks = _vector("values", values), np.asarray(runs), np.asarray(tasks)
+    weights = np.ones(len(values)) if weights is None else _vector("weights", weights)
+    if not values.shape == runs.shape == tasks.shape == weights.shape:
+        raise ValueError(
+            "`values`, `runs`, `tasks` and `weights` must have one entry a value each. Received: "
+            f"shapes {values.shape}, {runs.shape}, {tasks.shape} and {weights.shape}."
+        )
+    defined = ~np.isnan(values)
+    values, weights = values[defined], weights[defined]
+    if not len(values):
+        return float("nan"), float("nan")
+    run_ids, run = np.unique(runs[defined], return_inverse=True)
+    task_ids, task = np.unique(tasks[defined], return_inverse=True)
+    share = weights / (np.bincount(run, weights)[run] * len(run_ids))
+    mean = float(share @ values)
+    deviation = share * (values - mean)
+    by_run, by_task = _clustered(run, deviation), _clustered(task, deviation)
+    pair = np.unique(run * len(task_ids) + task, return_inverse=True)[1]
+    groups = [ids for ids in (run_ids, task_ids) if len(ids) > 1]
+    if not groups:
+        return mean, float("nan")
+    variance = by_run + by_task - _clustered(pair, deviation) if len(groups) == 2 else 0.0
+    variance = max(variance, by_run, by_task)
+    degrees = min(map(len, groups)) - 1
+    return mean, float(_student_t(degrees) * np.sqrt(variance))
+
+
+def _clustered(group: np.ndarray, deviation: np.ndarray) -> float:
+    """G / (G - 1) times the sum of squares of the groups' sums; 0 with a single group."""
+    sums = np.bincount(group, deviation)
+    return 0.0 if len(sums) < 2 else len(sums) / (len(sums) - 1) * float(np.sum(sums**2))
+
+
 def _student_t(degrees: int) -> float:
     """Quantile .975 of Student's t: the table, then its expansion around the normal quantile."""
     if degrees <= len(_STUDENT_T):

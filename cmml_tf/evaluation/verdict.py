@@ -62,8 +62,12 @@ class Verdict:
         Those that are given something wrong, `swapped` and `flipped`, are none to be above: what
         they tell is whether the support is read.
         """
-        found = {name: one.mean for name, one in self.differences.items() if one.mean < 0}
-        return sorted(found.keys() - set(WRONG_SUPPORT), key=found.__getitem__)
+        found = [
+            name
+            for name, one in self.differences.items()
+            if one.mean < 0 and name not in WRONG_SUPPORT
+        ]
+        return sorted(found, key=lambda name: self.differences[name].mean)
 
     def is_better_than(self, control: str) -> bool:
         """Whether the model is better by more than the interval; no interval proves nothing."""
@@ -88,7 +92,8 @@ class Verdict:
         elif self.context not in below:
             said.append(f"not shown to be better by its support sets, {helped}")
         if not below and not self.at_chance:
-            simple = self.differences.keys() - {self.chance, "none", "twin", *WRONG_SUPPORT}
+            others = (self.chance, "none", "twin", *WRONG_SUPPORT)
+            simple = [name for name in self.differences if name not in others]
             if simple:
                 best = min(simple, key=lambda name: self.differences[name].mean)
                 said.append(

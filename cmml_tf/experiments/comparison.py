@@ -1,8 +1,8 @@
-"""From the cells of a comparison to its table: intervals over seeds, paired tests over tasks."""
+"""From the cells of a comparison to its tables: intervals over seeds and tasks, paired tests."""
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -10,16 +10,20 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from cmml_tf.evaluation.report import FLIPPED, NONE, OWN, SWAPPED, TWIN
 from cmml_tf.evaluation.significance import holm, wilcoxon_p
-from cmml_tf.evaluation.statistics import mean_interval
+from cmml_tf.evaluation.statistics import mean_over_runs
 from cmml_tf.experiments.comparison_cell import Cell, CellResult, write_parquet
 from cmml_tf.files import write_whole
 from cmml_tf.settings.form import SettingForm
 from cmml_tf.training.efficiency import Cost
 
+CONTROLS = (TWIN, NONE, SWAPPED, FLIPPED)
+"""Controls that are the model itself, asked or trained otherwise."""
+
 
 class Mean(NamedTuple):
-    """A mean over seeds and half of its 95% interval; NaN where there are too few."""
+    """A mean over seeds and half of its 95% interval over seeds and tasks; NaN: too few of them."""
 
     mean: float
     half_width: float
@@ -40,7 +44,9 @@ class Row:
       label: How tables spell it.
       seeds: Seeds it was run with.
       metrics: Means over seeds with the own support.
-      gain: How much better the decisive metric is with the own support than with another task's.
+      controls: Of a model, the decisive metric's means of `twin`, `none`, `swapped`, `flipped`.
+      gain: Of a model, how much better the decisive metric is than the better of `none` and `twin`.
+      curve: Means over seeds of the decisive metric by the size of the support.
       p: Against the best system, paired over tasks, adjusted by Holm; None for the best itself.
       cost: Means over seeds.
     """
@@ -49,7 +55,9 @@ class Row:
     label: str
     seeds: int
     metrics: dict[str, Mean]
+    controls: dict[str, Mean]
     gain: Mean
+    curve: dict[str, float]
     p: float | None
     cost: Cost
 
@@ -87,10 +95,10 @@ class Comparison:
             for name in names
         }
         metric, sign = form.decisive
-        best = max(names, key=lambda n: sign * fmean(r.own[metric] for r in of_system[n]))
+        best = max(names, key=lambda n: sign * fmean(r.means[OWN][metric] for r in of_system[n]))
         others = [name for name in names if name != best]
         p = dict(zip(others, holm([_p(tasks, name, best, metric) for name in others]), strict=True))
-        rows = tuple(_row(form, name, of_system[name], p.get(name)) for name in names)
+        rows = tuple(_row(form, name, of_system[name], tasks, p.get(name)) for name in names)
         return cls(form, rows, best, tasks)
 
     def row(self, system: str) -> Row:
@@ -102,33 +110,48 @@ class Comparison:
         return {row.system: row for row in self.rows}[system]
 
     def markdown(self) -> str:
-        """The table, and what its columns are."""
+        """The tables, and what their columns are."""
         metric = self.form.decisive.metric
-        names = [*self.form.columns, f"context gain, {metric}", "p"]
-        costs = ["train, CPU s", "adapt, ms", "score, ms", "peak MiB"]
-        header = ["system", "seeds", *names, *costs]
-        lines = ["| " + " | ".join(header) + " |", "| " + " | ".join("---" for _ in header) + " |"]
+        controls = [name for name in CONTROLS if any(name in row.controls for row in self.rows)]
+        header = ["system", "seeds", *self.form.columns, f"gain by context, {metric}", "p"]
+        header += [f"{name}, {metric}" for name in controls]
+        header += ["train, CPU s", "adapt, ms", "score, ms", "peak MiB"]
+        lines = _header(header)
         for row in self.rows:
             mark = "**" if row.system == self.best else ""
             cells = [f"{mark}{row.label}{mark}", str(row.seeds)]
             cells += [str(row.metrics[name]) for name in self.form.columns]
             cells += [str(row.gain), "best" if row.p is None else f"{row.p:.3g}"]
+            cells += [_number(_of(row.controls, name), ".4f") for name in controls]
             cells += [
                 _number(row.cost.train_cpu_seconds, ".0f"),
                 _number(row.cost.adapt_ms, ".2f"),
                 _number(row.cost.score_ms, ".2f"),
                 _number(row.cost.peak_memory_mib, ".0f"),
             ]
-            lines.append("| " + " | ".join(cells) + " |")
-        tasks = self.tasks["task"].nunique()
-        lines.append(
-            f"\nMeans over seeds ± 95% interval (Student's t). p: Wilcoxon's signed-rank "
-            f"test of {metric} against the best (bold), paired over {tasks} tasks, each averaged "
-            "over seeds, adjusted by Holm. Context gain: own support against another task's. "
+            lines.append(_line(cells))
+        lines.append(self._about())
+        sizes = list(dict.fromkeys(size for row in self.rows for size in row.curve))
+        if sizes:
+            lines += ["", *_header([f"{metric} by size of the support", *sizes])]
+            for row in self.rows:
+                lines.append(
+                    _line([row.label, *(_number(row.curve.get(size), ".4f") for size in sizes)])
+                )
+        return "\n".join(lines) + "\n"
+
+    def _about(self) -> str:
+        metric = self.form.decisive.metric
+        return (
+            "\nMeans over seeds ± 95% interval over seeds and tasks, clustered both ways "
+            "(Student's t, the smaller number of both less 1). p: Wilcoxon's signed-rank "
+            f"test of {metric} against the best (bold), paired over {self.tasks['task'].nunique()} "
+            "tasks, each averaged over seeds, adjusted by Holm. Gain by context: own support "
+            "against the better of twin (trained without ever a support) and none (its own with an "
+            "empty one). Swapped: another task's support; flipped: own labels flipped. "
             f"Adapt: one task; score: {self.form.request} of an adapted task (median CPU time). "
             "Peak: resident memory of the process that trained and evaluated the system."
         )
-        return "\n".join(lines) + "\n"
 
     def as_json(self) -> dict[str, Any]:
         """The table as numbers; NaN becomes null."""
@@ -142,7 +165,9 @@ class Comparison:
                     "label": row.label,
                     "seeds": row.seeds,
                     "metrics": {name: _plain(mean) for name, mean in row.metrics.items()},
+                    "controls": {name: _plain(mean) for name, mean in row.controls.items()},
                     "context_gain": _plain(row.gain),
+                    "curve": row.curve,
                     "p": row.p,
                     "cost": row.cost._asdict(),
                 }
@@ -157,18 +182,45 @@ class Comparison:
         write_whole(out / "table.md", self.markdown())
 
 
-def _row(form: SettingForm, name: str, results: Sequence[CellResult], p: float | None) -> Row:
+def _row(
+    form: SettingForm,
+    name: str,
+    results: Sequence[CellResult],
+    tasks: pd.DataFrame,
+    p: float | None,
+) -> Row:
     metric, sign = form.decisive
-    gains = [sign * (r.own[metric] - r.swapped[metric]) for r in results if r.swapped]
+    of_support = dict(iter(tasks[tasks["system"] == name].groupby("support")))
+    controls = {
+        control: _mean_of(of_support[control], metric)
+        for control in CONTROLS
+        if control in of_support
+    }
+    gain = Mean(math.nan, math.nan)
+    if {NONE, TWIN} <= controls.keys():
+        better = max((TWIN, NONE), key=lambda control: sign * controls[control].mean)
+        difference = of_support[OWN].set_index(["seed", "task"])
+        other = of_support[better].set_index(["seed", "task"])[metric]
+        difference = difference.assign(**{metric: sign * (difference[metric] - other)})
+        gain = _mean_of(difference.reset_index(), metric)
+    sizes = [size for size in results[0].curve if all(size in one.curve for one in results)]
     return Row(
         name,
         form.systems[name].label,
         len(results),
-        {m: Mean(*mean_interval([r.own[m] for r in results])) for m in results[0].own},
-        Mean(*mean_interval(gains)),
+        {m: _mean_of(of_support[OWN], m) for m in form.columns},
+        controls,
+        gain,
+        {size: fmean(one.curve[size][OWN][metric] for one in results) for size in sizes},
         p,
         Cost(*(_mean_cost([getattr(r.cost, field) for r in results]) for field in Cost._fields)),
     )
+
+
+def _mean_of(tasks: pd.DataFrame, metric: str) -> Mean:
+    """Over the seeds and tasks of one system with one support."""
+    columns = (tasks[name].to_numpy() for name in (metric, "seed", "task", "rows"))
+    return Mean(*mean_over_runs(*columns))
 
 
 def _p(tasks: pd.DataFrame, name: str, best: str, metric: str) -> float:
@@ -193,6 +245,18 @@ def _check_same_episodes(results: dict[Cell, CellResult]) -> None:
 def _mean_cost(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return fmean(known) if known else None
+
+
+def _header(cells: Sequence[str]) -> list[str]:
+    return [_line(cells), _line(["---"] * len(cells))]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _of(means: Mapping[str, Mean], name: str) -> float | None:
+    return means[name].mean if name in means else None
 
 
 def _number(value: float | None, form: str) -> str:

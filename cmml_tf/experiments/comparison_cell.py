@@ -12,7 +12,7 @@ from cmml_tf.training.efficiency import Cost
 from cmml_tf.training.run_folder import read_record
 
 _RESULT, _TASKS = "result.json", "tasks.parquet"
-_KEYS = ("own", "swapped", "cost", "episodes_hash")
+_KEYS = ("means", "curve", "cost", "episodes_hash")
 
 
 @dataclass(frozen=True)
@@ -20,17 +20,18 @@ class CellResult:
     """What a system with a seed reached.
 
     Attributes:
-      tasks: One line a task and support (`own`, `swapped`): columns task, support, rows (rankings
-        that its metrics are means of) and the metrics.
-      own: Metric means with each task's own support.
-      swapped: The same with another task's support; empty with a single task.
+      tasks: One line a task and support: columns task, support, rows (rankings that its metrics
+        are means of) and the metrics. Support is `own`, and of a model `twin`, `none`, `flipped`
+        and, with several tasks, `swapped`, as docs/runs.md has them.
+      means: Metric means by support.
+      curve: The same by the size of the support set.
       cost: Time and memory.
       episodes_hash: Of the evaluation tasks.
     """
 
     tasks: pd.DataFrame
-    own: dict[str, float]
-    swapped: dict[str, float]
+    means: dict[str, dict[str, float]]
+    curve: dict[str, dict[str, dict[str, float]]]
     cost: Cost
     episodes_hash: str
 
@@ -60,8 +61,8 @@ class Cell(NamedTuple):
         content = {
             "system": self.system,
             "seed": self.seed,
-            "own": result.own,
-            "swapped": result.swapped,
+            "means": result.means,
+            "curve": result.curve,
             "cost": result.cost._asdict(),
             "episodes_hash": result.episodes_hash,
             **about,
@@ -81,8 +82,8 @@ class Cell(NamedTuple):
         content = read_record(folder / _RESULT, _KEYS)
         return CellResult(
             pd.read_parquet(folder / _TASKS),
-            content["own"],
-            content["swapped"],
+            content["means"],
+            content["curve"],
             Cost(**content["cost"]),
             content["episodes_hash"],
         )

@@ -1,18 +1,22 @@
 """One cell of a comparison: a system of any setting trained and asked with one seed."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from cmml_tf.config.comparison import ComparisonConfig
+from cmml_tf.evaluation.report import FLIPPED, OWN
 from cmml_tf.evaluation.scorer import Scorer
 from cmml_tf.evaluation.task_metrics import TaskMetrics
 from cmml_tf.experiments.comparison_cell import CellResult
 from cmml_tf.experiments.forms import FORMS
+from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.settings.base import Prepared, Setting, TaskData
+from cmml_tf.settings.judging import ask_all, ask_curve, model_systems
 from cmml_tf.settings.scenario.parts import open_hybrid
-from cmml_tf.settings.systems import within_steps
+from cmml_tf.settings.systems import System, within_steps
 from cmml_tf.settings.training import fit
 from cmml_tf.training.efficiency import Cost, median_cpu_milliseconds, peak_memory_mib
 from cmml_tf.training.measured_training import measured_training
@@ -48,35 +52,61 @@ def run_system(
     system = FORMS[setting.form.name].systems[name]
     before = peak_memory_mib()
     if system.training is None:
-        (scorer,) = (one.scorer for one in setting.references(prepared) if one.system == name)
-        return _evaluated(setting, scorer, prepared, Cost(memory_before_mib=before))
-    trained_as = system.trained_as or name
+        simple = name.replace("-", "_")
+        scorer = setting.simple_systems(prepared, [simple])[simple]
+        return _evaluated(setting, {OWN: scorer}, prepared, Cost(memory_before_mib=before))
     training = within_steps(system.training, config.steps)
     tasks = config.tasks_per_step or system.episode.tasks_per_step
-    episode = replace(system.episode, tasks_per_step=tasks)
-    model = setting.build_system(system, prepared, training, seed)
+    system = replace(
+        system, training=training, episode=replace(system.episode, tasks_per_step=tasks)
+    )
+    model = setting.build_system(name, prepared, training, seed)
+    trained_as = system.trained_as or name
     # DCN-F is a trained DCN that adapts: what is trained is the DCN in it.
     trained = model.dcn if trained_as != name else model
     place = folder / trained_as
     cost = measured_training(
         place,
-        lambda: fit(setting, trained, prepared, episode, training, seed, place),
+        lambda: fit(setting, trained, prepared, system.episode, training, seed, place),
         training.steps_per_epoch,
     )
     scorer = setting.scorer(model)
     cost = _timed(setting, scorer, prepared, cost._replace(memory_before_mib=before))
-    return _evaluated(setting, scorer, prepared, cost)
+    twin = model
+    if trained.reads_support:
+        twin = _trained_twin(setting, name, system, prepared, seed, folder / f"{name}.twin")
+    systems = model_systems(setting, model, twin, prepared.scale)
+    return _evaluated(setting, systems, prepared, cost)
 
 
-def _evaluated(setting: Setting, scorer: Scorer, prepared: Prepared, cost: Cost) -> CellResult:
-    asked = prepared.meta_test
-    own = setting.evaluate(scorer, asked)
-    swapped = setting.evaluate(scorer, asked, swapped=True) if len(asked) > 1 else None
+def _trained_twin(
+    setting: Setting, name: str, system: System, prepared: Prepared, seed: int, place: Path
+) -> AdaptingModel:
+    """The same system, trained in the same way, never given a support set."""
+    training, episode = system.training, system.episode
+    if training is None:
+        raise ValueError(f"`name` must be a system that is trained. Received: name={name!r}.")
+    twin = setting.build_system(name, prepared, training, seed)
+    fit(setting, twin, prepared, episode, training, seed, place, with_support=False)
+    return twin
+
+
+def _evaluated(
+    setting: Setting, systems: Mapping[str, Scorer], prepared: Prepared, cost: Cost
+) -> CellResult:
+    asked, curve = prepared.meta_test, prepared.curve
+    found = ask_all(setting, systems, asked)
+    # What is wrong on purpose tells little by size.
+    of_size = {name: scorer for name, scorer in systems.items() if name != FLIPPED}
+    points = {} if curve is None else ask_curve(setting, of_size, curve)
     peak = max(peak_memory_mib(), cost.peak_memory_mib or 0.0)
     return CellResult(
-        pd.concat([_by_task(own, "own"), _by_task(swapped, "swapped")], ignore_index=True),
-        own.means(),
-        {} if swapped is None else swapped.means(),
+        pd.concat([_by_task(one, name) for name, one in found.items()], ignore_index=True),
+        {name: one.means() for name, one in found.items()},
+        {
+            size: {name: one.means() for name, one in at_size.items()}
+            for size, at_size in points.items()
+        },
         cost._replace(peak_memory_mib=peak),
         asked.fingerprint(),
     )
@@ -92,9 +122,7 @@ def _timed(setting: Setting, scorer: Scorer, prepared: Prepared, cost: Cost) -> 
     )
 
 
-def _by_task(metrics: TaskMetrics | None, support: str) -> pd.DataFrame:
-    if metrics is None:
-        return pd.DataFrame()
+def _by_task(metrics: TaskMetrics, support: str) -> pd.DataFrame:
     table = metrics.table().rename(columns={"name": "task", "users": "rows"})
     table.insert(1, "support", support)
     return table

@@ -98,7 +98,7 @@ def figure_4(config: ComparisonConfig) -> Path:
     out, parts, models = _trained(config)
     ((_, model),) = models.items()
     routes, names, moved = [], [], 0.0
-    for episode, other in zip(parts.meta_test, parts.meta_test.swapped(), strict=True):
+    for episode, other in zip(parts.meta_test, parts.meta_test.swapped(0), strict=True):
         users = np.repeat(episode.users, len(episode.candidates))[:_ROUTED_PAIRS]
         items = np.tile(episode.candidates, len(episode.users))[:_ROUTED_PAIRS]
         routes.append(task_routes(model, episode.support, users, items))

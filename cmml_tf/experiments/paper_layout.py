@@ -117,7 +117,8 @@ def _columns(table: PaperTable, part: Part, rows: Sequence[tuple[str, str]]) -> 
 def _about(parts: Sequence[Part], data: str, seeds: Sequence[int]) -> str:
     first = parts[0]
     spread = " to ".join(map(str, sorted({seeds[0], seeds[-1]})))
-    sentence = f"{data}, {spread} seed{'s' if seeds[-1] > 1 else ''}: mean ± 95% interval. "
+    some = f"{spread} seed{'s' if seeds[-1] > 1 else ''}"
+    sentence = f"{data}, {some}: mean ± 95% interval over seeds and tasks. "
     if first.beside is None:
         sentence += (
             f"The paper's numbers are of {first.columns.data} and not comparable, so they are left "
@@ -128,7 +129,8 @@ def _about(parts: Sequence[Part], data: str, seeds: Sequence[int]) -> str:
     metric = _title(first.comparison.form.decisive.metric)
     return sentence + (
         f"Bold: best {metric}; p against it (Wilcoxon over tasks, Holm). Context gain: own support "
-        "against another task's. In italics: not in the paper's table."
+        "against the better of an empty one and the same model trained without any. In italics: "
+        "not in the paper's table."
     )
 
 

@@ -4,14 +4,20 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
+from cmml_tf.config.requirement import USER_CONTROLS
+from cmml_tf.evaluation.report import NONE, OWN, TWIN
 from cmml_tf.evaluation.statistics import mean_interval
 from cmml_tf.training.run_folder import read_record
 
 _METRICS = ("mae", "ndcg@3", "ndcg@1")
 _GAINS = (("mae", "interval"), ("ndcg@3", "ndcg@3_interval"))
-_HEADER = ("model", "seeds", "MAE", "NDCG@3", "NDCG@1", "context gain, MAE", "NDCG@3")
+_HEADER = (
+    *("model", "seeds", "MAE", "NDCG@3", "NDCG@1", "twin, MAE", "none, MAE"),
+    *("context gain, MAE", "context gain, NDCG@3"),
+)
 
 
 @dataclass(frozen=True)
@@ -25,44 +31,63 @@ class RatingRuns:
     metrics: Mapping[str, Sequence[Mapping[str, Any]]]
 
     def table(self) -> str:
-        """Markdown: the means to beat, then each preset, mean ± 95% interval over seeds.
+        """Markdown: the simple systems to beat, then each preset with its controls.
 
-        `context gain` is the mean over seeds of what the own support is better by than another
-        user's; its ± is the larger of two: that over seeds, and the largest of one run over users.
+        ± is half of a 95% interval over seeds and users: the root of the sum of the squares of that
+        over seeds (Student's t) and of the mean squares of those of one run over users, since the
+        users may be the same in each. `context gain` is the own support's better result than that
+        of the better of `twin` and `none`.
         """
         lines = [_row(_HEADER), _row(["---"] * len(_HEADER))]
-        every = [one for seeds in self.metrics.values() for one in seeds]
-        for name in every[0]["baselines"]:
-            rows = [one["baselines"][name] for one in every]
-            cells = [_over_seeds([row[metric] for row in rows]) for metric in _METRICS]
-            lines.append(_row([name, "", *cells, "", ""]))
+        for name in self._simple():
+            rows = [one["controls"][name] for one in self._every()]
+            cells = [_spelled(_over_seeds([row[metric] for row in rows])) for metric in _METRICS]
+            lines.append(_row([name, "", *cells, *[""] * 4]))
         for name, seeds in self.metrics.items():
-            cells = [_over_seeds([one["meta_test"][m] for one in seeds]) for m in _METRICS]
+            cells = [
+                _spelled(
+                    _over_seeds(
+                        [one["meta_test"][metric] for one in seeds],
+                        [one["meta_test_interval"][metric] for one in seeds],
+                    )
+                )
+                for metric in _METRICS
+            ]
+            for control in (TWIN, NONE):
+                means = [one["controls"][control][_METRICS[0]] for one in seeds]
+                cells.append(_spelled(_over_seeds(means)))
             gains = [_gain(seeds, *names) for names in _GAINS]
             lines.append(_row([name, str(len(seeds)), *cells, *gains]))
         return "\n".join(lines)
 
     def curve(self, name: str) -> dict[str, tuple[float, float]]:
-        """MAE of a preset by support ratings known: mean and interval; `all` is the last."""
-        seeds = self.metrics[name]
-        points = {
-            length: mean_interval([one["support_length"][length]["mae"] for one in seeds])
-            for length in seeds[0]["support_length"]
+        """MAE of a preset or simple system by ratings known: mean and interval over seeds."""
+        runs, system = self.metrics.get(name), OWN
+        if runs is None:
+            runs, system = self._every(), name
+        return {
+            size: _over_seeds([one["curve"][size][system]["mae"] for one in runs])
+            for size in runs[0]["curve"]
         }
-        points["all"] = mean_interval([one["meta_test"]["mae"] for one in seeds])
-        return points
 
     def curve_table(self) -> str:
-        """Markdown: MAE by the number of known ratings, a line a preset."""
-        curves = {name: self.curve(name) for name in self.metrics}
-        lengths = list(next(iter(curves.values())))
-        lines = [_row(["MAE with ratings known", *lengths]), _row(["---"] * (len(lengths) + 1))]
+        """Markdown: MAE by the number of known ratings, a line a system."""
+        curves = {name: self.curve(name) for name in (*self._simple(), *self.metrics)}
+        sizes = list(next(iter(curves.values())))
+        lines = [_row(["MAE with ratings known", *sizes]), _row(["---"] * (len(sizes) + 1))]
         for name, points in curves.items():
-            lines.append(_row([name, *(f"{points[length][0]:.4f}" for length in lengths)]))
+            lines.append(_row([name, *(f"{points[size][0]:.4f}" for size in sizes)]))
         return "\n".join(lines)
 
+    def _every(self) -> list[Mapping[str, Any]]:
+        return [one for seeds in self.metrics.values() for one in seeds]
+
+    def _simple(self) -> list[str]:
+        """The controls without a model, which are the same for every preset."""
+        return [name for name in USER_CONTROLS if name in self._every()[0]["controls"]]
+
     def plot_curve(self, file: Path) -> None:
-        """Draws the curves, each with its interval over seeds, beside the global mean.
+        """Draws the curves, each with its interval over seeds, beside the simple systems.
 
         Raises:
           ModuleNotFoundError: matplotlib is not installed; the message tells how.
@@ -81,9 +106,10 @@ class RatingRuns:
             mean = [point[0] for point in points.values()]
             half = [0.0 if math.isnan(point[1]) else point[1] for point in points.values()]
             axes.errorbar(list(points), mean, half, marker="o", capsize=3, label=name)
-        means = [one["baselines"]["global mean"]["mae"] for s in self.metrics.values() for one in s]
-        level, _ = mean_interval(means)
-        axes.axhline(level, color="grey", linestyle="--", label="global mean")
+        for name in self._simple():
+            points = self.curve(name)
+            mean = [point[0] for point in points.values()]
+            axes.plot(list(points), mean, linestyle="--", alpha=0.7, label=name)
         axes.set(xlabel="ratings known of the user", ylabel="MAE (stars)")
         axes.grid(alpha=0.3)
         axes.legend()
@@ -124,19 +150,28 @@ def read_rating_runs(folders: Sequence[Path]) -> RatingRuns:
     return RatingRuns(metrics)
 
 
-def _over_seeds(values: Sequence[float]) -> str:
+def _over_seeds(
+    values: Sequence[float], over_users: Sequence[float | None] = ()
+) -> tuple[float, float]:
+    """Mean over seeds and half of its interval over seeds, and users where that is given."""
     mean, half = mean_interval(values)
-    return f"{mean:.4f}" if math.isnan(half) or half < 5e-5 else f"{mean:.4f} ± {half:.4f}"
+    squares = [one**2 for one in over_users if one is not None]
+    if squares:
+        half = math.hypot(0.0 if math.isnan(half) else half, math.sqrt(fmean(squares)))
+    return mean, half
+
+
+def _spelled(interval: tuple[float, float], sign: str = "") -> str:
+    mean, half = interval
+    text = format(mean, f"{sign}.4f")
+    return text if math.isnan(half) or half < 5e-5 else f"{text} ± {half:.4f}"
 
 
 def _gain(runs: Sequence[Mapping[str, Any]], name: str, interval: str) -> str:
     gains = [run["context_gain"] for run in runs]
-    if any(gain[name] is None for gain in gains):
-        return ""
-    mean, over_seeds = mean_interval([gain[name] for gain in gains])
-    over_users = [gain[interval] for gain in gains if gain[interval] is not None]
-    half = max([*over_users, 0.0 if math.isnan(over_seeds) else over_seeds])
-    return f"{mean:+.4f} ± {half:.4f}"
+    return _spelled(
+        _over_seeds([gain[name] for gain in gains], [gain[interval] for gain in gains]), "+"
+    )
 
 
 def _row(cells: Sequence[str]) -> str:

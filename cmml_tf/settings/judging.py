@@ -1,7 +1,6 @@
 """A model beside its controls: all are asked the same tasks, with support sets of every size."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from cmml_tf.evaluation.altered_support import FlippedLabels, WithoutSupport
 from cmml_tf.evaluation.report import FLIPPED, NONE, OWN, SWAPPED, TWIN, Asked, Report
@@ -27,13 +26,12 @@ def report_on(
       twin: The same, trained as long, never given a support set.
       prepared: What is asked.
     """
-    form, asked = setting.form, prepared.meta_test
+    form, asked, curve = setting.form, prepared.meta_test, prepared.curve
     simple = setting.simple_systems(prepared, tuple(form.simple.labels))
-    systems = {**model_controls(setting, model, twin, prepared.scale), **simple}
-    curve = prepared.curve
+    systems = {**model_systems(setting, model, twin, prepared.scale), **simple}
     return Report(
         systems=ask_all(setting, systems, asked),
-        curve={} if curve is None else _curve(setting, systems, curve),
+        curve={} if curve is None else ask_curve(setting, systems, curve),
         simple=form.simple,
         chosen={name: dict(getattr(one, "settings", {})) for name, one in simple.items()},
         gains=form.gains,
@@ -47,61 +45,75 @@ def report_on(
     )
 
 
-def model_controls(
-    setting: Setting, model: AdaptingModel, twin: AdaptingModel | None, scale: tuple[float, float]
+def model_systems(
+    setting: Setting, model: AdaptingModel, twin: AdaptingModel, scale: tuple[float, float]
 ) -> dict[str, Scorer]:
-    """The model, and its controls that are itself asked or trained otherwise."""
+    """The model, and the controls that are itself, asked or trained otherwise.
+
+    Args:
+      setting: What a task is.
+      model: The model.
+      twin: Its twin; a model that reads no support is its own.
+      scale: The lowest and the highest label.
+    """
     own = setting.scorer(model)
-    controls: dict[str, Scorer] = {
+    return {
         OWN: own,
+        TWIN: WithoutSupport(own if twin is model else setting.scorer(twin)),
         NONE: WithoutSupport(own),
         FLIPPED: FlippedLabels(own, scale),
     }
-    if twin is not None:
-        controls[TWIN] = WithoutSupport(own if twin is model else setting.scorer(twin))
-    return controls
 
 
 def ask_all(
     setting: Setting, systems: Mapping[str, Scorer], asked: AskedTasks
 ) -> dict[str, TaskMetrics]:
-    """Metrics of each system, and of `own` with the support sets of other tasks, if there are."""
+    """Metrics of each system, and of the model itself with the support sets of other tasks.
+
+    Args:
+      setting: What a task is.
+      systems: By name; `own` is the model.
+      asked: The tasks.
+
+    Returns:
+      By name; `swapped` is the mean over several other tasks, left out where there is no other.
+    """
     found = {name: setting.evaluate(scorer, asked) for name, scorer in systems.items()}
     if len(asked) > 1:
-        found[SWAPPED] = _swapped(setting, systems[OWN], found[OWN], asked, range(_SWAPS))
+        own = systems[OWN]
+        found[SWAPPED] = found[OWN]
+        if own.reads_support:
+            found[SWAPPED] = _swapped(setting, own, asked, range(_SWAPS))
     return found
 
 
-def _swapped(
-    setting: Setting, own: Scorer, metrics: TaskMetrics, asked: AskedTasks, draws: Any
-) -> TaskMetrics:
-    if not own.reads_support:
-        return metrics
-    return mean_of_draws([setting.evaluate(own, asked.swapped(draw)) for draw in draws])
-
-
-def _curve(
+def ask_curve(
     setting: Setting, systems: Mapping[str, Scorer], curve: SupportCurve
 ) -> dict[str, dict[str, TaskMetrics]]:
-    """The systems by size of the support set, means over its draws."""
+    """The systems by size of the support set, each the mean over its draws; see `ask_all`.
+
+    Flipped labels are asked of the first draw alone.
+    """
     nothing = curve.tasks(0, 0)
     empty = {name: setting.evaluate(scorer, nothing) for name, scorer in systems.items()}
+    if len(nothing) > 1 and OWN in systems:
+        empty[SWAPPED] = empty[OWN]
+    own = systems.get(OWN)
     points = {}
     for size, examples in curve.sizes.items():
-        drawn: dict[str, list[TaskMetrics]] = {name: [] for name in systems}
-        swapped = []
-        for draw in range(curve.draws if examples else 1):
+        drawn: dict[str, list[TaskMetrics]] = {name: [] for name in empty}
+        for draw in range(curve.draws if examples else 0):
             asked = curve.tasks(examples, draw)
             for name, scorer in systems.items():
-                fixed = examples == 0 or not scorer.reads_support
-                drawn[name].append(empty[name] if fixed else setting.evaluate(scorer, asked))
-            if len(asked) > 1:
-                swapped.append(
-                    _swapped(setting, systems[OWN], drawn[OWN][-1], asked, [draw])
-                    if examples
-                    else empty[OWN]
-                )
-        points[size] = {name: mean_of_draws(one) for name, one in drawn.items()}
-        if swapped:
-            points[size][SWAPPED] = mean_of_draws(swapped)
+                if scorer.reads_support and (draw == 0 or name != FLIPPED):
+                    drawn[name].append(setting.evaluate(scorer, asked))
+            if SWAPPED in empty and own is not None and own.reads_support:
+                drawn[SWAPPED].append(_swapped(setting, own, asked, [draw]))
+        points[size] = {
+            name: mean_of_draws(draws) if draws else empty[name] for name, draws in drawn.items()
+        }
     return points
+
+
+def _swapped(setting: Setting, own: Scorer, asked: AskedTasks, draws: Iterable[int]) -> TaskMetrics:
+    return mean_of_draws([setting.evaluate(own, asked.swapped(draw)) for draw in draws])

@@ -24,26 +24,33 @@ def test_the_last_ratings_of_each_user_are_asked():
     np.testing.assert_array_equal(second.query_item, [[305, 306]])
     np.testing.assert_array_equal(first.support.length, [3, 7, 2])
     np.testing.assert_array_equal(first.support.item[1], range(100, 107))
-    (short,) = ASKED.batches(longest=3)
-    np.testing.assert_array_equal(short.support.length, [3, 3, 2, 3])
-    np.testing.assert_array_equal(short.query_item[:3], first.query_item)
     assert ASKED.names.tolist() == ["three", "one", "zero", "two"]
 
 
 def test_swapped_support_is_another_users_and_the_question_the_same():
-    (own,), (changed,) = ASKED.batches(), ASKED.swapped()
-    np.testing.assert_array_equal(changed.query_item, own.query_item)
-    np.testing.assert_array_equal(changed.query_label, own.query_label)
-    np.testing.assert_array_equal(changed.support.length, [5, 3, 7, 2])
-    np.testing.assert_array_equal(changed.support.item[0, :5], range(300, 305))  # the last user's
-    np.testing.assert_array_equal(changed.support.item[1, :3], [0, 1, 2])
-    np.testing.assert_array_equal(changed.support.user, own.support.user)  # the profile stays
+    (own,) = ASKED.batches()
+    seen = set()
+    for draw in range(40):
+        (changed,) = ASKED.swapped(draw).batches()
+        np.testing.assert_array_equal(changed.query_item, own.query_item)
+        np.testing.assert_array_equal(changed.query_label, own.query_label)
+        length, item = changed.support.length, changed.support.item
+        # The profile stays.
+        assert (changed.support.user == ASKED.user[:, None]).all()
+        for place in range(4):
+            other = item[place, 0] // 100
+            assert (
+                item[place, : length[place]].tolist()
+                == own.support.item[other, : own.support.length[other]].tolist()
+            )
+            seen.add((place, int(other)))
+    assert seen == {(place, other) for place in range(4) for other in range(4) if place != other}
 
 
 def test_one_user_cannot_be_swapped():
     alone = AskedUsers.of(TASKS.take([0]), 2, np.array(["zero", "one", "two", "three"]))
     with pytest.raises(ValueError, match="at least two users"):
-        alone.swapped()
+        alone.swapped(0)
 
 
 def test_the_file_holds_the_same_users_and_a_damaged_one_is_named(tmp_path):

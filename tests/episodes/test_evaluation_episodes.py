@@ -8,6 +8,7 @@ from episodes.small_data import held_out
 
 from cmml_tf.config import EpisodeConfig
 from cmml_tf.episodes import EvaluationEpisodes
+from cmml_tf.episodes.evaluation_episodes import Known
 
 CONFIG = EpisodeConfig(support_positives=6, support_negatives=8)
 SCENARIOS = (
@@ -56,18 +57,37 @@ def test_support_comes_from_the_supporting_half(episodes):
     assert episodes.support_user.dtype == episodes.support_item.dtype == np.int32
 
 
-def test_swapped_asks_the_same_with_the_next_scenarios_support(episodes):
-    own, swapped = list(episodes), list(episodes.swapped())
-    assert len(swapped) == 3
-    for place, episode in enumerate(swapped):
-        for ours, theirs in zip(episode.support, own[(place + 1) % 3].support, strict=True):
-            np.testing.assert_array_equal(ours, theirs)
-        assert episode.name == own[place].name
-        for name in ("users", "candidates", "relevant"):
-            np.testing.assert_array_equal(getattr(episode, name), getattr(own[place], name))
+def test_swapped_asks_the_same_with_the_support_of_any_other_scenario(episodes):
+    own, seen = list(episodes), set()
+    for draw in range(20):
+        swapped = list(episodes.swapped(draw))
+        assert len(swapped) == 3
+        for place, episode in enumerate(swapped):
+            (source,) = [
+                other
+                for other, one in enumerate(own)
+                if all(map(np.array_equal, episode.support, one.support))
+            ]
+            seen.add((place, source))
+            assert episode.name == own[place].name
+            for name in ("users", "candidates", "relevant"):
+                np.testing.assert_array_equal(getattr(episode, name), getattr(own[place], name))
+    assert seen == {(place, other) for place in range(3) for other in range(3) if place != other}
+    again = episodes.swapped(3)
+    assert again.fingerprint() == episodes.swapped(3).fingerprint()
     alone = EvaluationEpisodes.draw(SCENARIOS[:1], CONFIG, seed=0)
     with pytest.raises(ValueError, match=r"at least two scenarios\. Received: one"):
-        alone.swapped()
+        alone.swapped(0)
+
+
+def test_what_the_embeddings_know_goes_along():
+    known = Known(np.arange(20) != 8, np.arange(50) < 15)
+    episodes = EvaluationEpisodes.draw(SCENARIOS, CONFIG, seed=0, known=known)
+    war = episodes.episode(0)
+    assert war.user_known.tolist() == [True, False, True]
+    assert war.candidate_known.tolist() == [True, True, True, False, False]
+    # Of seven asked pairs two are of user 8, and five of items from 15 on.
+    assert episodes.known() == {"users": 5 / 7, "items": 3 / 7}
 
 
 def test_the_seed_fixes_every_draw(episodes):
@@ -83,7 +103,7 @@ def test_the_seed_fixes_every_draw(episodes):
 def test_the_fingerprint_sees_every_array(episodes):
     for field in dataclasses.fields(episodes):
         changed = getattr(episodes, field.name).copy()
-        changed[-1] = "other" if field.name == "names" else changed[-1] + 1
+        changed[-1] = "other" if field.name == "names" else 1 - changed[-1]
         other = dataclasses.replace(episodes, **{field.name: changed})
         assert other.fingerprint() != episodes.fingerprint(), field.name
 

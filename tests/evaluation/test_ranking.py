@@ -6,11 +6,13 @@ import pytest
 import tensorflow as tf
 from episodes.small_data import held_out
 
+from cmml_tf.baselines.simple.item_pop import ItemPop
 from cmml_tf.config import EpisodeConfig, ModelConfig
 from cmml_tf.episodes import EvaluationEpisodes
+from cmml_tf.episodes.evaluation_episodes import Known
 from cmml_tf.evaluation.ranking import candidate_scores, evaluate_ranking
 from cmml_tf.evaluation.scorer import ModelScorer
-from cmml_tf.evaluation.task_metrics import TaskMetrics
+from cmml_tf.evaluation.task_metrics import TaskMetrics, mean_of_draws
 from cmml_tf.models.build import build_model
 from cmml_tf.types import Episode
 
@@ -116,6 +118,53 @@ def test_metrics_are_those_of_each_user_ranked_alone(episodes, model):
     assert evaluation.means()["recall@5"] == pytest.approx(np.mean(recall))
     cutoffs = {f"recall@{k}" for k in (1, 3, 5, 10, 20, 50, 100)}
     assert cutoffs <= evaluation.means().keys()
+
+
+def test_known_and_unknown_users_and_items_are_parts_of_the_same_ranking():
+    scenario = held_out("s", [(9, 0)], [(0, 0), (0, 3), (1, 1), (2, 2), (2, 3)], range(4))
+    known = Known(np.array([True, False, True] + [True] * 7), np.array([True, True, False, False]))
+    asked = EvaluationEpisodes.draw([scenario], EpisodeConfig(1, 1), seed=0, known=known)
+    # Item 3 comes first for everybody, then 2, 1, 0.
+    found = evaluate_ranking(lambda episode: np.tile(np.arange(4.0), (3, 1)), asked)
+    parts = {name: rows["recall@1"].tolist() for name, rows in found.parts.items()}
+    nan = pytest.approx(np.nan, nan_ok=True)
+    assert found.rows["recall@1"].tolist() == [0.5, 0.0, 0.5]
+    assert parts["known_users"] == [0.5, nan, 0.5]
+    assert parts["unknown_users"] == [nan, 0.0, nan]
+    # Of a user's unknown items all are to be found in the same order; whose are known has none.
+    assert parts["known_items"] == [0.0, 0.0, nan]
+    assert parts["unknown_items"] == [1.0, nan, 0.5]
+    means = found.part_means()
+    assert means["unknown_items"]["recall@1"] == 0.75
+    everything = EvaluationEpisodes.draw([scenario], EpisodeConfig(1, 1), seed=0)
+    found = evaluate_ranking(lambda episode: np.tile(np.arange(4.0), (3, 1)), everything)
+    assert found.part_means().keys() == {"known_users", "known_items"}
+    assert found.part_means()["known_items"] == found.means()
+
+
+def test_a_system_that_scores_a_whole_task_at_once_is_asked_so(episodes):
+    calls = []
+
+    class Grid(ItemPop):
+        def score_grid(self, adapted, users, items):
+            calls.append((len(users), len(items)))
+            return super().score_grid(adapted, users, items)
+
+        def score(self, adapted, user, item):
+            raise AssertionError
+
+    evaluate_ranking(candidate_scores(Grid()), episodes)
+    assert calls == [episode.relevant.shape for episode in episodes]
+
+
+def test_the_mean_of_draws_is_of_each_row_and_part():
+    def one(level):
+        rows = {"mrr": np.array([level, np.nan])}
+        return TaskMetrics(("a",), np.zeros(2, int), rows, {"known_items": rows})
+
+    mean = mean_of_draws([one(0.5), one(1.0)])
+    assert mean.means() == {"mrr": 0.75}
+    assert mean.part_means() == {"known_items": {"mrr": 0.75}}
 
 
 def test_ties_do_not_favour_what_is_relevant(episodes):

@@ -29,7 +29,8 @@ def test_scores_are_the_models(config):
         np.array([4], np.int32),
     )
     users, candidates = np.array([4, 7, 8], np.int32), np.array([3, 5], np.int32)
-    episode = EvaluationEpisode("s", support, users, candidates, np.ones((3, 2), bool))
+    known = np.ones(3, bool), np.ones(2, bool)
+    episode = EvaluationEpisode("s", support, users, candidates, np.ones((3, 2), bool), *known)
     scores = candidate_scores(ModelScorer(model, tasks=1))(episode)
     query = np.repeat(users, 2)[None], np.tile(candidates, 3)[None]
     expected = model(Episode(support, *query, np.zeros((1, 6), np.float32)))

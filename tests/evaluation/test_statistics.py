@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from cmml_tf.evaluation.statistics import mean_interval, paired_difference
+from cmml_tf.evaluation.statistics import mean_interval, mean_over_runs, paired_difference
 
 
 def test_mean_interval_by_hand():
@@ -83,7 +83,54 @@ def test_interval_covers_the_truth_when_rows_of_a_scenario_move_together(scenari
     assert naive_covered / 2000 < 0.7
 
 
+def test_interval_over_runs_and_tasks_by_hand():
+    # Two runs of three tasks: means 2 and 4, of all 3; what is left over, a sixth of it each:
+    # -2 -1 0 and 1 1 1.
+    values, runs = [1.0, 2.0, 3.0, 4.0, 4.0, 4.0], ["a"] * 3 + ["b"] * 3
+    mean, half = mean_over_runs(values, runs, [1, 2, 3] * 2)
+    by_run, by_task = 2 * (9 + 9) / 36, 1.5 * (1 + 0 + 1) / 36
+    variance = by_run + by_task - 6 / 5 * (4 + 1 + 0 + 1 + 1 + 1) / 36
+    assert mean == pytest.approx(3.0)
+    # The pairs vary more than the tasks, so it is that over runs alone, with 1 degree of freedom.
+    assert variance < by_run
+    assert half == pytest.approx(12.7062 * math.sqrt(by_run))
+
+
+def test_interval_over_one_run_is_that_over_its_tasks_and_over_one_task_that_over_runs():
+    rng = np.random.default_rng(0)
+    values, task = rng.normal(size=30), rng.integers(0, 6, 30)
+    alone = paired_difference(values, np.zeros(30), task)
+    assert mean_over_runs(values, np.zeros(30), task) == pytest.approx(
+        (alone.mean, alone.half_width)
+    )
+    assert mean_over_runs([1.0, 2.0, 4.0], [0, 1, 2], ["all"] * 3) == pytest.approx(
+        mean_interval([1.0, 2.0, 4.0])
+    )
+    mean, half = mean_over_runs([1.0], [0], [0])
+    assert (mean, math.isnan(half)) == (1.0, True)
+    assert all(map(math.isnan, mean_over_runs([math.nan], [0], [0])))
+
+
+def test_a_run_counts_as_much_as_another_and_a_task_within_it_by_its_weight():
+    mean, _ = mean_over_runs([1.0, 2.0, 9.0], [0, 0, 1], [0, 1, 0], [3.0, 1.0, 100.0])
+    assert mean == pytest.approx((1.25 + 9.0) / 2)
+
+
+@pytest.mark.parametrize("spread", [(0.5, 0.1), (0.1, 0.5), (0.4, 0.4)])
+def test_interval_over_runs_and_tasks_covers_the_truth(spread):
+    generator, covered = np.random.default_rng(0), 0
+    runs, tasks = np.repeat(np.arange(5), 12), np.tile(np.arange(12), 5)
+    for _ in range(500):
+        of_run, of_task = (generator.normal(scale=s, size=12) for s in spread)
+        values = of_run[runs] + of_task[tasks] + generator.normal(scale=0.1, size=60)
+        mean, half = mean_over_runs(values, runs, tasks)
+        covered += abs(mean) < half
+    assert covered / 500 > 0.93
+
+
 def test_bad_input_is_named():
+    with pytest.raises(ValueError, match="`values`, `runs`, `tasks` and `weights` must have one"):
+        mean_over_runs([1.0, 2.0], [0, 1], [0])
     with pytest.raises(ValueError, match="`a`, `b` and `groups` must have one entry a row"):
         paired_difference([1.0, 2.0], [1.0], [0, 0])
     with pytest.raises(ValueError, match="`values` must be a list of numbers"):

@@ -11,6 +11,7 @@ from scipy import stats
 
 from cmml_tf.config import SCHEDULES, EpisodeConfig
 from cmml_tf.config.comparison import ComparisonConfig
+from cmml_tf.evaluation.statistics import mean_over_runs
 from cmml_tf.experiments.comparison import Comparison
 from cmml_tf.experiments.comparison_cell import Cell, CellResult
 from cmml_tf.experiments.forms import FORMS
@@ -18,6 +19,8 @@ from cmml_tf.settings.systems import system_names, within_steps
 from cmml_tf.training.efficiency import Cost
 
 TASKS = 9
+SIMPLE = ("item-pop", "user-mean")
+SIZES = {"0": -0.2, "4": -0.1, "all": 0.0}
 
 
 def write_cell(out, system, seed, level, setting="scenario", episodes="same"):
@@ -28,9 +31,20 @@ def write_cell(out, system, seed, level, setting="scenario", episodes="same"):
         {"task": [f"t{n}" for n in range(TASKS)], "support": "own", "rows": 3} | table
     )
     own = {name: float(values.mean()) for name, values in table.items()}
-    swapped = {name: value - 0.1 - seed / 100 for name, value in own.items()}
+    # Of what is no model there is nothing but itself.
+    worse = {} if system in SIMPLE else {"twin": 0.1, "none": 0.15, "swapped": 0.3}
+    parts = [tasks]
+    for support, by in worse.items():
+        other = tasks.assign(support=support)
+        parts.append(other.assign(**{name: other[name] - by - seed / 100 for name in metrics}))
+    means = {
+        name: frame[list(metrics)].mean().to_dict()
+        for name, frame in zip(("own", *worse), parts, strict=True)
+    }
+    curve = {size: {"own": dict.fromkeys(metrics, level + by)} for size, by in SIZES.items()}
+    result = CellResult(pd.concat(parts), means, curve, Cost(steps=7), f"{episodes}-{seed}")
     cell = Cell(system, seed)
-    cell.save(out, CellResult(tasks, own, swapped, Cost(steps=7), f"{episodes}-{seed}"), {})
+    cell.save(out, result, {})
     return tasks, own
 
 
@@ -56,8 +70,19 @@ def test_table_is_means_intervals_and_paired_tests_of_the_cells(tmp_path):
     for row in comparison.rows:
         mean, half_width = row.metrics["recall@10"]
         assert mean == pytest.approx(np.mean(values[row.system]))
-        assert half_width == pytest.approx(4.3027 * np.std(values[row.system], ddof=1) / 3**0.5)
-        assert row.gain.mean == pytest.approx(0.11)
+        runs, names = np.repeat(range(3), TASKS), np.tile(np.arange(TASKS), 3)
+        over_both = mean_over_runs(np.concatenate(tables[row.system]), runs, names)
+        assert half_width == pytest.approx(over_both[1])
+        if row.system == "item-pop":
+            assert math.isnan(row.gain.mean)
+            assert row.controls == {}
+        else:
+            # Better than the twin, which is better than none, by .10, .11 and .12.
+            assert row.gain.mean == pytest.approx(0.11)
+            assert row.gain.half_width == pytest.approx(4.3027 * 0.01 / 3**0.5)
+            assert row.controls["swapped"].mean == pytest.approx(mean - 0.31)
+        level = {"item-pop": 0.5, "pe": 0.8, "cmml-film": 0.78}[row.system]
+        assert row.curve == pytest.approx({size: level + by for size, by in SIZES.items()})
         assert row.seeds == 3
         assert row.cost.steps == 7
         expected = None if row.system == best else pytest.approx(adjusted[raw[row.system]])
@@ -68,23 +93,30 @@ def test_table_is_means_intervals_and_paired_tests_of_the_cells(tmp_path):
     assert written["systems"][0]["metrics"]["recall@10"]["mean"] == pytest.approx(
         np.mean(values["item-pop"])
     )
+    assert written["systems"][0]["curve"]["4"] == pytest.approx(0.4)
     text = (tmp_path / "table.md").read_text()
+    assert "| recall@10 by size of the support | 0 | 4 | all |" in text
+    assert "| CMML-FiLM | 0.5800 | 0.6800 | 0.7800 |" in text
     assert f"{np.mean(values['item-pop']):.4f} ± " in text
     parquet = pd.read_parquet(tmp_path / "tasks.parquet")
-    assert len(parquet) == 3 * 3 * TASKS
+    assert len(parquet) == 3 * (1 + 4 + 4) * TASKS
     assert set(parquet["system"]) == {"item-pop", "pe", "cmml-film"}
 
 
-def test_lower_mae_is_better_and_one_seed_has_no_interval(tmp_path):
-    for system, level in (("user-mean", 0.9), ("ridge", 0.7)):
-        write_cell(tmp_path, system, 0, level, setting="user")
+def test_lower_mae_is_better_and_one_seed_has_an_interval_over_tasks(tmp_path):
+    tables = {
+        system: write_cell(tmp_path, system, 0, level, setting="user")[0]
+        for system, level in (("user-mean", 0.9), ("ridge", 0.7))
+    }
     comparison = Comparison.of(FORMS["user"], tmp_path, [Cell("user-mean", 0), Cell("ridge", 0)])
     assert comparison.best == "ridge"
-    assert math.isnan(comparison.row("ridge").metrics["mae"].half_width)
-    # Another user's ratings had a lower error by 0.1: the own ones were of no use.
-    assert comparison.row("ridge").gain.mean == pytest.approx(-0.1)
-    assert "±" not in comparison.markdown().split("Means over")[0]
-    assert comparison.as_json()["systems"][0]["metrics"]["mae"]["half_width"] is None
+    own = tables["ridge"]["mae"].to_numpy()
+    usual = 2.3060 * own.std(ddof=1) / TASKS**0.5
+    assert comparison.row("ridge").metrics["mae"].half_width == pytest.approx(usual, rel=1e-4)
+    # Without ratings the error was lower by 0.15: the own ones did harm.
+    assert comparison.row("ridge").gain.mean == pytest.approx(-0.15)
+    first = comparison.as_json()["systems"][0]
+    assert first["context_gain"] == {"mean": None, "half_width": None}
 
 
 def test_systems_asked_different_episodes_are_not_compared(tmp_path):

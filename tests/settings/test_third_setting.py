@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from cmml_tf.baselines.rating_means import ItemMeans, UserMean
+from cmml_tf.baselines.simple_ratings.means import ItemMeans, UserMean
 from cmml_tf.config import ModelConfig, TrainingConfig
-from cmml_tf.evaluation.report import Gain
+from cmml_tf.evaluation.report import Simple
 from cmml_tf.evaluation.task_metrics import TaskMetrics
+from cmml_tf.evaluation.verdict import Gain
 from cmml_tf.models.build import build_model
-from cmml_tf.settings.base import Prepared, Reference, Setting
+from cmml_tf.settings.base import Prepared, Setting
 from cmml_tf.settings.form import SettingForm
 from cmml_tf.settings.run import run_from_data_to_export
 from cmml_tf.tasks.rating import RatingTask
@@ -33,7 +34,8 @@ class MoodConfig:
     model: ModelConfig
     training: TrainingConfig
     episode: int = 16  # tasks of a training step
-    data, preset, seed, strategy, quick, max_minutes = "moods", "mean", 0, "none", False, None
+    data, preset, seed, strategy, quick = "moods", "mean", 0, "none", False
+    max_minutes = require = None
 
 
 class Moods:
@@ -57,15 +59,20 @@ class AskedMoods(list):
     def __len__(self):
         return ASKED
 
-    def swapped(self):
-        return [e._replace(support=Support(*(np.roll(f, 1, 0) for f in e.support))) for e in self]
+    def swapped(self, draw):
+        others = [Support(*(np.roll(f, draw + 1, 0) for f in e.support)) for e in self]
+        return AskedMoods([e._replace(support=o) for e, o in zip(self, others, strict=True)])
+
+    def known(self):
+        return {"users": 1.0, "items": 1.0}
 
     def fingerprint(self):
         return "thirty moods"
 
 
 class MoodSetting(Setting):
-    words = ("moods", "moods"), "30 items", (16, "16 moods")
+    simple = Simple({"share": "share liked"}, in_curve=(), chance="share")
+    words = ("moods", "moods"), "30 items", (16, "16 moods"), simple
     form = SettingForm("mood", "mood-", (Gain("right"),), ("right",), "right", *words, {}, None)
 
     def open(self, config, seed):
@@ -81,21 +88,18 @@ class MoodSetting(Setting):
         built.pair_embedding.set_tables(np.ones([1, 4]), prepared.data.tastes)
         return built
 
-    def without_context(self, model):
-        return ModelConfig("none", hybrid="none", modulation="none")
-
     def sampler(self, model, prepared, episode, seed):
         return lambda step: prepared.data.sample(step, episode, seed)
 
-    def evaluate(self, scorer, asked, swapped=False):
-        (episode,) = asked.swapped() if swapped else asked
+    def evaluate(self, scorer, asked):
+        (episode,) = asked
         adapted = scorer.adapt(episode.support)
         liked = scorer.score(adapted, episode.query_user, episode.query_item) > 0.5
         right = np.mean(liked == (episode.query_label > 0.5), axis=1)
         return TaskMetrics([*map(str, range(ASKED))], np.arange(ASKED), {"right": right})
 
-    def references(self, prepared):
-        return [Reference("share", "share", "share liked", UserMean(ItemMeans(0.5, None)))]
+    def simple_systems(self, prepared, names):
+        return {"share": UserMean(ItemMeans(0.5, None))}
 
 
 # --------------------------------------------------------------------------- the library with it
@@ -109,9 +113,12 @@ def test_a_setting_of_its_own_is_trained_judged_and_exported(tmp_path):
     run_from_data_to_export(MoodSetting(), MoodConfig(*folders, model, training), said.append, 0)
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["meta_test"]["right"] > 0.75
-    assert metrics["meta_test"]["right"] > metrics["baselines"]["share"]["right"]
-    assert metrics["context_gain"]["right"] > metrics["context_gain"]["interval"]
-    assert any("30 held-out moods" in line for line in said)
+    controls, gain = metrics["controls"], metrics["context_gain"]
+    assert controls.keys() == {"share", "twin", "none", "swapped", "flipped"}
+    assert controls["share"]["right"] < metrics["meta_test"]["right"]
+    assert controls["flipped"]["right"] < 0.5
+    assert gain["right"] > gain["interval"]
+    assert any("30 held-out moods" in line and "better by its support" in line for line in said)
     loaded = tf.saved_model.load(metrics["export"])
     assert "score_with_context" in loaded.signatures
 

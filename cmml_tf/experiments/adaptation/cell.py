@@ -16,10 +16,13 @@ from cmml_tf.datasets.tasks.held_out import halve_users
 from cmml_tf.datasets.tasks.scenario_data import HeldOutScenario
 from cmml_tf.episodes import EvaluationEpisodes
 from cmml_tf.evaluation.ranking import candidate_scores, evaluate_ranking
+from cmml_tf.evaluation.report import NONE, OWN, TWIN
 from cmml_tf.evaluation.scorer import ModelScorer
 from cmml_tf.experiments.adaptation.sensitivity import position_sensitivity
 from cmml_tf.files import write_whole
-from cmml_tf.settings.run import SettingRun, open_run
+from cmml_tf.models.adapting_model import AdaptingModel
+from cmml_tf.settings.judging import ask_all, model_systems
+from cmml_tf.settings.run import MODEL, SettingRun, open_run
 from cmml_tf.settings.scenario.setting import ScenarioSetting
 from cmml_tf.settings.systems import within_steps
 from cmml_tf.settings.training import fit
@@ -79,20 +82,9 @@ def result_of(cell: Cell, folder: Path) -> dict[str, Any]:
 def _compute(config: ScenarioRunConfig, cell: Cell) -> dict[str, Any]:
     tf.keras.backend.clear_session()
     run = open_run(ScenarioSetting(), config, print)
-    model = run.build(config.model)
     timer = CpuTimer()
-    history = fit(
-        run.setting,
-        model,
-        run.prepared,
-        config.episode,
-        config.training,
-        config.seed,
-        run.folder.path / "model",
-        config.max_minutes,
-        verbose=0,
-    ).history
-    result = {
+    model, history = _trained(run, MODEL)
+    result: dict[str, Any] = {
         "preset": config.preset,
         "data": config.data,
         "seed": config.seed,
@@ -104,13 +96,14 @@ def _compute(config: ScenarioRunConfig, cell: Cell) -> dict[str, Any]:
     }
     scorer = run.setting.scorer(model)
     asked = run.prepared.meta_test
-    own = run.setting.evaluate(scorer, asked)
-    swapped = run.setting.evaluate(scorer, asked, swapped=True)
-    gain = own.gain_over(swapped, _METRIC)
+    twin = _trained(run, TWIN)[0] if model.reads_support else model
+    found = ask_all(run.setting, model_systems(run.setting, model, twin, run.prepared.scale), asked)
+    own, means = found[OWN], {name: one.means()[_METRIC] for name, one in found.items()}
+    better = max((TWIN, NONE), key=means.__getitem__)
+    gain = own.gain_over(found[better], _METRIC)
     result |= {
-        "own": own.means()[_METRIC],
+        **means,
         "own_interval": own.half_widths()[_METRIC],
-        "swapped": swapped.means()[_METRIC],
         "gain": gain.mean,
         "gain_interval": gain.half_width,
         "learned": _recall(scorer, _learned(run), config),
@@ -127,6 +120,24 @@ def _compute(config: ScenarioRunConfig, cell: Cell) -> dict[str, Any]:
     if cell.sensitivity:
         result["sensitivity"] = position_sensitivity(model, asked)
     return result
+
+
+def _trained(run: SettingRun, name: str) -> tuple[AdaptingModel, list[dict[str, float]]]:
+    """The model, or its twin that is never given a support set, and its epochs."""
+    config, model = run.config, run.build()
+    result = fit(
+        run.setting,
+        model,
+        run.prepared,
+        config.episode,
+        config.training,
+        config.seed,
+        run.folder.path / name,
+        config.max_minutes,
+        verbose=0,
+        with_support=name != TWIN,
+    )
+    return model, result.history
 
 
 def _costs(scorer: ModelScorer, run: SettingRun) -> dict[str, float]:

@@ -63,17 +63,17 @@ def _draw_recall(
         x = [place for place, _ in points]
         own = [p["own"] for _, p in points]
         axes.plot(x, own, "o" if axis.named else "o-", color=f"C{number}", label=series)
-        if "swapped" in points[0][1]:
-            swapped = [p["swapped"] for _, p in points]
-            axes.plot(x, swapped, "x" if axis.named else "x:", color=f"C{number}", alpha=0.6)
+        if "twin" in points[0][1]:
+            twin = [max(p["twin"], p["none"]) for _, p in points]
+            axes.plot(x, twin, "x" if axis.named else "x:", color=f"C{number}", alpha=0.6)
         if axis.label == _AXES["scenarios"].label:
             learned = [p["learned"] for _, p in points]
             label = f"{series}, scenarios learned from"
             axes.plot(x, learned, "^--", color=f"C{number}", alpha=0.6, label=label)
     longest = max(lines.values(), key=len)
     axes.plot([x for x, _ in longest], [p["oracle"] for _, p in longest], "k--", label="oracle")
-    if "swapped" in longest[0][1]:
-        axes.plot([], [], "kx:", alpha=0.6, label="the same, support set swapped")
+    if "twin" in longest[0][1]:
+        axes.plot([], [], "kx:", alpha=0.6, label="the same without support sets")
     if axis.named:
         axes.tick_params(axis="x", labelrotation=20)
     axes.set_xlabel(axis.label)

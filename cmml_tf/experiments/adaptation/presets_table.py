@@ -32,9 +32,9 @@ def markdown(cells: Sequence[Cell], results: Sequence[dict[str, Any]]) -> str:
     for cell, result in zip(cells, results, strict=True):
         groups.setdefault((cell.series, cell.x), []).append(result)
     lines = [
-        "| preset | data | seeds | Recall@10 | swapped | context gain | parameters | "
+        "| preset | data | seeds | Recall@10 | twin | none | swapped | context gain | parameters | "
         "encode, CPU ms | score 100, CPU ms | training, s |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        f"|{' --- |' * 12}",
     ]
     for (preset, data), members in groups.items():
         cells_of_row = [
@@ -42,7 +42,7 @@ def markdown(cells: Sequence[Cell], results: Sequence[dict[str, Any]]) -> str:
             data,
             str(len(members)),
             _interval(members, "own"),
-            _interval(members, "swapped"),
+            *(_interval(members, name) for name in ("twin", "none", "swapped")),
             _interval(members, "gain", sign="+"),
             f"{members[0]['parameters']:,}",
             f"{_median(members, 'encode_ms'):.2f}",
@@ -54,7 +54,7 @@ def markdown(cells: Sequence[Cell], results: Sequence[dict[str, Any]]) -> str:
             values = [member["by_support"][size] for member in members]
             lines.append(
                 f"| {preset} | {data}, {size} positives | {len(members)} | "
-                f"{_spelled(values)} | | | | | | |"
+                f"{_spelled(values)} | | | | | | | | |"
             )
     return "\n".join(lines)
 

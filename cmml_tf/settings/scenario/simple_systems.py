@@ -102,13 +102,13 @@ def _rehearsal(prepared: ScenarioParts, log: KnownLog) -> _Rehearsal:
             halve_users(one.name, one.users, one.items, one.candidates, _SUPPORT_PAIRS, rng)
             for one in chosen
         ]
-        log = _log_without(data, chosen, prepared.embedding)
+        log = _log_without(log, data, chosen, prepared.embedding)
     curve = ScenarioCurve.draw(scenarios, EpisodeConfig(support_negatives=0), seed=0, draws=1)
     return _Rehearsal(log, [curve.tasks(size, 0) for size in _SIZES])
 
 
 def _log_without(
-    data: ScenarioData, scenarios: Sequence[Scenario], embedding: EmbeddingConfig
+    log: KnownLog, data: ScenarioData, scenarios: Sequence[Scenario], embedding: EmbeddingConfig
 ) -> KnownLog:
     """What would be known if these scenarios were held out, by the protocol of the data."""
     items = len(data.item_ids)
@@ -128,6 +128,8 @@ def _log_without(
         some[np.concatenate([one.users for one in scenarios])] = True
         kept &= some[users]
     pairs = users[kept], of_items[kept]
-    reduced = replace(data, background_users=pairs[0], background_items=pairs[1])
-    vectors = pretrained_embeddings(reduced if kept.any() else data, embedding, seed=0)
+    vectors = log.user, log.item  # where there is no pair left to fit others on
+    if kept.any():
+        reduced = replace(data, background_users=pairs[0], background_items=pairs[1])
+        vectors = pretrained_embeddings(reduced, embedding, seed=0)
     return KnownLog.of(*pairs, *vectors)

@@ -4,22 +4,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cmml_tf.baselines.item_pop import ItemPop
 
+from cmml_tf.baselines.simple.item_pop import ItemPop
 from cmml_tf.config import EpisodeConfig, SplitConfig
 from cmml_tf.datasets.sources.scenario_meta import load_scenario_meta
 from cmml_tf.episodes import EvaluationEpisode, EvaluationEpisodes
 from cmml_tf.evaluation.ranking import candidate_scores, evaluate_ranking
 from cmml_tf.types import Support
 
-SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+SHARED = Path(__file__).resolve().parents[3].parent / "shared" / "data"
 
 
 def _episode(items, labels, length, candidates=(3, 5, 8), users=2):
     items = np.array([items], np.int32)
     support = Support(items * 0, items, np.array([labels], np.float32), np.array([length]))
     relevant = np.zeros((users, len(candidates)), bool)
-    return EvaluationEpisode("s", support, np.arange(users), np.array(candidates), relevant)
+    known = np.ones(users, bool), np.ones(len(candidates), bool)
+    return EvaluationEpisode("s", support, np.arange(users), np.array(candidates), relevant, *known)
 
 
 def _scores(episode):
@@ -29,7 +30,6 @@ def _scores(episode):
 def test_counts_positives_only():
     episode = _episode([5, 3, 5, 8, 8, 8], [1, 1, 1, 1, 0, 0], 6)
     scores = _scores(episode)
-    assert scores.dtype == np.float32
     np.testing.assert_array_equal(scores, [[1, 2, 1], [1, 2, 1]])
 
 
