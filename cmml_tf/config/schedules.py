@@ -64,11 +64,11 @@ SCHEDULES: dict[str, Schedule] = {
             steps_per_epoch=100,
             max_epochs=4,
         ),
-        query_positives=64,
+        tasks_per_step=8,
         validation_fraction=0.0,
         background_fraction=0.0,
         loss="softmax",
-        query_negatives=16,
+        query_negatives=8,
         varied_supports=256,
     ),
     # For a learned encoder and modulation, which must find out what a support set tells before the

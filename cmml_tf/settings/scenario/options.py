@@ -56,6 +56,6 @@ class ScenarioOptions:
             "episode": {"tasks_per_step": 4},
             "training": {"steps_per_epoch": 25, "max_epochs": 3},
         }
-        if base.model.encoder not in ("none", "ridge"):
+        if base.model.encoder in ("gru", "mean", "max", "attention"):
             changes["model"] = {"encoder_units": 32}
         return changes
