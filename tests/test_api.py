@@ -47,7 +47,8 @@ def fitted(tmp_path_factory):
 def test_evaluation_is_a_table_and_its_numbers(fitted):
     evaluation = fitted[0].evaluate()
     assert f"{evaluation.metrics['meta_test']['recall@10']:.4f}" in str(evaluation)
-    assert {"item_pop", "no_context"} == evaluation.metrics["baselines"].keys()
+    assert {"item_pop", "twin", "none", "als_fold_in"} < evaluation.metrics["controls"].keys()
+    assert evaluation.metrics["verdict"]["sentence"] in str(evaluation)
 
 
 def test_scores_are_those_of_the_exported_model(fitted, tmp_path):
@@ -177,4 +178,4 @@ def test_users_with_features_are_a_setting_too(tmp_path):
     predicted = run.score(support, pd.DataFrame({"user": [1, 999], "item": [4, 4]}))
     assert predicted["user_known"].tolist() == [True, False]
     assert predicted["score"].between(0, 7).all()
-    assert "user mean" in run.evaluate().metrics["baselines"]
+    assert {"blend", "twin"} < run.evaluate().metrics["controls"].keys()

@@ -12,7 +12,7 @@ def test_numbers_are_those_of_the_training_command(finished_run, commands):
     assert done.returncode == 0, done.stderr
     again = json.loads((run_dir / "evaluation.json").read_text())
     metrics = json.loads((run_dir / "metrics.json").read_text())
-    for part in ("meta_test", "baselines", "context_gain", "episodes_hash"):
+    for part in ("meta_test", "controls", "curve", "context_gain", "verdict", "episodes_hash"):
         assert again[part] == metrics[part], part
     assert f"{metrics['meta_test']['recall@10']:.4f}" in done.stdout
     table = (finished_run.run_dir / "meta_test_scenarios.csv").read_text()

@@ -18,7 +18,10 @@ SMALL = (
     *("--data", DATA, "--quick", "--training.steps-per-epoch", "5", "--training.max-epochs", "5"),
     *("--scenario.min-interactions", "4", "--run-dir", "run"),
 )
-RESULTS = ("meta_test", "meta_test_interval", "baselines", "context_gain", "episodes_hash")
+RESULTS = (
+    *("meta_test", "meta_test_interval", "controls", "control_settings", "curve", "parts"),
+    *("context_gain", "verdict", "episodes_hash", "curve_hash"),
+)
 
 
 def _results(folder):
@@ -62,14 +65,14 @@ def test_a_killed_run_ends_with_the_same_metrics_though_its_export_fails(straigh
 
     done = commands.run("train_scenario.py", *SMALL)
     assert done.returncode == 2
-    assert "Resumed behind epoch 5." in done.stdout
+    assert "Resumed behind epoch" in done.stdout
     assert _results(commands.folder) == _results(folder)
     assert (commands.folder / "run" / "meta_test_scenarios.csv").exists()
     lines = (commands.folder / "run" / "model" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3, 4, 5]
     assert not list((commands.folder / "run").rglob(".*"))
     # What was found is printed, then what to do.
-    assert "cmml-ridge minus no-context MLP, recall@10" in done.stdout
+    assert "Verdict: recall@10 is " in done.stdout
     sentence = done.stderr.splitlines()[-1]
     assert sentence.startswith("error: The model could not be exported to 'export': export must be")
     assert "`cmml export run` exports it without training" in sentence

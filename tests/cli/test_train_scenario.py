@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,8 @@ import pytest
 import tensorflow as tf
 import yaml
 from cli.conftest import QUICK
+
+from cmml_tf.config.requirement import MODEL_CONTROLS, SCENARIO_CONTROLS
 
 CUTOFFS = (1, 3, 5, 10, 20, 50, 100)
 METRICS = {f"{name}@{k}" for name in ("recall", "ndcg") for k in CUTOFFS} | {"mrr"}
@@ -22,40 +25,53 @@ def _read(run_dir, name="metrics.json"):
 def test_metrics_file_has_the_contracted_form(finished_run):
     metrics = _read(finished_run.run_dir)
     assert {"recall@10", "recall@20", "ndcg@10"} <= METRICS
-    systems = [
-        metrics["meta_test"],
-        metrics["baselines"]["item_pop"],
-        metrics["baselines"]["no_context"],
-        metrics["context_gain"]["swapped"],
-    ]
-    for means in systems:
+    controls, gain = metrics["controls"], metrics["context_gain"]
+    for means in (metrics["meta_test"], *controls.values()):
         assert means.keys() == METRICS
         assert all(0 < value <= 1 for value in means.values())
-    assert metrics["baselines"].keys() == {"item_pop", "no_context"}
-    assert metrics["context_gain"].keys() == {"recall@10", "interval", "swapped"}
-    gain = metrics["meta_test"]["recall@10"] - metrics["context_gain"]["swapped"]["recall@10"]
-    assert metrics["context_gain"]["recall@10"] == pytest.approx(gain)
-    assert math.isfinite(metrics["context_gain"]["interval"])
-    assert len(metrics["episodes_hash"]) == 64
+    assert controls.keys() == {*MODEL_CONTROLS, *SCENARIO_CONTROLS}
+    assert gain.keys() == {"recall@10", "interval", "over"}
+    better = max(("twin", "none"), key=lambda name: controls[name]["recall@10"])
+    assert gain["over"] == better
+    difference = metrics["meta_test"]["recall@10"] - controls[better]["recall@10"]
+    assert gain["recall@10"] == pytest.approx(difference)
+    assert math.isfinite(gain["interval"])
+    assert metrics["protocol"] in ("strict", "warm", "time")
+    assert metrics["known"].keys() == {"users", "items"}
+    assert len(metrics["episodes_hash"]) == len(metrics["curve_hash"]) == 64
+    curve = metrics["curve"]
+    assert list(curve) == ["0", "1", "2", "4", "8", "16", "64", "256", "all"]
+    for systems in curve.values():
+        assert systems.keys() == {"own", *controls}
+    assert curve["0"]["own"] == curve["0"]["none"] == curve["all"]["none"]
+    assert "known_users" in curve["16"]["item_pop"]
+    verdict = metrics["verdict"]
+    assert verdict["differences"].keys() == controls.keys()
+    assert set(verdict["below"]) | set(verdict["better_than"]) <= controls.keys()
     parts = metrics["seconds"]
     assert {"train", "total"} <= parts.keys()
     assert parts["total"] == pytest.approx(sum(parts.values()) - parts["total"], abs=0.1)
     # Even a short training ranks better than chance, popularity too.
     assert metrics["meta_test"]["recall@20"] > 0.6
-    assert metrics["baselines"]["item_pop"]["recall@20"] > 0.5
+    assert controls["item_pop"]["recall@20"] > 0.5
 
 
 def test_table_is_printed_with_the_same_numbers(finished_run):
     metrics = _read(finished_run.run_dir)
     for label, means in (
         ("cmml-film ", metrics["meta_test"]),
-        ("no-context MLP ", metrics["baselines"]["no_context"]),
-        ("ItemPop ", metrics["baselines"]["item_pop"]),
-        ("cmml-film, swapped support", metrics["context_gain"]["swapped"]),
+        ("twin: ", metrics["controls"]["twin"]),
+        ("ItemPop ", metrics["controls"]["item_pop"]),
+        ("swapped: ", metrics["controls"]["swapped"]),
     ):
         lines = [line for line in finished_run.output.splitlines() if line.startswith(label)]
         assert f"{means['recall@10']:.4f}" in lines[0]
     assert metrics["episodes_hash"] in finished_run.output
+    sentence = metrics["verdict"]["sentence"]
+    assert f"Verdict: {sentence}" in finished_run.output.splitlines()
+    # A short training is below ItemPop or a fold-in, and the last lines say so.
+    assert metrics["verdict"]["below"]
+    assert f"warning: {sentence}" in finished_run.output.splitlines()[-4:]
     assert "Exported: export/1" in finished_run.output
 
 
@@ -67,7 +83,7 @@ def test_run_folder_says_what_was_done_with_what(finished_run):
     assert config["training"]["max_epochs"] == 5
     environment = _read(run_dir, "environment.json")
     assert environment["versions"]["tensorflow"] == tf.__version__
-    for name in ("model", "no_context"):
+    for name in ("model", "twin"):
         lines = (run_dir / name / "metrics.jsonl").read_text().splitlines()
         assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3, 4, 5]
         assert all("val_recall@20" in json.loads(line) for line in lines)
@@ -87,6 +103,25 @@ def test_exported_model_can_be_loaded(finished_run):
     manifest, metrics = json.loads(file.read_text()), _read(finished_run.run_dir)
     assert manifest["meta_test"] == metrics["meta_test"]
     assert manifest["episodes_hash"] == metrics["episodes_hash"]
+
+
+def test_what_is_not_as_good_as_required_is_not_exported(finished_run, commands):
+    shutil.copytree(finished_run.run_dir, commands.folder / "run")
+    command = ("train_scenario.py", *QUICK, "--run-dir", "run", "--export-dir", "new")
+    done = commands.run(*command, "--require", "better-than=chance,als-fold-in,twin")
+    assert done.returncode == 3
+    (sentence,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert "Nothing is exported: the model is required to be better than chance, als" in sentence
+    assert not (commands.folder / "new").exists()
+    # The run is complete: its metrics are there, and it is exported without the requirement.
+    metrics = _read(commands.folder / "run")
+    assert f"Verdict: {metrics['verdict']['sentence']}" in done.stdout.splitlines()
+    refused = commands.run("export.py", "run")
+    assert refused.returncode == 3
+    assert not (commands.folder / "new").exists()
+    done = commands.run(*command, "--require", "better-than=chance")
+    assert done.returncode == 0, done.stderr
+    assert (commands.folder / "new" / "1").exists()
 
 
 def _write_table(path):

@@ -29,7 +29,7 @@ def _free_ports():
 def test_after_a_worker_is_killed_both_start_again_and_end_as_one_process(finished_run, commands):
     run_dir = commands.folder / "run"
     chief, worker = _start_both(commands, _free_ports())
-    while not (run_dir / "model" / "metrics.jsonl").exists():
+    while not (run_dir / "twin" / "metrics.jsonl").exists():
         assert (chief.poll(), worker.poll()) == (None, None)
         time.sleep(0.01)
     worker.kill()
@@ -48,7 +48,7 @@ def test_after_a_worker_is_killed_both_start_again_and_end_as_one_process(finish
         assert resumed[0] == "Resumed behind epoch 5."
         assert resumed[1] in [f"Resumed behind epoch {epoch}." for epoch in range(1, 5)]
     assert [path.name for path in (commands.folder / "export").iterdir()] == ["1"]
-    for name in ("no_context", "model"):
+    for name in ("twin", "model"):
         ours, theirs = (
             [
                 json.loads(line)

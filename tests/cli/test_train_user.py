@@ -12,12 +12,13 @@ import yaml
 from models.every_preset import RATING_PRESETS
 
 from cmml_tf.config.rating import UserRunConfig
+from cmml_tf.config.requirement import MODEL_CONTROLS, USER_CONTROLS
 from cmml_tf.training.run_folder import plain
 
 RIDGE = ("--quick", "--preset", "ridge", "--training.max-epochs", "4", "--run-dir", "run")
 
 
-SECONDS = {"data", "train_no_context", "train", "evaluate", "export", "total"}
+SECONDS = {"data", "train", "train_twin", "evaluate", "export", "total"}
 
 
 def read(folder):
@@ -25,7 +26,7 @@ def read(folder):
 
 
 def mae_by_length(metrics):
-    return [means["mae"] for means in metrics["support_length"].values()]
+    return [systems["own"]["mae"] for systems in metrics["curve"].values()]
 
 
 @pytest.fixture(scope="module")
@@ -40,17 +41,23 @@ def ridge(tmp_path_factory, commands_in):
 def test_one_command_trains_evaluates_and_exports(ridge):
     commands, output = ridge
     metrics = read(commands.folder)
-    means = {"global mean", "user mean", "item mean + user bias"}
-    assert metrics["baselines"].keys() == {"no_context", *means}
-    assert metrics["meta_test"]["mae"] < metrics["baselines"]["global mean"]["mae"]
+    controls = metrics["controls"]
+    assert controls.keys() == {*MODEL_CONTROLS, *USER_CONTROLS}
+    assert metrics["meta_test"]["mae"] < controls["global_mean"]["mae"]
+    assert controls["blend"]["mae"] < controls["item_mean"]["mae"] < controls["user_mean"]["mae"]
+    assert metrics["control_settings"].keys() == {"item_knn", "als_fold_in", "blend"}
+    assert metrics["known"]["users"] == 0
+    assert metrics["protocol"] == "strict"
     assert metrics["counts"]["ratings read"] > 0
     for what, count in metrics["counts"].items():
         assert f"  {what}: {count:,}" in output
     gain = metrics["context_gain"]
-    assert f"(context gain) minus ridge, mae: {gain['mae']:+.4f} ± {gain['interval']:.4f}" in output
-    assert f"ndcg@3: {gain['ndcg@3']:+.4f} ± {gain['ndcg@3_interval']:.4f}" in output
+    assert f"Verdict: {metrics['verdict']['sentence']}" in output
+    assert f"{gain['mae']:+.4f} ± {gain['interval']:.4f} beside" in output
     assert gain["mae"] > gain["interval"]
-    assert gain["mae"] == pytest.approx(gain["swapped"]["mae"] - metrics["meta_test"]["mae"])
+    better = min(controls[name]["mae"] for name in ("twin", "none"))
+    assert gain["mae"] == pytest.approx(better - metrics["meta_test"]["mae"])
+    assert gain.keys() >= {"over", "ndcg@3", "ndcg@3_interval", "ndcg@3_over"}
     assert f"Evaluation episodes: {metrics['episodes_hash']}" in output
     assert metrics["seconds"].keys() == SECONDS
     loaded = tf.saved_model.load(str(commands.folder / metrics["export"]))
@@ -59,10 +66,13 @@ def test_one_command_trains_evaluates_and_exports(ridge):
 
 def test_the_more_ratings_are_known_the_better(ridge):
     metrics = read(ridge[0].folder)
-    assert [*metrics["support_length"]] == ["0", "1", "2", "5", "10", "20", "40"]
+    assert [*metrics["curve"]] == ["0", "1", "2", "5", "10", "20", "40", "all"]
     curve = mae_by_length(metrics)
     assert curve == sorted(curve, reverse=True)
-    assert curve[0] < metrics["baselines"]["global mean"]["mae"]
+    assert curve[0] < metrics["controls"]["global_mean"]["mae"]
+    for systems in metrics["curve"].values():
+        assert systems.keys() == {"own", *metrics["controls"]}
+        assert systems["own"]["unknown_users"]["mae"] == systems["own"]["mae"]
 
 
 def test_the_default_is_a_network_that_reads_few_ratings_too(commands):
@@ -71,7 +81,7 @@ def test_the_default_is_a_network_that_reads_few_ratings_too(commands):
     assert "item features: id (id, " in done.stdout
     metrics = read(commands.folder)
     assert np.isfinite(mae_by_length(metrics)).all()
-    assert metrics["support_length"]["40"]["mae"] < metrics["support_length"]["0"]["mae"]
+    assert metrics["curve"]["40"]["own"]["mae"] < metrics["curve"]["0"]["own"]["mae"]
     config = yaml.safe_load((commands.folder / "run" / "config.yaml").read_text())
     preset = RATING_PRESETS[config["preset"]]
     assert config["model"] == plain(preset.model)
@@ -95,7 +105,7 @@ def test_a_killed_training_continues_and_ends_as_if_never_killed(ridge, commands
     assert done.returncode == 0, done.stderr
     assert any(f"Resumed behind epoch {epoch}." in done.stdout for epoch in (1, 2, 3))
     ours, theirs = read(commands.folder), read(ridge[0].folder)
-    for part in ("meta_test", "baselines", "context_gain", "support_length", "episodes_hash"):
+    for part in ("meta_test", "controls", "curve", "context_gain", "verdict", "episodes_hash"):
         assert ours[part] == theirs[part], part
     assert [json.loads(line)["epoch"] for line in history.read_text().splitlines()] == [1, 2, 3, 4]
 
@@ -119,7 +129,7 @@ def test_a_finished_run_is_evaluated_again(ridge, commands):
     done = commands.run("evaluate.py", "moved")
     assert done.returncode == 0, done.stderr
     again, metrics = json.loads((run_dir / "evaluation.json").read_text()), read(ridge[0].folder)
-    for part in ("meta_test", "baselines", "context_gain", "support_length", "episodes_hash"):
+    for part in ("meta_test", "controls", "curve", "context_gain", "verdict", "episodes_hash"):
         assert again[part] == metrics[part], part
     table = pd.read_csv(run_dir / "meta_test_users.csv")
     assert table["mae"].mean() == pytest.approx(metrics["meta_test"]["mae"])

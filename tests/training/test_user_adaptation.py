@@ -13,11 +13,8 @@ from cmml_tf.datasets.tasks.rating_tasks import RatingTasks
 from cmml_tf.episodes import sampled_steps
 from cmml_tf.episodes.asked_users import AskedUsers
 from cmml_tf.episodes.rating_episodes import RatingEpisodeSampler
-from cmml_tf.evaluation.rating import (
-    evaluate_ratings,
-    predicted_ratings,
-    support_length_curve,
-)
+from cmml_tf.episodes.user_curve import UserCurve
+from cmml_tf.evaluation.rating import evaluate_ratings, predicted_ratings
 from cmml_tf.evaluation.scorer import ModelScorer
 from cmml_tf.models.rating_model import build_rating_model
 from cmml_tf.tasks.rating import RatingTask
@@ -76,8 +73,8 @@ def _asked():
 
 
 def test_the_more_ratings_are_known_the_better_and_none_is_sensible(trained):
-    curve = support_length_curve(trained, _asked(), LENGTHS)
-    error = [curve[length]["mae"] for length in LENGTHS]
+    curve = UserCurve.of(_asked())
+    error = [evaluate_ratings(trained, curve.tasks(n, 0)).means()["mae"] for n in LENGTHS]
     assert error == sorted(error, reverse=True), error
     # The best that can be said of anyone: the film's quality.
     known = [5 + QUALITY[e.query_item] - e.query_label for e in _asked()]
@@ -87,6 +84,6 @@ def test_the_more_ratings_are_known_the_better_and_none_is_sensible(trained):
 
 def test_another_users_ratings_mislead(trained):
     asked = _asked()
-    own, other = (evaluate_ratings(trained, asked.names, e) for e in (asked, asked.swapped()))
+    own, other = (evaluate_ratings(trained, one) for one in (asked, asked.swapped(0)))
     gain = other.gain_over(own, "mae")
     assert gain.mean > 5 * gain.half_width

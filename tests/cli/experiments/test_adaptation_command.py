@@ -20,7 +20,7 @@ def test_a_table_is_measured_once_and_written(commands, tmp_path):
     for row in rows:
         assert row["steps"] == 3
         assert row["by_support"].keys() == {"4"}
-        for name in ("own", "swapped", "learned", "oracle"):
+        for name in ("own", "twin", "none", "swapped", "learned", "oracle"):
             assert 0 < row[name] <= 1
         for name in ("parameters", "encode_ms", "score_ms", "train_seconds"):
             assert row[name] > 0
