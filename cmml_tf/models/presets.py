@@ -54,7 +54,7 @@ PRESETS: dict[str, Preset] = {
         MATCHING,
         "CMML-matching",
         "matching",
-        "take it first: items and users that training never saw are matched with the support",
+        "take it first: new items and users are matched with the support",
     ),
     "cmml-ridge": Preset(
         RIDGE,
