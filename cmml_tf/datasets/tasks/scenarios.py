@@ -184,8 +184,8 @@ def earliest(times: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
 
 def has_times(times: np.ndarray) -> bool:
     """Whether times tell anything: not all the same, and not all unknown."""
-    known = times[np.isfinite(times)]
-    return len(known) > 0 and known.min() < known.max()
+    known = np.isfinite(times)
+    return bool(times.min(initial=np.inf, where=known) < times.max(initial=-np.inf, where=known))
 
 
 def large_enough(
