@@ -1,5 +1,6 @@
 """Settings are checked on construction, and a bad one is refused by name."""
 
+import datetime
 from dataclasses import FrozenInstanceError, fields, is_dataclass
 
 import pytest
@@ -59,6 +60,9 @@ REFUSED = [
     (ScenarioConfig, "min_items", 1, "at least 2"),
     (ScenarioConfig, "max_items", 19, "at least min_items"),
     (ScenarioConfig, "min_interactions", 3, "at least 4"),
+    (SplitConfig, "protocol", "cold", "one of auto, strict, warm, time"),
+    (SplitConfig, "time", "tomorrow", r"a date \(ISO 8601\), seconds since 1970, or a share"),
+    (SplitConfig, "time", -0.5, r"a date \(ISO 8601\), seconds since 1970, or a share"),
     (SplitConfig, "meta_test_fraction", 0.0, "between 0 and 1"),
     (SplitConfig, "validation_fraction", 1.0, "at least 0 and below 1"),
     (SplitConfig, "evaluation_user_fraction", 1.0, "between 0 and 1"),
@@ -91,6 +95,18 @@ def test_defaults_are_valid_and_frozen(kind):
     with pytest.raises(FrozenInstanceError):
         setattr(settings, name, getattr(settings, name))
     assert settings == kind()
+
+
+def test_a_moment_is_a_date_a_number_or_a_share():
+    noon = 1706702400.0
+    for written in ("2024-01-31T12:00Z", "2024-01-31 14:00:00+02:00", 1706702400, "1706702400000"):
+        assert SplitConfig(time=written).moment == ("seconds", noon)
+    assert SplitConfig(time="0.75").moment == SplitConfig(time=0.75).moment == ("share", 0.75)
+    # As YAML reads a date without quotes.
+    assert SplitConfig(time=datetime.date(2024, 1, 31)) == SplitConfig(time="2024-01-31")
+    assert SplitConfig().moment is None
+    with pytest.raises(ValueError, match=r"`time` must be none unless protocol is time.*warm"):
+        SplitConfig("warm", time=0.5)
 
 
 def test_encoder_and_modulation_are_none_together():

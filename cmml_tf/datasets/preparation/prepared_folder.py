@@ -106,7 +106,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         whole = (
             isinstance(manifest["name"], str)
             and isinstance(manifest["format"], str)
-            and _is_protocol(manifest.get("protocol", _STRICT))
+            and (manifest["format"] != FORMAT or _is_protocol(manifest["protocol"]))
             and all(isinstance(count, int) for count in manifest["counts"].values())
             and all(
                 name == Path(name).name and isinstance(wanted["sha256"], str)

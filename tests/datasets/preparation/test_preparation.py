@@ -116,6 +116,9 @@ def test_the_folder_is_opened_by_name_and_damage_is_named(logs, tmp_path):
     data = open_scenario_data(str(out), ScenarioConfig(), SplitConfig(), seed=9)
     assert data.name == "films"
     assert data.fingerprint() == load_prepared(out).fingerprint()
+    for split in (SplitConfig("warm"), SplitConfig(time=0.5)):
+        with pytest.raises(ValueError, match=r"`protocol` must be strict or auto.*divided so.*Rec"):
+            open_scenario_data(str(out), ScenarioConfig(), split, seed=9)
     assert json.loads((out / "manifest.json").read_text()) == json.loads(json.dumps(manifest))
     with pytest.raises(ValueError, match=r"`out` must be a folder that does not exist"):
         prepare_folder(config)
@@ -139,17 +142,37 @@ def test_the_folder_is_opened_by_name_and_damage_is_named(logs, tmp_path):
         lambda manifest: b"\xff" + json.dumps(manifest).encode(),
         lambda manifest: json.dumps(manifest).encode()[:-5],
         lambda manifest: json.dumps(manifest | {"files": []}).encode(),
+        lambda manifest: json.dumps(manifest | {"protocol": {"name": "cold"}}).encode(),
+        lambda manifest: json.dumps({k: manifest[k] for k in manifest if k != "protocol"}).encode(),
         lambda manifest: json.dumps(manifest | {"counts": {"users": "1"}}).encode(),
         lambda manifest: json.dumps(
             manifest | {"files": {"../outside": {"bytes": 1, "sha256": "0"}}}
         ).encode(),
     ],
-    ids=["deep", "not UTF-8", "cut", "no files", "no counts", "a file outside"],
+    ids=[
+        "deep",
+        "not UTF-8",
+        "cut",
+        "no files",
+        "odd protocol",
+        "no protocol",
+        "no counts",
+        "a file outside",
+    ],
 )
 def test_a_damaged_manifest_is_told(tmp_path, damage):
     manifest = prepared_manifest("films", {}, {"users": 1}, {})
     (tmp_path / "manifest.json").write_bytes(damage(manifest))
     with pytest.raises(ValueError, match=r"manifest\.json is damaged"):
+        load_prepared(tmp_path)
+
+
+def test_a_folder_of_another_version_is_told(tmp_path):
+    manifest = prepared_manifest("films", {}, {"users": 1}, {})
+    earlier = {k: v for k, v in manifest.items() if k != "protocol"}
+    earlier["format"] = "cmml_tf prepared scenarios, version 1"
+    (tmp_path / "manifest.json").write_text(json.dumps(earlier))
+    with pytest.raises(ValueError, match=r"Another version of the library.*prepare the data again"):
         load_prepared(tmp_path)
 
 

@@ -61,6 +61,9 @@ def test_what_cannot_be_combined_is_said():
     data = _planted("films", 8, 0)
     with pytest.raises(ValueError, match=r"different names.*'films' twice"):
         combine_scenarios(data, data, "pad", seed=0)
+    warm = dataclasses.replace(data, name="warm", protocol="warm")
+    with pytest.raises(ValueError, match=r"divided by the same protocol.*films strict, warm warm"):
+        combine_scenarios(data, warm, "pad", seed=0)
     bare = dataclasses.replace(data, name="bare", user_embeddings=None)
     with pytest.raises(ValueError, match=r"bare has no embeddings to align"):
         combine_scenarios(data, bare, "pad", seed=0)

@@ -96,7 +96,8 @@ def test_columns_may_be_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "columns", ["user", "user=", "shop=a", "user=a,user=b", "user=a,,item=b", ""]
+    "columns",
+    ["user", "user=", "shop=a", "user=a,user=b", "user=a,,item=b", "time=a,timestamp=b", ""],
 )
 def test_names_of_columns_are_checked(columns):
     with pytest.raises(ValueError, match=r"`columns` must be NAME=COLUMN .*Received: columns="):
