@@ -208,7 +208,7 @@ def _row(
         name,
         form.systems[name].label,
         len(results),
-        {m: _mean_of(of_support[OWN], m) for m in form.columns},
+        {m: _mean_of(of_support[OWN], m) for m in results[0].means[OWN]},
         controls,
         gain,
         {size: fmean(one.curve[size][OWN][metric] for one in results) for size in sizes},

@@ -24,8 +24,8 @@ def comparison(out, setting, means):
                 parts[support] = one.assign(support=support)
                 parts[support][list(own)] -= 0.01
             tasks = pd.concat(parts.values())
-            means = {support: part[list(own)].iloc[0].to_dict() for support, part in parts.items()}
-            Cell(system, seed).save(out, CellResult(tasks, means, {}, Cost(), str(seed)), {})
+            found = {name: part[list(own)].iloc[0].to_dict() for name, part in parts.items()}
+            Cell(system, seed).save(out, CellResult(tasks, found, {}, Cost(), str(seed)), {})
     cells = [Cell(system, seed) for system, values in means.items() for seed in range(len(values))]
     return Comparison.of(FORMS[setting], out, cells)
 
