@@ -26,9 +26,14 @@ CLASSES = [
 ]
 
 REFUSED = [
-    (ModelConfig, "encoder", "lstm", "one of gru, mean, max, attention, ridge, none"),
+    (ModelConfig, "encoder", "lstm", "one of gru, mean, max, attention, ridge, matching, none"),
     (ModelConfig, "hybrid", "sum", "one of dot, mlp, attention, none"),
-    (ModelConfig, "modulation", "hyper", "one of film, sigmoid, linear, soft, ridge, none"),
+    (
+        ModelConfig,
+        "modulation",
+        "hyper",
+        "one of film, sigmoid, linear, soft, ridge, matching, none",
+    ),
     (ModelConfig, "gru_state", "first", "one of last, mean"),
     (ModelConfig, "support_order", "random", "one of given, interleaved"),
     (ModelConfig, "head", "linear", "one of none, ridge"),
@@ -140,7 +145,7 @@ NONE = {"encoder": "none", "modulation": "none", "hybrid": "none"}
         ({"ridge_inputs": "pair"}, "it counts with head=ridge only"),
         ({"ridge_features": 8}, "it counts with modulation=ridge or head=ridge only"),
         ({"ridge_tastes": 8}, "it counts with modulation=ridge only"),
-        ({"dropout": 0.1}, "it counts with modulation=ridge only"),
+        ({"dropout": 0.1}, "it counts with modulation=ridge or matching only"),
         ({"modulation": "linear", "bias_initial_value": 0.0}, "modulation=film, sigmoid or none"),
     ],
 )
@@ -201,7 +206,7 @@ def test_sizes_follow_from_the_pairs():
 
 def test_an_unknown_loss_is_refused():
     with pytest.raises(
-        ValueError, match=r"`loss` must be one of hinge, logistic\. Received: loss='bpr'"
+        ValueError, match=r"`loss` must be one of hinge, logistic, softmax\. Received: loss='bpr'"
     ):
         EpisodeConfig(loss="bpr")
 

@@ -1,12 +1,9 @@
 """Training tasks as services meet them: any size of support, with negatives or without."""
 
-from dataclasses import replace
-
 import tensorflow as tf
 
 from cmml_tf.config import EpisodeConfig
 from cmml_tf.datasets.tasks.scenario_data import ScenarioData
-from cmml_tf.embeddings.training_tables import TrainingTables
 from cmml_tf.episodes.hiding import Hiding
 from cmml_tf.episodes.sampler import EpisodeSampler
 from cmml_tf.types import Episode, Support
@@ -109,20 +106,6 @@ class MatchingSampler(EpisodeSampler):
         allowed = negatives[None] // config.support_positives < each
         of_kept = tf.gather(kept, negatives % config.support_positives, axis=1)
         return tf.concat([kept, of_kept & allowed], axis=1)
-
-
-def matching_sampler(tables: TrainingTables, config: EpisodeConfig, seed: int) -> MatchingSampler:
-    """The sampler of a model that is trained with these tables.
-
-    Args:
-      tables: Whose rows are the keys.
-      config: `varied_supports` is the most positives of a support; each has up to 2 negatives.
-      seed: With the step, fixes every draw.
-    """
-    most = max(config.varied_supports, 1)
-    sizes = replace(config, support_positives=most, support_negatives=2 * most)
-    hiding = Hiding(tables.users, tables.items, seed)
-    return MatchingSampler(tables.data, sizes, seed, hiding, config.query_negatives)
 
 
 def _compact(support: Support) -> Support:

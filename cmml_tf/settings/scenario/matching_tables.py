@@ -1,10 +1,10 @@
 """What a matching model knows of users and items, and what it is trained with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cmml_tf.config import FactorConfig
+from cmml_tf.config import EpisodeConfig, FactorConfig
 from cmml_tf.datasets.tasks.scenario_data import ScenarioData
 from cmml_tf.embeddings.leave_scenario_out import TableRows, fit_scenario_factors
 from cmml_tf.embeddings.training_tables import (
@@ -13,6 +13,8 @@ from cmml_tf.embeddings.training_tables import (
     given_tables,
     training_tables,
 )
+from cmml_tf.episodes.hiding import Hiding
+from cmml_tf.episodes.matching_sampler import MatchingSampler
 
 
 @dataclass(frozen=True)
@@ -58,3 +60,17 @@ def matching_tables(
     factors = fit_scenario_factors(clicks_of(data, user_content, item_content), config, seed)
     maps = factors.content_maps()
     return MatchingTables(factors.rows(), training_tables(data, factors), *maps)
+
+
+def matching_sampler(tables: TrainingTables, config: EpisodeConfig, seed: int) -> MatchingSampler:
+    """The sampler of a model that is trained with these tables.
+
+    Args:
+      tables: Whose rows are the keys.
+      config: `varied_supports` is the most positives of a support; each has up to 2 negatives.
+      seed: With the step, fixes every draw.
+    """
+    most = max(config.varied_supports, 1)
+    sizes = replace(config, support_positives=most, support_negatives=2 * most)
+    hiding = Hiding(tables.users, tables.items, seed)
+    return MatchingSampler(tables.data, sizes, seed, hiding, config.query_negatives)

@@ -16,7 +16,6 @@ from cmml_tf.datasets.open_features import FeatureSource, described
 from cmml_tf.datasets.tasks.scenario_data import ScenarioData
 from cmml_tf.episodes.cross_domain import cross_domain_sampler, source_item_of_users
 from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes
-from cmml_tf.episodes.matching_sampler import matching_sampler
 from cmml_tf.episodes.sampler import EpisodeSampler
 from cmml_tf.evaluation.ranking import candidate_scores, evaluate_ranking
 from cmml_tf.evaluation.scorer import ModelScorer, Scorer
@@ -28,6 +27,7 @@ from cmml_tf.models.build_matching import build_matching
 from cmml_tf.models.matching_cmml import MatchingCMML
 from cmml_tf.settings.base import Request, Served, Setting
 from cmml_tf.settings.scenario.form import SCENARIO
+from cmml_tf.settings.scenario.matching_tables import matching_sampler
 from cmml_tf.settings.scenario.parts import ScenarioParts, scenario_parts
 from cmml_tf.settings.scenario.served_matching import served_matching
 from cmml_tf.settings.scenario.simple_systems import simple_scenario_systems
