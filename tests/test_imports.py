@@ -42,18 +42,8 @@ MAY_IMPORT = {
         *("content", "files", "types", "layers", "models", "request_limits", "hashed_ids"),
     },
     "settings": {
-        *(
-            *DATA,
-            "files",
-            "hashed_ids",
-            "program",
-            "content",
-            "models",
-            "tasks",
-            "embeddings",
-            "episodes",
-        ),
-        *("baselines", "training", "evaluation", "serving"),
+        *(*DATA, "files", "hashed_ids", "program", "models", "tasks", "embeddings", "episodes"),
+        *("content", "baselines", "training", "evaluation", "serving"),
     },
     "experiments": {
         *("config", "files", "program", "datasets", "episodes", "models", "training"),
