@@ -10,15 +10,18 @@ from collections.abc import Iterator, Sequence
 from cmml_tf.commands.main import COMMANDS
 from cmml_tf.config.comparison import ComparisonConfig
 from cmml_tf.config.preparation import GenerateConfig, HybridConfig, PrepareConfig
-from cmml_tf.experiments.forms import FORMS
+from cmml_tf.config.ranking import RankingRunConfig
+from cmml_tf.config.rating import UserRunConfig
+from cmml_tf.config.scenario_run import ScenarioRunConfig
 from cmml_tf.program import Arguments
 
 _CONFIGS = {
-    **{f"train {form.name}": form.options.config for form in FORMS.values()},
-    "compare": ComparisonConfig,
-    "prepare": PrepareConfig,
-    "generate": GenerateConfig,
-    "hybrid": HybridConfig,
+    "train scenario": (ScenarioRunConfig,),
+    "train user": (UserRunConfig, RankingRunConfig),
+    "compare": (ComparisonConfig,),
+    "prepare": (PrepareConfig,),
+    "generate": (GenerateConfig,),
+    "hybrid": (HybridConfig,),
 }
 _ZSH = "autoload -U +X compinit && compinit\nautoload -U +X bashcompinit && bashcompinit\n"
 _SCRIPT = """_cmml() {
@@ -48,7 +51,8 @@ def script() -> str:
     for name in sorted(COMMANDS, key=len, reverse=True):
         options = ["--help"]
         if name in _CONFIGS:
-            options += ["--help-all", *sorted(_flags(_CONFIGS[name]))]
+            flags = {flag for kind in _CONFIGS[name] for flag in _flags(kind)}
+            options += ["--help-all", *sorted(flags)]
         cases.append(f'    " {name} "*) words="{" ".join(options)}" ;;')
     groups = {first: [] for name in COMMANDS if " " in name for first in [name.split()[0]]}
     for name in COMMANDS:

@@ -13,7 +13,7 @@ def main(argv: Sequence[str]) -> int:
     """Runs the command."""
     Arguments(__doc__).parse_args(argv)
     for form in FORMS.values():
-        print(f"cmml train {form.name} --preset NAME")
+        print(f"cmml {form.command} --preset NAME")
         width = max(map(len, form.advice))
         for name, when in form.advice.items():
             default = " (default)" if name == form.options.config.preset else ""

@@ -17,7 +17,7 @@ from cmml_tf.config.split import SplitConfig
 _EXTENT = ("systems", "seeds", "out", "only_finished")
 _TABLES = ("items", "users", "kinds")
 _OF_SCENARIOS = ("hybrid_with", "alignment", "scenario", "split", "embedding")
-Setting = Literal["scenario", "user"]
+Setting = Literal["scenario", "user", "ranking"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,10 @@ class ComparisonConfig:
     alignment: Alignment = "pad"
     """What happens to the smaller embeddings of a hybrid: `pad` or `project`."""
     setting: Setting = "scenario"
-    """`scenario`: ranking in unseen scenarios; `user`: ratings of unseen users."""
+    """`scenario`: ranking in unseen scenarios; `user`: ratings of unseen users; `ranking`: what
+    unseen users take."""
+    liked: float | None = None
+    """`ranking`: rows whose value is below this are left out."""
     seeds: PositiveInt = 5
     """Seeds 0, 1, ... of data split, episodes and initial weights."""
     steps: PositiveInt | None = None
@@ -64,6 +67,11 @@ class ComparisonConfig:
                 f"Received: hybrid_with={self.hybrid_with!r}, setting={self.setting!r}."
             )
 
+        if self.setting != "ranking" and self.liked is not None:
+            raise ValueError(
+                "`liked` must be none unless setting is ranking. "
+                f"Received: liked={self.liked!r}, setting={self.setting!r}."
+            )
         for name in _TABLES:
             given = getattr(self, name)
             is_taken = self.setting == "scenario" and self.hybrid_with is None
@@ -77,7 +85,7 @@ class ComparisonConfig:
     @property
     def free_to_change(self) -> tuple[str, ...]:
         """What may be another when a comparison is continued: its extent, and what is not read."""
-        not_read = _OF_SCENARIOS if self.setting == "user" else ("tasks",)
+        not_read = ("tasks", "liked") if self.setting == "scenario" else _OF_SCENARIOS
         return (*_EXTENT, *not_read, "read.block_mb", "read.max_malformed")
 
     @property

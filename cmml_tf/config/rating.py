@@ -162,6 +162,8 @@ RATING_SCHEDULES: dict[str, TrainingConfig | None] = {
 class UserRunConfig(RunConfig):
     """One run of `cmml train user`, from raw ratings to an exported model."""
 
+    objective: Literal["rating"] = "rating"
+    """`rating`: how a user rates; `ranking`: what a user takes."""
     preset: str = "cmml-film-prior"
     """The model; `cmml presets` says when to take which, `--help-all` names them all."""
     schedule: str = "default"

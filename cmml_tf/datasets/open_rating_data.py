@@ -61,7 +61,7 @@ def open_rating_data(
       ConnectionError: A download is needed and the network does not answer.
     """
     read = ReadConfig() if read is None else read
-    interactions, item_features, user_features = _read(data, cache_dir, read)
+    interactions, item_features, user_features = read_ratings(data, cache_dir, read)
     table = interactions.table.drop_duplicates(["user", "item"], keep="last")
     check_ratings(interactions.name, table, config)
     user_ids = _catalogue_ids(table["user"], user_features)
@@ -117,7 +117,7 @@ def open_rating_data(
     )
 
 
-def _read(
+def read_ratings(
     data: str, cache_dir: str | Path | None, read: ReadConfig
 ) -> tuple[Interactions, list[RawFeature], list[RawFeature]]:
     """Ratings, item features and user features."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -56,6 +57,8 @@ class ScenarioCurve(SavedTasks):
     candidate_start: np.ndarray
     candidate: np.ndarray
     candidate_known: np.ndarray
+
+    same_questions: ClassVar[bool] = True
 
     @classmethod
     def draw(

@@ -1,6 +1,7 @@
 """Evaluation tasks of the user setting by number of known ratings, from none to all."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -25,6 +26,7 @@ class UserCurve:
 
     asked: AskedUsers
     draws: int = DRAWS
+    same_questions: ClassVar[bool] = True
 
     @classmethod
     def of(cls, asked: AskedUsers, in_order: bool = False) -> "UserCurve":

@@ -7,6 +7,7 @@ from cmml_tf.experiments.paper_rows import RATING_ROWS, SCENARIO_ROWS
 from cmml_tf.models.presets import PRESETS, find_preset
 from cmml_tf.models.rating_presets import RATING_PRESETS
 from cmml_tf.settings.form import SettingForm
+from cmml_tf.settings.ranking.form import RANKING
 from cmml_tf.settings.rating.form import RATING
 from cmml_tf.settings.rating.options import RatingOptions
 from cmml_tf.settings.rating.systems import rating_systems
@@ -22,8 +23,9 @@ FORMS: dict[str, SettingForm] = {
         SCENARIO, systems=scenario_systems(_SCENARIO), options=ScenarioOptions(_SCENARIO)
     ),
     "user": replace(RATING, systems=rating_systems(_RATING), options=RatingOptions(_RATING)),
+    "ranking": RANKING,
 }
-"""`scenario` and `user`."""
+"""`scenario`, `user` (ratings) and `ranking`."""
 
 
 def model_preset(name: str) -> ModelConfig:

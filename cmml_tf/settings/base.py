@@ -66,7 +66,11 @@ class AskedTasks(Protocol):
 
 
 class SupportCurve(Protocol):
-    """Evaluation tasks by the size of their support; the questions are always the same."""
+    """Evaluation tasks by the size of their support."""
+
+    @property
+    def same_questions(self) -> bool:
+        """Whether the questions are the same at every size."""
 
     @property
     def draws(self) -> int:

@@ -45,7 +45,8 @@ class SettingForm:
     """How a setting is spelled and judged.
 
     Attributes:
-      name: As commands and folders call it.
+      name: As folders and programs call it.
+      command: What trains a model of it, behind `cmml`.
       folder_prefix: What names of its run folders begin with.
       gains: Metrics by which systems are compared; the first one is decisive.
       columns: Metrics of a table; a run shows the first two.
@@ -60,6 +61,7 @@ class SettingForm:
     """
 
     name: str
+    command: str
     folder_prefix: str
     gains: tuple[Gain, ...]
     columns: tuple[str, ...]

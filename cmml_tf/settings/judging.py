@@ -105,7 +105,8 @@ def ask_curve(
         for draw in range(curve.draws if examples else 0):
             asked = curve.tasks(examples, draw)
             for name, scorer in systems.items():
-                if scorer.reads_support and (draw == 0 or name != FLIPPED):
+                is_asked = scorer.reads_support or not curve.same_questions
+                if is_asked and (draw == 0 or name != FLIPPED):
                     drawn[name].append(setting.evaluate(scorer, asked))
             if SWAPPED in empty and own is not None and own.reads_support:
                 drawn[SWAPPED].append(_swapped(setting, own, asked, [draw]))

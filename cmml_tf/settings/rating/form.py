@@ -9,6 +9,7 @@ from cmml_tf.settings.rating.systems import SIMPLE_LABELS, rating_systems
 
 RATING = SettingForm(
     name="user",
+    command="train user",
     folder_prefix="user-",
     gains=(Gain("mae", -1.0), Gain("ndcg@3")),
     columns=("mae", "ndcg@3", "ndcg@1"),

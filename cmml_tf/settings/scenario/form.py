@@ -9,6 +9,7 @@ from cmml_tf.settings.scenario.systems import SIMPLE_LABELS, scenario_systems
 
 SCENARIO = SettingForm(
     name="scenario",
+    command="train scenario",
     folder_prefix="",
     gains=(Gain("recall@10"),),
     columns=("recall@10", "ndcg@10", "recall@5", "recall@20", "recall@50", "mrr"),

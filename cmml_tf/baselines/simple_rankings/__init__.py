@@ -1,0 +1,1 @@
+"""Systems of the ranking setting that are no network."""

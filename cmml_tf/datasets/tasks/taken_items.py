@@ -1,0 +1,138 @@
+"""Users as tasks of ranking: what each has taken, a part of it known and the rest asked."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+LEAST_TAKEN, LEAST_QUERY = 10, 3
+"""Items that a user has taken at the least, and those of them that are asked."""
+SIZES = (1, 3, 5, 10, 20, -1)
+"""Items of a support that are asked with; -1: 80% of what a user has taken."""
+_LARGE = 0.8
+
+
+@dataclass(frozen=True)
+class TakenItems:
+    """What T users have taken, each item once.
+
+    Attributes:
+      user: int32 [T], rows of the users.
+      starts: int64 [T + 1], items of user t are those from starts[t] to starts[t + 1].
+      item: int32 [N], rows of the catalogue.
+    """
+
+    user: np.ndarray
+    starts: np.ndarray
+    item: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """int64 [T]."""
+        return np.diff(self.starts)
+
+    def of(self, place: int) -> np.ndarray:
+        """int32 [n], the items of the user at a place."""
+        return self.item[self.starts[place] : self.starts[place + 1]]
+
+    def take(self, places: Sequence[int] | np.ndarray) -> "TakenItems":
+        """The users at these places, in this order."""
+        parts = [self.of(place) for place in places]
+        return TakenItems.joined(self.user[places], parts)
+
+    @classmethod
+    def joined(cls, user: np.ndarray, parts: Sequence[np.ndarray]) -> "TakenItems":
+        """Of users int [T] and what each has taken."""
+        starts = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)
+        item = np.concatenate(parts) if parts else np.zeros(0)
+        return cls(np.asarray(user, np.int32), starts, item.astype(np.int32))
+
+
+@dataclass(frozen=True)
+class RankingTasks:
+    """T tasks: what is known of a user, and what else the user has taken.
+
+    Attributes:
+      known: int32 [T], one of `SIZES`, or what a task file says.
+      support, query: Of the same T users.
+    """
+
+    known: np.ndarray
+    support: TakenItems
+    query: TakenItems
+
+    def __len__(self) -> int:
+        return len(self.known)
+
+
+@dataclass(frozen=True)
+class RankingData:
+    """All that training, evaluation and export of the ranking setting need.
+
+    Attributes:
+      name: Of the source.
+      user_ids: Raw ids of the users.
+      item_ids: Raw ids of the catalogue, the most taken first: what users who are learned from
+        have taken.
+      learned: The users who are learned from.
+      asked: Tasks of all other users.
+      counts: What the data holds, for people.
+    """
+
+    name: str
+    user_ids: np.ndarray
+    item_ids: np.ndarray
+    learned: TakenItems
+    asked: RankingTasks
+    counts: dict[str, int]
+
+    @property
+    def taken(self) -> np.ndarray:
+        """int64 [I], how many of the users who are learned from have taken an item."""
+        return np.bincount(self.learned.item, minlength=len(self.item_ids))
+
+    def fingerprint(self) -> str:
+        """sha256 (hex) over ids and every item of every part."""
+        digest = hashlib.sha256("\n".join(map(str, (*self.user_ids, -1, *self.item_ids))).encode())
+        digest.update(self.asked.known.tobytes())
+        for part in (self.learned, self.asked.support, self.asked.query):
+            for array in (part.user, part.starts, part.item):
+                digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+
+def draw_tasks(taken: TakenItems, rng: np.random.Generator) -> RankingTasks:
+    """A task of every size for each user with at least `LEAST_TAKEN` items.
+
+    The query is all that is not known, `LEAST_QUERY` items at the least.
+    """
+    known, user, support, query = [], [], [], []
+    for size in SIZES:
+        for place in np.flatnonzero(taken.lengths >= LEAST_TAKEN):
+            items = rng.permutation(taken.of(place))
+            first = int(_LARGE * len(items)) if size < 0 else size
+            if len(items) - first >= LEAST_QUERY:
+                known.append(size)
+                user.append(taken.user[place])
+                support.append(items[:first])
+                query.append(items[first:])
+    users = np.array(user, np.int32)
+    return RankingTasks(
+        np.array(known, np.int32),
+        TakenItems.joined(users, support),
+        TakenItems.joined(users, query),
+    )
+
+
+def size_of(rng: np.random.Generator, items: int, empty: float, large: float) -> int:
+    """How many of a training user's items are known: none, 80%, or any number, few more often."""
+    draw, most = rng.random(), items - LEAST_QUERY
+    if draw < empty:
+        return 0
+    if draw < empty + large:
+        return min(int(_LARGE * items), most)
+    return min(int(np.exp(rng.uniform(0.0, np.log(most + 1)))), most)

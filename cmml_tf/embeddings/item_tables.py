@@ -1,0 +1,120 @@
+"""Item-item tables: what a known item says of every other one, in closed form.
+
+With X the users' items (one row a user, 0 or 1), weights w_u ~ |u|^-g of mean 1 and the Gram matrix
+G = X^T diag(w) X:
+
+- EDLAE (Steck 2020): P = (G + diag(L + p / (1 - p) G_jj))^-1, B_ij = -P_ij / P_jj, B_jj = 0. It
+  predicts an item from a user's others of which a share p is missing; p = 0 is EASE (Steck 2019).
+- Neighbours: c_ij / (sqrt(c_i c_j) + s), shrunken cosines of the counts c = X^T X.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import inv
+from scipy.sparse import csr_matrix, diags
+
+from cmml_tf.datasets.tasks.taken_items import TakenItems
+
+_SHRINKAGE, _POWER = 30.0, 0.7
+_LEAST = 1e-3  # of a diagonal: an item that nobody of a fold has taken
+
+
+class Weighting(NamedTuple):
+    """What is chosen for a data set.
+
+    Attributes:
+      user_power: g; 0: each user counts the same, whatever the number of items.
+      penalty: L.
+    """
+
+    user_power: float = 0.6
+    penalty: float = 30.0
+
+
+class ItemTables(NamedTuple):
+    """What is known of the items, the most taken M of them first.
+
+    Attributes:
+      rows: float32 [M, K, M], row i of table k is what item i says of all items.
+      popularity: float32 [I], logarithm of how often an item was taken, of mean 0 and deviation 1
+        over the catalogue.
+    """
+
+    rows: np.ndarray
+    popularity: np.ndarray
+
+
+def user_matrix(taken: TakenItems, items: int) -> csr_matrix:
+    """float32 [T, items], 1 where a user has taken an item; others are not in it."""
+    row = np.repeat(np.arange(len(taken)), taken.lengths)
+    inside = taken.item < items
+    ones = np.ones(int(inside.sum()), np.float32)
+    return csr_matrix((ones, (row[inside], taken.item[inside])), shape=(len(taken), items))
+
+
+def fit_item_tables(
+    taken: TakenItems,
+    items: int,
+    table_items: int,
+    dropouts: tuple[float, ...],
+    shrinkages: tuple[float, ...],
+    weighting: Weighting,
+) -> ItemTables:
+    """The K tables, EDLAE first, of what users have taken.
+
+    Args:
+      taken: The users.
+      items: I of the catalogue.
+      table_items: M.
+      dropouts: p of each EDLAE table.
+      shrinkages: s of each table of neighbours; two more, one of unequal powers
+        c_ij / (c_i^.7 c_j^.3 + 30) and one of the weighted counts with s = 30, stand behind them.
+      weighting: Chosen for the data.
+    """
+    matrix = user_matrix(taken, table_items)
+    counts, weighted = gram(matrix), gram(matrix, user_weights(taken, weighting.user_power))
+    tables = [edlae(weighted, weighting.penalty, p) for p in dropouts]
+    tables += [neighbours(counts, shrinkage) for shrinkage in shrinkages]
+    tables.append(neighbours(counts, _SHRINKAGE, _POWER))
+    tables.append(neighbours(weighted, _SHRINKAGE))
+    times = np.bincount(taken.item, minlength=items)
+    return ItemTables(np.stack(tables, axis=1), log_popularity(times))
+
+
+def log_popularity(times: np.ndarray) -> np.ndarray:
+    """float32 [I] of how often each item was taken; see `ItemTables`."""
+    logs = np.log1p(times)
+    return ((logs - logs.mean()) / max(logs.std(), 1e-6)).astype(np.float32)
+
+
+def user_weights(taken: TakenItems, power: float) -> np.ndarray:
+    """float32 [T], |u|^-power of mean 1 over users who have taken something."""
+    lengths = taken.lengths
+    weights = np.maximum(lengths, 1.0) ** -power
+    return (weights / weights[lengths > 0].mean()).astype(np.float32)
+
+
+def gram(matrix: csr_matrix, weights: np.ndarray | None = None) -> np.ndarray:
+    """X^T diag(w) X, float32 [M, M]."""
+    left = matrix if weights is None else diags(weights) @ matrix
+    return np.asarray((matrix.T @ left).todense(), np.float32)
+
+
+def edlae(counts: np.ndarray, penalty: float, dropout: float = 0.0) -> np.ndarray:
+    """B of a Gram matrix, float32 [M, M]; see above."""
+    diagonal = np.diag(counts).astype(np.float64)
+    system = counts.astype(np.float64)
+    system[np.diag_indices_from(system)] += penalty + _LEAST + dropout / (1 - dropout) * diagonal
+    inverse = inv(system, overwrite_a=True, check_finite=False)
+    table = (-inverse / np.diag(inverse)).astype(np.float32)
+    np.fill_diagonal(table, 0.0)
+    return table
+
+
+def neighbours(counts: np.ndarray, shrinkage: float, power: float = 0.5) -> np.ndarray:
+    """c_ij / (c_i^power c_j^(1 - power) + s), float32 [M, M]; the diagonal is 0."""
+    times = np.maximum(np.diag(counts), _LEAST)
+    table = counts / (times[:, None] ** power * times[None, :] ** (1 - power) + shrinkage)
+    np.fill_diagonal(table, 0.0)
+    return table.astype(np.float32)

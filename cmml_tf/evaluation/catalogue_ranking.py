@@ -1,0 +1,42 @@
+"""Evaluation in the ranking setting: rank the catalogue for users who are new."""
+
+import numpy as np
+
+from cmml_tf.episodes.asked_newcomers import AskedNewcomers
+from cmml_tf.evaluation.scorer import Scorer
+from cmml_tf.evaluation.task_metrics import TaskMetrics, users_apart
+from cmml_tf.metrics.ranking import ranking_metrics
+
+CUTOFFS = (20, 100)
+
+
+def evaluate_catalogue(scorer: Scorer, asked: AskedNewcomers) -> TaskMetrics:
+    """Recall@20 and NDCG@100 of every task, among all items that are not known.
+
+    Recall is hits divided by min(20, items to be found), as in work on Mult-VAE, so that 1 can be
+    reached; the scenario setting divides by all of them.
+
+    Args:
+      scorer: The system under evaluation.
+      asked: The tasks. Rows are tasks; several of one user are one task of the interval.
+
+    Raises:
+      ValueError: A score is NaN.
+    """
+    found: dict[str, list[np.ndarray]] = {}
+    for batch in asked:
+        tasks, items = batch.taken.shape
+        catalogue = np.repeat(np.arange(items, dtype=np.int32)[None], tasks, axis=0)
+        user = np.repeat(batch.support.user[:, :1], items, axis=1)
+        scores = scorer.score(scorer.adapt(batch.support), user, catalogue)
+        # Behind every other score; taken items are never among those that are known.
+        scores = np.where(batch.known, -np.inf, scores)
+        metrics = ranking_metrics(scores, batch.taken, CUTOFFS)
+        number = batch.taken.sum(axis=1)
+        for k in CUTOFFS:
+            metrics[f"recall@{k}"] *= number / np.minimum(number, k)
+        for name, values in metrics.items():
+            found.setdefault(name, []).append(values)
+    rows = {name: np.concatenate(values) for name, values in found.items()}
+    names, task = np.unique(asked.names, return_inverse=True)
+    return TaskMetrics(names, task, rows, users_apart(rows, np.zeros(len(asked), bool)))

@@ -1,0 +1,1 @@
+"""What a support says of every item of a catalogue at once."""

@@ -1,0 +1,115 @@
+"""Frozen item-item tables: the rows of what is known, added up (`cmml_tf.embeddings`)."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+
+class Evidence(NamedTuple):
+    """What the tables say of the support of B tasks, I items in the catalogue.
+
+    Attributes:
+      sums: float32 [B, K, I], the rows of the distinct support items, added up, by table; 0 for
+        items that are in no table.
+      popularity: float32 [B, I], standardised logarithm of how often an item was taken.
+      known: float32 [B], distinct support items of the catalogue.
+      mean_popularity: float32 [B], theirs; 0 without any.
+    """
+
+    sums: tf.Tensor
+    popularity: tf.Tensor
+    known: tf.Tensor
+    mean_popularity: tf.Tensor
+
+
+@tf.keras.utils.register_keras_serializable(package="cmml_tf")
+class ItemTablesLayer(tf.keras.layers.Layer):
+    """K tables of the M most taken of I items, in F versions: each user has that of a fold.
+
+    Items come most taken first; row I stands for unknown ones. A served model has one version, of
+    all users; a model in training has one for each fold, fitted without the fold's users, so that
+    no user is in the tables that a training task of this user reads.
+
+    Args:
+      users: Known users U.
+      items: I.
+      tables: K.
+      table_items: M.
+      folds: F.
+
+    Raises:
+      ValueError: A size is not a positive integer, or M is larger than I.
+    """
+
+    def __init__(
+        self, users: int, items: int, tables: int, table_items: int, folds: int = 1, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self._sizes = {
+            "users": users,
+            "items": items,
+            "tables": tables,
+            "table_items": table_items,
+            "folds": folds,
+        }
+        for name, value in self._sizes.items():
+            if value < 1:
+                raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value}.")
+        if table_items > items:
+            raise ValueError(
+                "`table_items` must be at most `items`. "
+                f"Received: table_items={table_items}, items={items}."
+            )
+        self.users, self.items, self.tables = users, items, tables
+        self.table_items, self.folds = table_items, folds
+
+    def build(self, input_shape: Any) -> None:
+        del input_shape
+        M, K = self.table_items, self.tables
+        self.rows = self._frozen("rows", [self.folds * M, K * M])
+        self.popularity = self._frozen("popularity", [self.folds, self.items])
+        self.fold_of_user = self._frozen("fold_of_user", [self.users + 1], tf.int32)
+        super().build([None, None])
+
+    def _frozen(self, name: str, shape: list[int], dtype: tf.DType = tf.float32) -> tf.Variable:
+        return self.add_weight(
+            name=name, shape=shape, dtype=dtype, initializer="zeros", trainable=False
+        )
+
+    def set_fold(self, fold: int, rows: np.ndarray, popularity: np.ndarray) -> None:
+        """Fills the version of a fold: float32 [M, K, M], [I]."""
+        M = self.table_items
+        places = tf.range(fold * M, (fold + 1) * M)
+        self.rows.scatter_update(tf.IndexedSlices(rows.reshape([M, -1]), places))
+        self.popularity.scatter_update(tf.IndexedSlices(popularity, fold))
+
+    def set_folds_of_users(self, folds: np.ndarray) -> None:
+        """Says of which fold each user is, int [U]."""
+        self.fold_of_user.assign(np.append(folds, 0).astype(np.int32))
+
+    def call(self, user: tf.Tensor, item: tf.Tensor, mask: tf.Tensor) -> Evidence:
+        """int [B, S] rows, and bool [B, S] which of them count -> what the tables say."""
+        B = tf.shape(item)[0]
+        item = tf.where(mask, tf.cast(item, tf.int32), self.items)
+        task = tf.repeat(tf.range(B)[:, None], tf.shape(item)[1], axis=1)
+        times = tf.scatter_nd(
+            tf.stack([task, item], axis=-1), tf.ones_like(item), [B, self.items + 1]
+        )
+        taken = times[:, : self.items] > 0  # each item once
+        fold = tf.gather(self.fold_of_user, user[:, 0])
+        popularity = tf.gather(self.popularity, fold)
+        known = tf.reduce_sum(tf.cast(taken, tf.float32), axis=1)
+        mean = tf.reduce_sum(tf.where(taken, popularity, 0.0), axis=1) / tf.maximum(known, 1.0)
+        of, row = tf.unstack(
+            tf.cast(tf.where(taken[:, : self.table_items]), tf.int32), axis=1, num=2
+        )
+        sums = tf.sparse.segment_sum(
+            self.rows, tf.gather(fold, of) * self.table_items + row, of, num_segments=B
+        )
+        sums = tf.reshape(sums, [B, self.tables, self.table_items])
+        rest = self.items - self.table_items
+        return Evidence(tf.pad(sums, [[0, 0], [0, 0], [0, rest]]), popularity, known, mean)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self._sizes}

@@ -1,0 +1,1 @@
+"""Clicks of new users: rank a catalogue for people nobody has seen."""

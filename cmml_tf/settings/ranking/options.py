@@ -1,0 +1,47 @@
+"""How the options of a ranking run come about: preset, schedule, smoke run. No TensorFlow."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from cmml_tf.config.ranking import RANKING_SCHEDULES, RankingRunConfig
+from cmml_tf.models.presets import find_preset
+from cmml_tf.models.ranking_presets import RANKING_PRESETS, RankingPreset
+
+
+class RankingOptions:
+    """The configuration that a preset stands for; see `RunOptions`.
+
+    Args:
+      presets: Models by name.
+    """
+
+    config = RankingRunConfig
+    common = (
+        *("data", "objective", "liked", "preset", "seed", "run_dir", "export_dir", "max_minutes"),
+        *("quick", "tasks.tasks", "tasks.meta_test_fraction", "read.columns"),
+        *("read.max_malformed", "model.table_items", "training.max_epochs"),
+    )
+
+    def __init__(self, presets: Mapping[str, RankingPreset] = RANKING_PRESETS) -> None:
+        self.presets = presets
+
+    def base(self, preset: str | None, schedule: str | None) -> RankingRunConfig:
+        """The model of a preset with its training, or with another schedule."""
+        key, chosen = find_preset(self.presets, preset or RankingRunConfig.preset)
+        base = RankingRunConfig(
+            preset=key,
+            schedule=schedule or RankingRunConfig.schedule,
+            model=chosen.model,
+            episode=chosen.episode,
+            training=chosen.training,
+        )
+        return base if schedule is None else replace(base, training=RANKING_SCHEDULES[schedule])
+
+    def quick(self, base: RankingRunConfig) -> dict[str, Any]:
+        """Small tables and few steps."""
+        del base
+        return {
+            "model": {"table_items": 300, "folds": 2},
+            "training": {"steps_per_epoch": 30, "max_epochs": 2},
+        }

@@ -1,0 +1,99 @@
+"""What the ranking setting fits before training: folds, the tables' weighting, the tables."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from cmml_tf.baselines.simple_rankings.catalogue_system import TableSystem
+from cmml_tf.config.ranking import RankingModelConfig
+from cmml_tf.datasets.tasks.taken_items import RankingData, TakenItems, draw_tasks
+from cmml_tf.embeddings.item_tables import (
+    ItemTables,
+    Weighting,
+    edlae,
+    fit_item_tables,
+    gram,
+    user_matrix,
+    user_weights,
+)
+from cmml_tf.episodes.asked_newcomers import AskedNewcomers
+from cmml_tf.evaluation.catalogue_ranking import evaluate_catalogue
+from cmml_tf.evaluation.scorer import Scorer
+from cmml_tf.settings.base import Prepared
+
+_POWERS, _PENALTIES, _DROPOUT = (0.0, 0.3, 0.6), (30.0, 300.0), 0.9
+
+
+@dataclass(frozen=True)
+class RankingParts(Prepared[RankingData, AskedNewcomers]):
+    """Data and asked users of one seed, and what is fitted on users who are learned from.
+
+    Attributes:
+      seed: Fixes the folds.
+      model: Says which tables there are.
+    """
+
+    seed: int
+    model: RankingModelConfig
+
+    @property
+    def table_items(self) -> int:
+        """M: items in the tables. Of what a single user has taken a table knows nothing more."""
+        several = int((self.data.taken > 1).sum())
+        return max(1, min(several, self.model.table_items))
+
+    @cached_property
+    def folds(self) -> np.ndarray:
+        """int64 [T], the fold of each user who is learned from, at random, of equal sizes."""
+        places = np.arange(len(self.data.learned)) % self.model.folds
+        return np.random.default_rng(self.seed).permutation(places)
+
+    @cached_property
+    def held_out(self) -> AskedNewcomers:
+        """Tasks of the users of fold 0, on whom numbers are chosen: nobody who is asked."""
+        data, places = self.data, np.flatnonzero(self.folds == 0)
+        tasks = draw_tasks(data.learned.take(places), np.random.default_rng([self.seed, 1]))
+        return AskedNewcomers.of(tasks, data.user_ids, len(data.item_ids))
+
+    @cached_property
+    def others(self) -> TakenItems:
+        """What users of all other folds have taken: what is fitted for `held_out`."""
+        return self.without(0)
+
+    def without(self, fold: int) -> TakenItems:
+        """What users of all other folds than this one have taken."""
+        return self.data.learned.take(np.flatnonzero(self.folds != fold))
+
+    @cached_property
+    def tables(self) -> ItemTables:
+        """The tables of all who are learned from."""
+        return self._fitted(self.data.learned)
+
+    @cached_property
+    def fold_tables(self) -> list[ItemTables]:
+        """For each fold the tables of all other folds."""
+        return [self._fitted(self.without(fold)) for fold in range(self.model.folds)]
+
+    def _fitted(self, taken: TakenItems) -> ItemTables:
+        model, items = self.model, len(self.data.item_ids)
+        return fit_item_tables(
+            taken, items, self.table_items, model.dropouts, model.shrinkages, self.weighting
+        )
+
+    @cached_property
+    def weighting(self) -> Weighting:
+        """The one by which an EDLAE table that `others` give ranks best for `held_out`."""
+        matrix = user_matrix(self.others, self.table_items)
+        times = np.bincount(self.others.item, minlength=len(self.data.item_ids))
+        recalls = {}
+        for power in _POWERS:
+            counts = gram(matrix, user_weights(self.others, power))
+            for penalty in _PENALTIES:
+                system = TableSystem(times, edlae(counts, penalty, _DROPOUT))
+                recalls[Weighting(power, penalty)] = self.recall(system)
+        return max(recalls, key=recalls.__getitem__)
+
+    def recall(self, system: Scorer) -> float:
+        """Mean Recall@20 for `held_out`, by which numbers are chosen."""
+        return evaluate_catalogue(system, self.held_out).means()["recall@20"]

@@ -1,0 +1,157 @@
+"""The ranking setting: tasks are users, the query is the catalogue, the support what is known."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from cmml_tf.config import TrainingConfig
+from cmml_tf.config.ranking import RankingEpisodeConfig, RankingModelConfig, RankingRunConfig
+from cmml_tf.datasets.open_ranking_data import open_ranking_data
+from cmml_tf.datasets.tasks.taken_items import RankingData
+from cmml_tf.episodes.asked_newcomers import AskedNewcomers, NewcomerCurve
+from cmml_tf.episodes.ranking_episodes import RankingEpisodeSampler
+from cmml_tf.evaluation.catalogue_ranking import evaluate_catalogue
+from cmml_tf.evaluation.scorer import Scorer
+from cmml_tf.evaluation.task_metrics import TaskMetrics
+from cmml_tf.hashed_ids import read_user_id_key
+from cmml_tf.layers.catalogue.item_evidence import ItemEvidence
+from cmml_tf.layers.catalogue.item_tables import ItemTablesLayer
+from cmml_tf.layers.catalogue.known_items_context import KnownItemsContext
+from cmml_tf.layers.catalogue.table_backbone import TableBackbone
+from cmml_tf.models.adapting_model import AdaptingModel
+from cmml_tf.models.ranking_cmml import RankingCMML
+from cmml_tf.settings.base import Request, Setting
+from cmml_tf.settings.ranking.form import RANKING
+from cmml_tf.settings.ranking.parts import RankingParts
+from cmml_tf.settings.ranking.simple_systems import simple_ranking_systems
+from cmml_tf.tasks.catalogue import CatalogueTask
+from cmml_tf.types import Episode, Support
+
+
+class RankingSetting(Setting[RankingData, AskedNewcomers, RankingParts]):
+    """Rank what users who are new take next."""
+
+    form = RANKING
+
+    def open(self, config: RankingRunConfig, seed: int) -> RankingData:
+        """See `open_ranking_data`."""
+        return open_ranking_data(config.data, config.tasks, config.liked, seed, read=config.read)
+
+    def check(self, data: RankingData, config: RankingRunConfig) -> dict[str, int]:
+        """Nothing is left out; data without a user to learn from is refused."""
+        folds = np.zeros(len(data.learned), np.int64)
+        RankingEpisodeSampler(data.learned, len(data.item_ids), folds, config.episode, config.seed)
+        return {}
+
+    def prepare(
+        self, data: RankingData, folder: Path, config: RankingRunConfig, seed: int
+    ) -> RankingParts:
+        """Takes the tasks as the data has drawn them, or finds them in `folder`."""
+        draw = partial(AskedNewcomers.of, data.asked, data.user_ids, len(data.item_ids))
+        asked = AskedNewcomers.kept(folder / "meta_test.npz", draw)
+        # A comparison has no model of its own; its systems differ in other things than the tables.
+        model = config.model if isinstance(config, RankingRunConfig) else RankingModelConfig()
+        return RankingParts(
+            data, None, asked, seed, model, curve=NewcomerCurve(asked), scale=(0.0, 1.0)
+        )
+
+    def build(
+        self,
+        model: RankingModelConfig,
+        prepared: RankingParts,
+        episode: RankingEpisodeConfig,
+        training: TrainingConfig,
+        seed: int,
+    ) -> AdaptingModel:
+        """The model that is asked and exported, its tables of all who are learned from."""
+        del episode
+        built = _model(model, prepared, training, seed, folds=1)
+        built.pair_embedding.set_fold(0, *prepared.tables)
+        return built
+
+    def build_for_training(
+        self,
+        model: RankingModelConfig,
+        prepared: RankingParts,
+        episode: RankingEpisodeConfig,
+        training: TrainingConfig,
+        seed: int,
+    ) -> AdaptingModel:
+        """The same network; each user reads tables that were fitted without the user's fold."""
+        del episode
+        built = _model(model, prepared, training, seed, folds=model.folds)
+        for fold, tables in enumerate(prepared.fold_tables):
+            built.pair_embedding.set_fold(fold, *tables)
+        fold_of_user = np.zeros(len(prepared.data.user_ids), np.int64)
+        fold_of_user[prepared.data.learned.user] = prepared.folds
+        built.pair_embedding.set_folds_of_users(fold_of_user)
+        return built
+
+    def sampler(
+        self,
+        model: AdaptingModel,
+        prepared: RankingParts,
+        episode: RankingEpisodeConfig,
+        seed: int,
+    ) -> Callable[[tf.Tensor], Episode]:
+        """Users, what they have taken divided anew at each visit."""
+        del model
+        data = prepared.data
+        sampler = RankingEpisodeSampler(
+            data.learned, len(data.item_ids), prepared.folds, episode, seed
+        )
+        return sampler.sample
+
+    def evaluate(self, scorer: Scorer, asked: AskedNewcomers) -> TaskMetrics:
+        """Recall@20 and NDCG@100 of each task."""
+        return evaluate_catalogue(scorer, asked)
+
+    def simple_systems(self, prepared: RankingParts, names: Sequence[str]) -> dict[str, Scorer]:
+        """Popularity, neighbours, EASE, factors and a sum, without any network."""
+        return simple_ranking_systems(prepared, names)
+
+    def requests(self, prepared: RankingParts, number: int) -> Sequence[Request]:
+        """The catalogue for the first tasks."""
+        batch = next(iter(prepared.meta_test))
+        items = np.arange(len(prepared.data.item_ids), dtype=np.int32)[None]
+        made = []
+        for task in np.arange(number) % len(batch.taken):
+            support = Support(*(field[task : task + 1] for field in batch.support))
+            user = np.repeat(support.user[:, :1], items.shape[1], axis=1)
+            made.append(Request(support, user, items))
+        return made
+
+    def export_options(self, config: RankingRunConfig) -> dict[str, Any]:
+        """Labels are 0 or 1; limits, and hashed user ids."""
+        return {
+            "limits": config.limits,
+            "user_id_key": read_user_id_key(config.hash_user_ids),
+        }
+
+
+def _model(
+    model: RankingModelConfig,
+    prepared: RankingParts,
+    training: TrainingConfig,
+    seed: int,
+    folds: int,
+) -> RankingCMML:
+    tf.keras.utils.set_random_seed(seed)
+    data = prepared.data
+    tables = len(model.dropouts) + len(model.shrinkages) + 2
+    built = RankingCMML(
+        ItemTablesLayer(
+            len(data.user_ids), len(data.item_ids), tables, prepared.table_items, folds
+        ),
+        KnownItemsContext(),
+        ItemEvidence(),
+        TableBackbone(model.weight_units, model.item_units),
+        task=CatalogueTask(),
+        gradient_clip=training.gradient_clip,
+    )
+    built.build()
+    return built

@@ -1,0 +1,104 @@
+"""The simple controls of the ranking setting, their numbers chosen on users who are learned from.
+
+A fold of these users is set aside; what is fitted on all others ranks for them, with supports of
+every size, and the numbers with the largest mean Recall@20 are taken. Then everything is fitted on
+all users who are learned from. Of large tables the same items are kept as in the model's.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from cmml_tf.baselines.simple_rankings.als_fold_in import AlsFoldIn, fit_item_factors
+from cmml_tf.baselines.simple_rankings.catalogue_system import (
+    CatalogueSystem,
+    Chance,
+    Popularity,
+    SumOfTwo,
+    TableSystem,
+)
+from cmml_tf.datasets.tasks.taken_items import TakenItems
+from cmml_tf.embeddings.item_tables import edlae, gram, neighbours, user_matrix
+from cmml_tf.evaluation.scorer import Scorer
+from cmml_tf.settings.ranking.parts import RankingParts
+
+_SHRINKAGES, _PENALTIES = (0.0, 30.0, 100.0, 300.0), (100.0, 300.0, 1000.0)
+_SHARES = (0.3, 0.5, 0.7)
+_CONFIDENCES, _DIMENSION, _ALS_PENALTY, _SWEEPS = (2.0, 10.0), 48, 10.0, 6
+
+
+def simple_ranking_systems(parts: RankingParts, names: Sequence[str]) -> dict[str, Scorer]:
+    """The systems of these names; see above for the numbers of those that have some."""
+    found: dict[str, Scorer] = {}
+    fitted, chosen = _Fitted(parts, parts.data.learned), _Chosen(parts)
+    for name in names:
+        if name == "popularity":
+            found[name] = Popularity(parts.data.taken)
+        elif name == "chance":
+            found[name] = Chance(len(parts.data.item_ids))
+        else:
+            found[name] = fitted.system(name, chosen)
+    return found
+
+
+class _Fitted:
+    """What is fitted on some users; `system` of given numbers."""
+
+    def __init__(self, parts: RankingParts, taken: TakenItems) -> None:
+        self._parts = parts
+        items = len(parts.data.item_ids)
+        self.times = np.bincount(taken.item, minlength=items)
+        self._whole = user_matrix(taken, items)
+        self._counts = gram(user_matrix(taken, parts.table_items))
+        self.item_knn = cache(self._item_knn)
+        self.ease = cache(self._ease)
+        self.als_fold_in = cache(self._als_fold_in)
+
+    def _item_knn(self, shrinkage: float) -> CatalogueSystem:
+        return TableSystem(self.times, neighbours(self._counts, shrinkage), shrinkage=shrinkage)
+
+    def _ease(self, penalty: float) -> CatalogueSystem:
+        return TableSystem(self.times, edlae(self._counts, penalty), penalty=penalty)
+
+    def _als_fold_in(self, confidence: float) -> CatalogueSystem:
+        factors = fit_item_factors(
+            self._whole, _DIMENSION, confidence, _ALS_PENALTY, _SWEEPS, self._parts.seed
+        )
+        return AlsFoldIn(self.times, factors, confidence, _ALS_PENALTY)
+
+    def system(self, name: str, chosen: "_Chosen") -> CatalogueSystem:
+        """The system of a name with the numbers that were chosen for it."""
+        if name != "knn_ease":
+            one: CatalogueSystem = getattr(self, name)(chosen.number(name))
+            return one
+        both = self.item_knn(chosen.number("item_knn")), self.ease(chosen.number("ease"))
+        return SumOfTwo(self.times, *both, chosen.number(name))
+
+
+class _Chosen:
+    """The numbers that suit the users who are set aside, each found when first asked for."""
+
+    _OPTIONS: Mapping[str, Sequence[float]] = {
+        "item_knn": _SHRINKAGES,
+        "ease": _PENALTIES,
+        "als_fold_in": _CONFIDENCES,
+        "knn_ease": _SHARES,
+    }
+
+    def __init__(self, parts: RankingParts) -> None:
+        self._parts = parts
+        self._fitted = _Fitted(parts, parts.others)
+        self.number = cache(self._number)
+
+    def _number(self, name: str) -> float:
+        make: Callable[[float], Any] = getattr(self._fitted, name, self._sum)
+        return max(self._OPTIONS[name], key=lambda one: self._parts.recall(make(one)))
+
+    def _sum(self, share: float) -> CatalogueSystem:
+        both = (
+            self._fitted.item_knn(self.number("item_knn")),
+            self._fitted.ease(self.number("ease")),
+        )
+        return SumOfTwo(self._fitted.times, *both, share)

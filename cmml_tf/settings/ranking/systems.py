@@ -1,0 +1,31 @@
+"""Systems of the ranking setting. No TensorFlow."""
+
+from collections.abc import Mapping
+
+from cmml_tf.config.requirement import RANKING_CONTROLS
+from cmml_tf.models.ranking_presets import RankingPreset
+from cmml_tf.settings.systems import System
+
+SIMPLE_LABELS = dict(
+    zip(
+        RANKING_CONTROLS,
+        ("popularity", "item-kNN", "EASE", "ALS fold-in", "item-kNN + EASE", "random order"),
+        strict=True,
+    )
+)
+"""How tables spell what has no model, by its name in `metrics.json`."""
+
+
+def ranking_systems(presets: Mapping[str, RankingPreset]) -> dict[str, System]:
+    """Systems of the ranking setting by name: simple ones and models."""
+    return {
+        **{
+            name.replace("_", "-"): System(label)
+            for name, label in SIMPLE_LABELS.items()
+            if name != "chance"
+        },
+        **{
+            name: System(one.label or name, one.training, one.episode, model=one.model)
+            for name, one in presets.items()
+        },
+    }
