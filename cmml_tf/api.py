@@ -18,7 +18,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import pyarrow as pa
@@ -27,6 +27,7 @@ import yaml
 
 from cmml_tf.config import ReadConfig, ScenarioConfig, SplitConfig, override
 from cmml_tf.config.comparison import ComparisonConfig
+from cmml_tf.config.ranking import RankingDataConfig
 from cmml_tf.config.rating import RatingDataConfig
 from cmml_tf.experiments.comparison import Comparison
 from cmml_tf.experiments.comparison_folder import compare as compare_in_folder
@@ -48,7 +49,7 @@ class Tasks:
     """Data of one setting, read and split: what `fit` learns from and asks.
 
     Attributes:
-      setting: `scenario` or `user`.
+      setting: `scenario`, `user` or `ranking`.
       options: What was read and how, by name of a run's configuration.
       data: What reading gave.
       scratch: Folder of the tables that came from memory; it goes with this object. None: all are
@@ -135,22 +136,28 @@ def user_data(
     items: Table | None = None,
     users: Table | None = None,
     kinds: Mapping[str, str] | None = None,
-    tasks: RatingDataConfig | None = None,
+    tasks: RatingDataConfig | RankingDataConfig | None = None,
+    objective: Literal["rating", "ranking"] = "rating",
+    liked: float | None = None,
     seed: int = 0,
 ) -> Tasks:
-    """Users and their ratings.
+    """Users and their ratings, or what they have taken.
 
     Args:
-      ratings: Columns user, item and value; or the name or path of a data set.
-      items: Column item and features.
-      users: Column user and features.
+      ratings: Columns user, item and value, which a ranking does not need; or the name or path of a
+        data set.
+      items: Column item and features; of ratings only.
+      users: Column user and features; of ratings only.
       kinds: Feature name to `categorical`, `multi-hot` (values with | between them) or `numeric`;
         of others, numbers are numeric and the rest categorical.
-      tasks: Who is asked, and the rating scale.
+      tasks: Who is asked, and the rating scale; a `RankingDataConfig` for a ranking.
+      objective: `rating`: how a user rates; `ranking`: what a user takes.
+      liked: Of a ranking: rows with a lower value are left out.
       seed: Fixes the split.
 
     Raises:
-      ValueError: A table lacks a column, or there are too few users.
+      ValueError: A table lacks a column, there are too few users, or an argument belongs to the
+        other objective.
 
     Example:
 
@@ -163,15 +170,33 @@ def user_data(
     >>> data = user_data(ratings, items=films)
     >>> data.data.counts["items"]
     40
+    >>> user_data(ratings, objective="ranking").data.counts["users who are asked"]
+    12
     """
     options: dict[str, Any] = {"tasks": dataclasses.asdict(tasks)} if tasks else {}
+    if objective == "ranking":
+        if any(x is not None for x in (items, users, kinds)) or isinstance(tasks, RatingDataConfig):
+            raise ValueError(
+                "`items`, `users` and `kinds` must be none for a ranking, which reads no features, "
+                f"and `tasks` a RankingDataConfig. Received: tasks={type(tasks).__name__}."
+            )
+        options["liked"] = liked
+    elif objective != "rating" or liked is not None or isinstance(tasks, RankingDataConfig):
+        raise ValueError(
+            "`objective` must be rating or ranking; `liked` and a `RankingDataConfig` are for a "
+            f"ranking. Received: objective={objective!r}, liked={liked!r}, "
+            f"tasks={type(tasks).__name__}."
+        )
     with _scratch() as scratch:
         if isinstance(ratings, str | Path) and items is None and users is None:
             options["data"] = str(ratings)
+        elif objective == "ranking":
+            options["data"] = str(scratch / "clicks.parquet")
+            pa.parquet.write_table(_arrow(ratings), options["data"])
         else:
             _write_folder(scratch, ratings, {"items": items, "users": users}, kinds or {})
             options["data"] = str(scratch)
-        return _tasks("user", options, scratch, seed)
+        return _tasks("ranking" if objective == "ranking" else "user", options, scratch, seed)
 
 
 def fit(

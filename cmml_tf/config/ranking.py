@@ -117,6 +117,8 @@ class RankingRunConfig(RunConfig):
     liked: float | None = None
     """Rows whose value is below this are left out, as ratings of what was not liked; none: every
     row says that its user has taken its item."""
+    top_k: PositiveInt = 20
+    """Items that the served model recommends."""
     tasks: RankingDataConfig = RankingDataConfig()
     model: RankingModelConfig = RankingModelConfig()
     episode: RankingEpisodeConfig = RankingEpisodeConfig()

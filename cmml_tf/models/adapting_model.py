@@ -30,6 +30,9 @@ class AdaptingModel(EpisodeModel):
     """Whether ids are told apart beyond the rows of tables: then users and items are keys, int64,
     and a key that is no row stands for an id that the model does not know."""
 
+    may_recommend_refused = True
+    """Whether an item that a user has refused (label 0) may be recommended to this user."""
+
     @property
     def reads_support(self) -> bool:
         """Whether scores depend on the support."""

@@ -21,7 +21,8 @@ class RankingCMML(CMML):
     known beforehand: all items. So what is kept of a task is the answer: the context of an encoded
     support is [score of each item, score of an unknown item, C], and a query looks its scores up.
     An unknown item has the lowest score of the catalogue. Users are read for their fold in training
-    alone.
+    alone. A support item with the label 0 is not read, and not recommended to its user: so requests
+    exclude items.
 
     Args:
       pair_embedding: The frozen item-item tables.
@@ -30,6 +31,8 @@ class RankingCMML(CMML):
       recommender: The backbone and its modulation, called as (f, C).
       **kwargs: As of `CMML`.
     """
+
+    may_recommend_refused = False
 
     def __init__(
         self,

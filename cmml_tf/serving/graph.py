@@ -68,6 +68,7 @@ class ServingGraph(tf.Module):
         self.context_width = model.context_width
         self.limits = limits
         self._scale = scale
+        self._may_recommend_refused = model.may_recommend_refused
         self.user_id_dtype = users.dtype
         self.user_ids_hashed = users.hashed
         self.item_id_dtype = items.dtype
@@ -147,6 +148,7 @@ class ServingGraph(tf.Module):
 
         Items are those of the catalogue without the user's own support positives (label above 0);
         where the model matches by key, items of the support that the export does not know as well.
+        A model of the ranking setting leaves out own support items of any label.
         See `Catalogue.best` for a user who has taken nearly all. A task that is not valid gets no
         item: empty ids (strings) or -1.
         """
@@ -155,7 +157,9 @@ class ServingGraph(tf.Module):
         user_id, support_user_id = inputs["user_id"], inputs["support_user_id"]
         read = tf.sequence_mask(inputs["support_length"], tf.shape(support_user_id)[1])
         # By id, not by row: users who are unknown to the model have taken things too.
-        own = read & (inputs["support_label"] > 0) & (support_user_id == user_id[:, None])
+        own = read & (support_user_id == user_id[:, None])
+        if self._may_recommend_refused:
+            own &= inputs["support_label"] > 0
         support_item_id = inputs["support_item_id"]
         item = self._items(support_item_id)
         taken = tf.where(own & item.known, item.key, tf.constant(self.unknown_item, tf.int64))

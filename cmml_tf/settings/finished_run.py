@@ -87,7 +87,8 @@ class Run:
         Args:
           support: Columns user, item and label (1 taken, 0 not; user setting: `value`, the rating);
             without a label all are taken.
-          user: Whom to recommend to; own support items that were taken are left out.
+          user: Whom to recommend to; own support items that were taken are left out, in the
+            ranking setting those with the label 0 too.
           k: Items at the most.
           among: Items to rank; None: all that the model knows, and
             where it tells other ids apart by matching those of the support.
@@ -106,7 +107,7 @@ class Run:
         taken = {
             str(item)
             for item, mine, value in zip(_column(support, "item"), own, label, strict=True)
-            if mine and value > 0
+            if mine and (value > 0 or not self._model.may_recommend_refused)
         }
         items = items[[str(item) not in taken for item in items]]
         row, known = self._items.rows(items)

@@ -20,7 +20,7 @@ class RankingOptions:
     common = (
         *("data", "objective", "liked", "preset", "seed", "run_dir", "export_dir", "max_minutes"),
         *("quick", "tasks.tasks", "tasks.meta_test_fraction", "read.columns"),
-        *("read.max_malformed", "model.table_items", "training.max_epochs"),
+        *("read.max_malformed", "model.table_items", "top_k", "training.max_epochs"),
     )
 
     def __init__(self, presets: Mapping[str, RankingPreset] = RANKING_PRESETS) -> None:

@@ -126,8 +126,9 @@ class RankingSetting(Setting[RankingData, AskedNewcomers, RankingParts]):
         return made
 
     def export_options(self, config: RankingRunConfig) -> dict[str, Any]:
-        """Labels are 0 or 1; limits, and hashed user ids."""
+        """How many items are recommended, limits, and hashed user ids."""
         return {
+            "top_k": config.top_k,
             "limits": config.limits,
             "user_id_key": read_user_id_key(config.hash_user_ids),
         }

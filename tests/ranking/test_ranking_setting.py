@@ -1,0 +1,163 @@
+"""The ranking setting: trained on two tastes it finds them, without reading who is asked."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+from ranking.small_clicks import clicks
+
+import cmml_tf
+from cmml_tf.config.ranking import RankingEpisodeConfig, RankingModelConfig, RankingRunConfig
+from cmml_tf.datasets.open_ranking_data import open_ranking_data
+from cmml_tf.episodes.ranking_episodes import RankingEpisodeSampler
+from cmml_tf.settings.named import SETTINGS
+from cmml_tf.types import Support
+
+OPTIONS = {
+    "model": {"folds": 2, "dropouts": [0.5, 0.9], "shrinkages": [0.0]},
+    "episode": {"tasks_per_step": 16},
+    "training": {"steps_per_epoch": 60, "max_epochs": 2, "learning_rate": 0.02},
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ranking") / "run"
+    data = cmml_tf.user_data(clicks(), objective="ranking")
+    return cmml_tf.fit(data, run_dir=folder, options=OPTIONS, progress=False)
+
+
+def test_every_control_is_in_the_curve_and_the_taste_is_found(run):
+    metrics = run.evaluate().metrics
+    assert [*metrics["curve"]] == ["0", "1", "3", "5", "10", "80%"]
+    simple = {"popularity", "item_knn", "ease", "als_fold_in", "knn_ease", "chance"}
+    assert {"own", "none", "twin", *simple} <= metrics["curve"]["5"].keys()
+    assert metrics["curve"]["5"]["own"].keys() == {"recall@20", "ndcg@100", "unknown_users"}
+    assert metrics["control_settings"].keys() == simple - {"popularity", "chance"}
+    own, popular = (metrics["curve"]["5"][name]["ndcg@100"] for name in ("own", "popularity"))
+    assert own > popular + 0.05
+    best = max(metrics["curve"]["5"][name]["ndcg@100"] for name in simple)
+    assert own > best - 0.02
+
+
+def test_recommended_are_items_of_the_same_taste_that_are_not_known(run):
+    support = pd.DataFrame({"user": "new", "item": [0, 2, 4, 6], "label": [1, 1, 1, 0]})
+    best = run.recommend(support, "new", k=8)["item"].tolist()
+    assert sum(item % 2 == 0 for item in best) >= 7
+    assert not {0, 2, 4, 6} & set(best)  # refused items are excluded
+    assert set(run.recommend(support, "new", among=[8, 9, "odd"])["item"]) == {8, 9, "odd"}
+
+
+def test_the_served_model_answers_the_same(run, tmp_path):
+    version = run.export(tmp_path / "export")
+    served = tf.saved_model.load(str(version)).signatures
+    items = [0, 2, 4, 6]
+    support = {
+        "support_user_id": tf.constant([["new"] * 4]),
+        "support_item_id": tf.constant([items], tf.int64),
+        "support_label": tf.constant([[1.0, 1.0, 1.0, 0.0]]),
+        "support_length": tf.constant([4]),
+    }
+    table = pd.DataFrame({"user": "new", "item": items, "label": [1, 1, 1, 0]})
+    best = served["recommend"](**support, user_id=tf.constant(["new"]))
+    assert best["item_id"].shape == [1, 20]
+    assert best["item_id"][0].numpy().tolist() == run.recommend(table, "new", 20)["item"].tolist()
+    query = {
+        "query_user_id": tf.constant([["new"] * 3]),
+        "query_item_id": tf.constant([[8, 9, 12345]], tf.int64),
+    }
+    context = served["encode_context"](**support)["context"]
+    once = served["serving_default"](**support, **query)["score"]
+    again = served["score_with_context"](context=context, **query)["score"]
+    np.testing.assert_allclose(once, again, rtol=1e-6)
+    assert once[0, 2] == tf.reduce_min(context[0, :41])  # unknown: as the least likely item
+    named = served["explain"](**support, **query)
+    assert named["table_weight"].shape == [1, 1, 6]  # 5 tables and popularity
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("prepared")
+    clicks().to_csv(folder / "clicks.csv", index=False)
+    config = RankingRunConfig(
+        data=str(folder / "clicks.csv"), model=RankingModelConfig((0.5,), (0.0, 10.0), folds=3)
+    )
+    data = open_ranking_data(config.data, config.tasks, None, 0)
+    setting = SETTINGS["ranking"]
+    return setting, setting.prepare(data, folder, config, 0), config
+
+
+def test_the_tables_of_a_training_user_do_not_know_the_user(prepared):
+    setting, parts, config = prepared
+    user = int(parts.data.learned.user[0])
+    own = parts.data.learned.of(0)
+    one = (config.model, parts, config.episode, config.training, 0)
+    trained, asked = setting.build_for_training(*one), setting.build(*one)
+    layer, M = trained.pair_embedding, parts.table_items
+    fold = int(layer.fold_of_user[user])
+    others = parts.without(fold)
+    assert user not in others.user
+    counts = np.zeros([M, M])
+    for place in range(len(others)):
+        items = others.of(place)
+        counts[np.ix_(items, items)] += 1
+    times = np.diag(counts)
+    cosine = counts / np.sqrt(times[:, None] * times[None, :])
+    np.fill_diagonal(cosine, 0)
+    support = Support(*(np.array([[value]]) for value in (user, own[0], 1.0)), np.array([1]))
+    mask = tf.constant([[True]])
+    sums = layer(support.user, support.item, mask).sums.numpy()[0, 1, :M]
+    np.testing.assert_allclose(sums, cosine[own[0]], rtol=1e-5)
+    everyone = asked.pair_embedding(support.user, support.item, mask).sums.numpy()[0, 1, :M]
+    assert np.abs(everyone - sums).max() > 1e-3
+
+
+def test_scores_are_the_formula_in_numpy(prepared):
+    setting, parts, config = prepared
+    model = setting.build(config.model, parts, config.episode, config.training, 0)
+    rng = np.random.default_rng(1)
+    for variable in model.trainable_variables:
+        variable.assign(rng.normal(0, 0.4, variable.shape))
+    items, length = np.array([[3, 5, 5, 9]], np.int32), np.array([3], np.int32)
+    user = np.zeros([1, 4], np.int32)
+    support = Support(user, items, np.ones([1, 4], np.float32), length)
+    scores = model.encode_context(support).numpy()[0, : len(parts.data.item_ids)]
+
+    rows, popularity = parts.tables
+    known = [3, 5]  # once, and nothing behind the length
+    f = np.zeros([rows.shape[1], len(popularity)])
+    f[:, : rows.shape[2]] = rows[known].sum(0)
+    f = (f - f.mean(1, keepdims=True)) / (f.std(1, keepdims=True) + 1e-6)
+    f = np.vstack([f, popularity])
+    n = len(known)
+    c = [np.log1p(n) / 3, (np.log1p(n) / 3) ** 2, 1 / (1 + n), popularity[known].mean(), 1.0]
+    head = model.recommender
+    read, weights, offset = (
+        [v.numpy() for v in part.weights]
+        for part in (head.read_context, head.table_weights, head.offset)
+    )
+    a = np.tanh(c @ read[0] + read[1]) @ weights[0] + weights[1]
+    cut = np.clip(f, -3, 12)
+    hidden = (np.sign(cut) * np.log1p(np.abs(cut))).T @ head.item_kernel.numpy()
+    hidden = np.maximum(hidden + c @ offset[0] + offset[1], 0)
+    np.testing.assert_allclose(scores, a @ f + hidden @ head.output_kernel.numpy(), atol=1e-4)
+
+
+def test_training_tasks_are_of_one_fold_and_the_catalogue_without_what_is_known(prepared):
+    _, parts, _ = prepared
+    data = parts.data
+    config = RankingEpisodeConfig(tasks_per_step=8)
+    sampler = RankingEpisodeSampler(data.learned, len(data.item_ids), parts.folds, config, 0)
+    for step in range(4):
+        episode = sampler.sample(tf.constant(step, tf.int64))
+        again = sampler.sample(tf.constant(step, tf.int64))
+        np.testing.assert_array_equal(episode.query_label, again.query_label)
+        users = episode.support.user[:, 0].numpy()
+        places = [data.learned.user.tolist().index(user) for user in users]
+        assert len({parts.folds[place] for place in places}) == 1
+        for task, place in enumerate(places):
+            support = episode.support.item[task, : episode.support.length[task]].numpy()
+            label = episode.query_label[task].numpy()
+            assert set(np.flatnonzero(label == -1)) == set(support)
+            assert set(np.flatnonzero(label == 1)) | set(support) == set(data.learned.of(place))
+            assert (label == 1).sum() >= 3
