@@ -33,6 +33,7 @@ class RankingCMML(CMML):
     """
 
     may_recommend_refused = False
+    context_encoder: KnownItemsContext
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from layers import (
     baseline_recipes,
+    catalogue_recipes,
     matching_recipes,
     test_affinity,
     test_embedding,
@@ -74,6 +75,10 @@ RECIPES = [
     matching_recipes.TestUserVotes,
     matching_recipes.TestPairTaste,
     matching_recipes.TestMatching,
+    catalogue_recipes.TestKnownItemsContext,
+    catalogue_recipes.TestItemEvidence,
+    catalogue_recipes.TestTableBackbone,
+    catalogue_recipes.TestItemTables,
     baseline_recipes.InteractionRecipe,
     baseline_recipes.DeepCrossRecipe,
     baseline_recipes.ProjectedDeepCrossRecipe,

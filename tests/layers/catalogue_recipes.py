@@ -1,0 +1,93 @@
+"""Recipes of the layers of a catalogue; what they compute is in `tests/ranking`."""
+
+import numpy as np
+import tensorflow as tf
+from layers.layer_recipe import LayerRecipe, normal
+
+from cmml_tf.layers.catalogue.item_evidence import ItemEvidence
+from cmml_tf.layers.catalogue.item_tables import Evidence, ItemTablesLayer
+from cmml_tf.layers.catalogue.known_items_context import KnownItemsContext
+from cmml_tf.layers.catalogue.table_backbone import TableBackbone
+
+
+class OfEvidence(LayerRecipe):
+    """A layer that takes `Evidence`, given as its four parts."""
+
+    weights = 0
+    input_axes = (range(1), range(1), range(1), range(1))
+    # It takes a tuple.
+    check_keras_model_saved_and_loaded_computes_the_same = None
+
+    def inputs(self):
+        known = np.array([0, 1, 7], np.float32)
+        return [normal(3, 2, 6), normal(3, 6, seed=2), known, normal(3, seed=3)]
+
+    def build(self, layer):
+        layer.build(None)
+
+    def call(self, layer, inputs, **given):
+        return layer(Evidence(*inputs), **given)
+
+
+class TestKnownItemsContext(OfEvidence):
+    output_shapes = ([5],)
+
+    def make(self):
+        return KnownItemsContext()
+
+
+class TestItemEvidence(OfEvidence):
+    output_shapes = ([3, 6],)
+
+    def make(self):
+        return ItemEvidence()
+
+
+class TestTableBackbone(LayerRecipe):
+    weights = 8
+    output_shapes = ([6],)
+    refused = (
+        ({"weight_units": 0}, r"`weight_units` must be a positive integer\. Received: weight_u"),
+        ({"item_units": -1}, r"`item_units` must be a positive integer\. Received: item_units=-1"),
+    )
+    input_axes = (range(1), range(1))
+
+    def make(self, weight_units=4, item_units=3):
+        return TableBackbone(weight_units, item_units)
+
+    def inputs(self):
+        return [normal(3, 2, 6), normal(3, 5, seed=2)]
+
+    def build(self, layer):
+        layer.build([None, 2, 6], [None, 5])
+
+
+class TestItemTables(LayerRecipe):
+    weights = frozen = 3
+    output_shapes = ([2, 6], [6], [], [])
+    refused = (
+        ({"users": 0}, r"`users` must be a positive integer\. Received: users=0"),
+        ({"table_items": 7}, r"`table_items` must be at most `items`\. Received: table_items=7"),
+    )
+    mask = np.array([[True, True], [True, False], [False, False]])
+
+    def make(self, users=3, table_items=4):
+        return ItemTablesLayer(users, 6, tables=2, table_items=table_items, folds=2)
+
+    def inputs(self):
+        user = np.array([[0, 0], [1, 1], [3, 3]], np.int32)
+        return [user, np.array([[0, 5], [3, 9], [1, 1]], np.int32)]
+
+    def build(self, layer):
+        layer.build(None)
+
+    def built(self):
+        layer = super().built()
+        for fold in range(2):
+            layer.set_fold(fold, normal(4, 2, 4, seed=fold), normal(6, seed=fold))
+        layer.set_folds_of_users(np.array([0, 1, 1]))
+        return layer
+
+    def call(self, layer, inputs, **given):
+        mask = given.pop("mask", tf.constant(self.mask))
+        return layer(*inputs, mask)
