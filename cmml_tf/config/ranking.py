@@ -36,7 +36,7 @@ class RankingDataConfig:
     """A table of given tasks: columns known, user, item, role (`support` or `query`); its users are
     asked, all others are learned from."""
     meta_test_fraction: Annotated[float, INSIDE_0_1] = 0.2
-    """Share of the users that is asked; not read with `tasks`."""
+    """Share of the users that is asked, 2,000 users at the most; not read with `tasks`."""
 
     def __post_init__(self) -> None:
         check(self)
@@ -63,6 +63,11 @@ class RankingModelConfig:
 
     def __post_init__(self) -> None:
         check(self)
+
+    @property
+    def tables(self) -> int:
+        """K: those of the dropouts and of the shrinkages, and two more of neighbours."""
+        return len(self.dropouts) + len(self.shrinkages) + 2
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ from cmml_tf.datasets.tasks.taken_items import (
     draw_tasks,
 )
 
+_MOST_ASKED = 2000
+
 
 def open_ranking_data(
     data: str,
@@ -127,7 +129,7 @@ def _asked_users(
             )
         return found
     enough = np.flatnonzero(np.bincount(user, minlength=len(user_ids)) >= LEAST_TAKEN)
-    number = max(1, round(config.meta_test_fraction * len(enough)))
+    number = min(max(1, round(config.meta_test_fraction * len(enough))), _MOST_ASKED)
     if len(enough) < 2:
         raise ValueError(
             f"There must be two users who have taken {LEAST_TAKEN} items. "

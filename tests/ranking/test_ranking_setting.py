@@ -11,6 +11,7 @@ from cmml_tf.config.ranking import RankingEpisodeConfig, RankingModelConfig, Ran
 from cmml_tf.datasets.open_ranking_data import open_ranking_data
 from cmml_tf.episodes.ranking_episodes import RankingEpisodeSampler
 from cmml_tf.settings.named import SETTINGS
+from cmml_tf.settings.ranking.parts import check_tables_fit
 from cmml_tf.types import Support
 
 OPTIONS = {
@@ -73,6 +74,14 @@ def test_the_served_model_answers_the_same(run, tmp_path):
     assert once[0, 2] == tf.reduce_min(context[0, :41])  # unknown: as the least likely item
     named = served["explain"](**support, **query)
     assert named["table_weight"].shape == [1, 1, 6]  # 5 tables and popularity
+
+
+def test_tables_that_do_not_fit_are_refused_with_the_size_that_does():
+    config = RankingModelConfig(table_items=5000)
+    check_tables_fit(config, 4000, 8 * 2**30)
+    with pytest.raises(ValueError, match=r"`table_items` must be at most 4459 with 8\.0 GB.*=5000"):
+        check_tables_fit(config, 10**6, 8 * 2**30)
+    check_tables_fit(RankingModelConfig(table_items=4459), 10**6, 8 * 2**30)
 
 
 @pytest.fixture(scope="module")

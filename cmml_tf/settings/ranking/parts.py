@@ -24,6 +24,30 @@ from cmml_tf.settings.base import Prepared
 
 _POWERS, _PENALTIES, _DROPOUT = (0.0, 0.3, 0.6), (30.0, 300.0), 0.9
 
+_MOST_HELD_OUT = 1000
+
+
+def check_tables_fit(model: RankingModelConfig, items: int, memory: int) -> None:
+    """Refuses tables that this machine cannot hold while they are trained with.
+
+    Args:
+      model: Says how many items are in the tables at the most.
+      items: I of the catalogue.
+      memory: Bytes.
+
+    Raises:
+      ValueError: They are larger; the message says which size fits.
+    """
+    # Of each fold, and of all users, in NumPy and in the model.
+    of_an_item = 2 * 4 * (model.folds + 1) * model.tables
+    fits = int((memory / of_an_item) ** 0.5)
+    if min(model.table_items, items) > fits:
+        raise ValueError(
+            f"`table_items` must be at most {fits} with {memory / 2**30:.1f} GB of memory and "
+            f"folds={model.folds}: items beyond it are ranked by how often they were taken. "
+            f"Received: table_items={model.table_items}."
+        )
+
 
 @dataclass(frozen=True)
 class RankingParts(Prepared[RankingData, AskedNewcomers]):
@@ -51,9 +75,10 @@ class RankingParts(Prepared[RankingData, AskedNewcomers]):
 
     @cached_property
     def held_out(self) -> AskedNewcomers:
-        """Tasks of the users of fold 0, on whom numbers are chosen: nobody who is asked."""
-        data, places = self.data, np.flatnonzero(self.folds == 0)
-        tasks = draw_tasks(data.learned.take(places), np.random.default_rng([self.seed, 1]))
+        """Tasks of users of fold 0, on whom numbers are chosen: nobody who is asked."""
+        data, rng = self.data, np.random.default_rng([self.seed, 1])
+        places = rng.permutation(np.flatnonzero(self.folds == 0))[:_MOST_HELD_OUT]
+        tasks = draw_tasks(data.learned.take(np.sort(places)), rng)
         return AskedNewcomers.of(tasks, data.user_ids, len(data.item_ids))
 
     @cached_property

@@ -1,5 +1,6 @@
 """The ranking setting: tasks are users, the query is the catalogue, the support what is known."""
 
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,15 +19,12 @@ from cmml_tf.evaluation.catalogue_ranking import evaluate_catalogue
 from cmml_tf.evaluation.scorer import Scorer
 from cmml_tf.evaluation.task_metrics import TaskMetrics
 from cmml_tf.hashed_ids import read_user_id_key
-from cmml_tf.layers.catalogue.item_evidence import ItemEvidence
-from cmml_tf.layers.catalogue.item_tables import ItemTablesLayer
-from cmml_tf.layers.catalogue.known_items_context import KnownItemsContext
-from cmml_tf.layers.catalogue.table_backbone import TableBackbone
 from cmml_tf.models.adapting_model import AdaptingModel
+from cmml_tf.models.build_ranking import build_ranking_model
 from cmml_tf.models.ranking_cmml import RankingCMML
 from cmml_tf.settings.base import Request, Setting
 from cmml_tf.settings.ranking.form import RANKING
-from cmml_tf.settings.ranking.parts import RankingParts
+from cmml_tf.settings.ranking.parts import RankingParts, check_tables_fit
 from cmml_tf.settings.ranking.simple_systems import simple_ranking_systems
 from cmml_tf.tasks.catalogue import CatalogueTask
 from cmml_tf.types import Episode, Support
@@ -42,7 +40,11 @@ class RankingSetting(Setting[RankingData, AskedNewcomers, RankingParts]):
         return open_ranking_data(config.data, config.tasks, config.liked, seed, read=config.read)
 
     def check(self, data: RankingData, config: RankingRunConfig) -> dict[str, int]:
-        """Nothing is left out; data without a user to learn from is refused."""
+        """Nothing is left out; refused are data without a user to learn from and tables that this
+        machine cannot hold.
+        """
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        check_tables_fit(config.model, len(data.item_ids), memory)
         folds = np.zeros(len(data.learned), np.int64)
         RankingEpisodeSampler(data.learned, len(data.item_ids), folds, config.episode, config.seed)
         return {}
@@ -143,16 +145,12 @@ def _model(
 ) -> RankingCMML:
     tf.keras.utils.set_random_seed(seed)
     data = prepared.data
-    tables = len(model.dropouts) + len(model.shrinkages) + 2
-    built = RankingCMML(
-        ItemTablesLayer(
-            len(data.user_ids), len(data.item_ids), tables, prepared.table_items, folds
-        ),
-        KnownItemsContext(),
-        ItemEvidence(),
-        TableBackbone(model.weight_units, model.item_units),
+    return build_ranking_model(
+        model,
+        len(data.user_ids),
+        len(data.item_ids),
+        prepared.table_items,
+        folds,
         task=CatalogueTask(),
         gradient_clip=training.gradient_clip,
     )
-    built.build()
-    return built
