@@ -20,15 +20,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
-import yaml
 
 from cmml_tf.config import ReadConfig, ScenarioConfig, SplitConfig, override
 from cmml_tf.config.comparison import ComparisonConfig
 from cmml_tf.config.ranking import RankingDataConfig
 from cmml_tf.config.rating import RatingDataConfig
+from cmml_tf.datasets.given_tables import Table, as_arrow, write_folder
 from cmml_tf.experiments.comparison import Comparison
 from cmml_tf.experiments.comparison_folder import compare as compare_in_folder
 from cmml_tf.experiments.forms import FORMS
@@ -37,9 +36,6 @@ from cmml_tf.settings.finished_run import Run
 from cmml_tf.settings.named import SETTINGS
 from cmml_tf.settings.run import open_run, train
 from cmml_tf.training.run_folder import load_config, setting_of
-
-Table = Any
-"""A pandas DataFrame, anything that Arrow or the DataFrame protocol reads, or a path."""
 
 _KEPT = "data"
 
@@ -125,7 +121,7 @@ def scenario_data(
                 options[name] = str(table)
             elif table is not None:
                 place.parent.mkdir(exist_ok=True)
-                pa.parquet.write_table(_arrow(table), place)
+                pa.parquet.write_table(as_arrow(table), place)
                 options[name] = str(scratch if name == "data" else place)
         return _tasks("scenario", options, scratch, seed)
 
@@ -192,9 +188,9 @@ def user_data(
             options["data"] = str(ratings)
         elif objective == "ranking":
             options["data"] = str(scratch / "clicks.parquet")
-            pa.parquet.write_table(_arrow(ratings), options["data"])
+            pa.parquet.write_table(as_arrow(ratings), options["data"])
         else:
-            _write_folder(scratch, ratings, {"items": items, "users": users}, kinds or {})
+            write_folder(scratch, ratings, {"items": items, "users": users}, kinds or {})
             options["data"] = str(scratch)
         return _tasks("ranking" if objective == "ranking" else "user", options, scratch, seed)
 
@@ -328,56 +324,6 @@ def _tasks(setting: str, options: dict[str, Any], scratch: Path, seed: int) -> T
     tasks = Tasks(setting, {**options, "seed": seed}, data, scratch if is_used else None)
     weakref.finalize(tasks, shutil.rmtree, scratch, ignore_errors=True)
     return tasks
-
-
-def _write_folder(
-    folder: Path,
-    ratings: Table,
-    features: Mapping[str, Table | None],
-    kinds: Mapping[str, str],
-) -> None:
-    """The tables of the user setting as a folder that the commands read, too."""
-    pa.parquet.write_table(_arrow(ratings), folder / "ratings.parquet")
-    declared: dict[str, dict[str, str]] = {}
-    for name, features_of in features.items():
-        if features_of is not None:
-            found = _arrow(features_of)
-            pa.parquet.write_table(found, folder / f"{name}.parquet")
-            keys = {name.removesuffix("s")}
-            declared[name] = {
-                column.name: kinds.get(column.name, _kind(column.type))
-                for column in found.schema
-                if column.name not in keys
-            }
-    (folder / "features.yaml").write_text(yaml.safe_dump(declared))
-
-
-def _kind(of: pa.DataType) -> str:
-    numeric = pa.types.is_integer(of) or pa.types.is_floating(of) or pa.types.is_decimal(of)
-    return "numeric" if numeric else "categorical"
-
-
-def _arrow(table: Table) -> pa.Table:
-    if isinstance(table, pa.Table):
-        return table
-    if isinstance(table, pd.DataFrame):
-        return pa.Table.from_pandas(table, preserve_index=False)
-    if isinstance(table, str | Path):
-        return _arrow(_read(Path(table)))
-    if hasattr(table, "__arrow_c_stream__"):
-        return pa.table(table)
-    if hasattr(table, "__dataframe__"):
-        from pyarrow.interchange import from_dataframe
-
-        return from_dataframe(table)
-    raise TypeError(
-        "A table must be a pandas DataFrame, an object with `__arrow_c_stream__` or "
-        f"`__dataframe__`, or a path. Received: {type(table).__name__}."
-    )
-
-
-def _read(path: Path) -> pd.DataFrame:
-    return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype=str)
 
 
 def _kept_options(data: Tasks, folder: Path) -> dict[str, Any]:

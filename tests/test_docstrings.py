@@ -6,6 +6,7 @@ import importlib
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
@@ -22,7 +23,7 @@ WITH_EXAMPLES = [name for name, path in SOURCES.items() if ">>> " in path.read_t
 @pytest.mark.parametrize("name", WITH_EXAMPLES)
 def test_examples_in_docstrings_run(name):
     module = importlib.import_module(name)
-    results = doctest.testmod(module, extraglobs={"tf": tf, "np": np}, report=True)
+    results = doctest.testmod(module, extraglobs={"tf": tf, "np": np, "pd": pd}, report=True)
     assert results.attempted > 0
     assert results.failed == 0, f"run `python -m doctest -v` on {name}"
 

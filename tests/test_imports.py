@@ -49,7 +49,7 @@ MAY_IMPORT = {
         *("config", "files", "program", "datasets", "episodes", "models", "training"),
         *("evaluation", "interpretation", "settings"),
     },
-    "api": {"config", "training", "settings", "experiments"},
+    "api": {"config", "datasets", "training", "settings", "experiments"},
     "commands": {
         *("config", "files", "plain_yaml", "request_limits", "hashed_ids", "program", "datasets"),
         *("embeddings", "training", "interop", "serving", "settings", "experiments"),

@@ -24,9 +24,9 @@ from cmml_tf.embeddings.item_tables import edlae, gram, neighbours, user_matrix
 from cmml_tf.evaluation.scorer import Scorer
 from cmml_tf.settings.ranking.parts import RankingParts
 
-_SHRINKAGES, _PENALTIES = (0.0, 30.0, 100.0, 300.0), (100.0, 300.0, 1000.0)
-_SHARES = (0.3, 0.5, 0.7)
-_CONFIDENCES, _DIMENSION, _ALS_PENALTY, _SWEEPS = (2.0, 10.0), 48, 10.0, 6
+_SHRINKAGES, _PENALTIES = (0.0, 30.0, 100.0, 300.0), (100.0, 300.0, 1000.0, 3000.0)
+_SHARES = (0.15, 0.3, 0.5, 0.7)
+_ALS_PENALTIES, _DIMENSION, _CONFIDENCE, _SWEEPS = (10.0, 100.0, 1000.0), 48, 10.0, 6
 
 
 def simple_ranking_systems(parts: RankingParts, names: Sequence[str]) -> dict[str, Scorer]:
@@ -62,11 +62,11 @@ class _Fitted:
     def _ease(self, penalty: float) -> CatalogueSystem:
         return TableSystem(self.times, edlae(self._counts, penalty), penalty=penalty)
 
-    def _als_fold_in(self, confidence: float) -> CatalogueSystem:
+    def _als_fold_in(self, penalty: float) -> CatalogueSystem:
         factors = fit_item_factors(
-            self._whole, _DIMENSION, confidence, _ALS_PENALTY, _SWEEPS, self._parts.seed
+            self._whole, _DIMENSION, _CONFIDENCE, penalty, _SWEEPS, self._parts.seed
         )
-        return AlsFoldIn(self.times, factors, confidence, _ALS_PENALTY)
+        return AlsFoldIn(self.times, factors, _CONFIDENCE, penalty)
 
     def system(self, name: str, chosen: "_Chosen") -> CatalogueSystem:
         """The system of a name with the numbers that were chosen for it."""
@@ -83,7 +83,7 @@ class _Chosen:
     _OPTIONS: Mapping[str, Sequence[float]] = {
         "item_knn": _SHRINKAGES,
         "ease": _PENALTIES,
-        "als_fold_in": _CONFIDENCES,
+        "als_fold_in": _ALS_PENALTIES,
         "knn_ease": _SHARES,
     }
 
