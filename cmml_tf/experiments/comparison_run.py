@@ -60,7 +60,7 @@ def run_system(
     system = replace(
         system, training=training, episode=replace(system.episode, tasks_per_step=tasks)
     )
-    model = setting.build_system(name, prepared, training, seed)
+    model = setting.build_system(system, prepared, training, seed)
     trained_as = system.trained_as or name
     # DCN-F is a trained DCN that adapts: what is trained is the DCN in it.
     trained = model.dcn if trained_as != name else model
@@ -86,7 +86,7 @@ def _trained_twin(
     training, episode = system.training, system.episode
     if training is None:
         raise ValueError(f"`name` must be a system that is trained. Received: name={name!r}.")
-    twin = setting.build_system(name, prepared, training, seed)
+    twin = setting.build_system(system, prepared, training, seed)
     fit(setting, twin, prepared, episode, training, seed, place, with_support=False)
     return twin
 

@@ -119,6 +119,10 @@ def test_the_tables_of_a_training_user_do_not_know_the_user(prepared):
     np.testing.assert_allclose(sums, cosine[own[0]], rtol=1e-5)
     everyone = asked.pair_embedding(support.user, support.item, mask).sums.numpy()[0, 1, :M]
     assert np.abs(everyone - sums).max() > 1e-3
+    # Who is asked reads the tables of all who are learned from, in training as behind it.
+    stranger = np.full([1, 1], parts.data.asked.support.user[0])
+    theirs = layer(stranger, support.item, mask).sums.numpy()[0, 1, :M]
+    np.testing.assert_array_equal(theirs, everyone)
 
 
 def test_scores_are_the_formula_in_numpy(prepared):

@@ -28,15 +28,15 @@ class ItemTablesLayer(tf.keras.layers.Layer):
     """K tables of the M most taken of I items, in F versions: each user has that of a fold.
 
     Items come most taken first; row I stands for unknown ones. A served model has one version, of
-    all users; a model in training has one for each fold, fitted without the fold's users, so that
-    no user is in the tables that a training task of this user reads.
+    all users; a model in training has one for each fold beside it, fitted without the fold's users,
+    so that no user is in the tables that a training task of this user reads.
 
     Args:
       users: Known users U.
       items: I.
       tables: K.
       table_items: M.
-      folds: F.
+      folds: F, versions.
 
     Raises:
       ValueError: A size is not a positive integer, or M is larger than I.
@@ -85,8 +85,8 @@ class ItemTablesLayer(tf.keras.layers.Layer):
         self.popularity.scatter_update(tf.IndexedSlices(popularity, fold))
 
     def set_folds_of_users(self, folds: np.ndarray) -> None:
-        """Says of which fold each user is, int [U]."""
-        self.fold_of_user.assign(np.append(folds, 0).astype(np.int32))
+        """Says of which fold each user is, int [U]; an unknown user is of the last one."""
+        self.fold_of_user.assign(np.append(folds, self.folds - 1).astype(np.int32))
 
     def call(self, user: tf.Tensor, item: tf.Tensor, mask: tf.Tensor) -> Evidence:
         """int [B, S] rows, and bool [B, S] which of them count -> what the tables say."""

@@ -26,6 +26,7 @@ from cmml_tf.settings.base import Request, Setting
 from cmml_tf.settings.ranking.form import RANKING
 from cmml_tf.settings.ranking.parts import RankingParts, check_tables_fit
 from cmml_tf.settings.ranking.simple_systems import simple_ranking_systems
+from cmml_tf.settings.systems import System
 from cmml_tf.tasks.catalogue import CatalogueTask
 from cmml_tf.types import Episode, Support
 
@@ -83,15 +84,31 @@ class RankingSetting(Setting[RankingData, AskedNewcomers, RankingParts]):
         training: TrainingConfig,
         seed: int,
     ) -> AdaptingModel:
-        """The same network; each user reads tables that were fitted without the user's fold."""
+        """The same network; a user in training reads tables fitted without the user's fold.
+
+        All other users read the tables of all.
+        """
         del episode
-        built = _model(model, prepared, training, seed, folds=model.folds)
-        for fold, tables in enumerate(prepared.fold_tables):
+        built = _model(model, prepared, training, seed, folds=model.folds + 1)
+        for fold, tables in enumerate([*prepared.fold_tables, prepared.tables]):
             built.pair_embedding.set_fold(fold, *tables)
-        fold_of_user = np.zeros(len(prepared.data.user_ids), np.int64)
+        fold_of_user = np.full(len(prepared.data.user_ids), model.folds)
         fold_of_user[prepared.data.learned.user] = prepared.folds
         built.pair_embedding.set_folds_of_users(fold_of_user)
         return built
+
+    def build_system(
+        self,
+        system: System,
+        prepared: RankingParts,
+        training: TrainingConfig,
+        seed: int,
+        config: Any = None,
+    ) -> AdaptingModel:
+        """A preset as it is trained, which is asked as it is, too."""
+        return self.build_for_training(
+            config or system.model, prepared, system.episode, training, seed
+        )
 
     def sampler(
         self,
