@@ -170,6 +170,8 @@ def test_configuration_refuses_what_it_cannot_run(name):
     with pytest.raises(ValueError, match=f"`{name}` must be a positive integer"):
         ComparisonConfig(**{name: 0})
     with pytest.raises(
-        ValueError, match=r"`setting` must be one of scenario, user. Received: .*'item'"
+        ValueError, match=r"`setting` must be one of scenario, user, ranking. Received: .*'item'"
     ):
         ComparisonConfig(setting="item")
+    with pytest.raises(ValueError, match="`liked` must be none unless setting is ranking"):
+        ComparisonConfig(liked=4.0)
