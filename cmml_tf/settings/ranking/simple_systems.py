@@ -24,7 +24,7 @@ from cmml_tf.embeddings.item_tables import edlae, gram, neighbours, user_matrix
 from cmml_tf.evaluation.scorer import Scorer
 from cmml_tf.settings.ranking.parts import RankingParts
 
-_SHRINKAGES, _PENALTIES = (0.0, 30.0, 100.0, 300.0), (100.0, 300.0, 1000.0, 3000.0)
+_SHRINKAGES, _PENALTIES = (0.0, 30.0, 100.0, 300.0), (100.0, 300.0, 1000.0, 3000.0, 10000.0)
 _SHARES = (0.15, 0.3, 0.5, 0.7)
 _ALS_PENALTIES, _DIMENSION, _CONFIDENCE, _SWEEPS = (10.0, 100.0, 1000.0), 48, 10.0, 6
 
