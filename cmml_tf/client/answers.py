@@ -17,6 +17,10 @@ class Scores(NamedTuple):
       version: Version of the model that answered.
       user_known, item_known: bool [Q] for each task: the user, the item is in its vocabulary. None
         where the export is of an earlier release, which does not say.
+      score_median: float32 [Q] for each task, the median where `score` is the mean of a
+        distribution of ratings; None where the model knows no distribution.
+      score_low, score_high: float32 [Q] for each task, the rating is at least, and at most, this
+        with a probability of 0.9 each; None likewise.
     """
 
     score: Rows
@@ -24,6 +28,9 @@ class Scores(NamedTuple):
     version: int
     user_known: Rows | None = None
     item_known: Rows | None = None
+    score_median: Rows | None = None
+    score_low: Rows | None = None
+    score_high: Rows | None = None
 
 
 class Contexts(NamedTuple):

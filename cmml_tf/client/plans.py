@@ -325,6 +325,6 @@ def _side_by_side(contexts: list[np.ndarray]) -> np.ndarray:
 def _scores(
     outputs: dict[str, np.ndarray], version: int, lengths: list[int], single: bool
 ) -> Scores:
-    names = ("score", "query_known", "user_known", "item_known")
+    names = Scores._fields
     own = {name: requests.trim(outputs[name], lengths, single) for name in names if name in outputs}
     return Scores(**own, version=version)

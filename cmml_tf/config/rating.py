@@ -11,6 +11,8 @@ from cmml_tf.config.checks import (
     CountsFor,
     PositiveFloat,
     PositiveInt,
+    Units,
+    at_least,
     check,
     require,
 )
@@ -21,6 +23,7 @@ from cmml_tf.config.training import TrainingConfig
 
 Split = Literal["warm-warm", "cold-warm"]
 Loss = Literal["squared", "absolute"]
+Kind = Literal["network", "ridge", "ordinal"]
 
 _PAPER_NETWORK = ModelConfig(
     encoder="mean",
@@ -37,31 +40,44 @@ _PAPER_NETWORK = ModelConfig(
 class RatingModelConfig:
     """What the network is (paper sections 3 and 4.2). The defaults are the paper's CMML-FiLM."""
 
-    network: Annotated[ModelConfig, CountsFor(ridge=(False,))] = _PAPER_NETWORK
-    """Encoder, hybrid context, modulation and backbone; not read with `ridge`."""
-    ridge: bool = False
-    """Adapt in closed form: a ridge regression on each task's support replaces the network."""
-    ridge_features: Annotated[PositiveInt, CountsFor(ridge=(True,))] = 16
+    network: Annotated[ModelConfig, CountsFor(kind=("network",))] = _PAPER_NETWORK
+    """Encoder, hybrid context, modulation and backbone; read by the kind `network`."""
+    kind: Kind = "network"
+    """`network`, as in the paper; or, not in the paper, in closed form: `ridge` (a regression on
+    each task's support) or `ordinal` (fold-ins and neighbours to a distribution of the levels)."""
+    factor_sizes: Annotated[Units, CountsFor(kind=("ordinal",))] = (4, 12, 24)
+    """`ordinal`: factors of each factor model."""
+    factor_sweeps: Annotated[PositiveInt, CountsFor(kind=("ordinal",))] = 15
+    """`ordinal`: sweeps of expectation and maximisation of each."""
+    neighbours: Annotated[PositiveInt, CountsFor(kind=("ordinal",))] = 128
+    """`ordinal`: ratings of a support that neighbours are sought among; of more the last ones."""
+    kernel_items: Annotated[PositiveInt, CountsFor(kind=("ordinal",))] = 4096
+    """`ordinal`: items, most rated first, that have neighbours by their ratings."""
+    folds: Annotated[int, at_least(2), CountsFor(kind=("ordinal",))] = 5
+    """`ordinal`: parts of the users; training tasks of one meet what was fitted without it."""
+    combiner_units: Annotated[Units, CountsFor(kind=("ordinal",))] = (32, 32)
+    """`ordinal`: hidden units of the MLP that weighs predictions, layer by layer."""
+    ridge_features: Annotated[PositiveInt, CountsFor(kind=("ridge",))] = 16
     """Features k of an item that the ridge regression weighs for each user."""
-    ridge_penalty: Annotated[PositiveFloat, CountsFor(ridge=(True,))] = 10.0
+    ridge_penalty: Annotated[PositiveFloat, CountsFor(kind=("ridge",))] = 10.0
     """First value of the penalty on each feature's weight; it is learned."""
-    bias_penalty: Annotated[PositiveFloat, CountsFor(ridge=(True,))] = 3.0
+    bias_penalty: Annotated[PositiveFloat, CountsFor(kind=("ridge",))] = 3.0
     """First value of the penalty on a user's offset; it is learned."""
-    feature_dimension: PositiveInt = 32
+    feature_dimension: Annotated[PositiveInt, CountsFor(kind=("network", "ridge"))] = 32
     """Size of the embedding of each feature."""
     context_prior: bool = False
     """Pooling encoders: a learned vector is pooled with the support, so that few ratings, or none,
     have a context of sense; not in the paper."""
-    label_units: Annotated[PositiveInt, CountsFor(ridge=(False,))] = 64
+    label_units: Annotated[PositiveInt, CountsFor(kind=("network",))] = 64
     """Hidden and output units of the MLP that reads a support rating."""
-    factor_penalty: Annotated[PositiveFloat, CountsFor(ridge=(True,))] = 10.0
+    factor_penalty: Annotated[PositiveFloat, CountsFor(kind=("ridge",))] = 10.0
     """`ridge`: L2 factor of the matrix factorisation that item ids start from."""
-    factor_iterations: Annotated[PositiveInt, CountsFor(ridge=(True,))] = 4
+    factor_iterations: Annotated[PositiveInt, CountsFor(kind=("ridge",))] = 4
     """`ridge`: sweeps of that matrix factorisation."""
 
     def __post_init__(self) -> None:
         check(self)
-        pooling = not self.ridge and self.network.encoder in ("mean", "max")
+        pooling = self.kind == "network" and self.network.encoder in ("mean", "max")
         accepted = "false unless the encoder is mean or max"
         require(pooling or not self.context_prior, self, "context_prior", accepted)
         if self.network.encoder in ("attention", "ridge"):

@@ -23,7 +23,7 @@ _IN_SENTENCES = {
     NONE: "itself with empty ones",
 }
 _PARTS = {UNKNOWN_USERS: "unknown users", UNKNOWN_ITEMS: "unknown items"}
-_SHOWN, _NUMBER = 2, 11
+_NUMBER = 12
 
 Systems = Mapping[str, TaskMetrics]
 """Metrics of each system by its name in `metrics.json`; the model itself is `own`."""
@@ -70,7 +70,8 @@ class Report:
       simple: What controls there are beside the model's own.
       chosen: Numbers of these that were chosen on tasks that are not asked, by control.
       gains: Metrics by which systems are compared; the first one is decisive.
-      columns: Metrics of the curve; the first two are shown.
+      columns: Metrics of the curve.
+      shown: How many of these, from the first, the table has.
       asked: What was asked.
     """
 
@@ -80,6 +81,7 @@ class Report:
     chosen: Mapping[str, Mapping[str, float]]
     gains: Sequence[Gain]
     columns: Sequence[str]
+    shown: int
     asked: Asked
 
     @property
@@ -134,7 +136,7 @@ class Report:
         """The report as text; `name` is the model's."""
         labels = {OWN: name, **_LABELS, **self.simple.labels}
         order = (OWN, TWIN, NONE, *self.simple.labels, SWAPPED, FLIPPED)
-        columns = self.columns[:_SHOWN]
+        columns = self.columns[: self.shown]
         interval = f"  ± (95%, over {self.asked.tasks})"
         width = max(len(label) for label in (interval, f"{name}, unknown items", *labels.values()))
         lines = [self._headline(), f"{'':{width}}{_row(columns)}"]

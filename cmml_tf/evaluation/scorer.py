@@ -35,6 +35,14 @@ class GridScorer(Scorer, Protocol):
         """Rows int32 [U] and [I], each once, of a single adapted task -> scores, float [U, I]."""
 
 
+@runtime_checkable
+class AnsweringScorer(Scorer, Protocol):
+    """A system that says more of a pair than its score."""
+
+    def answers(self, adapted: Any, user: np.ndarray, item: np.ndarray) -> dict[str, np.ndarray]:
+        """Arguments of `score` -> float [B, Q] each, by name, `score` among them."""
+
+
 class ModelScorer:
     """Scores with a model that adapts: once a task, then all pairs in few graph calls.
 
@@ -53,6 +61,7 @@ class ModelScorer:
         adapted = self._adapt.get_concrete_function().structured_outputs
         spec = tf.nest.map_structure(lambda one: tf.TensorSpec(one.shape, one.dtype), adapted)
         self._score = tf.function(model.score_adapted, input_signature=[spec, ids, ids])
+        self._answers = tf.function(model.answers, input_signature=[spec, ids, ids])
 
     def adapt(self, support: Support) -> Any:
         """What the model becomes: a nest of tensors with a leading axis B, or `()`."""
@@ -61,5 +70,21 @@ class ModelScorer:
 
     def score(self, adapted: Any, user: np.ndarray, item: np.ndarray) -> np.ndarray:
         """float32 [B, Q]."""
-        user, item = (tf.constant(ids, self._ids) for ids in (user, item))
-        return self._score(adapted, user, item).numpy()
+        return self._score(adapted, *self._rows(user, item)).numpy()
+
+    def answers(self, adapted: Any, user: np.ndarray, item: np.ndarray) -> dict[str, np.ndarray]:
+        """All that the model says, by name, float32 [B, Q] each; `score` among them."""
+        found = self._answers(adapted, *self._rows(user, item))
+        return {name: one.numpy() for name, one in found.items()}
+
+    def _rows(self, user: np.ndarray, item: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
+        return tf.constant(user, self._ids), tf.constant(item, self._ids)
+
+
+def answers_of(
+    scorer: Scorer, adapted: Any, user: np.ndarray, item: np.ndarray
+) -> dict[str, np.ndarray]:
+    """All that a system says of pairs, by name; of one that has no more to say its `score`."""
+    if isinstance(scorer, AnsweringScorer):
+        return scorer.answers(adapted, user, item)
+    return {"score": scorer.score(adapted, user, item)}

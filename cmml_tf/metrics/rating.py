@@ -68,6 +68,36 @@ def rating_metrics(
     return metrics
 
 
+def interval_metrics(
+    low: np.ndarray, high: np.ndarray, rating: np.ndarray, valid: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
+    """Whether ratings lie in the intervals that were predicted for them, and how wide these are.
+
+    Args:
+      low, high: float [R, C], ends of the intervals, which belong to them.
+      rating: [R, C], true ratings.
+      valid: bool [R, C], which ratings there are; None: all.
+
+    Returns:
+      float64 [R] each: `covered`, the share of a row's ratings inside, and `interval_width`, the
+      mean of high - low; NaN for a row without a valid rating.
+
+    Raises:
+      ValueError: Shapes or types do not fit.
+    """
+    low = as_matrix("low", low).astype(np.float64)
+    high = as_matrix("high", high, low.shape).astype(np.float64)
+    rating = as_matrix("rating", rating, low.shape).astype(np.float64)
+    valid = np.ones(low.shape, bool) if valid is None else as_mask("valid", valid, low.shape)
+    inside = (low <= rating) & (rating <= high) & valid
+    count = valid.sum(axis=1)
+    width = np.where(valid, high - low, 0.0)
+    return {
+        "covered": _divide(inside.sum(axis=1), count),
+        "interval_width": _divide(width.sum(axis=1), count),
+    }
+
+
 def _divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     """The quotient, NaN where the denominator is zero."""
     quotient = np.full(numerator.shape, np.nan)

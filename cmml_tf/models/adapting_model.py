@@ -1,6 +1,6 @@
 """A model that adapts to each task first and scores with the result, however it adapts."""
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import tensorflow as tf
 
@@ -33,6 +33,9 @@ class AdaptingModel(EpisodeModel):
     may_recommend_refused = True
     """Whether an item that a user has refused (label 0) may be recommended to this user."""
 
+    answer_names: ClassVar[tuple[str, ...]] = ("score",)
+    """What `answers` gives."""
+
     @property
     def reads_support(self) -> bool:
         """Whether scores depend on the support."""
@@ -52,6 +55,12 @@ class AdaptingModel(EpisodeModel):
     ) -> tf.Tensor:
         """What `adapt` gave and int [B, Q] rows -> score float32 [B, Q]."""
         raise NotImplementedError
+
+    def answers(
+        self, adapted: Any, query_user: tf.Tensor, query_item: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """All that is said of query pairs, by name, float32 [B, Q] each: here the score alone."""
+        return {"score": self.score_adapted(adapted, query_user, query_item)}
 
     def call(self, episode: Episode, training: bool = False) -> tf.Tensor:
         """Scores of the query pairs, float32 [B, Q]."""

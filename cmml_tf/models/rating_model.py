@@ -45,9 +45,15 @@ def build_rating_model(
       gradient_clip: Clip gradient values to [-c, c].
 
     Raises:
-      ValueError: `ridge` without item ids, or Keras' dtype policy is not float32.
+      ValueError: `ridge` without item ids, an ordinal model, which `build_ordinal_model` makes, or
+        Keras' dtype policy is not float32.
     """
     require_float32()
+    if config.kind == "ordinal":
+        raise ValueError(
+            "`kind` must be network or ridge: an ordinal model is made of fitted tables. "
+            "Received: kind='ordinal'."
+        )
     columns = {
         "item_columns": item_columns,
         "user_columns": user_columns,
@@ -55,7 +61,7 @@ def build_rating_model(
         "users": users,
     }
     training = {"task": task, "gradient_clip": gradient_clip}
-    parts = _ridge_parts if config.ridge else _network_parts
+    parts = _ridge_parts if config.kind == "ridge" else _network_parts
     model = parts(config, columns, training)
     model.build()
     return model

@@ -46,6 +46,11 @@ class RatingPreset:
     when: str = ""
 
 
+ORDINAL_EPISODE = RatingEpisodeConfig(tasks_per_step=64, short_supports=0.6)
+ORDINAL_TRAINING = replace(
+    UserRunConfig().training, learning_rate=3e-3, weight_decay=0.0, weight_average=0.998
+)
+
 PRIOR_EPISODE = RatingEpisodeConfig(short_supports=0.15)
 """With a learned prior more of the training tasks have a short support."""
 
@@ -63,9 +68,17 @@ RATING_PRESETS: dict[str, RatingPreset] = {
         label="CMML-FiLM, learned prior",
         when="features alone, also where few ratings are known or none",
     ),
+    # Not in the paper: factor models and neighbours, weighed to a distribution of the levels.
+    "cmml-ordinal": RatingPreset(
+        RatingModelConfig(kind="ordinal"),
+        ORDINAL_EPISODE,
+        ORDINAL_TRAINING,
+        label="CMML ordinal",
+        when="item ids are known in training: lowest error from none to all ratings, intervals",
+    ),
     # Not in the paper: a ridge regression in closed form on learned features of items, ids too.
     "ridge": RatingPreset(
-        RatingModelConfig(ridge=True),
+        RatingModelConfig(kind="ridge"),
         RatingEpisodeConfig(loss="absolute", short_supports=0.25),
         replace(UserRunConfig().training, weight_average=0.998),
         validation_fraction=0.05,

@@ -89,17 +89,23 @@ class ServingGraph(tf.Module):
         # All support pairs that a call may hold fit into memory; all query pairs do not.
         self._encode = encode
         self._modulation: Callable[..., Tensors]
+        self._answers: Callable[..., Tensors]
         if isinstance(model, MatchingCMML):
             score = self._score = matched_some_at_a_time(score, model.context_width)
             matches = matched_some_at_a_time(model.matches, model.context_width, [3])
             self._modulation = lambda *query: {"matches": matches(*query)}
+            self._answers = lambda *query: {"score": score(*query)}
         else:
             self._score = _some_tasks_at_a_time(score)
             self._modulation = model.modulation
+            self._answers = _answers_some_tasks_at_a_time(model)
         self.catalogue = Catalogue(score, model.id_tables, items, sizes)
 
     def serving_default(self, **inputs: tf.Tensor) -> Tensors:
-        """Support and query ids -> `score` float32 [B, Q] and which ids are known, bool [B, Q]."""
+        """Support and query ids -> `score` float32 [B, Q] and which ids are known, bool [B, Q].
+
+        A model that says more has each of its `answer_names`, float32 [B, Q].
+        """
         inputs, valid = self._checked(inputs)
         context, _ = self._encode_ids(inputs)
         return answered(self._score_ids(context, inputs), valid)
@@ -212,7 +218,7 @@ class ServingGraph(tf.Module):
     def _score_ids(self, context: tf.Tensor, inputs: Tensors) -> Tensors:
         user, item = self._users(inputs["query_user_id"]), self._items(inputs["query_item_id"])
         return {
-            "score": self._score(context, user.key, item.key),
+            **self._answers(context, user.key, item.key),
             **which_known(user.known, item.known),
         }
 
@@ -229,11 +235,30 @@ def _traced_once(method: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
 
 def _some_tasks_at_a_time(score: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
     """The same function of tensors [B, ...], of which the second is [B, Q]; its answer too."""
+    several = _several_some_tasks_at_a_time(lambda *part: (score(*part),), 1)
+    return lambda *arguments: several(*arguments)[0]
 
-    def grouped(*arguments: tf.Tensor) -> tf.Tensor:
+
+def _answers_some_tasks_at_a_time(model: CMML) -> Callable[..., Tensors]:
+    """`model.answers`."""
+    names = model.answer_names
+    answers = tf.function(model.answers, autograph=False)
+
+    def listed(*part: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        found = answers(*part)
+        return tuple(found[name] for name in names)
+
+    several = _several_some_tasks_at_a_time(listed, len(names))
+    return lambda *arguments: dict(zip(names, several(*arguments), strict=True))
+
+
+def _several_some_tasks_at_a_time(
+    function: Callable[..., tuple[tf.Tensor, ...]], count: int
+) -> Callable[..., tuple[tf.Tensor, ...]]:
+    def grouped(*arguments: tf.Tensor) -> tuple[tf.Tensor, ...]:
         size = tasks_at_a_time(tf.shape(arguments[1])[1])
-        answer = tf.TensorSpec([None, None], tf.float32)
-        return in_groups(lambda *part: (score(*part),), arguments, size, [answer])[0]
+        answers = [tf.TensorSpec([None, None], tf.float32)] * count
+        return in_groups(function, arguments, size, answers)
 
     return grouped
 

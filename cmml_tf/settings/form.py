@@ -49,7 +49,8 @@ class SettingForm:
       command: What trains a model of it, behind `cmml`.
       folder_prefix: What names of its run folders begin with.
       gains: Metrics by which systems are compared; the first one is decisive.
-      columns: Metrics of a table; a run shows the first two.
+      columns: Metrics of a table.
+      shown: How many of these, from the first, a run shows.
       watched: Validation metric that steers training, higher is better.
       asked: What evaluation counts, in words: tasks, and rows of `TaskMetrics`.
       request: What a request scores, in words.
@@ -65,6 +66,7 @@ class SettingForm:
     folder_prefix: str
     gains: tuple[Gain, ...]
     columns: tuple[str, ...]
+    shown: int
     watched: str
     asked: tuple[str, str]
     request: str

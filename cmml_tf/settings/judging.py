@@ -36,6 +36,7 @@ def report_on(
         chosen={name: dict(getattr(one, "settings", {})) for name, one in simple.items()},
         gains=form.gains,
         columns=form.columns,
+        shown=form.shown,
         asked=Asked(
             setting.protocol(prepared.data),
             asked.known(),

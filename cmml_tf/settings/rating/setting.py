@@ -26,6 +26,7 @@ from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.models.rating_model import build_rating_model
 from cmml_tf.settings.base import Prepared, Setting
 from cmml_tf.settings.rating.form import RATING
+from cmml_tf.settings.rating.ordinal_parts import FittedTables, ordinal_model
 from cmml_tf.settings.rating.simple_systems import simple_rating_systems
 from cmml_tf.settings.systems import System
 from cmml_tf.tasks.rating import RatingTask
@@ -35,7 +36,13 @@ from cmml_tf.types import Episode, FeatureColumn
 
 @dataclass(frozen=True)
 class RatingParts(Prepared[RatingData, AskedUsers]):
-    """Data and asked users of one seed."""
+    """Data and asked users of one seed.
+
+    Attributes:
+      ordinal: What an ordinal model knows of the data before it is trained.
+    """
+
+    ordinal: FittedTables
 
 
 class RatingSetting(Setting[RatingData, AskedUsers, RatingParts]):
@@ -64,7 +71,6 @@ class RatingSetting(Setting[RatingData, AskedUsers, RatingParts]):
         self, data: RatingData, folder: Path, config: UserRunConfig, seed: int
     ) -> RatingParts:
         """Takes the held-out users as the data has drawn them, or finds them in `folder`."""
-        del seed
         _write_readable(folder / "meta_test_tasks.csv", data)
         known = np.bincount(data.meta_train.item, minlength=len(data.item_ids)) > 0
 
@@ -75,7 +81,14 @@ class RatingSetting(Setting[RatingData, AskedUsers, RatingParts]):
         validation = asked("validation", data.validation) if len(data.validation) else None
         meta_test = asked("meta_test", data.meta_test)
         scale = (config.tasks.lowest, config.tasks.highest)
-        return RatingParts(data, validation, meta_test, curve=UserCurve.of(meta_test), scale=scale)
+        return RatingParts(
+            data,
+            validation,
+            meta_test,
+            FittedTables(data, folder, seed),
+            curve=UserCurve.of(meta_test),
+            scale=scale,
+        )
 
     def build(
         self,
@@ -88,7 +101,10 @@ class RatingSetting(Setting[RatingData, AskedUsers, RatingParts]):
         """A CMML of these users and items."""
         data = prepared.data
         tf.keras.utils.set_random_seed(seed)
-        columns = [one for one in data.item_columns if one.feature.kind != "id" or model.ridge]
+        if model.kind == "ordinal":
+            return ordinal_model(model, data, prepared.ordinal.served(model), training)
+        with_id = model.kind == "ridge"
+        columns = [one for one in data.item_columns if one.feature.kind != "id" or with_id]
         built = build_rating_model(
             model,
             columns,
@@ -99,6 +115,20 @@ class RatingSetting(Setting[RatingData, AskedUsers, RatingParts]):
         )
         set_first_weights(built, data, model, seed)
         return built
+
+    def build_for_training(
+        self,
+        model: RatingModelConfig,
+        prepared: RatingParts,
+        episode: RatingEpisodeConfig,
+        training: TrainingConfig,
+        seed: int,
+    ) -> AdaptingModel:
+        """An ordinal model also has what was fitted without each fold of the users."""
+        if model.kind != "ordinal":
+            return self.build(model, prepared, episode, training, seed)
+        tf.keras.utils.set_random_seed(seed)
+        return ordinal_model(model, prepared.data, prepared.ordinal.training(model), training)
 
     def build_system(
         self,
@@ -111,7 +141,7 @@ class RatingSetting(Setting[RatingData, AskedUsers, RatingParts]):
         """A preset or a baseline."""
         data = prepared.data
         if system.model is not None:
-            return self.build(system.model, prepared, system.episode, training, seed)
+            return self.build_for_training(system.model, prepared, system.episode, training, seed)
         tf.keras.utils.set_random_seed(seed)
         return build_rating_baseline(
             config or system.baseline,

@@ -28,7 +28,7 @@ TASK = (SUPPORT, RATINGS, QUERY, USER)
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     tf.keras.utils.set_random_seed(0)
-    config = RatingModelConfig(ridge=False, feature_dimension=4)
+    config = RatingModelConfig(feature_dimension=4)
     model = build_rating_model(config, [GENRE, PRICE], [AGE])
     for variable in model.trainable_variables:
         variable.assign_add(tf.random.normal(variable.shape, stddev=0.1))
