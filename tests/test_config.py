@@ -175,16 +175,18 @@ def test_the_user_setting_refuses_what_reads_binary_labels(changes, sentence):
 @pytest.mark.parametrize(
     ("changes", "models"),
     [
-        ({"ridge_penalty": 3.0}, "True"),
-        ({"bias_penalty": 4.0}, "True"),
-        ({"ridge_features": 8}, "True"),
-        ({"factor_penalty": 1.0}, "True"),
-        ({"ridge": True, "label_units": 8}, "False"),
-        ({"ridge": True, "network": ModelConfig()}, "False"),
+        ({"ridge_penalty": 3.0}, "ridge"),
+        ({"bias_penalty": 4.0}, "ridge"),
+        ({"ridge_features": 8}, "ridge"),
+        ({"factor_penalty": 1.0}, "ridge"),
+        ({"kind": "ridge", "label_units": 8}, "network"),
+        ({"kind": "ridge", "network": ModelConfig()}, "network"),
+        ({"kind": "ridge", "folds": 3}, "ordinal"),
+        ({"kind": "ordinal", "feature_dimension": 8}, "network or ridge"),
     ],
 )
 def test_the_user_setting_refuses_what_its_model_does_not_read(changes, models):
-    with pytest.raises(ValueError, match=f"it counts with ridge={models} only. Received: "):
+    with pytest.raises(ValueError, match=f"it counts with kind={models} only. Received: "):
         RatingModelConfig(**changes)
 
 

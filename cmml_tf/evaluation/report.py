@@ -71,8 +71,8 @@ class Report:
       chosen: Numbers of these that were chosen on tasks that are not asked, by control.
       gains: Metrics by which systems are compared; the first one is decisive.
       columns: Metrics of the curve.
-      shown: How many of these, from the first, the table has.
       asked: What was asked.
+      shown: How many of the columns, from the first, the table has.
     """
 
     systems: Systems
@@ -81,8 +81,8 @@ class Report:
     chosen: Mapping[str, Mapping[str, float]]
     gains: Sequence[Gain]
     columns: Sequence[str]
-    shown: int
     asked: Asked
+    shown: int = 2
 
     @property
     def own(self) -> TaskMetrics:

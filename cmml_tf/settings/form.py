@@ -50,7 +50,6 @@ class SettingForm:
       folder_prefix: What names of its run folders begin with.
       gains: Metrics by which systems are compared; the first one is decisive.
       columns: Metrics of a table.
-      shown: How many of these, from the first, a run shows.
       watched: Validation metric that steers training, higher is better.
       asked: What evaluation counts, in words: tasks, and rows of `TaskMetrics`.
       request: What a request scores, in words.
@@ -59,6 +58,7 @@ class SettingForm:
         underscores, are those of systems, except that of chance, which need not be one.
       systems: What can be compared, by name.
       options: How the configuration of a run comes about.
+      shown: How many of the columns, from the first, a run shows.
     """
 
     name: str
@@ -66,7 +66,6 @@ class SettingForm:
     folder_prefix: str
     gains: tuple[Gain, ...]
     columns: tuple[str, ...]
-    shown: int
     watched: str
     asked: tuple[str, str]
     request: str
@@ -74,6 +73,7 @@ class SettingForm:
     simple: Simple
     systems: Mapping[str, System]
     options: RunOptions
+    shown: int = 2
 
     @property
     def advice(self) -> dict[str, str]:

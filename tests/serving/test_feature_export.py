@@ -25,7 +25,7 @@ S = 3
 LABEL = np.float32([[5, 1, 3], [2, 4, 4]])
 # By features: item 12's id was never trained, so it has the unknown row.
 WORDS = {"id": ["10", "11", "12"], "genre": ["War|Drama", "", "War"], "price": [14.0, 6.0, 10.0]}
-RATING_MODELS = {"ridge": {"ridge": True, "ridge_features": 3}, "film": {"ridge": False}}
+RATING_MODELS = {"ridge": {"kind": "ridge", "ridge_features": 3}, "film": {}}
 
 
 @pytest.fixture(scope="module", params=RATING_MODELS)

@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from cmml_tf.layers.building import build_named
+from cmml_tf.layers.building import build_named, built_shape
 from cmml_tf.layers.mlp import MLP
 from cmml_tf.layers.ordinal.levels import check_levels, mean_level
 
@@ -56,8 +56,8 @@ class OrdinalRecommender(tf.keras.layers.Layer):
         self.gains_of = dense(len(self.levels), None, True, zeros, zeros, name="gains")
 
     def build(self, pair_shape: Any, hybrid_shape: Any = None) -> None:
-        width = int((hybrid_shape or pair_shape)[-1])
-        build_named(self.mlp, [None, None, width])
+        if hybrid_shape is not None:
+            build_named(self.mlp, hybrid_shape)
         for layer in (self.weights_of, self.precision_of, self.gains_of):
             build_named(layer, [None, None, self.units[-1]])
         super().build(pair_shape)
@@ -88,6 +88,15 @@ class OrdinalRecommender(tf.keras.layers.Layer):
             "precision": tf.exp(self.precision_of(hidden)),
             "level_gain": self.gains_of(hidden),
         }
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """Both shapes of `build`."""
+        config = super().get_build_config()
+        return config and {**config, "hybrid_shape": built_shape(self.mlp)}
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Creates the weights that a layer of this `get_build_config` has."""
+        self.build(config["input_shape"], config["hybrid_shape"])
 
     def get_config(self) -> dict[str, Any]:
         names = ("predictions", "levels", "mean", "deviation", "units")

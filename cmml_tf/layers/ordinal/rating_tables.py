@@ -53,15 +53,14 @@ class RatingTables(tf.keras.layers.Layer):
         self.user_width, self.item_width = user_width, item_width
         self.dimension = 1 + item_width + user_width
 
-    def build(self, input_shape: Any = None) -> None:
-        del input_shape
+    def build(self, input_shape: Any) -> None:
         self.user_table = self._table("user_table", self.users + 1, self.user_width)
         rows = self.groups * (self.items + 1)
         self.item_table = self._table("item_table", rows, self.item_width)
         self.user_group = None
         if self.groups > 1:
             self.user_group = self._table("user_group", self.users + 1, None)
-        super().build(None)
+        super().build(input_shape)
 
     def _table(self, name: str, rows: int, width: int | None) -> tf.Variable:
         return self.add_weight(

@@ -13,7 +13,6 @@ SCENARIO = SettingForm(
     folder_prefix="",
     gains=(Gain("recall@10"),),
     columns=("recall@10", "ndcg@10", "recall@5", "recall@20", "recall@50", "mrr"),
-    shown=2,
     watched="recall@20",
     asked=("scenarios", "(scenario, user) rankings"),
     request="100 candidates",

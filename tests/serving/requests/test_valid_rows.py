@@ -23,7 +23,7 @@ MODELS = {
     "attention": replace(SMALL_POOLING, encoder="attention", context_vectors=2),
     "head": replace(SMALL_POOLING, head="ridge", ridge_features=3, affinity=True),
 }
-RATING_MODELS = {"ridge": {"ridge": True, "ridge_features": 3}, "film": {"ridge": False}}
+RATING_MODELS = {"ridge": {"kind": "ridge", "ridge_features": 3}, "film": {}}
 WRONG = {
     "label NaN": ("support_label", np.nan, "`support_label` must be finite"),
     "label infinite": ("support_label", -np.inf, "`support_label` must be finite"),
