@@ -1,7 +1,7 @@
 """The user setting: rating prediction for new users."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
 from cmml_tf.config.checks import (
@@ -151,7 +151,7 @@ class RatingEpisodeConfig:
 
 
 # The paper's learning rate is 1e-4 to 3e-4 and its weight decay 1e-5, without an average.
-_TRAINING = TrainingConfig(
+NETWORK_TRAINING = TrainingConfig(
     learning_rate=1e-3,
     weight_decay=1e-4,
     gradient_clip=10.0,
@@ -159,6 +159,16 @@ _TRAINING = TrainingConfig(
     steps_per_epoch=108,
     max_epochs=16,
 )
+"""Training of a network."""
+
+ORDINAL = RatingModelConfig(kind="ordinal")
+"""Not in the paper: the ordinal model (preset `cmml-ordinal`), which is the default."""
+ORDINAL_EPISODE = RatingEpisodeConfig(tasks_per_step=64, short_supports=0.6)
+"""Its training tasks: most supports are cut short."""
+ORDINAL_TRAINING = replace(
+    NETWORK_TRAINING, learning_rate=3e-3, weight_decay=0.0, weight_average=0.998
+)
+"""Its training."""
 
 RATING_SCHEDULES: dict[str, TrainingConfig | None] = {
     "default": None,
@@ -180,7 +190,7 @@ class UserRunConfig(RunConfig):
 
     objective: Literal["rating"] = "rating"
     """`rating`: how a user rates; `ranking`: what a user takes."""
-    preset: str = "cmml-film-prior"
+    preset: str = "cmml-ordinal"
     """The model; `cmml presets` says when to take which, `--help-all` names them all."""
     schedule: str = "default"
     """Training schedule: `default`, the preset's own, or `paper` (Adam at 1e-4, no average)."""
@@ -189,9 +199,9 @@ class UserRunConfig(RunConfig):
     export_dir: str = "export-user"
     """Model base path: a new version folder appears in it."""
     tasks: RatingDataConfig = RatingDataConfig(validation_fraction=0.0)
-    model: RatingModelConfig = RatingModelConfig(context_prior=True)
-    episode: RatingEpisodeConfig = RatingEpisodeConfig(short_supports=0.15)
-    training: TrainingConfig = _TRAINING
+    model: RatingModelConfig = ORDINAL
+    episode: RatingEpisodeConfig = ORDINAL_EPISODE
+    training: TrainingConfig = ORDINAL_TRAINING
 
     schedules: ClassVar[Collection[str]] = RATING_SCHEDULES
     controls: ClassVar[Sequence[str]] = USER_CONTROLS

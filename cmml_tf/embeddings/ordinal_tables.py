@@ -199,4 +199,3 @@ def _model_rows(model: RatingPosterior) -> np.ndarray:
 def _unit_rows(content: np.ndarray) -> np.ndarray:
     length = np.sqrt(np.square(content).sum(axis=1, keepdims=True))
     return content / np.maximum(length, 1e-6)
-

@@ -114,7 +114,7 @@ def fit_rating_posterior(
         )[:, :, 0]
         explained = 2 * sides * sums.moments
         explained -= sides * np.einsum("ikl,il->ik", sums.products, sides)
-        noise = float((np.square(ratings.data, dtype=np.float64).sum() - explained.sum()))
+        noise = float(np.square(ratings.data, dtype=np.float64).sum() - explained.sum())
         noise = max(noise / ratings.nnz, _LEAST_VARIANCE)
     return fitted()
 

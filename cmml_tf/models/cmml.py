@@ -10,6 +10,8 @@ from cmml_tf.layers.embedding import PairEmbedding
 from cmml_tf.layers.encoders.context_encoder import binary_label_features
 from cmml_tf.layers.feature_embedding import FeaturePairEmbedding
 from cmml_tf.layers.hybrid_context import HybridContext
+from cmml_tf.layers.ordinal.neighbour_context import NeighbourContext
+from cmml_tf.layers.ordinal.rating_tables import RatingTables
 from cmml_tf.layers.query_attention import QueryAttention
 from cmml_tf.models.adapting_model import AdaptingModel, ContextWidth
 from cmml_tf.types import Support
@@ -36,9 +38,9 @@ class CMML(AdaptingModel):
 
     def __init__(
         self,
-        pair_embedding: PairEmbedding | FeaturePairEmbedding,
+        pair_embedding: PairEmbedding | FeaturePairEmbedding | RatingTables,
         context_encoder: tf.keras.layers.Layer | None,
-        hybrid_context: HybridContext | QueryAttention,
+        hybrid_context: HybridContext | QueryAttention | NeighbourContext,
         recommender: tf.keras.layers.Layer,
         label_features: tf.keras.layers.Layer | None = None,
         positives_only: bool = False,
@@ -90,7 +92,7 @@ class CMML(AdaptingModel):
         return self.context_encoder is not None
 
     @property
-    def id_tables(self) -> PairEmbedding | FeaturePairEmbedding:
+    def id_tables(self) -> PairEmbedding | FeaturePairEmbedding | RatingTables:
         """What knows ids."""
         return self.pair_embedding
 

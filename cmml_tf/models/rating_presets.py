@@ -4,7 +4,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cmml_tf.config import ModelConfig, TrainingConfig
-from cmml_tf.config.rating import RatingEpisodeConfig, RatingModelConfig, UserRunConfig
+from cmml_tf.config.rating import (
+    NETWORK_TRAINING,
+    ORDINAL,
+    ORDINAL_EPISODE,
+    ORDINAL_TRAINING,
+    RatingEpisodeConfig,
+    RatingModelConfig,
+)
 
 FILM = RatingModelConfig()
 NETWORK = FILM.network
@@ -40,16 +47,11 @@ class RatingPreset:
 
     model: RatingModelConfig
     episode: RatingEpisodeConfig = field(default_factory=RatingEpisodeConfig)
-    training: TrainingConfig = field(default_factory=lambda: UserRunConfig().training)
+    training: TrainingConfig = NETWORK_TRAINING
     validation_fraction: float = 0.0
     label: str = ""
     when: str = ""
 
-
-ORDINAL_EPISODE = RatingEpisodeConfig(tasks_per_step=64, short_supports=0.6)
-ORDINAL_TRAINING = replace(
-    UserRunConfig().training, learning_rate=3e-3, weight_decay=0.0, weight_average=0.998
-)
 
 PRIOR_EPISODE = RatingEpisodeConfig(short_supports=0.15)
 """With a learned prior more of the training tasks have a short support."""
@@ -61,6 +63,14 @@ def with_network(network: ModelConfig, **more: Any) -> RatingModelConfig:
 
 
 RATING_PRESETS: dict[str, RatingPreset] = {
+    # Not in the paper: factor models and neighbours, weighed to a distribution of the levels.
+    "cmml-ordinal": RatingPreset(
+        ORDINAL,
+        ORDINAL_EPISODE,
+        ORDINAL_TRAINING,
+        label="CMML ordinal",
+        when="item ids are known in training: lowest error from none to all ratings, intervals",
+    ),
     # Not in the paper: the mean with a learned prior, for users with few ratings or none.
     "cmml-film-prior": RatingPreset(
         replace(FILM, context_prior=True),
@@ -68,19 +78,11 @@ RATING_PRESETS: dict[str, RatingPreset] = {
         label="CMML-FiLM, learned prior",
         when="features alone, also where few ratings are known or none",
     ),
-    # Not in the paper: factor models and neighbours, weighed to a distribution of the levels.
-    "cmml-ordinal": RatingPreset(
-        RatingModelConfig(kind="ordinal"),
-        ORDINAL_EPISODE,
-        ORDINAL_TRAINING,
-        label="CMML ordinal",
-        when="item ids are known in training: lowest error from none to all ratings, intervals",
-    ),
     # Not in the paper: a ridge regression in closed form on learned features of items, ids too.
     "ridge": RatingPreset(
         RatingModelConfig(kind="ridge"),
         RatingEpisodeConfig(loss="absolute", short_supports=0.25),
-        replace(UserRunConfig().training, weight_average=0.998),
+        replace(NETWORK_TRAINING, weight_average=0.998),
         validation_fraction=0.05,
         when="item ids are known in training: lowest error, in closed form",
     ),

@@ -25,14 +25,11 @@ class OrdinalTask(tf.keras.layers.Layer, tfrs.tasks.Task):
     array([0.8181472], dtype=float32)
     """
 
-    def __init__(
-        self, levels: Sequence[float], squared_weight: float = 0.5, **kwargs: Any
-    ) -> None:
+    def __init__(self, levels: Sequence[float], squared_weight: float = 0.5, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if squared_weight < 0:
             raise ValueError(
-                "`squared_weight` must be zero or more. "
-                f"Received: squared_weight={squared_weight}."
+                f"`squared_weight` must be zero or more. Received: squared_weight={squared_weight}."
             )
         self.levels = [float(level) for level in levels]
         self.squared_weight = squared_weight

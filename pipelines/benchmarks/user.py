@@ -31,7 +31,9 @@ def measure(rounds: int) -> dict[str, Any]:
     models = {}
     for name in _PRESETS:
         config = FORMS["user"].options.presets[name].model
-        models[name] = build_rating_model(config, items if config.kind == "ridge" else items[1:], users)
+        models[name] = build_rating_model(
+            config, items if config.kind == "ridge" else items[1:], users
+        )
     melu = RATING_BASELINES["melu"].model
     for steps in (1, 5):
         config = replace(melu, steps=steps)

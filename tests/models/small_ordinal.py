@@ -50,7 +50,9 @@ def rating_data():
     year = FeatureColumn(
         Feature("year", "numeric"), np.append(rng.normal(size=ITEMS), 0).astype(np.float32)
     )
-    one = FeatureColumn(Feature("group", "categorical", ("a", "b")), np.append(group, 2).astype("i"))
+    one = FeatureColumn(
+        Feature("group", "categorical", ("a", "b")), np.append(group, 2).astype("i")
+    )
     return RatingData(
         name="made",
         user_ids=np.arange(100, 100 + USERS),

@@ -67,7 +67,9 @@ def reference(tables, model, user, rating, query):
         total = np.dot(kernels[name], residuals) if kernels[name] else 0.0
         expected.append(first[0][query] + total / (np.sum(kernels[name]) + weight))
     n, levels = len(rating), scale.levels.astype(np.float64)
-    given = np.array([[float(r == level) for level in levels] for r in rating]).reshape(n, len(levels))
+    given = np.array([[float(r == level) for level in levels] for r in rating]).reshape(
+        n, len(levels)
+    )
     own = (given.sum(axis=0) - n * scale.share) / (n + 4)
     known = [
         *deviation[1:],
@@ -151,7 +153,7 @@ def test_a_user_of_training_reads_what_was_fitted_without_the_user():
 
 
 def test_training_lowers_the_loss():
-    data, _, model = ordinal(folds=2)
+    _, _, model = ordinal(folds=2)
     rng = np.random.default_rng(3)
     user = tf.constant(rng.integers(8, USERS, (16, 1)), tf.int32)
     S, Q = len(SUPPORT), len(QUERY)

@@ -1,4 +1,4 @@
-"""The exported ordinal model: mean, median and interval of each pair, with and without a context."""
+"""The exported ordinal model: mean, median and interval, with and without a context."""
 
 import numpy as np
 import pytest

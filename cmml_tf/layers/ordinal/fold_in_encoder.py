@@ -70,7 +70,9 @@ class FoldInEncoder(SupportEncoder):
         valid = tf.cast(mask, tf.float32)
         rating = (label - self.mean) / self.deviation
         count = tf.reduce_sum(valid, axis=1)
-        moments, covariances = zip(*(_fold_in(one, rating, valid) for one in pair.models))
+        moments, covariances = zip(
+            *(_fold_in(one, rating, valid) for one in pair.models), strict=True
+        )
         given = tf.reduce_sum(valid[..., None] * level_weights(label, self.levels), axis=1)
         above = (given - count[:, None] * tf.constant(self.share)) / (
             count[:, None] + _SHARE_SHRINKAGE
@@ -102,9 +104,7 @@ class FoldInEncoder(SupportEncoder):
         return {**super().get_config(), **own, "mean": self.mean, "deviation": self.deviation}
 
 
-def _fold_in(
-    row: FactorRow, rating: tf.Tensor, valid: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
+def _fold_in(row: FactorRow, rating: tf.Tensor, valid: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """The moment [B, d] and covariance [B, d, d] of support ratings [B, S]."""
     weight = (valid * row.precision)[..., None]
     precision = tf.matmul(weight * row.factors, row.factors, transpose_a=True)

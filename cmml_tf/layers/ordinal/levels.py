@@ -4,6 +4,7 @@ Least squares asks for the mean of a distribution, the least absolute error for 
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import tensorflow as tf
 
@@ -18,7 +19,7 @@ def check_levels(levels: Sequence[float]) -> list[float]:
       ValueError: There are fewer than two, or they do not ascend.
     """
     found = [float(level) for level in levels]
-    if len(found) < 2 or any(b <= a for a, b in zip(found, found[1:], strict=False)):
+    if len(found) < 2 or any(b <= a for a, b in pairwise(found)):
         raise ValueError(f"`levels` must be two or more ascending numbers. Received: {found}.")
     return found
 
@@ -68,7 +69,7 @@ def median_level(probability: tf.Tensor, levels: Sequence[float]) -> tf.Tensor:
     >>> median_level(tf.constant([0.25, 0.25, 0.5]), [1.0, 2.0, 3.0]).numpy()
     2.5
     """
-    middle = [(a + b) / 2 for a, b in zip(levels, levels[1:], strict=False)]
+    middle = [(a + b) / 2 for a, b in pairwise(levels)]
     edges = [2 * levels[0] - middle[0], *middle, 2 * levels[-1] - middle[-1]]
     size = len(levels)
     below = tf.cumsum(probability, axis=-1, exclusive=True)
