@@ -92,5 +92,6 @@ def set_ordinal_tables(
     item_content: np.ndarray,
 ) -> None:
     """Fills the frozen tables of a model with what was fitted; see `OrdinalTables` for shapes."""
-    model.pair_embedding.set_tables(user_priors, item_rows, user_group)
+    tables: RatingTables = model.pair_embedding
+    tables.set_tables(user_priors, item_rows, user_group)
     model.hybrid_context.set_tables(item_place, kernel, item_content)

@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -84,7 +85,7 @@ class FittedTables:
 
 def _write(file: Path, tables: OrdinalTables) -> None:
     *arrays, scale = tables
-    named = dict(zip(OrdinalTables._fields, arrays, strict=False))
+    named: dict[str, Any] = dict(zip(OrdinalTables._fields, arrays, strict=False))
     named |= {f"scale_{name}": np.asarray(one) for name, one in scale._asdict().items()}
     write_whole(file, lambda out: np.savez(out, **named))
 
