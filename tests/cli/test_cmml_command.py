@@ -62,7 +62,7 @@ def test_an_unknown_command_is_one_sentence():
 def test_a_wrong_option_value_is_one_sentence():
     done = cmml("train", "scenario", "--preset", "flim")
     assert done.returncode == 2
-    assert done.stderr.startswith("error: `preset` must be one of cmml-ridge,")
+    assert done.stderr.startswith("error: `preset` must be one of cmml-matching,")
 
 
 @pytest.mark.parametrize(
@@ -127,8 +127,10 @@ def test_help_of_no_command_starts_tensorflow():
 def test_presets_come_with_when_to_take_them():
     done = cmml("presets")
     assert done.returncode == 0
-    (line,) = [line for line in done.stdout.splitlines() if "(default)" in line and "ridge" in line]
-    assert line.split()[0] == "cmml-ridge"
+    (line,) = [
+        line for line in done.stdout.splitlines() if "(default)" in line and "matching" in line
+    ]
+    assert line.split()[0] == "cmml-matching"
     assert "  no-context " in done.stdout
 
 

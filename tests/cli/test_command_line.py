@@ -57,14 +57,14 @@ def test_contracted_flags(options):
 
 
 def test_the_schedule_follows_the_preset_unless_one_is_given(options):
-    assert options().schedule == "closed-form"
-    assert options().episode.loss == "logistic"
+    assert options().schedule == "matching"
+    assert options().episode.loss == "softmax"
     assert options().split.validation_fraction == 0
     film = options("--preset", "cmml-film")
     assert film.schedule == "default"
     assert film.split.validation_fraction > 0
     assert film.episode.loss == "hinge"
-    other = options("--preset", "cmml-film", "--schedule", "closed-form")
+    other = options("--preset", "cmml-film", "--schedule", "matching")
     assert other.training == options().training
     assert other.episode == options().episode
     kept = options("--split.validation-fraction", 0.2, "--training.max-epochs", 7)
@@ -159,12 +159,12 @@ def test_columns_of_a_table_are_recorded_in_both_settings(options, capsys, colum
         ("seed: 1.5", r"`seed` in .* must be of type int"),
         ("seed: true", r"`seed` in .* must be of type int"),
         ("preset: 3", r"`preset` in .* must be of type str"),
-        ("preset: cmml", r"`preset` must be one of cmml-ridge, cmml-film"),
+        ("preset: cmml", r"`preset` must be one of cmml-matching, cmml-ridge"),
         ("max_minutes: soon", r"`max_minutes` in .* must be of type float \| None"),
         ("model: {backbone_units: [8, x]}", r"`backbone_units` in .*\[8, 'x'\]"),
         (
             "model: {encoder: lstm}",
-            r"`encoder` must be one of gru, mean, max, attention, ridge, none",
+            r"`encoder` must be one of gru, mean, max, attention, ridge, matching, none",
         ),
         # YAML reads a number in this spelling as text.
         ("training: {learning_rate: 1e-3}", r"`learning_rate` in .* type float.*'1e-3'"),
@@ -222,7 +222,7 @@ def test_help_is_a_screenful_of_what_a_user_needs(options, capsys):
     assert len(text.splitlines()) < 60
     assert max(map(len, text.splitlines())) <= 100
     assert "--scenario.definition" in text
-    assert "(default: cmml-ridge)" in text
+    assert "(default: cmml-matching)" in text
     assert "--training.learning-rate" not in text
     assert "--help-all lists every option" in text
 

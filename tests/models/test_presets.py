@@ -89,7 +89,7 @@ BEYOND_THE_PAPER = (
     "head",
     "dropout",
 )
-NOT_IN_THE_PAPER = ("-plus", "-ridge", "-attention", "-attention-query")
+NOT_IN_THE_PAPER = ("-plus", "-ridge", "-matching", "-attention", "-attention-query")
 
 
 @pytest.mark.parametrize("name", [n for n in MODEL_PRESETS if not n.endswith(NOT_IN_THE_PAPER)])
@@ -120,6 +120,6 @@ def test_case_and_underscores_do_not_matter(name):
 def test_unknown_preset_is_refused_with_the_list():
     with pytest.raises(
         ValueError,
-        match=r"`preset` must be one of cmml-ridge, .*se-dot.* Received: preset='flim'\.",
+        match=r"`preset` must be one of cmml-matching, .*se-dot.* Received: preset='flim'\.",
     ):
         model_preset("flim")
