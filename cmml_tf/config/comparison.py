@@ -11,12 +11,13 @@ from cmml_tf.config.data import (
     ScenarioConfig,
 )
 from cmml_tf.config.episode import EpisodeConfig
+from cmml_tf.config.factors import FactorConfig
 from cmml_tf.config.rating import RatingDataConfig
 from cmml_tf.config.split import SplitConfig
 
 _EXTENT = ("systems", "seeds", "out", "only_finished")
 _TABLES = ("items", "users", "kinds")
-_OF_SCENARIOS = ("hybrid_with", "alignment", "scenario", "split", "embedding")
+_OF_SCENARIOS = ("hybrid_with", "alignment", "scenario", "split", "embedding", "factors")
 Setting = Literal["scenario", "user", "ranking"]
 
 
@@ -57,6 +58,7 @@ class ComparisonConfig:
     scenario: ScenarioConfig = field(default_factory=ScenarioConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     embedding: EmbeddingConfig = field(default_factory=EmbeddingConfig)
+    factors: FactorConfig = field(default_factory=FactorConfig)
     tasks: RatingDataConfig = field(default_factory=RatingDataConfig)
 
     def __post_init__(self) -> None:

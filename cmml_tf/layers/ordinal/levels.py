@@ -49,7 +49,7 @@ def level_weights(rating: tf.Tensor, levels: Sequence[float]) -> tf.Tensor:
 
 def mean_level(probability: tf.Tensor, levels: Sequence[float]) -> tf.Tensor:
     """float32 [..., L] -> the mean, float32 [...]."""
-    return tf.linalg.matvec(probability, tf.constant(levels))
+    return tf.reduce_sum(probability * tf.constant(levels), axis=-1)
 
 
 def median_level(probability: tf.Tensor, levels: Sequence[float]) -> tf.Tensor:
@@ -66,7 +66,7 @@ def median_level(probability: tf.Tensor, levels: Sequence[float]) -> tf.Tensor:
 
     Example:
 
-    >>> median_level(tf.constant([0.25, 0.25, 0.5]), [1.0, 2.0, 3.0]).numpy()
+    >>> float(median_level(tf.constant([0.25, 0.25, 0.5]), [1.0, 2.0, 3.0]))
     2.5
     """
     middle = [(a + b) / 2 for a, b in pairwise(levels)]
@@ -77,8 +77,8 @@ def median_level(probability: tf.Tensor, levels: Sequence[float]) -> tf.Tensor:
     chosen = tf.one_hot(tf.minimum(place, size - 1), size)
     missing = tf.reduce_sum(chosen * (0.5 - below), axis=-1)
     share = missing / tf.maximum(tf.reduce_sum(chosen * probability, axis=-1), 1e-9)
-    first = tf.linalg.matvec(chosen, tf.constant(edges[:-1]))
-    width = tf.linalg.matvec(chosen, tf.constant(edges[1:]) - tf.constant(edges[:-1]))
+    first = tf.reduce_sum(chosen * tf.constant(edges[:-1]), axis=-1)
+    width = tf.reduce_sum(chosen * (tf.constant(edges[1:]) - tf.constant(edges[:-1])), axis=-1)
     return tf.clip_by_value(first + share * width, levels[0], levels[-1])
 
 
