@@ -77,11 +77,11 @@ def test_the_served_model_answers_the_same(run, tmp_path):
 
 
 def test_tables_that_do_not_fit_are_refused_with_the_size_that_does():
-    config = RankingModelConfig(table_items=5000)
+    config = RankingModelConfig(table_items=6000)
     check_tables_fit(config, 4000, 8 * 2**30)
-    with pytest.raises(ValueError, match=r"`table_items` must be at most 4459 with 8\.0 GB.*=5000"):
+    with pytest.raises(ValueError, match=r"`table_items` must be at most 5148 with 8\.0 GB.*=6000"):
         check_tables_fit(config, 10**6, 8 * 2**30)
-    check_tables_fit(RankingModelConfig(table_items=4459), 10**6, 8 * 2**30)
+    check_tables_fit(RankingModelConfig(table_items=5148), 10**6, 8 * 2**30)
 
 
 @pytest.fixture(scope="module")

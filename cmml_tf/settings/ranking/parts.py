@@ -1,5 +1,6 @@
 """What the ranking setting fits before training: folds, the tables' weighting, the tables."""
 
+import tempfile
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -38,8 +39,9 @@ def check_tables_fit(model: RankingModelConfig, items: int, memory: int) -> None
     Raises:
       ValueError: They are larger; the message says which size fits.
     """
-    # Of each fold, and of all users, in NumPy and in the model.
-    of_an_item = 2 * 4 * (model.folds + 1) * model.tables
+    # Of each fold and of all users in the model that is trained; of all users in NumPy and in the
+    # model that is asked; and a copy on the way.
+    of_an_item = 4 * (model.folds + 4) * model.tables
     fits = int((memory / of_an_item) ** 0.5)
     if min(model.table_items, items) > fits:
         raise ValueError(
@@ -97,8 +99,12 @@ class RankingParts(Prepared[RankingData, AskedNewcomers]):
 
     @cached_property
     def fold_tables(self) -> list[ItemTables]:
-        """For each fold the tables of all other folds."""
-        return [self._fitted(self.without(fold)) for fold in range(self.model.folds)]
+        """For each fold the tables of all other folds, in files that nobody else sees.
+
+        They are read once for the model and once for its twin; in memory they would be as large as
+        the model that is trained.
+        """
+        return [_in_a_file(self._fitted(self.without(fold))) for fold in range(self.model.folds)]
 
     def _fitted(self, taken: TakenItems) -> ItemTables:
         model, items = self.model, len(self.data.item_ids)
@@ -122,3 +128,11 @@ class RankingParts(Prepared[RankingData, AskedNewcomers]):
     def recall(self, system: Scorer) -> float:
         """Mean Recall@20 for `held_out`, by which numbers are chosen."""
         return evaluate_catalogue(system, self.held_out).means()["recall@20"]
+
+
+def _in_a_file(tables: ItemTables) -> ItemTables:
+    """The same; the file is gone with the array."""
+    with tempfile.TemporaryFile() as file:
+        rows = np.memmap(file, np.float32, "w+", shape=tables.rows.shape)
+    rows[:] = tables.rows
+    return tables._replace(rows=rows)
