@@ -46,7 +46,6 @@ class SettingForm:
 
     Attributes:
       name: As folders and programs call it.
-      command: What trains a model of it, behind `cmml`.
       folder_prefix: What names of its run folders begin with.
       gains: Metrics by which systems are compared; the first one is decisive.
       columns: Metrics of a table.
@@ -59,10 +58,10 @@ class SettingForm:
       systems: What can be compared, by name.
       options: How the configuration of a run comes about.
       shown: How many of the columns, from the first, a run shows.
+      command: What trains a model of it, behind `cmml`; None: no command does.
     """
 
     name: str
-    command: str
     folder_prefix: str
     gains: tuple[Gain, ...]
     columns: tuple[str, ...]
@@ -74,6 +73,7 @@ class SettingForm:
     systems: Mapping[str, System]
     options: RunOptions
     shown: int = 2
+    command: str | None = None
 
     @property
     def advice(self) -> dict[str, str]:
