@@ -205,3 +205,11 @@ class UserRunConfig(RunConfig):
 
     schedules: ClassVar[Collection[str]] = RATING_SCHEDULES
     controls: ClassVar[Sequence[str]] = USER_CONTROLS
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.model.kind == "ordinal" and self.episode.loss != RatingEpisodeConfig.loss:
+            raise ValueError(
+                "`episode.loss` must be left at 'squared' with model.kind=ordinal, which learns a "
+                f"distribution. Received: episode.loss={self.episode.loss!r}."
+            )

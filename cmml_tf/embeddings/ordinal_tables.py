@@ -100,6 +100,7 @@ def fit_ordinal_tables(
     fit = _Fit(data, config, seed)
     groups = [fit.group(None)]
     log = data.log
+    folds = min(folds, len(log)) if len(log) > 1 else 0
     fold = np.random.default_rng(seed).permutation(len(log)) % max(folds, 1)
     user_group = np.zeros(len(data.user_ids) + 1, np.int32)
     if folds:

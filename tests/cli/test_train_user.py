@@ -75,7 +75,7 @@ def test_the_more_ratings_are_known_the_better(ridge):
         assert systems["own"]["unknown_users"]["mae"] == systems["own"]["mae"]
 
 
-def test_the_default_is_a_network_that_reads_few_ratings_too(commands):
+def test_the_default_is_ordinal_and_reads_few_ratings_too(commands):
     done = commands.run("train_user.py", "--quick", "--run-dir", "run")
     assert done.returncode == 0, done.stderr
     assert "item features: id (id, " in done.stdout
@@ -83,11 +83,23 @@ def test_the_default_is_a_network_that_reads_few_ratings_too(commands):
     assert np.isfinite(mae_by_length(metrics)).all()
     assert metrics["curve"]["40"]["own"]["mae"] < metrics["curve"]["0"]["own"]["mae"]
     config = yaml.safe_load((commands.folder / "run" / "config.yaml").read_text())
+    assert config["model"]["kind"] == "ordinal"
     preset = RATING_PRESETS[config["preset"]]
-    assert config["model"] == plain(preset.model)
     assert config["episode"] == plain(preset.episode)
-    assert UserRunConfig().model == preset.model
-    assert UserRunConfig().episode == preset.episode
+    ours = UserRunConfig()
+    assert (ours.model, ours.episode, ours.training) == (
+        preset.model,
+        preset.episode,
+        preset.training,
+    )
+    own = metrics["meta_test"]
+    assert own["mae_rounded"] < metrics["controls"]["global_mean"]["mae_rounded"]
+    assert own["mae_median"] < own["mae"]
+    assert own["covered"] > 0.7
+    signature = tf.saved_model.load(str(commands.folder / metrics["export"])).signatures
+    assert {"score", "score_median", "score_low", "score_high"} < set(
+        signature["serving_default"].structured_outputs
+    )
 
 
 def test_a_killed_training_continues_and_ends_as_if_never_killed(ridge, commands):
@@ -152,7 +164,7 @@ def test_wrong_options_are_one_sentence(commands):
     )
     expected = (
         "`data` must be movielens-small",
-        "`preset` must be one of cmml-film",
+        "`preset` must be one of cmml-ordinal",
         "`query` in wrong.yaml must be of type int",
         "`min_ratings` must be larger than query",
         "must lie between 2 and 5",
