@@ -3,7 +3,6 @@
 import tensorflow as tf
 
 from cmml_tf.layers.ordinal.levels import level_interval, level_weights, mean_level, median_level
-from cmml_tf.layers.ordinal.rating_tables import RatingTables
 from cmml_tf.models.cmml import CMML
 from cmml_tf.types import Episode
 
@@ -16,7 +15,6 @@ class OrdinalCMML(CMML):
     task gets the logits and the labels as weights of levels.
     """
 
-    pair_embedding: RatingTables
     answer_names = ("score", "score_median", "score_low", "score_high")
 
     def compute_loss(self, episode: Episode, training: bool = False) -> tf.Tensor:
