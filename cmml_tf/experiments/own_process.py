@@ -25,14 +25,16 @@ def run_alone(module: str, arguments: Sequence[str], log: Path) -> None:
     root = str(Path(__file__).resolve().parents[2])
     search = os.pathsep.join([root, *filter(None, [os.getenv("PYTHONPATH")])])
     make_folder(log.parent)
-    with log.open("a") as file:
-        process = subprocess.Popen(
+    with (
+        log.open("a") as file,
+        subprocess.Popen(
             [sys.executable, "-m", f"cmml_tf.experiments.{module}", *arguments],
             stdin=subprocess.PIPE,
             stdout=file,
             stderr=subprocess.STDOUT,
             env={**os.environ, "PYTHONPATH": search},
-        )
+        ) as process,
+    ):
         status = process.wait()
     if status != 0:
         last = log.read_text().strip().splitlines()[-1:]

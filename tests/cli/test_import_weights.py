@@ -203,5 +203,5 @@ def test_a_file_that_cannot_be_imported_ends_in_one_sentence(content, sentence, 
 def test_an_unknown_option_is_refused(tmp_path):
     ended = import_weights("weights.npz", "--export-dir", tmp_path / "models", "--hybrid", "sum")
     assert ended.returncode == 2
-    assert "argument --hybrid: invalid choice: 'sum'" in ended.stderr
+    assert "Argument --hybrid: invalid choice: 'sum'" in ended.stderr
     assert not (tmp_path / "models").exists()

@@ -38,22 +38,33 @@ class SideContent(NamedTuple):
 
 @dataclass(frozen=True)
 class ScenarioParts(Prepared[ScenarioData, EvaluationEpisodes]):
-    """Data, embeddings and evaluation episodes of one seed.
+    """Data and evaluation episodes of one seed; what is fitted is fitted when asked for.
 
     Attributes:
-      user_embeddings, item_embeddings: float32 [U, d_u], [I, d_i].
       folder: Of the run.
-      embedding: Where these come from.
+      embedding: Where embeddings come from.
       factors: How `matching` is fitted.
       seed: Of its first factors.
     """
 
-    user_embeddings: np.ndarray
-    item_embeddings: np.ndarray
     folder: Path
     embedding: EmbeddingConfig
     factors: FactorConfig
     seed: int
+
+    @property
+    def user_embeddings(self) -> np.ndarray:
+        """float32 [U, d_u], as a model that learns from pairs may know them."""
+        return self._own_embeddings[0]
+
+    @property
+    def item_embeddings(self) -> np.ndarray:
+        """float32 [I, d_i]."""
+        return self._own_embeddings[1]
+
+    @cached_property
+    def _own_embeddings(self) -> tuple[np.ndarray, np.ndarray]:
+        return _embeddings(self.embedding, self.folder, self.data, self.seed)
 
     @cached_property
     def known_embeddings(self) -> tuple[np.ndarray, np.ndarray]:
@@ -107,8 +118,7 @@ def open_hybrid(config: Any, seed: int) -> ScenarioData:
 def scenario_parts(
     data: ScenarioData, folder: Path, config: ScenarioRunConfig, seed: int
 ) -> ScenarioParts:
-    """Fits the embeddings and draws the evaluation episodes, or finds both in `folder`."""
-    user, item = _embeddings(config.embedding, folder, data, seed)
+    """Draws the evaluation episodes, or finds them in `folder`."""
     episode = config.episode
     known = Known(data.known_users(), data.known_items())
 
@@ -127,8 +137,6 @@ def scenario_parts(
         data,
         validation,
         meta_test,
-        user,
-        item,
         folder,
         config.embedding,
         config.factors,
