@@ -1,6 +1,7 @@
 """The report: a model beside its controls on the same rows, by size of the support; a verdict."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -55,15 +56,16 @@ def _episodes(scenarios):
     return EvaluationEpisodes.draw(_held_out(scenarios), EPISODE, seed=0, known=KNOWN)
 
 
-def _parts(scenarios):
+def _parts(scenarios, folder):
     data = scenario_data(random_scenarios(3, users=USERS, items=20), users=USERS, items=ITEMS)
+    data = replace(data, user_embeddings=TABLES[0], item_embeddings=TABLES[1])
     curve = ScenarioCurve.draw(_held_out(scenarios), EPISODE, seed=1, known=KNOWN)
-    return ScenarioParts(data, None, _episodes(scenarios), *TABLES, curve=curve)
+    return ScenarioParts(data, None, _episodes(scenarios), folder, curve=curve)
 
 
 @pytest.fixture(scope="module")
-def parts():
-    return _parts(3)
+def parts(tmp_path_factory):
+    return _parts(3, tmp_path_factory.mktemp("parts"))
 
 
 @pytest.fixture(scope="module")
@@ -185,8 +187,8 @@ def test_the_table_has_the_systems_side_by_side_then_the_curve_then_the_verdict(
     assert lines[-1] == f"Verdict: {report.metrics()['verdict']['sentence']}"
 
 
-def test_a_single_scenario_has_no_swap_and_no_interval(models):
-    report = report_on(ScenarioSetting(), *models, _parts(1))
+def test_a_single_scenario_has_no_swap_and_no_interval(models, tmp_path):
+    report = report_on(ScenarioSetting(), *models, _parts(1, tmp_path))
     metrics = report.metrics()
     assert "swapped" not in metrics["controls"] | metrics["curve"]["4"]
     assert metrics["context_gain"]["interval"] is None

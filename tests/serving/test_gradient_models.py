@@ -47,5 +47,7 @@ def test_adaptation_by_gradients_is_refused_by_name(config, tmp_path):
 
 def test_a_forward_pass_of_another_kind_is_refused_as_such(tmp_path):
     model = build_baseline(DcnConfig(1, (3,)), 3, 4, 2, 2)
-    with pytest.raises(TypeError, match=r"`model` must be a CMML\. Received: DCN\."):
+    with pytest.raises(
+        TypeError, match=r"`model` must be a CMML or a MatchingCMML\. Received: DCN\."
+    ):
         export_model(model, tmp_path, range(3), range(4))

@@ -25,7 +25,7 @@ def trained(tmp_path_factory):
     data, setting = made.data, ScenarioSetting()
     training = TrainingConfig(learning_rate=3e-3, steps_per_epoch=100, max_epochs=3)
     episodes = EvaluationEpisodes.draw(data.meta_test, EPISODE, seed=2)
-    parts = ScenarioParts(data, None, episodes, data.user_embeddings, data.item_embeddings)
+    parts = ScenarioParts(data, None, episodes, tmp_path_factory.mktemp("parts"))
     models, losses = [], []
     for with_support in (True, False):
         model, folder = build(POOLING, data), tmp_path_factory.mktemp("run")

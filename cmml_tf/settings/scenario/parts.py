@@ -1,7 +1,7 @@
 """What every system of one seed has in common: data, embeddings, evaluation episodes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -48,9 +48,9 @@ class ScenarioParts(Prepared[ScenarioData, EvaluationEpisodes]):
     """
 
     folder: Path
-    embedding: EmbeddingConfig
-    factors: FactorConfig
-    seed: int
+    embedding: EmbeddingConfig = field(default_factory=EmbeddingConfig)
+    factors: FactorConfig = field(default_factory=FactorConfig)
+    seed: int = 0
 
     @property
     def user_embeddings(self) -> np.ndarray:
