@@ -176,7 +176,9 @@ class Plans:
         """Contexts of all tasks, all of one version, from the cache where it has them."""
         digests = support.digests()
         # Tasks of the same support are encoded once.
-        task_of = {digest: task for task, digest in reversed([*enumerate(digests)])}
+        task_of: dict[bytes, int] = {}
+        for task, digest in enumerate(digests):
+            task_of.setdefault(digest, task)
         version, pinned = self._newest, None
         found = {} if version is None else _cached(cache, version, task_of)
         missing = [digest for digest in task_of if digest not in found]

@@ -24,7 +24,7 @@ def test_training_and_comparison_build_the_loss_of_the_configuration(tmp_path, p
     arguments = ("--preset", preset, "--data", DATA, "--run-dir", str(tmp_path / "run"), *flags)
     config = run_config(arguments, "Trains.", setting.form.options)
     run = open_run(setting, config, lambda line: None)
-    assert isinstance(run.build(config.model).task, task)
+    assert isinstance(run.build().task, task)
     if not flags:
         system = FORMS["scenario"].systems[preset]
         model = setting.build_system(system, run.prepared, config.training, seed=0)
