@@ -18,12 +18,11 @@ from cmml_tf.episodes.saved_tasks import SavedTasks
 from cmml_tf.episodes.swapped_tasks import starts
 
 POSITIVES = (0, 1, 2, 4, 8, 16, 64, 256)
-DRAWS = 3
 _ASKED = (
     *("pair_start", "pair_user", "pair_item", "pair_user_known"),
     *("candidate_start", "candidate", "candidate_known"),
 )
-_MOST_USERS, _FEWEST_USERS, _MOST_RANKINGS = 200, 20, 2000
+_FEWEST_USERS, _MOST_RANKINGS = 20, 2000
 
 
 @dataclass(frozen=True)
@@ -68,24 +67,24 @@ class ScenarioCurve(SavedTasks):
         seed: int,
         known: Known | None = None,
         in_order: bool = False,
-        draws: int = DRAWS,
     ) -> "ScenarioCurve":
         """Draws the orders, the negatives, and who is asked.
 
         Args:
           scenarios: Held-out scenarios.
-          config: Says how many negatives a positive has.
+          config: Says how many negatives a positive has, how many draws D there are, and how many
+            users are asked.
           seed: Fixes every draw; a scenario's own do not depend on the others.
           known: Users and items that the embeddings know; None: all.
           in_order: A support set is the first clicks as they came; draws differ in negatives.
-          draws: D.
 
         Raises:
           ValueError: As `EvaluationEpisodes.draw`.
         """
         if not scenarios:
             raise ValueError("Evaluation needs at least one held-out scenario. Received: none.")
-        users = int(np.clip(_MOST_RANKINGS // len(scenarios), _FEWEST_USERS, _MOST_USERS))
+        most = max(_MOST_RANKINGS // len(scenarios), _FEWEST_USERS)
+        users, draws = min(most, config.curve_users), config.curve_draws
         width = -(-config.support_negatives // config.support_positives)
         drawn, asked = [], []
         for place, scenario in enumerate(scenarios):

@@ -53,7 +53,7 @@ class ScenarioOptions:
     def quick(self, base: ScenarioRunConfig) -> dict[str, Any]:
         """A small encoder and few steps."""
         changes: dict[str, Any] = {
-            "episode": {"tasks_per_step": 4},
+            "episode": {"tasks_per_step": 4, "curve_draws": 1, "curve_users": 20},
             "training": {"steps_per_epoch": 25, "max_epochs": 3},
         }
         if base.model.encoder in ("gru", "mean", "max", "attention"):

@@ -103,7 +103,7 @@ def _rehearsal(prepared: ScenarioParts, log: KnownLog) -> _Rehearsal:
             for one in chosen
         ]
         log = _log_without(log, data, chosen, prepared.embedding)
-    curve = ScenarioCurve.draw(scenarios, EpisodeConfig(support_negatives=0), seed=0, draws=1)
+    curve = ScenarioCurve.draw(scenarios, EpisodeConfig(support_negatives=0, curve_draws=1), seed=0)
     return _Rehearsal(log, [curve.tasks(size, 0) for size in _SIZES])
 
 
