@@ -168,7 +168,7 @@ def test_what_cannot_be_done_is_one_sentence_and_nothing_is_written(finished_run
         ("--data", "truncated"): "ratings.csv",
         (*table, "--scenario.definition", "column:theme"): "theme",
         (*table, "--split.meta-test-fraction", "0.9"): "Lower min_items or min_interactions",
-        ("--preset", "cmml"): "`preset` must be one of cmml-film,",
+        ("--preset", "cmml"): "`preset` must be one of cmml-matching,",
         ("--config", "missing.yaml"): "There is no options file missing.yaml",
         (*QUICK, "--seed", "1", "--run-dir", str(finished_run.run_dir)): "(different: seed)",
         (*QUICK, "--run-dir", "taken"): "taken",

@@ -111,7 +111,7 @@ def test_what_cannot_be_compared_is_one_sentence(commands):
     (commands.folder / "gone" / "cells").mkdir(parents=True)
     cases = {
         ("--systems", "item-pop", "--out", "gone"): "gone/config.yaml is missing, so it cannot be",
-        ("--systems", "bpr"): "`systems` must be names out of item-pop, cmml-film",
+        ("--systems", "bpr"): "`systems` must be names out of item-pop,",
         ("--systems", "pe", "--setting", "user"): "names out of global-mean",
         ("--systems", "item-pop", "--steps", "0"): "`steps` must be a positive integer",
         ("--systems", "pe", "--only-finished", "--out", "new"): "Nothing of pe is finished in new",
