@@ -65,7 +65,7 @@ def _look_at(model: tf.keras.Model) -> Iterator[str]:
 
 def _inputs(model: tf.keras.Model) -> Iterator[tuple[str, np.ndarray]]:
     """What the model is given and does not learn: names and tables of one row an id."""
-    embedding = model.pair_embedding
+    embedding = model.tables if model.by_key else getattr(model, "pair_embedding", None)
     for side in ("user", "item"):
         table = getattr(embedding, f"{side}_table", None)
         if table is not None:

@@ -3,7 +3,10 @@
 import json
 import shutil
 
+import pytest
 
+
+@pytest.mark.slow
 def test_numbers_are_those_of_the_training_command(finished_run, commands):
     run_dir = commands.folder / "moved"
     shutil.copytree(finished_run.run_dir, run_dir)

@@ -52,6 +52,7 @@ def _kill_at_random(commands, command, rng, longest):
     process.communicate()
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_with_the_same_metrics_though_its_export_fails(straight, commands):
     folder, _ = straight
     (commands.folder / "export").write_text("a file in the way")

@@ -105,6 +105,7 @@ def test_exported_model_can_be_loaded(finished_run):
     assert manifest["episodes_hash"] == metrics["episodes_hash"]
 
 
+@pytest.mark.slow
 def test_what_is_not_as_good_as_required_is_not_exported(finished_run, commands):
     shutil.copytree(finished_run.run_dir, commands.folder / "run")
     command = ("train_scenario.py", *QUICK, "--run-dir", "run", "--export-dir", "new")

@@ -122,6 +122,7 @@ def test_a_killed_training_continues_and_ends_as_if_never_killed(ridge, commands
     assert [json.loads(line)["epoch"] for line in history.read_text().splitlines()] == [1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_exported_once_more_only_elsewhere(ridge):
     commands, _ = ridge
     again = commands.run("train_user.py", *RIDGE)
