@@ -4,6 +4,7 @@ Command lines map onto these classes; a field's comment below it is its help tex
 says which values it accepts and for which models it counts. No TensorFlow here.
 """
 
+from cmml_tf.config.curve import CurveConfig
 from cmml_tf.config.data import (
     Alignment,
     EmbeddingConfig,
@@ -24,6 +25,7 @@ __all__ = [
     "RIDGE",
     "SCHEDULES",
     "Alignment",
+    "CurveConfig",
     "EmbeddingConfig",
     "EpisodeConfig",
     "FactorConfig",

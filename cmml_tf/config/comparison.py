@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from cmml_tf.config.checks import PositiveInt, check
+from cmml_tf.config.curve import CurveConfig
 from cmml_tf.config.data import (
     Alignment,
     EmbeddingConfig,
@@ -54,6 +55,7 @@ class ComparisonConfig:
     """Run nothing: a table of what is finished so far, which may be fewer seeds of some systems."""
     out: str | None = None
     """Folder of the comparison; none: runs/compare-<setting>-<data>. What is in it is continued."""
+    curve: CurveConfig = field(default_factory=CurveConfig)
     read: ReadConfig = field(default_factory=ReadConfig)
     scenario: ScenarioConfig = field(default_factory=ScenarioConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
@@ -88,6 +90,8 @@ class ComparisonConfig:
     def free_to_change(self) -> tuple[str, ...]:
         """What may be another when a comparison is continued: its extent, and what is not read."""
         not_read = ("tasks", "liked") if self.setting == "scenario" else _OF_SCENARIOS
+        if self.setting == "ranking":
+            not_read = (*not_read, "curve")
         return (*_EXTENT, *not_read, "read.block_mb", "read.max_malformed")
 
     @property

@@ -34,11 +34,6 @@ class EpisodeConfig:
     varied_supports: Annotated[int, ZERO_OR_MORE] = 0
     """Most positive support pairs of a training task with any size of support (`matching`)."""
 
-    curve_draws: PositiveInt = 3
-    """Support sets of each size that evaluation draws for a held-out scenario."""
-    curve_users: PositiveInt = 200
-    """Users of a held-out scenario at the most who are asked with each of them."""
-
     def __post_init__(self) -> None:
         check(self)
 

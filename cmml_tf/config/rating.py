@@ -1,7 +1,7 @@
 """The user setting: rating prediction for new users."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar, Literal
 
 from cmml_tf.config.checks import (
@@ -16,6 +16,7 @@ from cmml_tf.config.checks import (
     check,
     require,
 )
+from cmml_tf.config.curve import CurveConfig
 from cmml_tf.config.model import ModelConfig
 from cmml_tf.config.requirement import USER_CONTROLS
 from cmml_tf.config.run import RunConfig
@@ -201,6 +202,7 @@ class UserRunConfig(RunConfig):
     tasks: RatingDataConfig = RatingDataConfig(validation_fraction=0.0)
     model: RatingModelConfig = ORDINAL
     episode: RatingEpisodeConfig = ORDINAL_EPISODE
+    curve: CurveConfig = field(default_factory=CurveConfig)
     training: TrainingConfig = ORDINAL_TRAINING
 
     schedules: ClassVar[Collection[str]] = RATING_SCHEDULES

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from cmml_tf.config.curve import CurveConfig
 from cmml_tf.config.data import EmbeddingConfig, ScenarioConfig
 from cmml_tf.config.episode import EpisodeConfig
 from cmml_tf.config.factors import FactorConfig
@@ -48,6 +49,7 @@ class ScenarioRunConfig(RunConfig):
     episode: EpisodeConfig = field(
         default_factory=lambda: SCHEDULES[RECOMMENDED_SCHEDULE].episode(EpisodeConfig())
     )
+    curve: CurveConfig = field(default_factory=CurveConfig)
     training: TrainingConfig = SCHEDULES[RECOMMENDED_SCHEDULE].training
 
     schedules: ClassVar[Collection[str]] = SCHEDULES

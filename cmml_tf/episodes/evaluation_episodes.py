@@ -84,6 +84,7 @@ class EvaluationEpisodes(SavedTasks):
         config: EpisodeConfig,
         seed: int,
         known: Known | None = None,
+        in_order: bool = False,
     ) -> "EvaluationEpisodes":
         """Draws one support set a scenario: positives without repetition while there are enough.
 
@@ -92,6 +93,7 @@ class EvaluationEpisodes(SavedTasks):
           config: Support sizes.
           seed: Fixes every draw.
           known: Users and items that the embeddings know; None: all.
+          in_order: Positives are the first ones as they came, and only negatives are drawn.
 
         Raises:
           ValueError: There is no scenario, or one has no support pair, no evaluation pair, fewer
@@ -102,7 +104,7 @@ class EvaluationEpisodes(SavedTasks):
         for scenario in scenarios:
             check_can_be_asked(scenario)
         support = [
-            _draw_support(scenario, config, np.random.default_rng([seed, place]))
+            _draw_support(scenario, config, in_order, np.random.default_rng([seed, place]))
             for place, scenario in enumerate(scenarios)
         ]
         users, items = (np.stack(column).astype(np.int32) for column in zip(*support, strict=True))
@@ -216,10 +218,11 @@ def check_can_be_asked(scenario: HeldOutScenario) -> None:
 
 
 def _draw_support(
-    scenario: HeldOutScenario, config: EpisodeConfig, rng: np.random.Generator
+    scenario: HeldOutScenario, config: EpisodeConfig, in_order: bool, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     count, candidates = len(scenario.support_users), scenario.candidates
-    chosen = np.resize(rng.permutation(count), config.support_positives)
+    order = np.arange(count) if in_order else rng.permutation(count)
+    chosen = np.resize(order, config.support_positives)
     users, items = scenario.support_users[chosen], scenario.support_items[chosen]
     negatives_of = np.arange(config.support_negatives) % config.support_positives
     own = np.searchsorted(candidates, items[negatives_of])

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from cmml_tf.config import EpisodeConfig
+from cmml_tf.config import CurveConfig, EpisodeConfig
 from cmml_tf.datasets.tasks.scenario_data import HeldOutScenario
 from cmml_tf.episodes.evaluation_episodes import (
     EvaluationEpisodes,
@@ -22,7 +22,7 @@ _ASKED = (
     *("pair_start", "pair_user", "pair_item", "pair_user_known"),
     *("candidate_start", "candidate", "candidate_known"),
 )
-_FEWEST_USERS, _MOST_RANKINGS = 20, 2000
+_MOST_USERS = 200
 
 
 @dataclass(frozen=True)
@@ -67,33 +67,34 @@ class ScenarioCurve(SavedTasks):
         seed: int,
         known: Known | None = None,
         in_order: bool = False,
+        curve: CurveConfig | None = None,
     ) -> "ScenarioCurve":
         """Draws the orders, the negatives, and who is asked.
 
         Args:
           scenarios: Held-out scenarios.
-          config: Says how many negatives a positive has, how many draws D there are, and how many
-            users are asked.
+          config: Says how many negatives a positive has.
           seed: Fixes every draw; a scenario's own do not depend on the others.
           known: Users and items that the embeddings know; None: all.
           in_order: A support set is the first clicks as they came; draws differ in negatives.
+          curve: How many draws D there are, and how many users are asked; None: as by default.
 
         Raises:
           ValueError: As `EvaluationEpisodes.draw`.
         """
         if not scenarios:
             raise ValueError("Evaluation needs at least one held-out scenario. Received: none.")
-        most = max(_MOST_RANKINGS // len(scenarios), _FEWEST_USERS)
-        users, draws = min(most, config.curve_users), config.curve_draws
+        curve = curve or CurveConfig()
+        users = int(np.clip(curve.most_asked // len(scenarios), 1, _MOST_USERS))
         width = -(-config.support_negatives // config.support_positives)
         drawn, asked = [], []
         for place, scenario in enumerate(scenarios):
             check_can_be_asked(scenario)
             rng = np.random.default_rng([seed, place])
             asked.append(_some_users(scenario, users, rng))
-            drawn.append([_one_draw(scenario, width, in_order, rng) for _ in range(draws)])
+            drawn.append([_one_draw(scenario, width, in_order, rng) for _ in range(curve.draws)])
         user, item, negative = (
-            np.stack([np.concatenate([one[d][part] for one in drawn]) for d in range(draws)])
+            np.stack([np.concatenate([one[d][part] for one in drawn]) for d in range(curve.draws)])
             for part in range(3)
         )
         return cls(

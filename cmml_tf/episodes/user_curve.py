@@ -5,11 +5,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from cmml_tf.config import CurveConfig
 from cmml_tf.episodes.asked_users import AskedUsers
 
 RATINGS = (0, 1, 2, 5, 10, 20, 40)
-DRAWS = 3
-_MOST_USERS = 2000
 
 
 @dataclass(frozen=True)
@@ -17,7 +16,7 @@ class UserCurve:
     """Held-out users whose support ratings are known to any number, in several draws.
 
     A support of n ratings holds the first n of a draw, so each is a part of the next larger one.
-    The first draw is the users' own order, and the only one where that is the order of time.
+    The first draw is the users' own order.
 
     Attributes:
       asked: Some of the users, with all their support ratings.
@@ -25,21 +24,21 @@ class UserCurve:
     """
 
     asked: AskedUsers
-    draws: int = DRAWS
+    draws: int
     same_questions: ClassVar[bool] = True
 
     @classmethod
-    def of(cls, asked: AskedUsers, in_order: bool = False) -> "UserCurve":
-        """Of at most some thousand of these users, always the same ones.
+    def of(cls, asked: AskedUsers, config: CurveConfig) -> "UserCurve":
+        """Of some of these users, always the same ones.
 
         Args:
           asked: Users with all their support ratings.
-          in_order: Ratings come in order of time.
+          config: How many users are asked at the most, and how many draws there are.
         """
-        if len(asked) > _MOST_USERS:
-            chosen = np.random.default_rng(len(asked)).permutation(len(asked))[:_MOST_USERS]
-            asked = asked.take(np.sort(chosen))
-        return cls(asked, 1 if in_order else DRAWS)
+        if len(asked) > config.most_asked:
+            shuffled = np.random.default_rng(len(asked)).permutation(len(asked))
+            asked = asked.take(np.sort(shuffled[: config.most_asked]))
+        return cls(asked, config.draws)
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -16,9 +16,10 @@ from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.settings.base import Prepared, Setting, TaskData
 from cmml_tf.settings.judging import ask_all, ask_curve, model_systems
 from cmml_tf.settings.scenario.parts import open_hybrid
-from cmml_tf.settings.systems import System, within_steps
+from cmml_tf.settings.systems import within_steps
 from cmml_tf.settings.training import fit
 from cmml_tf.training.efficiency import Cost, median_cpu_milliseconds, peak_memory_mib
+from cmml_tf.training.fit import TrainingResult
 from cmml_tf.training.measured_training import measured_training
 
 _REQUESTS = 20
@@ -57,38 +58,26 @@ def run_system(
         return _evaluated(setting, {OWN: scorer}, prepared, Cost(memory_before_mib=before))
     training = within_steps(system.training, config.steps)
     tasks = config.tasks_per_step or system.episode.tasks_per_step
-    system = replace(
-        system, training=training, episode=replace(system.episode, tasks_per_step=tasks)
-    )
+    episode = replace(system.episode, tasks_per_step=tasks)
+
+    def train(model: AdaptingModel, place: Path, with_support: bool = True) -> TrainingResult:
+        arguments = setting, model, prepared, episode, training, seed, place
+        return fit(*arguments, with_support=with_support)
+
     model = setting.build_system(system, prepared, training, seed)
     trained_as = system.trained_as or name
     # DCN-F is a trained DCN that adapts: what is trained is the DCN in it.
     trained = model.dcn if trained_as != name else model
     place = folder / trained_as
-    cost = measured_training(
-        place,
-        lambda: fit(setting, trained, prepared, system.episode, training, seed, place),
-        training.steps_per_epoch,
-    )
-    scorer = setting.scorer(model)
-    cost = _timed(setting, scorer, prepared, cost._replace(memory_before_mib=before))
+    cost = measured_training(place, lambda: train(trained, place), training.steps_per_epoch)
+    cost = cost._replace(memory_before_mib=before)
+    cost = _timed(setting, setting.scorer(model), prepared, cost)
     twin = model
     if trained.reads_support:
-        twin = _trained_twin(setting, name, system, prepared, seed, folder / f"{name}.twin")
+        twin = setting.build_system(system, prepared, training, seed)
+        train(twin, folder / f"{name}.twin", with_support=False)
     systems = model_systems(setting, model, twin, prepared.scale)
     return _evaluated(setting, systems, prepared, cost)
-
-
-def _trained_twin(
-    setting: Setting, name: str, system: System, prepared: Prepared, seed: int, place: Path
-) -> AdaptingModel:
-    """The same system, trained in the same way, never given a support set."""
-    training, episode = system.training, system.episode
-    if training is None:
-        raise ValueError(f"`name` must be a system that is trained. Received: name={name!r}.")
-    twin = setting.build_system(system, prepared, training, seed)
-    fit(setting, twin, prepared, episode, training, seed, place, with_support=False)
-    return twin
 
 
 def _evaluated(

@@ -93,7 +93,7 @@ def ask_curve(
 ) -> dict[str, dict[str, TaskMetrics]]:
     """The systems by size of the support set, each the mean over its draws; see `ask_all`.
 
-    Flipped labels are asked of the first draw alone.
+    What is wrong on purpose, `swapped` and `flipped`, is asked of the first draw alone.
     """
     nothing = curve.tasks(0, 0)
     empty = {name: setting.evaluate(scorer, nothing) for name, scorer in systems.items()}
@@ -109,7 +109,7 @@ def ask_curve(
                 is_asked = scorer.reads_support or not curve.same_questions
                 if is_asked and (draw == 0 or name != FLIPPED):
                     drawn[name].append(setting.evaluate(scorer, asked))
-            if SWAPPED in empty and own is not None and own.reads_support:
+            if draw == 0 and SWAPPED in empty and own is not None and own.reads_support:
                 drawn[SWAPPED].append(_swapped(setting, own, asked, [draw]))
         points[size] = {
             name: mean_of_draws(draws) if draws else empty[name] for name, draws in drawn.items()

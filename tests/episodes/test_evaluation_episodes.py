@@ -90,6 +90,12 @@ def test_what_the_embeddings_know_goes_along():
     assert episodes.known() == {"users": 5 / 7, "items": 3 / 7}
 
 
+def test_where_time_counts_the_first_clicks_support():
+    first = EvaluationEpisodes.draw(SCENARIOS, CONFIG, seed=0, in_order=True)
+    assert first.support_user[0, :6].tolist() == SCENARIOS[0].support_users[:6].tolist()
+    assert first.support_item[0, :6].tolist() == SCENARIOS[0].support_items[:6].tolist()
+
+
 def test_the_seed_fixes_every_draw(episodes):
     again = EvaluationEpisodes.draw(SCENARIOS, CONFIG, seed=0)
     assert again.fingerprint() == episodes.fingerprint()

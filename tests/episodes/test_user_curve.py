@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from cmml_tf.config import CurveConfig
 from cmml_tf.datasets.tasks.rating_tasks import RatingTasks
 from cmml_tf.episodes.asked_users import AskedUsers
 from cmml_tf.episodes.user_curve import UserCurve
@@ -15,7 +16,8 @@ ASKED = AskedUsers.of(TASKS, 2, np.array(["a", "b"]), items_known=np.arange(200)
 
 
 def test_supports_grow_and_questions_stay():
-    curve = UserCurve.of(ASKED)
+    curve = UserCurve.of(ASKED, CurveConfig())
+    assert curve.draws == 3
     assert curve.sizes == {"0": 0, "1": 1, "2": 2, "5": 5, "all": 7}
     for draw in range(curve.draws):
         before = [[], []]
@@ -32,4 +34,5 @@ def test_supports_grow_and_questions_stay():
                 before[user] = read
         assert sorted(before[0]) == list(range(7))
         assert (before[0] == list(range(7))) == (draw == 0)
+    assert len(UserCurve.of(ASKED, CurveConfig(most_asked=1)).tasks(2, 0)) == 1
     assert ASKED.known() == {"users": 0.0, "items": 0.75}

@@ -103,7 +103,7 @@ def test_means_are_those_of_support_and_training():
     ratings = TASKS.rating[TASKS.item == 0] - 2.9
     np.testing.assert_allclose(means.item[0], 2.9 + ratings.sum() / (3 + 3))
     np.testing.assert_allclose([means.overall, means.item[4]], 2.9)  # nobody rated item 4
-    (episode,), (empty,) = ASKED.batches(), UserCurve.of(ASKED).tasks(0, 0).batches()
+    (episode,), (empty,) = ASKED.batches(), UserCurve(ASKED, draws=1).tasks(0, 0).batches()
     everyone, mean, bias = (
         predicted_ratings(kind(means)) for kind in (GlobalMean, UserMean, ItemMeanAndUserBias)
     )

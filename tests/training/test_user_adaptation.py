@@ -73,7 +73,7 @@ def _asked():
 
 
 def test_the_more_ratings_are_known_the_better_and_none_is_sensible(trained):
-    curve = UserCurve.of(_asked())
+    curve = UserCurve(_asked(), draws=1)
     error = [evaluate_ratings(trained, curve.tasks(n, 0)).means()["mae"] for n in LENGTHS]
     assert error == sorted(error, reverse=True), error
     # The best that can be said of anyone: the film's quality.

@@ -39,8 +39,11 @@ class RatingOptions:
         return replace(base, training=RATING_SCHEDULES[base.schedule] or chosen.training)
 
     def quick(self, base: UserRunConfig) -> dict[str, Any]:
-        """Few steps, and small factor models."""
-        changes: dict[str, Any] = {"training": {"steps_per_epoch": 20, "max_epochs": 2}}
+        """Few steps, few questions, and small factor models."""
+        changes: dict[str, Any] = {
+            "curve": {"draws": 1, "most_asked": 200},
+            "training": {"steps_per_epoch": 20, "max_epochs": 2},
+        }
         if base.model.kind == "ordinal":
             changes["model"] = {"factor_sizes": (4,), "factor_sweeps": 3, "folds": 2}
         return changes

@@ -80,13 +80,14 @@ class RatingSetting(Setting[RatingData, AskedUsers, RatingParts]):
 
         validation = asked("validation", data.validation) if len(data.validation) else None
         meta_test = asked("meta_test", data.meta_test)
+        curve = UserCurve.of(meta_test, config.curve)
         scale = (config.tasks.lowest, config.tasks.highest)
         return RatingParts(
             data,
             validation,
             meta_test,
             FittedTables(data, folder, seed),
-            curve=UserCurve.of(meta_test),
+            curve=curve,
             scale=scale,
         )
 

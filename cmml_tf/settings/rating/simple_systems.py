@@ -97,7 +97,7 @@ class _Chosen:
         learned = data.log.take(np.sort(rng.permutation(others)[:_MOST_LEARNED]))
         self._fitted = _Fitted(learned, len(data.item_ids))
         asked = AskedUsers.of(aside, data.query, data.user_ids)
-        self._asked = [UserCurve(asked).tasks(size, 0) for size in _SIZES]
+        self._asked = [UserCurve(asked, draws=1).tasks(size, 0) for size in _SIZES]
 
     @cached_property
     def item_knn(self) -> tuple[float, float]:

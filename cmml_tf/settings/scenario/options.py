@@ -51,9 +51,10 @@ class ScenarioOptions:
         )
 
     def quick(self, base: ScenarioRunConfig) -> dict[str, Any]:
-        """A small encoder and few steps."""
+        """A small encoder, few steps, few questions."""
         changes: dict[str, Any] = {
-            "episode": {"tasks_per_step": 4, "curve_draws": 1, "curve_users": 20},
+            "curve": {"draws": 1, "most_asked": 200},
+            "episode": {"tasks_per_step": 4},
             "training": {"steps_per_epoch": 25, "max_epochs": 3},
         }
         if base.model.encoder in ("gru", "mean", "max", "attention"):

@@ -119,19 +119,18 @@ def scenario_parts(
     data: ScenarioData, folder: Path, config: ScenarioRunConfig, seed: int
 ) -> ScenarioParts:
     """Draws the evaluation episodes, or finds them in `folder`."""
-    episode = config.episode
+    episode, in_order = config.episode, data.protocol == "time"
     known = Known(data.known_users(), data.known_items())
 
     def asked(name: str, scenarios: Sequence[HeldOutScenario], seed: int) -> EvaluationEpisodes:
-        draw = partial(EvaluationEpisodes.draw, scenarios, episode, seed, known)
+        draw = partial(EvaluationEpisodes.draw, scenarios, episode, seed, known, in_order)
         return EvaluationEpisodes.kept(folder / f"{name}.npz", draw)
 
     validation = asked("validation", data.validation, seed * 4 + 1) if data.validation else None
     meta_test = asked("meta_test", data.meta_test, seed * 4 + 2)
-    in_order = data.protocol == "time"
+    draw = partial(ScenarioCurve.draw, data.meta_test, episode, seed * 4 + 3)
     curve = ScenarioCurve.kept(
-        folder / "curve.npz",
-        partial(ScenarioCurve.draw, data.meta_test, episode, seed * 4 + 3, known, in_order),
+        folder / "curve.npz", lambda: draw(known=known, in_order=in_order, curve=config.curve)
     )
     return ScenarioParts(
         data,

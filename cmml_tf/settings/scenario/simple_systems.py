@@ -17,7 +17,7 @@ from cmml_tf.baselines.simple.dot import Dot, ItemPopDot
 from cmml_tf.baselines.simple.item_knn import ItemKnn, Overlaps
 from cmml_tf.baselines.simple.item_pop import Chance, ItemPop
 from cmml_tf.baselines.simple.known_log import KnownLog
-from cmml_tf.config import EmbeddingConfig, EpisodeConfig
+from cmml_tf.config import CurveConfig, EmbeddingConfig, EpisodeConfig
 from cmml_tf.datasets.tasks.held_out import halve_users
 from cmml_tf.datasets.tasks.scenario_data import HeldOutScenario, Scenario, ScenarioData
 from cmml_tf.embeddings.matrix_factorisation import pretrained_embeddings
@@ -103,7 +103,8 @@ def _rehearsal(prepared: ScenarioParts, log: KnownLog) -> _Rehearsal:
             for one in chosen
         ]
         log = _log_without(log, data, chosen, prepared.embedding)
-    curve = ScenarioCurve.draw(scenarios, EpisodeConfig(support_negatives=0, curve_draws=1), seed=0)
+    of_support = EpisodeConfig(support_negatives=0)
+    curve = ScenarioCurve.draw(scenarios, of_support, seed=0, curve=CurveConfig(draws=1))
     return _Rehearsal(log, [curve.tasks(size, 0) for size in _SIZES])
 
 
