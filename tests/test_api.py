@@ -93,6 +93,36 @@ def test_given_items_are_ranked_and_unknown_ones_answered(fitted):
     assert np.isfinite(ranked["score"]).all()
 
 
+def test_items_that_came_after_training_are_exported(fitted, tmp_path):
+    run = fitted[0]
+    request = {
+        "support_user_id": tf.constant([["u1", "u2"]]),
+        "support_item_id": tf.constant([[3, 9]], tf.int64),
+        "support_label": tf.constant([[1.0, 0.0]]),
+        "support_length": tf.constant([2]),
+    }
+    pairs = {
+        "query_user_id": tf.constant([["u2", "u2"]]),
+        "query_item_id": tf.constant([[7, 40]], tf.int64),
+    }
+    answers = []
+    for name, items in (("before", None), ("after", films(more=2))):
+        served = tf.saved_model.load(str(run.export(tmp_path / name, items=items))).signatures
+        scored = served["serving_default"](**request, **pairs)
+        best = served["recommend"](**request, user_id=tf.constant(["u2"]))
+        answers.append((scored, best["item_id"].numpy()[0].tolist()))
+    (before, best_before), (after, best_after) = answers
+    assert before["item_known"].numpy().tolist() == [[True, False]]
+    assert after["item_known"].numpy().tolist() == [[True, True]]
+    # Nothing is trained: what was known scores as it did; its features tell the new item apart.
+    assert before["score"][0, 0] == after["score"][0, 0]
+    assert before["score"][0, 1] != after["score"][0, 1]
+    kept = [item for item in best_after if item < 40]
+    assert kept == best_before[: len(kept)]
+    with pytest.raises(ValueError, match=r"`users` must be left out: .* without features of users"):
+        run.export(tmp_path / "none", users=pd.DataFrame({"user": ["v"], "age": [3]}))
+
+
 def test_no_support_is_a_support(fitted):
     assert len(fitted[0].recommend(SUPPORT.iloc[:0], "u1", k=3)) == 3
 

@@ -10,6 +10,7 @@ from cmml_tf.config import (
     SCHEDULES,
     EmbeddingConfig,
     EpisodeConfig,
+    FactorConfig,
     ModelConfig,
     ScenarioConfig,
     ScenarioRunConfig,
@@ -211,6 +212,23 @@ def test_an_unknown_loss_is_refused():
         ValueError, match=r"`loss` must be one of hinge, logistic, softmax\. Received: loss='bpr'"
     ):
         EpisodeConfig(loss="bpr")
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"episode": EpisodeConfig(short_supports=0.5)}, "episode.short_supports"),
+        ({"training": TrainingConfig(train_embeddings=True)}, "training.train_embeddings"),
+        ({"model": ModelConfig()}, "episode.varied_supports"),
+        (
+            {"model": ModelConfig(), "episode": EpisodeConfig(), "factors": FactorConfig(8)},
+            "factors",
+        ),
+    ],
+)
+def test_options_that_the_model_does_not_read_are_refused_by_name(changes, named):
+    with pytest.raises(ValueError, match=f"`{named}` must be left at .*model.encoder="):
+        ScenarioRunConfig(**changes)
 
 
 def test_lists_of_units_become_tuples():

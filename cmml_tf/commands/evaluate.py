@@ -1,6 +1,6 @@
 """Evaluates the saved run of a folder again, on its own saved tasks.
 
-cmml evaluate runs/cmml-ridge-movielens-small-0
+cmml evaluate runs/cmml-matching-movielens-small-0
 """
 
 import dataclasses

@@ -1,6 +1,6 @@
 """Exports the model of a finished run once more, without training or evaluating it.
 
-cmml export runs/cmml-ridge-movielens-small-0
+cmml export runs/cmml-matching-movielens-small-0
 cmml export runs/user-ridge-ml-1m-0 --export-dir /models/cmml
 
 For runs whose export failed, or belongs elsewhere too. A model base path that has a version of this

@@ -1,6 +1,6 @@
 """Trains CMML for unseen scenarios, evaluates it beside its baselines, and exports it for serving.
 
-cmml train scenario                                          # cmml-ridge on movielens-small
+cmml train scenario                                          # cmml-matching, movielens-small
 cmml train scenario --data ml-1m --preset cmml-soft-m --seed 1
 """
 

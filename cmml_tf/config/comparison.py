@@ -26,7 +26,7 @@ Setting = Literal["scenario", "user", "ranking"]
 class ComparisonConfig:
     """One comparison: every system on the same saved episodes of each seed."""
 
-    systems: str = "item-pop,no-context,cmml-film,cmml-ridge"
+    systems: str = "item-pop,als-fold-in,cmml-film,cmml-ridge,cmml-matching"
     """Names with commas between them; the help lists them all."""
     data: str = "movielens-small"
     """A name, folder or table, as the training commands take it."""

@@ -2,6 +2,8 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
+from types import SimpleNamespace
 from typing import ClassVar
 
 from cmml_tf.config.curve import CurveConfig
@@ -14,6 +16,9 @@ from cmml_tf.config.run import RunConfig
 from cmml_tf.config.schedules import RECOMMENDED_SCHEDULE, SCHEDULES
 from cmml_tf.config.split import SplitConfig
 from cmml_tf.config.training import TrainingConfig
+
+_PLAIN = SimpleNamespace(training=TrainingConfig(), episode=EpisodeConfig(), factors=FactorConfig())
+"""Values that options have where they are not read."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,23 @@ class ScenarioRunConfig(RunConfig):
     )
     curve: CurveConfig = field(default_factory=CurveConfig)
     training: TrainingConfig = SCHEDULES[RECOMMENDED_SCHEDULE].training
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        matches = self.model.encoder == "matching"
+        not_read = (
+            ("training.train_embeddings", "episode.short_supports", "episode.empty_supports")
+            if matches
+            else ("factors", "episode.varied_supports", "episode.query_negatives")
+        )
+        for name in not_read:
+            value, default = (attrgetter(name)(one) for one in (self, _PLAIN))
+            if value != default:
+                raise ValueError(
+                    f"`{name}` must be left at {default!r}: it counts with model.encoder="
+                    f"{'others than matching' if matches else 'matching'} only. "
+                    f"Received: {name}={value!r}, model.encoder={self.model.encoder!r}."
+                )
 
     schedules: ClassVar[Collection[str]] = SCHEDULES
     controls: ClassVar[Sequence[str]] = SCENARIO_CONTROLS

@@ -48,12 +48,18 @@ def clicks_of(
 ) -> Clicks:
     """What may be known: background pairs, and those of the meta-training scenarios.
 
+    Pairs that a scenario has beside those that are trained on are its own, not background: without
+    the scenario they are not known either.
+
     Args:
       data: The data set.
       user_content, item_content: float [U, c_u], [I, c_i] or None.
     """
-    parts = [(data.background_users, data.background_items)]
-    parts += [(scenario.users, scenario.items) for scenario in data.meta_train]
+    own = [_all_pairs(scenario) for scenario in data.meta_train]
+    inside = [_keys(data, one.aside_users, one.aside_items) for one in data.meta_train]
+    background = _keys(data, data.background_users, data.background_items)
+    outside = ~np.isin(background, np.concatenate([background[:0], *inside]))
+    parts = [(data.background_users[outside], data.background_items[outside]), *own]
     numbers = np.arange(-1, len(data.meta_train))
     return Clicks(
         users=np.concatenate([users for users, _ in parts]),
@@ -80,7 +86,7 @@ def training_tables(data: ScenarioData, factors: ScenarioFactors) -> TrainingTab
     by_user = np.argsort(data.history_users, kind="stable")
     history = data.history_users[by_user], data.history_items[by_user]
     for number, scenario in enumerate(data.meta_train):
-        own = np.unique(scenario.users)
+        own = np.unique(_all_pairs(scenario)[0])
         parts.append(factors.without(number, own, scenario.candidates))
         scenarios.append(
             replace(
@@ -88,6 +94,8 @@ def training_tables(data: ScenarioData, factors: ScenarioFactors) -> TrainingTab
                 users=_moved(scenario.users, own, users),
                 items=_moved(scenario.items, scenario.candidates, items),
                 candidates=_moved(scenario.candidates, scenario.candidates, items),
+                aside_users=_moved(scenario.aside_users, own, users),
+                aside_items=_moved(scenario.aside_items, scenario.candidates, items),
             )
         )
         histories.append(_history(scenario, own, history, users, items))
@@ -103,6 +111,19 @@ def training_tables(data: ScenarioData, factors: ScenarioFactors) -> TrainingTab
         np.concatenate([*(part.user for part in parts), *(part.hidden_user for part in parts)]),
         np.concatenate([*(part.item for part in parts), *(part.hidden_item for part in parts)]),
     )
+
+
+def _all_pairs(scenario: Scenario) -> tuple[np.ndarray, np.ndarray]:
+    """Users and items of what is trained on and of what is known of the scenario beside it."""
+    return (
+        np.concatenate([scenario.users, scenario.aside_users]),
+        np.concatenate([scenario.items, scenario.aside_items]),
+    )
+
+
+def _keys(data: ScenarioData, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+    """int64 [N], a number for each pair."""
+    return users.astype(np.int64) * len(data.item_ids) + items
 
 
 def given_tables(data: ScenarioData) -> tuple[TrainingTables, TableRows]:

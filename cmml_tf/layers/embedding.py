@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-_BLOCK_ROWS = 65_536
+from cmml_tf.layers.frozen_table import fill_table
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
@@ -71,11 +71,7 @@ class PairEmbedding(tf.keras.layers.Layer):
         )
 
     def set_tables(self, user_embeddings: np.ndarray, item_embeddings: np.ndarray) -> None:
-        """Fills the tables with pre-trained embeddings; the last row stays zero.
-
-        The tables are filled block by block, so that embeddings mapped from a file
-        (`numpy.load(..., mmap_mode="r")`) are in memory once, in the table. A model of a
-        `tf.distribute` strategy is filled in its scope.
+        """Fills the tables with pre-trained embeddings (`fill_table`); the last row stays zero.
 
         Args:
           user_embeddings: float [users, d_u].
@@ -86,23 +82,8 @@ class PairEmbedding(tf.keras.layers.Layer):
         """
         if not self.built:
             self.build(None)
-        for name, table, values in (
-            ("user_embeddings", self.user_table, user_embeddings),
-            ("item_embeddings", self.item_table, item_embeddings),
-        ):
-            expected = (table.shape[0] - 1, table.shape[1])
-            if values.shape != expected:
-                raise ValueError(
-                    f"`{name}` must have the shape {expected}. Received: {values.shape}."
-                )
-            for first in range(0, len(values), _BLOCK_ROWS):
-                block = np.asarray(values[first : first + _BLOCK_ROWS], np.float32)
-                if not np.isfinite(block).all():
-                    raise ValueError(f"`{name}` must be finite. Received: NaN or infinite values.")
-                rows = tf.range(first, first + len(block))
-                for variable in tf.distribute.get_strategy().experimental_local_results(table):
-                    # Not a slice's `assign`, which a parameter server's variables lack.
-                    variable.scatter_update(tf.IndexedSlices(block, rows))
+        fill_table(self.user_table, user_embeddings, "user_embeddings", self.users)
+        fill_table(self.item_table, item_embeddings, "item_embeddings", self.items)
 
     def call(self, user: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
         """int [B, N] user and item rows -> float32 [B, N, d]."""

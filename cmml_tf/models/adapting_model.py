@@ -66,3 +66,31 @@ class AdaptingModel(EpisodeModel):
         """Scores of the query pairs, float32 [B, Q]."""
         adapted = self.adapt(episode.support, training)
         return self.score_adapted(adapted, episode.query_user, episode.query_item)
+
+
+class ContextModel(AdaptingModel):
+    """An `AdaptingModel` that becomes, for each task, a context (section 3.2).
+
+    A subclass gives `encode_context(support, training)`, float32 [B, D], and
+    `score_with_context(context, query_user, query_item)`, float32 [B, Q].
+    """
+
+    def adapt(self, support: Support, training: bool = False) -> tf.Tensor:
+        """What the model becomes for each task is its context."""
+        return self.encode_context(support, training)
+
+    def score_adapted(
+        self, adapted: tf.Tensor, query_user: tf.Tensor, query_item: tf.Tensor
+    ) -> tf.Tensor:
+        """The same as `score_with_context`."""
+        return self.score_with_context(adapted, query_user, query_item)
+
+    def encode_context(self, support: Support, training: bool = False) -> tf.Tensor:
+        """The context of each task: float32 [B, D]."""
+        raise NotImplementedError
+
+    def score_with_context(
+        self, context: tf.Tensor, query_user: tf.Tensor, query_item: tf.Tensor
+    ) -> tf.Tensor:
+        """float32 [B, D], int [B, Q] -> score float32 [B, Q]."""
+        raise NotImplementedError

@@ -50,7 +50,8 @@ def build_model(
       seed: With the training step, fixes what dropout leaves out.
 
     Raises:
-      ValueError: Keras' dtype policy is not float32.
+      ValueError: Keras' dtype policy is not float32; or the encoder is `matching`, whose tables are
+        more than embeddings (`cmml_tf.models.build_matching`).
 
     Example:
 
@@ -59,6 +60,12 @@ def build_model(
     128
     """
     require_float32()
+    if config.encoder == "matching":
+        raise ValueError(
+            "`config` must be of a network that reads embeddings; a matching model is built by "
+            "`cmml_tf.models.build_matching.build_matching`, or by a run. "
+            "Received: encoder='matching'."
+        )
     d = user_dimension + item_dimension
     embedding = PairEmbedding(
         users, items, user_dimension, item_dimension, trainable_tables, name="pair_embedding"

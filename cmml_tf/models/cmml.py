@@ -13,12 +13,12 @@ from cmml_tf.layers.hybrid_context import HybridContext
 from cmml_tf.layers.ordinal.neighbour_context import NeighbourContext
 from cmml_tf.layers.ordinal.rating_tables import RatingTables
 from cmml_tf.layers.query_attention import QueryAttention
-from cmml_tf.models.adapting_model import AdaptingModel, ContextWidth
+from cmml_tf.models.adapting_model import ContextModel, ContextWidth
 from cmml_tf.types import Support
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
-class CMML(AdaptingModel):
+class CMML(ContextModel):
     """Scores query pairs of a task after reading its support set, in one forward pass (section 3).
 
     Args:
@@ -105,16 +105,6 @@ class CMML(AdaptingModel):
     def context_dimension(self) -> int:
         """D; 1 for a model without context, whose context is a zero."""
         return 1 if self.context_encoder is None else self.context_encoder.context_dimension
-
-    def adapt(self, support: Support, training: bool = False) -> tf.Tensor:
-        """What the model becomes for each task is its context."""
-        return self.encode_context(support, training)
-
-    def score_adapted(
-        self, adapted: tf.Tensor, query_user: tf.Tensor, query_item: tf.Tensor
-    ) -> tf.Tensor:
-        """The same as `score_with_context`."""
-        return self.score_with_context(adapted, query_user, query_item)
 
     def encode_context(self, support: Support, training: bool = False) -> tf.Tensor:
         """The task context C of each task: float32 [B, D]."""

@@ -8,12 +8,12 @@ from cmml_tf.layers.building import build_named, serialize
 from cmml_tf.layers.matching.match_context import MatchContext, pair_width, task_width
 from cmml_tf.layers.matching.matching import Matching
 from cmml_tf.layers.matching.row_tables import RowTables
-from cmml_tf.models.adapting_model import AdaptingModel, ContextWidth
+from cmml_tf.models.adapting_model import ContextModel, ContextWidth
 from cmml_tf.types import Episode, Support
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
-class MatchingCMML(AdaptingModel):
+class MatchingCMML(ContextModel):
     """Scores query pairs by matching their keys with those of the support, in one forward pass.
 
     `Support.user`, `Support.item` and the query's hold keys, int64: the row of a table, or any
@@ -66,16 +66,6 @@ class MatchingCMML(AdaptingModel):
         """Scores of the query pairs, float32 [B, Q]."""
         context = self.encode_context(episode.support, training)
         return self.score_with_context(context, episode.query_user, episode.query_item, training)
-
-    def adapt(self, support: Support, training: bool = False) -> tf.Tensor:
-        """What the model becomes for each task is its context."""
-        return self.encode_context(support, training)
-
-    def score_adapted(
-        self, adapted: tf.Tensor, query_user: tf.Tensor, query_item: tf.Tensor
-    ) -> tf.Tensor:
-        """The same as `score_with_context`."""
-        return self.score_with_context(adapted, query_user, query_item)
 
     def encode_context(self, support: Support, training: bool = False) -> tf.Tensor:
         """The context of each task: float32 [B, D], D growing with the support (`MatchContext`)."""

@@ -28,6 +28,17 @@ class System:
     baseline: Any = None
 
 
+def simple_systems(labels: Mapping[str, str]) -> dict[str, System]:
+    """Systems without a model, as comparisons name them.
+
+    Args:
+      labels: How tables spell them, by their name in `metrics.json`.
+    """
+    return {
+        name.replace("_", "-"): System(label) for name, label in labels.items() if name != "chance"
+    }
+
+
 def system_names(systems: Mapping[str, System], names: str) -> tuple[str, ...]:
     """The systems of a list such as `item-pop,CMML_FiLM`, each once, in order.
 

@@ -64,9 +64,10 @@ def test_the_schedule_follows_the_preset_unless_one_is_given(options):
     assert film.schedule == "default"
     assert film.split.validation_fraction > 0
     assert film.episode.loss == "hinge"
-    other = options("--preset", "cmml-film", "--schedule", "matching")
-    assert other.training == options().training
-    assert other.episode == options().episode
+    other = options("--preset", "cmml-film", "--schedule", "closed-form")
+    ridge = options("--preset", "cmml-ridge")
+    assert other.training == ridge.training
+    assert other.episode == ridge.episode
     kept = options("--split.validation-fraction", 0.2, "--training.max-epochs", 7)
     assert (kept.split.validation_fraction, kept.training.max_epochs) == (0.2, 7)
 

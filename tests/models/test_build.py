@@ -25,6 +25,11 @@ FILM_SHAPES = {
 }
 
 
+def test_a_model_of_keys_is_not_built_as_a_network():
+    with pytest.raises(ValueError, match=r"built by `cmml_tf\.models\.build_matching"):
+        build_model(MODEL_PRESETS["cmml-matching"], users=3, items=4)
+
+
 def episode():
     ids = tf.zeros([1, 2], tf.int32)
     return Episode(

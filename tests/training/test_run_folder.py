@@ -8,11 +8,13 @@ import pytest
 import tensorflow as tf
 import yaml
 
-from cmml_tf.config import ModelConfig, ReadConfig, ScenarioRunConfig, TrainingConfig
+from cmml_tf.config import EpisodeConfig, ModelConfig, ReadConfig, ScenarioRunConfig, TrainingConfig
 from cmml_tf.config.rating import UserRunConfig
 from cmml_tf.training.run_folder import RunFolder, load_config, plain, setting_of
 
-CONFIG = ScenarioRunConfig(seed=4, model=ModelConfig(backbone_units=(8, 4)))
+CONFIG = ScenarioRunConfig(
+    seed=4, model=ModelConfig(backbone_units=(8, 4)), episode=EpisodeConfig()
+)
 
 
 def test_configuration_reads_back_as_the_same(tmp_path):

@@ -1,6 +1,6 @@
 """Compares systems on the same saved episodes of each seed; writes tables with significance.
 
-cmml compare --systems item-pop,no-context,cmml-film,cmml-ridge --seeds 5
+cmml compare --systems item-pop,als-fold-in,cmml-film,cmml-ridge,cmml-matching --seeds 5
 cmml compare --setting user --systems item-mean,cmml-film,ridge --data ml-1m
 cmml compare --systems pe,se,se-dot --data FOLDER --steps 1000 --out runs/encoders
 

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from cmml_tf.layers.frozen_table import fill_table
+
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class RowTables(tf.keras.layers.Layer):
@@ -77,17 +79,8 @@ class RowTables(tf.keras.layers.Layer):
         """
         if not self.built:
             self.build(None)
-        for name, table, values in (
-            ("user_rows", self.user_table, user_rows),
-            ("item_rows", self.item_table, item_rows),
-        ):
-            if values.shape != tuple(table.shape):
-                raise ValueError(
-                    f"`{name}` must have the shape {tuple(table.shape)}. Received: {values.shape}."
-                )
-            if not np.isfinite(values).all():
-                raise ValueError(f"`{name}` must be finite. Received: NaN or infinite values.")
-            table.assign(values)
+        fill_table(self.user_table, user_rows, "user_rows")
+        fill_table(self.item_table, item_rows, "item_rows")
 
     def user_rows(self, key: tf.Tensor) -> tf.Tensor:
         """int64 [...] -> float32 [..., user_width]."""

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from cmml_tf.layers.frozen_table import fill_table
+
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class RatingTables(tf.keras.layers.Layer):
@@ -80,9 +82,12 @@ class RatingTables(tf.keras.layers.Layer):
           user_rows: float [users + 1, user_width].
           item_rows: float [groups (items + 1), item_width].
           user_group: int32 [users + 1], the group that was fitted without each user, from 0.
+
+        Raises:
+          ValueError: A shape is another, or a value is not finite.
         """
-        self.user_table.assign(user_rows)
-        self.item_table.assign(item_rows)
+        fill_table(self.user_table, user_rows, "user_rows")
+        fill_table(self.item_table, item_rows, "item_rows")
         if self.user_group is not None:
             self.user_group.assign(user_group)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from cmml_tf.config.requirement import RANKING_CONTROLS
 from cmml_tf.models.ranking_presets import RankingPreset
-from cmml_tf.settings.systems import System
+from cmml_tf.settings.systems import System, simple_systems
 
 SIMPLE_LABELS = dict(
     zip(
@@ -19,11 +19,7 @@ SIMPLE_LABELS = dict(
 def ranking_systems(presets: Mapping[str, RankingPreset]) -> dict[str, System]:
     """Systems of the ranking setting by name: simple ones and models."""
     return {
-        **{
-            name.replace("_", "-"): System(label)
-            for name, label in SIMPLE_LABELS.items()
-            if name != "chance"
-        },
+        **simple_systems(SIMPLE_LABELS),
         **{
             name: System(one.label or name, one.training, one.episode, model=one.model)
             for name, one in presets.items()

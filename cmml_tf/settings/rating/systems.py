@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from cmml_tf.config.baselines import RATING_BASELINES
 from cmml_tf.config.requirement import USER_CONTROLS
 from cmml_tf.models.rating_presets import RatingPreset
-from cmml_tf.settings.systems import System
+from cmml_tf.settings.systems import System, simple_systems
 
 SIMPLE_LABELS = dict(
     zip(
@@ -24,7 +24,7 @@ _BASELINE_LABELS = {"melu": "MeLU", "metacs-dnn": "MetaCS-DNN", "dcn": "DCN", "d
 def rating_systems(presets: Mapping[str, RatingPreset]) -> dict[str, System]:
     """Systems of the user setting by name: simple ones, models and baselines."""
     return {
-        **{name.replace("_", "-"): System(label) for name, label in SIMPLE_LABELS.items()},
+        **simple_systems(SIMPLE_LABELS),
         **{
             name: System(one.label or name, one.training, one.episode, model=one.model)
             for name, one in presets.items()

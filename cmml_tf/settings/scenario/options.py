@@ -1,10 +1,9 @@
 """How the options of a scenario run come about: preset, schedule, smoke run. No TensorFlow."""
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from cmml_tf.config import SCHEDULES, ScenarioRunConfig
+from cmml_tf.config import SCHEDULES, EpisodeConfig, ScenarioRunConfig, SplitConfig
 from cmml_tf.models.presets import PRESETS, Preset, find_preset
 
 
@@ -41,13 +40,19 @@ class ScenarioOptions:
     def base(self, preset: str | None, schedule: str | None) -> ScenarioRunConfig:
         """The model of a preset with its schedule, or with another one."""
         key, found = find_preset(self.presets, preset or ScenarioRunConfig.preset)
-        base = ScenarioRunConfig(preset=key, model=found.model, schedule=schedule or found.schedule)
-        chosen = SCHEDULES[base.schedule]
-        return dataclasses.replace(
-            base,
+        named = schedule or found.schedule
+        if named not in SCHEDULES:
+            raise ValueError(
+                f"`schedule` must be one of {', '.join(SCHEDULES)}. Received: schedule={named!r}."
+            )
+        chosen = SCHEDULES[named]
+        return ScenarioRunConfig(
+            preset=key,
+            model=found.model,
+            schedule=named,
             training=chosen.training,
-            episode=chosen.episode(base.episode),
-            split=chosen.split(base.split),
+            episode=chosen.episode(EpisodeConfig()),
+            split=chosen.split(SplitConfig()),
         )
 
     def quick(self, base: ScenarioRunConfig) -> dict[str, Any]:

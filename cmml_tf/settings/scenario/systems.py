@@ -8,7 +8,7 @@ from cmml_tf.config import SCHEDULES, EpisodeConfig
 from cmml_tf.config.baselines import BASELINES
 from cmml_tf.config.requirement import SCENARIO_CONTROLS
 from cmml_tf.models.presets import Preset
-from cmml_tf.settings.systems import System
+from cmml_tf.settings.systems import System, simple_systems
 
 
 def _trained(label: str, schedule: str, **more: Any) -> System:
@@ -33,11 +33,7 @@ SIMPLE_LABELS = dict(
 def scenario_systems(presets: Mapping[str, Preset]) -> dict[str, System]:
     """Systems of the scenario setting by name: simple ones, models and baselines."""
     return {
-        **{
-            name.replace("_", "-"): System(label)
-            for name, label in SIMPLE_LABELS.items()
-            if name != "chance"
-        },
+        **simple_systems(SIMPLE_LABELS),
         **{
             name: _trained(preset.label or name, preset.schedule, model=preset.model)
             for name, preset in presets.items()

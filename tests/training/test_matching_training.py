@@ -1,0 +1,53 @@
+"""Training of a model that matches ids: what it draws follows from seed and step alone."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from training.small_run import planted
+
+from cmml_tf.config import MATCHING, EpisodeConfig, TrainingConfig
+from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes
+from cmml_tf.settings.scenario.parts import ScenarioParts
+from cmml_tf.settings.scenario.setting import ScenarioSetting
+from cmml_tf.settings.training import fit
+from cmml_tf.training.checkpoint import restore_best_weights
+
+EPISODE = EpisodeConfig(
+    *(8, 8), query_positives=8, tasks_per_step=2, loss="softmax", query_negatives=3,
+    varied_supports=16,
+)  # fmt: skip
+TRAINING = TrainingConfig(learning_rate=3e-3, weight_average=0.9, steps_per_epoch=3, max_epochs=2)
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    data = planted(validation=0, meta_test=2).data
+    episodes = EvaluationEpisodes.draw(data.meta_test, EPISODE, seed=2)
+    return ScenarioParts(data, None, episodes, tmp_path_factory.mktemp("parts"))
+
+
+def trained(parts, folder, epochs):
+    setting = ScenarioSetting()
+    training = dataclasses.replace(TRAINING, max_epochs=epochs)
+    model = setting.build_for_training(MATCHING, parts, EPISODE, training, seed=5)
+    result = fit(setting, model, parts, EPISODE, training, 5, folder, verbose=0)
+    return [weight.numpy() for weight in model.trainable_variables], result.history
+
+
+def test_a_resumed_training_draws_what_the_uninterrupted_one_draws(parts, tmp_path):
+    straight, history = trained(parts, tmp_path / "straight", 2)
+    for epochs in (1, 2):
+        resumed, rest = trained(parts, tmp_path / "resumed", epochs)
+    assert rest == history
+    for one, other in zip(resumed, straight, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_what_is_served_has_the_trained_weights_and_no_row_of_training_alone(parts, tmp_path):
+    weights, _ = trained(parts, tmp_path, 1)
+    model = ScenarioSetting().build(MATCHING, parts, EPISODE, TRAINING, seed=6)
+    restore_best_weights(model, tmp_path / "checkpoints")
+    assert model.tables.items == len(parts.data.item_ids) < parts.matching.training.items * 2
+    for own, other in zip(model.trainable_variables, weights, strict=True):
+        np.testing.assert_array_equal(own, other)
