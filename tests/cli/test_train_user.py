@@ -75,7 +75,17 @@ def test_the_more_ratings_are_known_the_better(ridge):
         assert systems["own"]["unknown_users"]["mae"] == systems["own"]["mae"]
 
 
-def test_the_default_is_ordinal_and_reads_few_ratings_too(commands):
+def test_the_default_is_ordinal():
+    preset, ours = RATING_PRESETS["cmml-ordinal"], UserRunConfig()
+    assert (ours.model, ours.episode, ours.training) == (
+        preset.model,
+        preset.episode,
+        preset.training,
+    )
+
+
+@pytest.mark.slow
+def test_the_default_reads_few_ratings_too(commands):
     done = commands.run("train_user.py", "--quick", "--run-dir", "run")
     assert done.returncode == 0, done.stderr
     assert "item features: id (id, " in done.stdout
@@ -84,14 +94,7 @@ def test_the_default_is_ordinal_and_reads_few_ratings_too(commands):
     assert metrics["curve"]["40"]["own"]["mae"] < metrics["curve"]["0"]["own"]["mae"]
     config = yaml.safe_load((commands.folder / "run" / "config.yaml").read_text())
     assert config["model"]["kind"] == "ordinal"
-    preset = RATING_PRESETS[config["preset"]]
-    assert config["episode"] == plain(preset.episode)
-    ours = UserRunConfig()
-    assert (ours.model, ours.episode, ours.training) == (
-        preset.model,
-        preset.episode,
-        preset.training,
-    )
+    assert config["episode"] == plain(RATING_PRESETS[config["preset"]].episode)
     own = metrics["meta_test"]
     assert own["mae_rounded"] < metrics["controls"]["global_mean"]["mae_rounded"]
     assert own["mae_median"] < own["mae"]

@@ -35,19 +35,26 @@ def trained(parts, folder, epochs):
     return [weight.numpy() for weight in model.trainable_variables], result.history
 
 
-def test_a_resumed_training_draws_what_the_uninterrupted_one_draws(parts, tmp_path):
-    straight, history = trained(parts, tmp_path / "straight", 2)
+@pytest.fixture(scope="module")
+def straight(parts, tmp_path_factory):
+    """A training that nothing has interrupted: its folder, weights and history."""
+    folder = tmp_path_factory.mktemp("straight")
+    return folder, *trained(parts, folder, 2)
+
+
+def test_a_resumed_training_draws_what_the_uninterrupted_one_draws(parts, straight, tmp_path):
+    _, weights, history = straight
     for epochs in (1, 2):
-        resumed, rest = trained(parts, tmp_path / "resumed", epochs)
+        resumed, rest = trained(parts, tmp_path, epochs)
     assert rest == history
-    for one, other in zip(resumed, straight, strict=True):
+    for one, other in zip(resumed, weights, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-def test_what_is_served_has_the_trained_weights_and_no_row_of_training_alone(parts, tmp_path):
-    weights, _ = trained(parts, tmp_path, 1)
+def test_what_is_served_has_the_trained_weights_and_no_row_of_training_alone(parts, straight):
+    folder, weights, _ = straight
     model = ScenarioSetting().build(MATCHING, parts, EPISODE, TRAINING, seed=6)
-    restore_best_weights(model, tmp_path / "checkpoints")
+    restore_best_weights(model, folder / "checkpoints")
     assert model.tables.items == len(parts.data.item_ids) < parts.matching.training.items * 2
     for own, other in zip(model.trainable_variables, weights, strict=True):
         np.testing.assert_array_equal(own, other)
