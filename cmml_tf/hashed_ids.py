@@ -36,6 +36,11 @@ def hash_user_ids(ids: Iterable[int | str], key: bytes) -> list[str]:
     return [hmac.digest(key, _text(one).encode(), hashlib.sha256)[:_BYTES].hex() for one in ids]
 
 
+def named_users(ids: Iterable[int | str], key: bytes | None) -> list[str]:
+    """User ids as requests to an export name them: as text, or as hashes where it has a key."""
+    return [str(one) for one in ids] if key is None else hash_user_ids(ids, key)
+
+
 def read_user_id_key(path: str | Path | None) -> bytes | None:
     """The key in a file, without blanks and line breaks at its ends; no file, no key.
 

@@ -4,6 +4,7 @@ Shape letters, everywhere the same: B tasks, S support pairs, Q query pairs, d p
 D context, H hidden units, M modules of a layer, L layers.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,6 +13,9 @@ import numpy as np
 Array = Any
 """A NumPy array or a TensorFlow tensor; the fields below say dtype and shape."""
 
+
+AreNew = Callable[[Sequence[Any]], np.ndarray]
+"""Names of tasks, as text -> bool [N]: which of them no model under evaluation has learned from."""
 
 FEATURE_KINDS = ("id", "categorical", "multi-hot", "numeric")
 """Kinds of a `Feature`."""

@@ -3,8 +3,9 @@
 cmml export runs/cmml-matching-movielens-small-0
 cmml export runs/user-ridge-ml-1m-0 --export-dir /models/cmml
 
-For runs whose export failed, or belongs elsewhere too. A model base path that has a version of this
-very model keeps it, and gets no other.
+For runs whose export failed, or belongs elsewhere too. Without --export-dir it goes where the run's
+own went: to the candidates, unless the run was told a model base path. One that has a version of
+this very model keeps it, and gets no other.
 """
 
 import dataclasses

@@ -9,6 +9,8 @@ from cmml_tf.program import run
 COMMANDS: dict[str, tuple[str, str]] = {
     "train scenario": ("train_scenario", "train for unseen scenarios, evaluate, export"),
     "train user": ("train_user", "train for new users' ratings, evaluate, export"),
+    "promote": ("operation.promote", "serve a candidate, if a new log does not speak against it"),
+    "rollback": ("operation.rollback", "go back to the version before the served one"),
     "evaluate": ("evaluate", "evaluate a finished run again"),
     "export": ("export", "export the model of a finished run, without training"),
     "compare": ("experiments.compare", "compare systems on the same evaluation tasks"),

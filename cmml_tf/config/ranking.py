@@ -117,8 +117,6 @@ class RankingRunConfig(RunConfig):
     run_dir: str | None = None
     """Folder of this run; none: runs/ranking-<preset>-<data>-<seed>. An unfinished run is
     resumed."""
-    export_dir: str = "export-ranking"
-    """Model base path: a new version folder appears in it."""
     liked: float | None = None
     """Rows whose value is below this are left out, as ratings of what was not liked; none: every
     row says that its user has taken its item."""

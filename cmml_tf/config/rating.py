@@ -197,8 +197,6 @@ class UserRunConfig(RunConfig):
     """Training schedule: `default`, the preset's own, or `paper` (Adam at 1e-4, no average)."""
     run_dir: str | None = None
     """Folder of this run; none: runs/user-<preset>-<data>-<seed>. An unfinished run is resumed."""
-    export_dir: str = "export-user"
-    """Model base path: a new version folder appears in it."""
     tasks: RatingDataConfig = RatingDataConfig(validation_fraction=0.0)
     model: RatingModelConfig = ORDINAL
     episode: RatingEpisodeConfig = ORDINAL_EPISODE

@@ -25,8 +25,10 @@ class RunConfig:
     """Fixes data split, sampling and initial weights."""
     run_dir: str | None = None
     """Folder of this run; none: runs/<preset>-<data>-<seed>. An unfinished run there is resumed."""
-    export_dir: str = "export"
-    """Model base path: a new version folder appears in it."""
+    export_dir: str | None = None
+    """Model base path whose next version the model becomes; none: a candidate that no server reads,
+    in export/candidates, which `cmml promote` compares with the served version (docs/serving.md).
+    A smoke run is always a candidate."""
     hash_user_ids: str | None = None
     """File with a secret key: the export holds keyed hashes of the user ids instead of the ids
     (docs/serving.md)."""

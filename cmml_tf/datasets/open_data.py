@@ -1,6 +1,8 @@
 """One name for every source: what `--data` accepts."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from cmml_tf.config import ReadConfig, ScenarioConfig, SplitConfig
@@ -25,8 +27,10 @@ from cmml_tf.datasets.sources.taobao import is_taobao, load_taobao
 from cmml_tf.datasets.synthetic.planted_source import PLANTED_NAME, generate_planted, is_planted
 from cmml_tf.datasets.tasks.protocols import times_of
 from cmml_tf.datasets.tasks.scenario_data import ScenarioData
-from cmml_tf.datasets.tasks.scenarios import find_scenarios
+from cmml_tf.datasets.tasks.scenarios import ScenarioPairs, find_scenarios
 from cmml_tf.datasets.tasks.splits import split_scenarios
+from cmml_tf.datasets.tasks.unseen_log import hold_out_all
+from cmml_tf.types import AreNew
 
 _ACCEPTED = (
     f"`data` must be {EMBEDDED_NAME}, {INSTEVAL_NAME}, a GroupLens name "
@@ -73,8 +77,40 @@ def open_scenario_data(
     path = Path(data).expanduser()
     read = ReadConfig() if read is None else read
     refuse_columns(read, is_own_table(path), data)
-    opened, own = _open(data, path, scenario, split, seed, cache_dir, read)
+    divide = partial(split_scenarios, split=split, seed=seed)
+    opened, own = _open(data, path, scenario, split, seed, cache_dir, read, divide)
     return add_features(opened, own, features or FeatureSource(), read)
+
+
+def open_scenario_log(
+    data: str,
+    scenario: ScenarioConfig,
+    split: SplitConfig,
+    seed: int,
+    read: ReadConfig | None = None,
+    are_new: AreNew | None = None,
+) -> ScenarioData:
+    """Opens a data set to ask a trained model about it: every scenario is held out.
+
+    One that comes divided has its own meta-test scenarios. Features of users and items are not
+    read.
+
+    Args:
+      data: As of `open_scenario_data`.
+      scenario: What a scenario is.
+      split: Protocol, share of users who are asked, and cap of the support pairs.
+      seed: Fixes which users are asked.
+      read: How logs are read.
+      are_new: Which scenarios, by name, are asked; see `hold_out_all`.
+
+    Raises:
+      ValueError, FileNotFoundError, ConnectionError: As `open_scenario_data`.
+    """
+    path = Path(data).expanduser()
+    read = ReadConfig() if read is None else read
+    refuse_columns(read, is_own_table(path), data)
+    divide = partial(hold_out_all, split=split, seed=seed, are_new=are_new)
+    return _open(data, path, scenario, split, seed, None, read, divide)[0]
 
 
 def is_own_table(path: Path) -> bool:
@@ -93,6 +129,7 @@ def _open(
     seed: int,
     cache_dir: str | Path | None,
     read: ReadConfig,
+    divide: Callable[[ScenarioPairs], ScenarioData],
 ) -> tuple[ScenarioData, dict[Side, FeatureTable]]:
     """Scenarios, and what the data set itself knows of items and users."""
     divided = None
@@ -111,7 +148,7 @@ def _open(
     has_own = "scenario" in interactions.table and "genres" not in interactions.catalogue
     if not by_column and has_own:
         scenario = replace(scenario, definition="column:scenario")
-    found = split_scenarios(find_scenarios(interactions, scenario), split, seed)
+    found = divide(find_scenarios(interactions, scenario))
     return found, own_features(interactions, folder)
 
 

@@ -20,6 +20,7 @@ from cmml_tf.datasets.tasks.taken_items import (
     TakenItems,
     draw_tasks,
 )
+from cmml_tf.types import AreNew
 
 _MOST_ASKED = 2000
 
@@ -31,6 +32,7 @@ def open_ranking_data(
     seed: int,
     cache_dir: str | Path | None = None,
     read: ReadConfig | None = None,
+    are_new: AreNew | None = None,
 ) -> RankingData:
     """Opens a data set and makes every user a task.
 
@@ -44,6 +46,7 @@ def open_ranking_data(
       seed: Fixes who is asked, and what is known of whom.
       cache_dir: Where downloads are kept; none: the user's cache folder.
       read: How files are read.
+      are_new: Which users, by id, may be asked; None: all. Where it leaves fewer than two, all.
 
     Raises:
       ValueError: Nothing accepted has this name, a file is damaged, or there are too few users.
@@ -68,7 +71,7 @@ def open_ranking_data(
     rng = np.random.default_rng(seed)
     given = None if config.tasks is None else read_ranking_task_file(Path(config.tasks))
     user = pd.Index(user_ids).get_indexer(table["user"])
-    asked = _asked_users(given, user_ids, user, config, rng)
+    asked = _asked_users(given, user_ids, user, config, rng, are_new)
     inside = np.isin(user, asked)
     if inside.all():
         raise ValueError("There must be users to learn from. Received: all users are asked.")
@@ -118,6 +121,7 @@ def _asked_users(
     user: np.ndarray,
     config: RankingDataConfig,
     rng: np.random.Generator,
+    are_new: AreNew | None,
 ) -> np.ndarray:
     """int [A], rows of the users who are asked."""
     if given is not None:
@@ -129,6 +133,9 @@ def _asked_users(
             )
         return found
     enough = np.flatnonzero(np.bincount(user, minlength=len(user_ids)) >= LEAST_TAKEN)
+    if are_new is not None:
+        new = enough[are_new(as_text(user_ids[enough]))]
+        enough = new if len(new) > 1 else enough
     number = min(max(1, round(config.meta_test_fraction * len(enough))), _MOST_ASKED)
     if len(enough) < 2:
         raise ValueError(

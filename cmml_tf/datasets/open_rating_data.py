@@ -32,6 +32,7 @@ from cmml_tf.datasets.tasks.rating_tasks import (
     choose_meta_test,
     draw_tasks,
 )
+from cmml_tf.types import AreNew
 
 
 def open_rating_data(
@@ -40,6 +41,7 @@ def open_rating_data(
     seed: int,
     cache_dir: str | Path | None = None,
     read: ReadConfig | None = None,
+    are_new: AreNew | None = None,
 ) -> RatingData:
     """Opens a data set and makes every user a task.
 
@@ -53,6 +55,7 @@ def open_rating_data(
       cache_dir: Where downloads are kept; none: the user's cache folder.
       read: How files are read, what own tables call their columns, and how many malformed lines are
         left out.
+      are_new: Which users, by id, may be asked; None: all. Where it leaves fewer than two, all.
 
     Raises:
       ValueError: Nothing accepted has this name, a rating is outside the scale, a file is damaged,
@@ -85,7 +88,7 @@ def open_rating_data(
     else:
         tasks = draw_tasks(*rows, values, config, rng)
         left_out |= _left_out_of_tasks(table, tasks, config)
-        learned, asked = choose_meta_test(tasks, user_ids, config, rng)
+        learned, asked = choose_meta_test(tasks, user_ids, config, rng, are_new)
         neither = len(tasks) - len(learned) - len(asked)
         left_out[f"users neither learned from nor asked (split {config.split})"] = neither
         meta_train, meta_test = tasks.take(learned), tasks.take(asked)

@@ -114,6 +114,10 @@ class AskedUsers(SavedTasks):
         """Share of the asked ratings whose user, and whose item, is learned from: of users none."""
         return {"users": 0.0, "items": float(self.query_item_known.mean())}
 
+    def with_known(self, items: np.ndarray) -> "AskedUsers":
+        """The same questions to a model that knows these items, bool [I]."""
+        return replace(self, item_known=items[self.item])
+
     def take(self, places: np.ndarray) -> "AskedUsers":
         """The users at these places."""
         rows = np.concatenate([np.arange(self.starts[t], self.starts[t + 1]) for t in places])

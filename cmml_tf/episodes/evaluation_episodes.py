@@ -170,6 +170,14 @@ class EvaluationEpisodes(SavedTasks):
             support_length=self.support_length[source],
         )
 
+    def with_known(self, known: Known) -> "EvaluationEpisodes":
+        """The same questions to a model that knows these users and items."""
+        return replace(
+            self,
+            pair_user_known=known.users[self.pair_user],
+            candidate_known=known.items[self.candidate],
+        )
+
     def known(self) -> dict[str, float]:
         """Share of the asked pairs whose user, and whose item, the embeddings know."""
         pairs = np.diff(self.pair_start)

@@ -133,6 +133,14 @@ class ScenarioCurve(SavedTasks):
         asked = {name: getattr(self, name) for name in _ASKED}
         return EvaluationEpisodes(self.names, *padded, labels, lengths, **asked)
 
+    def with_known(self, known: Known) -> "ScenarioCurve":
+        """The same questions to a model that knows these users and items."""
+        return replace(
+            self,
+            pair_user_known=known.users[self.pair_user],
+            candidate_known=known.items[self.candidate],
+        )
+
     def _support(
         self, place: int, count: int, draw: int
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

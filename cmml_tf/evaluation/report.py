@@ -36,11 +36,24 @@ class Simple(NamedTuple):
       labels: How tables spell each, by its name in `metrics.json`.
       in_curve: Those that a printed curve shows.
       chance: The one that knows nothing.
+      floor: The one that a model has to reach to be served; "": chance.
+      of_log: Those that need nothing but the log that is asked; None: all.
     """
 
     labels: Mapping[str, str]
     in_curve: Sequence[str]
     chance: str
+    floor: str = ""
+    of_log: Sequence[str] | None = None
+
+    def without_training(self) -> "Simple":
+        """Those that need nothing but the log that is asked."""
+        names = self.labels if self.of_log is None else self.of_log
+        return self._replace(
+            labels={name: self.labels[name] for name in names},
+            in_curve=[name for name in self.in_curve if name in names],
+            floor=self.floor or self.chance,
+        )
 
 
 class Asked(NamedTuple):
@@ -90,8 +103,9 @@ class Report:
         return self.systems[OWN]
 
     def context_control(self, gain: Gain) -> str:
-        """The better of `none` and `twin`, by the mean of a metric."""
-        return max((TWIN, NONE), key=lambda n: gain.sign * self.systems[n].means()[gain.metric])
+        """The better of `none` and, where it was asked, `twin`, by the mean of a metric."""
+        found = [name for name in (TWIN, NONE) if name in self.systems]
+        return max(found, key=lambda n: gain.sign * self.systems[n].means()[gain.metric])
 
     def verdict(self) -> Verdict:
         """What may be said of the model, by the decisive metric."""

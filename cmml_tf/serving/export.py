@@ -1,6 +1,6 @@
 """From a trained CMML to a version folder that TensorFlow Serving loads."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,9 @@ from cmml_tf.serving.signatures import (
     name_methods,
     serving_signatures,
 )
+from cmml_tf.serving.version.learned_tasks import write_learned_tasks
 from cmml_tf.serving.version.manifest import plain_facts, write_manifest
+from cmml_tf.serving.version.probes import probe_requests
 from cmml_tf.serving.version.reproducible import make_reproducible
 from cmml_tf.serving.version.version_folder import publish_version
 from cmml_tf.serving.version.warmup import write_warmup_requests
@@ -53,12 +55,13 @@ def export_model(
     limits: RequestLimits = DEFAULT_LIMITS,
     user_id_key: bytes | None = None,
     content: ServedContent | None = None,
+    learned: Iterable[Any] = (),
 ) -> Path:
     """Writes the next version of a model base path.
 
     The folder holds a SavedModel that takes raw ids (signatures `serving_default`,
     `encode_context`, `score_with_context`, `recommend`, `explain` and, for the Regress API,
-    `serving_tf_example`), warm-up requests and a manifest. It appears complete or not at all, and
+    `serving_tf_example`), warm-up requests and a manifest, with requests whose scores are known. It appears complete or not at all, and
     only if the SavedModel passes `check_feed_forward`. A model of the user setting has
     `score_features` beside them, which takes features instead of ids, and an export with `content`
     one that takes features beside ids; the manifest lists every feature with its kind under
@@ -81,6 +84,8 @@ def export_model(
       user_id_key: A secret. The export then holds keyed hashes of the user ids instead of the ids,
         and requests name users by `hash_user_ids` with the same key.
       content: Of a MatchingCMML: what makes rows of users and items that the export does not know.
+      learned: Names of the tasks that the model has learned from, hashed users as they are named in
+        requests; of an evaluation on another log they are left out.
 
     Returns:
       The version folder `export_dir/N`.
@@ -129,15 +134,17 @@ def export_model(
         else:
             graph = ServingGraph(model, users, items, scratch, sizes, limits, scale)
             signatures, features = serving_signatures(graph), {}
+        labels = _BINARY if scale is None else scale
+        probes = probe_requests(signatures, users, items, labels, limits)
         add_endpoints(graph, signatures)
         tf.saved_model.save(graph, str(version), signatures=signatures)
         name_methods(version)
         make_reproducible(version, scratch)
         check_feed_forward(version)
-        labels = _BINARY if scale is None else scale
         write_warmup_requests(version, graph, users, items, signatures, labels, features)
         check_warmup_rows(version, Path(export_dir))
-        write_manifest(version, facts, model, graph, signatures)
+        write_learned_tasks(version, learned)
+        write_manifest(version, facts, model, graph, signatures, probes)
 
     return publish(export_dir, write)
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,8 +15,8 @@ from cmml_tf.models.cmml import CMML
 from cmml_tf.models.matching_cmml import MatchingCMML
 from cmml_tf.serving.export import export_model
 from cmml_tf.serving.graph import scoring_variables
-from cmml_tf.serving.version.manifest import MANIFEST_FILE
-from cmml_tf.serving.version.version_folder import versions
+from cmml_tf.serving.version.manifest import read_manifest
+from cmml_tf.serving.version.version_folder import CANDIDATES, version_path, versions
 
 _DIGEST = "model_digest"
 
@@ -36,28 +36,34 @@ def export_once(
     *,
     config: Mapping[str, Any],
     manifest: Mapping[str, Any],
+    learned: Iterable[Any] = (),
     **options: Any,
 ) -> Exported:
     """Exports a model, unless a version of the base path is of this very model.
 
     A process that was ended behind its export, or a run that is asked for again, finds the version
-    by the `model_digest` of its manifest.
+    by the `model_digest` of its manifest; a candidate also where it was promoted to.
 
     Args:
       model, export_dir, user_ids, item_ids, options: Arguments of `export_model`.
       config: What the model was trained with; another one is another model.
       manifest: Facts to keep with the model, `config` among them.
+      learned: As of `export_model`; what was learned from shows in the weights.
 
     Raises:
       ValueError, TypeError, OSError: As `export_model`.
     """
     digest = model_digest(model, user_ids, item_ids, {**config, **options})
-    for number in reversed(versions(export_dir)):
-        version = export_dir / str(number)
-        if _digest_of(version) == digest:
-            return Exported(version, is_new=False)
+    places = [export_dir, export_dir.parent] if export_dir.name == CANDIDATES else [export_dir]
+    for place in places:
+        for number in reversed(versions(place)):
+            version = version_path(place, number)
+            if _digest_of(version) == digest:
+                return Exported(version, is_new=False)
     facts = {**manifest, _DIGEST: digest}
-    version = export_model(model, export_dir, user_ids, item_ids, manifest=facts, **options)
+    version = export_model(
+        model, export_dir, user_ids, item_ids, manifest=facts, learned=learned, **options
+    )
     return Exported(version, is_new=True)
 
 
@@ -90,7 +96,6 @@ def _plain(option: Any) -> Any:
 def _digest_of(version: Path) -> str | None:
     """What the version says of itself; None where it says nothing that can be read."""
     try:
-        manifest = json.loads((version / MANIFEST_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_manifest(version).get(_DIGEST)
+    except ValueError:
         return None
-    return manifest.get(_DIGEST) if isinstance(manifest, dict) else None

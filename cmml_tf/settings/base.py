@@ -6,21 +6,23 @@ and asks a setting through the methods below; it never asks which setting it is.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import tensorflow as tf
 
 from cmml_tf.config import TrainingConfig
+from cmml_tf.episodes.evaluation_episodes import Known
 from cmml_tf.evaluation.scorer import ModelScorer, Scorer
 from cmml_tf.evaluation.task_metrics import TaskMetrics
+from cmml_tf.hashed_ids import named_users
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.settings.form import SettingForm
 from cmml_tf.settings.systems import System
-from cmml_tf.types import Support
+from cmml_tf.types import AreNew, Support
 
 
 class TaskData(Protocol):
@@ -155,6 +157,7 @@ class Setting(ABC, Generic[DataT, AskedT, PartsT]):
     """
 
     form: SettingForm
+    tasks_are_users: ClassVar[bool] = False
 
     @abstractmethod
     def open(self, config: Any, seed: int) -> DataT:
@@ -163,6 +166,34 @@ class Setting(ABC, Generic[DataT, AskedT, PartsT]):
         Raises:
           ValueError, FileNotFoundError, ConnectionError: With a sentence that names the fault.
         """
+
+    def open_log(self, config: Any, seed: int, are_new: AreNew | None = None) -> DataT:
+        """Reads a source to ask models about it that are trained already.
+
+        As much as can be is asked of it. Here what `open` holds out.
+
+        Args:
+          config: As of `open`.
+          seed: Fixes what is asked.
+          are_new: Which tasks may be asked, by name; None: all. Where it leaves fewer than two, all
+            are asked.
+
+        Raises:
+          ValueError, FileNotFoundError, ConnectionError: As of `open`.
+        """
+        del are_new
+        return self.open(config, seed)
+
+    def learned_tasks(self, data: DataT) -> Sequence[Any]:
+        """Names of the tasks that training on these data learns from."""
+        del data
+        return ()
+
+    def named_tasks(self, names: Iterable[Any], user_id_key: bytes | None = None) -> list[str]:
+        """Names of tasks as an export may hold them: of users, keyed hashes where it has a key."""
+        if self.tasks_are_users:
+            return named_users(names, user_id_key)
+        return [str(one) for one in names]
 
     def check(self, data: DataT, config: Any) -> dict[str, int]:
         """What training tasks leave out, for people; refuses data that cannot be sampled.
@@ -239,6 +270,20 @@ class Setting(ABC, Generic[DataT, AskedT, PartsT]):
         """What may be known of a held-out task: `strict` (nothing), `warm` or `time`."""
         del data
         return "strict"
+
+    def told(self, prepared: PartsT, known: Known) -> tuple[PartsT, dict[str, float]]:
+        """The evaluation tasks as a model meets them that knows other users and items.
+
+        Args:
+          prepared: Of a log.
+          known: Which of its rows the model knows.
+
+        Returns:
+          The same tasks, which results are told apart by, and the shares of what is asked whose
+          `users`, and whose `items`, are known.
+        """
+        del known
+        return prepared, prepared.meta_test.known()
 
     def requests(self, prepared: PartsT, number: int) -> Sequence[Request]:
         """What a service would ask, for measuring what it costs.

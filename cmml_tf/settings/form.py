@@ -76,6 +76,11 @@ class SettingForm:
     command: str | None = None
 
     @property
+    def export_base(self) -> str:
+        """The model base path of its exports where none is named: `export`, `export-user`, ..."""
+        return f"export-{self.folder_prefix}".rstrip("-")
+
+    @property
     def advice(self) -> dict[str, str]:
         """The models that a user chooses between, and when to take each."""
         return {name: one.when for name, one in self.options.presets.items() if one.when}

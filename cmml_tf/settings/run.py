@@ -15,6 +15,7 @@ from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.serving.exported import Exported, export_once
 from cmml_tf.settings.base import AskedTasks, Prepared, Setting, TaskData
 from cmml_tf.settings.clock import Clock
+from cmml_tf.settings.export_place import export_place
 from cmml_tf.settings.judging import report_on
 from cmml_tf.settings.requirement import check_required
 from cmml_tf.settings.run_end import (
@@ -171,6 +172,7 @@ class SettingRun:
         simple = tuple(self.setting.form.simple.labels)
         check_required(required_controls(self.config.require, simple), facts["verdict"])
         manifest = {
+            "setting": self.setting.form.name,
             # Where an export was put is no part of it: two of one model are equal.
             "config": settled_options(plain(self.config), ("export_dir",)),
             "data_fingerprint": self.prepared.data.fingerprint(),
@@ -178,15 +180,17 @@ class SettingRun:
             **facts,
         }
         served = self.setting.served(model, self.prepared, further)
+        options = {**self.setting.export_options(self.config), **served.options}
+        learned = self.setting.learned_tasks(self.prepared.data)
         return export_once(
             served.model,
-            Path(self.config.export_dir),
+            export_place(self.setting.form, self.config),
             served.user_ids,
             served.item_ids,
             config=settled_options(plain(self.config), FREE_TO_CHANGE),
             manifest=manifest,
-            **self.setting.export_options(self.config),
-            **served.options,
+            learned=self.setting.named_tasks(learned, options.get("user_id_key")),
+            **options,
         )
 
 
@@ -278,7 +282,7 @@ def run_from_data_to_export(setting: Setting, config: Any, say: Say, verbose: in
     strategy = open_strategy(config.strategy)
     clock = Clock()
     setting.export_options(config)  # a key that cannot be used is refused before the training
-    warn_of_export(Path(config.export_dir), say)
+    warn_of_export(export_place(setting.form, config), say)
     say(f"Data: {config.data}")
     with chief_first(strategy):
         run = open_run(setting, config, say, writes=is_chief(strategy))
@@ -306,7 +310,8 @@ def _finish(
     exported = export_finished(folder, lambda facts: run.export(model, facts))
     clock.lap("export")
     save_metrics(folder, metrics | {"export": str(exported.version), "seconds": clock.seconds})
-    say("\n".join([described(exported), *warning(metrics), what_next(folder, exported)]))
+    lines = [described(exported), *warning(metrics), what_next(exported, run.config.data)]
+    say("\n".join(lines))
 
 
 def evaluate_again(setting: Setting, config: Any, say: Say) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from cmml_tf.files import check_folder, write_whole
 from cmml_tf.serving.exported import Exported
+from cmml_tf.serving.version.version_folder import CANDIDATES
 from cmml_tf.training.run_folder import read_record
 
 _METRICS = "metrics.json"
@@ -72,12 +73,21 @@ def described(exported: Exported) -> str:
     return f"{state}: {exported.version}"
 
 
-def what_next(run_dir: Path, exported: Exported) -> str:
-    """Two commands for the shell: what serves the model, and what asks it the same tasks again."""
-    base = shlex.quote(str(exported.version.parent.resolve()))
+def what_next(exported: Exported, data: str) -> str:
+    """Commands for the shell: what makes a candidate the served version, and what serves it.
+
+    Args:
+      exported: What the run has made.
+      data: What it was trained on: scenarios and users that were held out are asked.
+    """
+    version = exported.version
+    is_candidate = version.parent.name == CANDIDATES
+    base = version.parent.parent if is_candidate else version.parent
+    promote = f"  cmml promote {shlex.quote(str(version))} --on {shlex.quote(data)}\n"
+    served = shlex.quote(str(base.resolve()))
     return (
-        f"Next:\n  cmml serve --model_name=cmml --model_base_path={base} --port=8500\n"
-        f"  cmml evaluate {shlex.quote(str(run_dir))}"
+        f"Next:\n{promote if is_candidate else ''}"
+        f"  cmml serve --model_name=cmml --model_base_path={served} --port=8500"
     )
 
 

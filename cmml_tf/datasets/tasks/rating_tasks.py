@@ -10,7 +10,7 @@ import pandas as pd
 
 from cmml_tf.config.rating import RatingDataConfig
 from cmml_tf.datasets.reading.ids import as_text, rows_of
-from cmml_tf.types import FeatureColumn
+from cmml_tf.types import AreNew, FeatureColumn
 
 
 @dataclass(frozen=True)
@@ -169,10 +169,11 @@ def choose_meta_test(
     user_ids: np.ndarray,
     config: RatingDataConfig,
     rng: np.random.Generator,
+    are_new: AreNew | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Places of the tasks to learn from and of those that are asked.
 
-    `warm-warm`: a random share is asked. `cold-warm`: the first users by id are learned from, and a
+    `warm-warm`: a random share is asked, of the new users where `are_new` tells them by their ids. `cold-warm`: the first users by id are learned from, and a
     random share of all, out of the other users, is asked. A given list: exactly these are asked.
 
     Raises:
@@ -193,8 +194,10 @@ def choose_meta_test(
         return _both_parts(np.flatnonzero(~asked), np.flatnonzero(asked))
     number = max(1, round(config.meta_test_fraction * len(tasks)))
     if config.split == "warm-warm":
-        shuffled = rng.permutation(len(tasks))
-        return _both_parts(np.sort(shuffled[number:]), np.sort(shuffled[:number]))
+        new = np.arange(len(tasks)) if are_new is None else np.flatnonzero(are_new(as_text(ids)))
+        new = new if len(new) > 1 else np.arange(len(tasks))
+        asked = rng.permutation(new)[: max(1, round(config.meta_test_fraction * len(new)))]
+        return _both_parts(np.setdiff1d(np.arange(len(tasks)), asked), np.sort(asked))
     by_id = np.argsort(ids, kind="stable")
     cold = round(config.cold_fraction * len(tasks))
     warm = rng.permutation(by_id[cold:])[:number]

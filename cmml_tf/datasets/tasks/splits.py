@@ -43,7 +43,7 @@ def split_scenarios(pairs: ScenarioPairs, split: SplitConfig, seed: int) -> Scen
         the log's times do not allow the protocol.
     """
     times = (
-        None if pairs.times is None else LogTimes(pairs.untimed, pairs.times.copy, _starts(pairs))
+        None if pairs.times is None else LogTimes(pairs.untimed, pairs.times.copy, scenario_starts(pairs))
     )
     protocol = settle_protocol(pairs.name, split, times)
     starts = None if times is None else times.starts
@@ -54,7 +54,7 @@ def split_scenarios(pairs: ScenarioPairs, split: SplitConfig, seed: int) -> Scen
     scenarios, claims = {}, Claims.none()
     counts = {}
     for role in ORDER_OF_ROLES:
-        made, new, counts[role] = rules.take(role, _rows(pairs, roles[role]), claims)
+        made, new, counts[role] = rules.take(role, scenario_rows(pairs, roles[role]), claims)
         scenarios[role] = tuple(one for one in made if one is not None)
         check_left(pairs.name, role, len(scenarios[role]), len(roles[role]), protocol.name)
         claims = Claims.together([claims, new])
@@ -124,7 +124,8 @@ def split_counts(
     }
 
 
-def _rows(pairs: ScenarioPairs, numbers: np.ndarray) -> Iterator[ScenarioRows]:
+def scenario_rows(pairs: ScenarioPairs, numbers: np.ndarray) -> Iterator[ScenarioRows]:
+    """All pairs of each of these scenarios, by their numbers."""
     for number in numbers:
         own = slice(*np.searchsorted(pairs.scenario, [number, number + 1]))
         pool = slice(*np.searchsorted(pairs.pool_scenario, [number, number + 1]))
@@ -138,7 +139,7 @@ def _rows(pairs: ScenarioPairs, numbers: np.ndarray) -> Iterator[ScenarioRows]:
         )
 
 
-def _starts(pairs: ScenarioPairs) -> np.ndarray:
+def scenario_starts(pairs: ScenarioPairs) -> np.ndarray:
     """float64 [S]: when each scenario begins."""
     starts = np.full(len(pairs.scenario_names), np.inf)
     np.minimum.at(starts, pairs.scenario, pairs.member_times)

@@ -15,9 +15,10 @@ import cmml_tf
 from cmml_tf.models.cmml import CMML
 from cmml_tf.models.matching_cmml import MatchingCMML
 from cmml_tf.serving.graph import ServingGraph
+from cmml_tf.serving.version.probes import file_digests
 
 MANIFEST_FILE = Path("assets.extra") / "cmml_manifest.json"
-_WRITTEN_HERE = ("versions", "model", "limits", "signatures")
+_WRITTEN_HERE = ("versions", "model", "limits", "signatures", "probes", "files")
 
 # At the beginning of a word: not the second half of a relative path or of an address.
 _ABSOLUTE = re.compile(r"(?<![^\s=,;'\"(\[{])/[^\s=,;'\"()\[\]{}]+")
@@ -68,14 +69,15 @@ def write_manifest(
     model: CMML | MatchingCMML,
     graph: ServingGraph,
     signatures: Mapping[str, Any],
+    probes: Mapping[str, Any],
 ) -> None:
     """Writes the caller's facts and the exporter's own.
 
     The exporter's are `versions` (cmml_tf, tensorflow), `model` (`context_dimension`, null where
     it grows with the support; `context_width`, numbers of a task and of each support pair;
     `positives_only`, vocabulary sizes and id types, whether user ids are hashed), `limits` (the
-    largest request) and `signatures`: inputs and outputs with dtype and shape, -1 for an axis of
-    any size.
+    largest request), `signatures`: inputs and outputs with dtype and shape, -1 for an axis of any
+    size, and `probes` and `files` (see `probes`).
     """
     width = graph.context_width
     document = {
@@ -103,6 +105,8 @@ def write_manifest(
             }
             for name, function in sorted(signatures.items())
         },
+        "probes": probes,
+        "files": file_digests(folder),
         **facts,
     }
     path = folder / MANIFEST_FILE
@@ -118,3 +122,22 @@ def _table(tensors: Mapping[str, Any]) -> dict[str, Any]:
         }
         for name, tensor in sorted(tensors.items())
     }
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a version folder.
+
+    Raises:
+      ValueError: There is none, or it cannot be read.
+    """
+    path = folder / MANIFEST_FILE
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{folder} must be a version folder that this library exported: {MANIFEST_FILE} in it "
+            f"cannot be read ({error})."
+        ) from error
+    if not isinstance(manifest, dict):
+        raise ValueError(f"{path} must hold a JSON object. Received: {type(manifest).__name__}.")
+    return manifest

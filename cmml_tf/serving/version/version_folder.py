@@ -1,11 +1,12 @@
 """A version folder appears in the model base path complete, or not at all.
 
-It is written inside a folder `tmp-...` beside its final place, flushed to disk and renamed. Servers
-ignore names that are not numbers. A lock file held open marks a `tmp-...` folder as alive, so that
+It is written inside a folder `tmp-...` beside its final place, flushed to disk and renamed; a
+candidate is renamed from its own. Servers ignore names that are not numbers. A lock file held open marks a `tmp-...` folder as alive, so that
 the next export can clear away what a killed one left.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
@@ -15,6 +16,11 @@ from pathlib import Path
 
 from cmml_tf.files import flush, flush_entry, make_folder
 
+CANDIDATES = "candidates"
+"""Folder in a model base path of versions that are not served yet."""
+WITHDRAWN = "withdrawn"
+"""Folder in a model base path of versions that are served no more; their numbers are not given
+again."""
 _PREFIX = "tmp-"
 _LOCK = "lock"
 _LARGEST = 2**63 - 1
@@ -29,8 +35,8 @@ def publish_version(base: str | Path, write: Callable[[Path, Path], None]) -> Pa
         leaves in the folder `scratch` is thrown away.
 
     Returns:
-      `base/N`, N one above the largest version there, 1 for the first. Of exports at the same time
-      each gets its own number.
+      `base/N`, N one above the largest version that is or was there, 1 for the first. Of exports at
+      the same time each gets its own number.
 
     Raises:
       OSError: The folder cannot be written, for example on a full disk; nothing is left behind.
@@ -54,14 +60,86 @@ def versions(base: str | Path) -> list[int]:
 
     Numbers beyond int64 are none: servers pass them over.
     """
-    base = Path(base)
-    if not base.is_dir():
-        return []
-    return sorted(number for number, path in _numbered(base) if path.is_dir())
+    return sorted(number for number, path in _numbered(Path(base)) if path.is_dir())
+
+
+def version_path(base: Path, number: int) -> Path:
+    """The folder of a version, which may be written with zeros before its number."""
+    return next(path for one, path in _numbered(base) if one == number and path.is_dir())
+
+
+def move_in(candidate: Path, base: Path) -> Path:
+    """Makes a version folder from elsewhere the next version of a model base path, in one rename.
+
+    From another disk it is copied beside its final place first. Killed at any moment, the candidate
+    is whole where it was or whole in its new place.
+
+    Args:
+      candidate: A version folder outside the model base path.
+      base: The model base path; created where it does not exist.
+
+    Returns:
+      `base/N`, as of `publish_version`.
+
+    Raises:
+      OSError: The folder cannot be moved; it is where it was.
+      ValueError: The largest number that servers know is taken.
+    """
+    make_folder(base)
+    _clear_abandoned(base)
+    try:
+        version = _rename_to_next(candidate, base)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        version = publish_version(
+            base, lambda content, _: shutil.copytree(candidate, content, dirs_exist_ok=True)
+        )
+        _remove_at_once(candidate)
+    flush_entry(base)
+    flush_entry(candidate.parent)
+    return version
+
+
+def withdraw(base: Path) -> tuple[int, int]:
+    """Takes the largest version out of what servers see, so that they go back to the one before.
+
+    It is renamed into the folder `withdrawn` of the base path. While it stays there, or a folder
+    with its number, no other version gets that number.
+
+    Returns:
+      The version withdrawn, and the largest one now.
+
+    Raises:
+      ValueError: There is no version before it.
+      OSError: The folder cannot be moved; it is where it was.
+    """
+    found = versions(base)
+    if len(found) < 2:
+        listed = ", ".join(map(str, found)) or "none"
+        raise ValueError(
+            f"{base} must hold a version before the served one to go back to. "
+            f"Received: versions {listed}."
+        )
+    before, served = found[-2:]
+    place = make_folder(base / WITHDRAWN)
+    version_path(base, served).rename(place / str(served))
+    flush_entry(place)
+    flush_entry(base)
+    return served, before
+
+
+def _remove_at_once(folder: Path) -> None:
+    """Removes a folder; killed meanwhile, none is left that looks like a version."""
+    going = folder.with_name(f"{_PREFIX}{secrets.token_hex(8)}")
+    folder.rename(going)
+    shutil.rmtree(going, ignore_errors=True)
 
 
 def _numbered(base: Path) -> list[tuple[int, Path]]:
     """What is called by a number that servers know, whether it is a folder or not."""
+    if not base.is_dir():
+        return []
     named = [path for path in base.iterdir() if path.name.isascii() and path.name.isdigit()]
     return [(int(path.name), path) for path in named if int(path.name) <= _LARGEST]
 
@@ -69,7 +147,7 @@ def _numbered(base: Path) -> list[tuple[int, Path]]:
 def _rename_to_next(content: Path, base: Path) -> Path:
     while True:
         # Files and broken links take numbers too: nothing can be renamed to theirs.
-        taken = max([0, *(number for number, _ in _numbered(base))])
+        taken = max([0, *(number for at in (base, base / WITHDRAWN) for number, _ in _numbered(at))])
         if taken == _LARGEST:
             raise ValueError(
                 f"A version in {base} must have a number below {_LARGEST}, the largest that "

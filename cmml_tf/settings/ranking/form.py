@@ -21,6 +21,7 @@ RANKING = SettingForm(
         SIMPLE_LABELS,
         in_curve=("popularity", "item_knn", "ease", "als_fold_in", "knn_ease"),
         chance="chance",
+        floor="popularity",
     ),
     systems=ranking_systems(RANKING_PRESETS),
     options=RankingOptions(),

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from cmml_tf.config.ranking import RankingEpisodeConfig, RankingModelConfig, Ran
 from cmml_tf.datasets.open_ranking_data import open_ranking_data
 from cmml_tf.datasets.tasks.taken_items import RankingData
 from cmml_tf.episodes.asked_newcomers import AskedNewcomers, NewcomerCurve
+from cmml_tf.episodes.evaluation_episodes import Known
 from cmml_tf.episodes.ranking_episodes import RankingEpisodeSampler
 from cmml_tf.evaluation.catalogue_ranking import evaluate_catalogue
 from cmml_tf.evaluation.scorer import Scorer
@@ -28,17 +30,33 @@ from cmml_tf.settings.ranking.parts import RankingParts, check_tables_fit
 from cmml_tf.settings.ranking.simple_systems import simple_ranking_systems
 from cmml_tf.settings.systems import System
 from cmml_tf.tasks.catalogue import CatalogueTask
-from cmml_tf.types import Episode, Support
+from cmml_tf.types import AreNew, Episode, Support
+
+_ASKED_OF_LOG = 0.5
 
 
 class RankingSetting(Setting[RankingData, AskedNewcomers, RankingParts]):
     """Rank what users who are new take next."""
 
     form = RANKING
+    tasks_are_users = True
 
     def open(self, config: RankingRunConfig, seed: int) -> RankingData:
         """See `open_ranking_data`."""
         return open_ranking_data(config.data, config.tasks, config.liked, seed, read=config.read)
+
+    def open_log(
+        self, config: RankingRunConfig, seed: int, are_new: AreNew | None = None
+    ) -> RankingData:
+        """Half of the new users are asked; controls know what all others have taken."""
+        tasks = replace(config.tasks, tasks=None, meta_test_fraction=_ASKED_OF_LOG)
+        return open_ranking_data(
+            config.data, tasks, config.liked, seed, read=config.read, are_new=are_new
+        )
+
+    def learned_tasks(self, data: RankingData) -> Sequence[Any]:
+        """Users who are learned from."""
+        return data.user_ids[data.learned.user].tolist()
 
     def check(self, data: RankingData, config: RankingRunConfig) -> dict[str, int]:
         """Nothing is left out; refused are data without a user to learn from and tables that this
@@ -128,6 +146,12 @@ class RankingSetting(Setting[RankingData, AskedNewcomers, RankingParts]):
     def evaluate(self, scorer: Scorer, asked: AskedNewcomers) -> TaskMetrics:
         """Recall@20 and NDCG@100 of each task."""
         return evaluate_catalogue(scorer, asked)
+
+    def told(self, prepared: RankingParts, known: Known) -> tuple[RankingParts, dict[str, float]]:
+        """What is to be found is counted; results are not told apart."""
+        asked = prepared.meta_test
+        users = float(known.users[asked.user].mean())
+        return prepared, {"users": users, "items": float(known.items[asked.query_item].mean())}
 
     def simple_systems(self, prepared: RankingParts, names: Sequence[str]) -> dict[str, Scorer]:
         """Popularity, neighbours, EASE, factors and a sum, without any network."""

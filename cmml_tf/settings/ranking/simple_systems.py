@@ -32,13 +32,15 @@ _ALS_PENALTIES, _DIMENSION, _CONFIDENCE, _SWEEPS = (10.0, 100.0, 1000.0), 48, 10
 def simple_ranking_systems(parts: RankingParts, names: Sequence[str]) -> dict[str, Scorer]:
     """The systems of these names; see above for the numbers of those that have some."""
     found: dict[str, Scorer] = {}
-    fitted, chosen = _Fitted(parts, parts.data.learned), _Chosen(parts)
+    fitted: _Fitted | None = None
     for name in names:
         if name == "popularity":
             found[name] = Popularity(parts.data.taken)
         elif name == "chance":
             found[name] = Chance(len(parts.data.item_ids))
         else:
+            if fitted is None:
+                fitted, chosen = _Fitted(parts, parts.data.learned), _Chosen(parts)
             found[name] = fitted.system(name, chosen)
     return found
 

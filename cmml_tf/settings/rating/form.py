@@ -18,7 +18,7 @@ RATING = SettingForm(
     asked=("users", "users"),
     request="the query",
     measured_tasks=(32, "32 users"),
-    simple=Simple(SIMPLE_LABELS, in_curve=("item_mean", "blend"), chance="global_mean"),
+    simple=Simple(SIMPLE_LABELS, ("item_mean", "blend"), "global_mean", floor="item_mean"),
     systems=rating_systems(RATING_PRESETS),
     options=RatingOptions(),
 )

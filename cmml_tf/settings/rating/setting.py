@@ -1,7 +1,7 @@
 """The user setting: tasks are users, the query is ratings of theirs that nobody has seen."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from cmml_tf.config.rating import RatingEpisodeConfig, RatingModelConfig, UserRu
 from cmml_tf.datasets.open_rating_data import open_rating_data
 from cmml_tf.datasets.tasks.rating_tasks import RatingData, RatingTasks
 from cmml_tf.episodes.asked_users import AskedUsers
+from cmml_tf.episodes.evaluation_episodes import Known
 from cmml_tf.episodes.rating_episodes import RatingEpisodeSampler
 from cmml_tf.episodes.user_curve import UserCurve
 from cmml_tf.evaluation.rating import evaluate_ratings, predicted_ratings
@@ -31,7 +32,9 @@ from cmml_tf.settings.rating.simple_systems import simple_rating_systems
 from cmml_tf.settings.systems import System
 from cmml_tf.tasks.rating import RatingTask
 from cmml_tf.training.rating_start import set_first_weights
-from cmml_tf.types import Episode, FeatureColumn
+from cmml_tf.types import AreNew, Episode, FeatureColumn
+
+_ASKED_OF_LOG = 0.5
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,29 @@ class RatingSetting(Setting[RatingData, AskedUsers, RatingParts]):
     """Predict the query ratings of unseen users (paper section 4.2)."""
 
     form = RATING
+    tasks_are_users = True
 
     def open(self, config: UserRunConfig, seed: int) -> RatingData:
         """See `open_rating_data`."""
         return open_rating_data(config.data, config.tasks, seed, read=config.read)
+
+    def open_log(
+        self, config: UserRunConfig, seed: int, are_new: AreNew | None = None
+    ) -> RatingData:
+        """Half of the new users are asked; controls know the ratings of all others."""
+        tasks = replace(
+            config.tasks,
+            split="warm-warm",
+            meta_test_fraction=_ASKED_OF_LOG,
+            meta_test_users=None,
+            tasks=None,
+            validation_fraction=0.0,
+        )
+        return open_rating_data(config.data, tasks, seed, read=config.read, are_new=are_new)
+
+    def learned_tasks(self, data: RatingData) -> Sequence[Any]:
+        """Users who are trained on or steer training."""
+        return data.user_ids[np.concatenate([data.meta_train.user, data.validation.user])].tolist()
 
     def check(self, data: RatingData, config: UserRunConfig) -> dict[str, int]:
         """Nothing is left out; a user without a rating for the support is refused."""
@@ -174,6 +196,14 @@ class RatingSetting(Setting[RatingData, AskedUsers, RatingParts]):
         """MAE and NDCG of the validation users, and the MAE turned round, higher is better."""
         means = self.evaluate(scorer, asked).means()
         return {**means, "negative_mae": -means["mae"]}
+
+    def told(self, prepared: RatingParts, known: Known) -> tuple[RatingParts, dict[str, float]]:
+        """Ratings of known and of unknown items are told apart."""
+        asked, curve = prepared.meta_test.with_known(known.items), prepared.curve
+        if isinstance(curve, UserCurve):
+            curve = replace(curve, asked=curve.asked.with_known(known.items))
+        shares = asked.known() | {"users": float(known.users[asked.user].mean())}
+        return replace(prepared, meta_test=asked, curve=curve), shares
 
     def simple_systems(self, prepared: RatingParts, names: Sequence[str]) -> dict[str, Scorer]:
         """Means, neighbours and factors, without any network."""

@@ -1,6 +1,7 @@
 """The scenario setting: tasks are scenarios, the query is every item of one, for unseen users."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ import tensorflow as tf
 from cmml_tf.baselines.build import build_baseline
 from cmml_tf.baselines.conet import CoNet
 from cmml_tf.config import EpisodeConfig, ModelConfig, ScenarioRunConfig, TrainingConfig
-from cmml_tf.datasets.open_data import open_scenario_data
+from cmml_tf.datasets.open_data import open_scenario_data, open_scenario_log
 from cmml_tf.datasets.open_features import FeatureSource, described
 from cmml_tf.datasets.tasks.scenario_data import ScenarioData
 from cmml_tf.episodes.cross_domain import cross_domain_sampler, source_item_of_users
-from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes
+from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes, Known
 from cmml_tf.episodes.sampler import EpisodeSampler
+from cmml_tf.episodes.scenario_curve import ScenarioCurve
 from cmml_tf.evaluation.ranking import candidate_scores, evaluate_ranking
 from cmml_tf.evaluation.scorer import ModelScorer, Scorer
 from cmml_tf.evaluation.task_metrics import TaskMetrics
@@ -33,6 +35,7 @@ from cmml_tf.settings.scenario.served_matching import served_matching
 from cmml_tf.settings.scenario.simple_systems import simple_scenario_systems
 from cmml_tf.settings.systems import System
 from cmml_tf.tasks.scenario import ranking_task
+from cmml_tf.types import AreNew
 
 _VALIDATION_METRICS = ("recall@10", "recall@20", "ndcg@10")
 _CANDIDATES = 100
@@ -53,6 +56,18 @@ class ScenarioSetting(Setting[ScenarioData, EvaluationEpisodes, ScenarioParts]):
             read=config.read,
             features=FeatureSource(config.items, config.users, config.kinds),
         )
+
+    def open_log(
+        self, config: ScenarioRunConfig, seed: int, are_new: AreNew | None = None
+    ) -> ScenarioData:
+        """All scenarios are asked; see `open_scenario_log`."""
+        return open_scenario_log(
+            config.data, config.scenario, config.split, seed, config.read, are_new
+        )
+
+    def learned_tasks(self, data: ScenarioData) -> Sequence[str]:
+        """Scenarios that are trained on or steer training."""
+        return [one.name for one in (*data.meta_train, *data.validation)]
 
     def describe(self, data: ScenarioData) -> Sequence[str]:
         """The protocol, what is known of what is asked, and features of items and users."""
@@ -139,6 +154,15 @@ class ScenarioSetting(Setting[ScenarioData, EvaluationEpisodes, ScenarioParts]):
         """Recall and NDCG on the validation scenarios."""
         means = self.evaluate(scorer, asked).means()
         return {name: means[name] for name in _VALIDATION_METRICS}
+
+    def told(
+        self, prepared: ScenarioParts, known: Known
+    ) -> tuple[ScenarioParts, dict[str, float]]:
+        """Pairs of known and of unknown users and items are told apart."""
+        asked, curve = prepared.meta_test.with_known(known), prepared.curve
+        if isinstance(curve, ScenarioCurve):
+            curve = curve.with_known(known)
+        return replace(prepared, meta_test=asked, curve=curve), asked.known()
 
     def simple_systems(self, prepared: ScenarioParts, names: Sequence[str]) -> dict[str, Scorer]:
         """Counts, factors and neighbours, without any network."""

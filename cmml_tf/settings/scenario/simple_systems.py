@@ -52,21 +52,24 @@ def _als_fold_in(log: KnownLog) -> list[SimpleSystem]:
 
 
 _FAMILIES: dict[str, Family] = {
-    "item_pop": lambda log: [ItemPop()],
     "dot": lambda log: [Dot(log)],
     "item_pop_dot": _item_pop_dot,
     "item_knn": _item_knn,
     "als_fold_in": _als_fold_in,
-    "chance": lambda log: [Chance()],
 }
+_OF_SUPPORT = {"item_pop": ItemPop, "chance": Chance}
 
 
 def simple_scenario_systems(prepared: ScenarioParts, names: Sequence[str]) -> dict[str, Scorer]:
     """The systems of these names; see above for the numbers of those that have some."""
-    log = KnownLog.of(*prepared.data.training_pairs(), *prepared.known_embeddings)
+    log: KnownLog | None = None
     rehearsal: _Rehearsal | None = None
     found: dict[str, Scorer] = {}
     for name in names:
+        if name in _OF_SUPPORT:
+            found[name] = _OF_SUPPORT[name]()
+            continue
+        log = log or KnownLog.of(*prepared.data.training_pairs(), *prepared.known_embeddings)
         systems = _FAMILIES[name](log)
         if len(systems) > 1:
             rehearsal = rehearsal or _rehearsal(prepared, log)

@@ -1,0 +1,118 @@
+"""A new log as evaluation tasks for exports: what none of them has learned from is asked."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cmml_tf.config import override
+from cmml_tf.evaluation.scorer import Scorer
+from cmml_tf.operation.export_scorer import ExportScorer, LogIds, known_rows, log_ids
+from cmml_tf.operation.loaded_export import Answering, LoadedExport
+from cmml_tf.settings.base import AskedTasks, Prepared, Setting, TaskData
+from cmml_tf.settings.named import SETTINGS
+
+_SEED = 0
+
+
+class Told(NamedTuple):
+    """An export before the tasks of a log.
+
+    Attributes:
+      scorer: The export.
+      prepared: The tasks, which tell apart what this export knows.
+      known: Shares of what is asked whose `users`, and whose `items`, it knows.
+    """
+
+    scorer: Scorer
+    prepared: Prepared[TaskData, AskedTasks]
+    known: dict[str, float]
+
+
+class AskedLog(NamedTuple):
+    """A log that exports are asked about.
+
+    Attributes:
+      setting: What a task is.
+      prepared: The tasks.
+      protocol: `strict` or `time` where no export has learned from a task, else `warm`.
+      user_id_key: What exports hash user ids with; None: they do not.
+    """
+
+    setting: Setting
+    prepared: Prepared[TaskData, AskedTasks]
+    protocol: str
+    user_id_key: bytes | None
+
+    def told(self, export: LoadedExport, answering: Answering | None = None) -> Told:
+        """The log before an export, which answers itself unless somebody else does."""
+        answering = answering or export
+        ids: LogIds = log_ids(
+            export, self.prepared.data.user_ids, self.prepared.data.item_ids, self.user_id_key
+        )
+        known = known_rows(answering, ids, export.limits)
+        prepared, shares = self.setting.told(self.prepared, known)
+        return Told(ExportScorer(answering, ids, export.limits), prepared, shares)
+
+
+def open_asked_log(
+    exports: Sequence[LoadedExport],
+    data: str,
+    folder: Path,
+    options: Mapping[str, Any] | None = None,
+    user_id_key: bytes | None = None,
+) -> AskedLog:
+    """Reads a log by the configuration that the first export was trained with.
+
+    Tasks that an export has learned from are left out; where that leaves fewer than two, all are
+    asked and the protocol is `warm`.
+
+    Args:
+      exports: Who will be asked, of one setting.
+      data: Name or path of the log, as `--data` of a training takes it.
+      folder: For files of the evaluation.
+      options: Options of the run by nested names that are to be others, as
+        `{"scenario": {"min_interactions": 20}}`.
+      user_id_key: What the exports hash user ids with.
+
+    Raises:
+      ValueError, FileNotFoundError, ConnectionError: The log cannot be read, or holds nothing to
+        ask; or exports are of different settings or of one that is not known.
+    """
+    first = exports[0]
+    setting = _setting(exports)
+    own = setting.form.options.config
+    given = {"data": data, "run_dir": None, "strategy": "none", "require": None}
+    try:
+        config = override(override(own(), first.manifest["config"]), {**given, **(options or {})})
+    except (KeyError, TypeError) as error:
+        raise ValueError(
+            f"{first.folder} does not say how it was configured: its manifest has no whole `config`."
+        ) from error
+
+    def learned(names: Sequence[Any]) -> np.ndarray:
+        named = setting.named_tasks(names, user_id_key)
+        return np.any([export.has_learned(named) for export in exports], axis=0)
+
+    opened = setting.open_log(config, _SEED, lambda names: ~learned(names))
+    prepared = setting.prepare(opened, folder, config, _SEED)
+    is_warm = bool(learned(prepared.meta_test.names).any())
+    protocol = "warm" if is_warm else setting.protocol(opened)
+    return AskedLog(setting, prepared, protocol, user_id_key)
+
+
+def _setting(exports: Sequence[LoadedExport]) -> Setting:
+    name = exports[0].setting
+    if name not in SETTINGS:
+        raise ValueError(
+            f"{exports[0].folder} must be of one of the settings {', '.join(SETTINGS)}. "
+            f"Received: {name!r}."
+        )
+    for other in exports[1:]:
+        if other.manifest.get("setting", name) != name:
+            raise ValueError(
+                f"{other.folder} must be of the setting {name}, as {exports[0].folder} is. "
+                f"Received: {other.setting}."
+            )
+    return SETTINGS[name]

@@ -1,0 +1,133 @@
+"""A candidate becomes the served version, or is refused with a sentence and stays where it is."""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cmml_tf.operation.asked_log import open_asked_log
+from cmml_tf.operation.gate import Comparison, compare_exports
+from cmml_tf.operation.loaded_export import LoadedExport
+from cmml_tf.program import UnmetRequirementError
+from cmml_tf.serving.version.version_folder import CANDIDATES, move_in, version_path, versions
+from cmml_tf.serving.version.warmup_check import check_warmup_rows
+
+
+class Place(NamedTuple):
+    """Where a candidate would be served.
+
+    Attributes:
+      base: The model base path.
+      current: The version that it is compared with; None: nothing is served yet.
+      versions: All that were there.
+    """
+
+    base: Path
+    current: Path | None
+    versions: list[int]
+
+
+def place_of(candidate: Path, against: Path | None) -> Place:
+    """The model base path that a candidate is for, and the version to compare it with.
+
+    Args:
+      candidate: A version folder, usually `BASE/candidates/N`.
+      against: A version folder of the base path, or the base path, whose largest version counts;
+        None: the base path whose `candidates` hold the candidate.
+
+    Raises:
+      FileNotFoundError: There is no such folder.
+      ValueError: The base path cannot be told, or the candidate stands in it already.
+    """
+    if not candidate.is_dir():
+        raise FileNotFoundError(f"There is no folder {candidate}.")
+    if against is None:
+        if candidate.resolve().parent.name != CANDIDATES:
+            raise ValueError(
+                f"`against` must be given, the served version or the model base path, for a "
+                f"candidate that is in no folder `{CANDIDATES}`. Received: {candidate}."
+            )
+        against = candidate.parent.parent
+    is_version = against.name.isdigit() and against.name.isascii()
+    if is_version and not against.is_dir():
+        raise FileNotFoundError(f"There is no version {against}.")
+    base = against.parent if is_version else against
+    if candidate.resolve().parent == base.resolve():
+        raise ValueError(
+            f"The candidate must be outside of the served folder. Received: {candidate}, which is "
+            f"in {base} already."
+        )
+    found = versions(base)
+    if not is_version:
+        against = version_path(base, found[-1]) if found else None
+    return Place(base, against, found)
+
+
+def judged(
+    candidate: Path,
+    place: Place,
+    data: str,
+    options: Mapping[str, Any] | None = None,
+    user_id_key: bytes | None = None,
+) -> Comparison:
+    """The candidate beside the served version, on a log.
+
+    Args:
+      candidate: A version folder.
+      place: Where it would be served.
+      data: The log.
+      options: As of `open_asked_log`.
+      user_id_key: As of `open_asked_log`.
+
+    Raises:
+      UnmetRequirementError: The candidate is not what was exported, or does not answer.
+      ValueError, FileNotFoundError, ConnectionError: The log or the served version cannot be read.
+    """
+    try:
+        loaded = LoadedExport(candidate)
+        loaded.check_answers()
+        check_warmup_rows(candidate, place.base)
+    except ValueError as error:
+        raise UnmetRequirementError(f"Not promoted: {error}") from error
+    current = None if place.current is None else LoadedExport(place.current)
+    exports = [loaded] if current is None else [loaded, current]
+    with tempfile.TemporaryDirectory() as folder:
+        log = open_asked_log(exports, data, Path(folder), options, user_id_key)
+        return compare_exports(loaded, current, log)
+
+
+def promote(
+    candidate: Path, place: Place, comparison: Comparison, say: Callable[[str], None]
+) -> Path:
+    """Moves a candidate into its place as the next version, unless a comparison speaks against it.
+
+    Args:
+      candidate: A version folder.
+      place: As it was compared.
+      comparison: What came of it.
+      say: Where a line for people goes.
+
+    Returns:
+      The version folder.
+
+    Raises:
+      UnmetRequirementError: It is worse than what is served beyond the interval, below what is
+        simple, or at chance.
+      ValueError: Another version has been put in place meanwhile.
+      OSError: It cannot be moved.
+    """
+    say(comparison.table())
+    refusals = comparison.refusals()
+    if refusals:
+        raise UnmetRequirementError(
+            f"Not promoted: {candidate} is {'; and '.join(refusals)}. It stays where it is."
+        )
+    found = versions(place.base)
+    if found != place.versions:
+        raise ValueError(
+            f"{place.base} must hold the versions that it held when the comparison began. "
+            f"Received: {found}, and before {place.versions}. Promote again, to compare anew."
+        )
+    version = move_in(candidate, place.base)
+    say(f"Promoted: {candidate} is {version} now.")
+    return version
