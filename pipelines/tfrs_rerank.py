@@ -99,8 +99,9 @@ def _trained_with(export_dir: Path) -> tuple[SplitConfig, str]:
     found = versions(export_dir)
     if not found:
         raise FileNotFoundError(
-            f"There is no exported version in {export_dir}. Run pipelines/train_scenario.py first, "
-            "or name a running server with --target."
+            f"There is no exported version in {export_dir}. Run pipelines/train_scenario.py "
+            "and promote what it made (`cmml promote`), or name the folder of candidates, or a "
+            "running server with --target."
         )
     manifest = json.loads((export_dir / str(found[-1]) / MANIFEST_FILE).read_text())
     split = manifest.get("config", {}).get("split")

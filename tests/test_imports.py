@@ -60,10 +60,15 @@ MAY_IMPORT = {
         *("config", "files", "program", "datasets", "episodes", "models", "training"),
         *("evaluation", "interpretation", "settings"),
     },
+    "operation": {
+        *("config", "types", "program", "request_limits", "hashed_ids", "episodes"),
+        *("evaluation", "serving", "settings"),
+    },
     "api": {"config", "datasets", "training", "settings", "experiments"},
     "commands": {
         *("config", "files", "plain_yaml", "request_limits", "hashed_ids", "program", "datasets"),
         *("embeddings", "training", "interop", "serving", "settings", "experiments"),
+        "operation",
     },
 }
 # What a plain installation leaves out may be asked for by each part but these.

@@ -55,7 +55,7 @@ def check(done, folder):
     assert "recall@10" in done.stdout
     assert "ItemPop" in done.stdout
     assert re.search(r"item +score", done.stdout)
-    assert (folder / "export" / "1" / "saved_model.pb").exists()
+    assert (folder / "export" / "candidates" / "1" / "saved_model.pb").exists()
 
 
 def test_the_page_is_short():

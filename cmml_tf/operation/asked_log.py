@@ -88,7 +88,7 @@ def open_asked_log(
         config = override(override(own(), first.manifest["config"]), {**given, **(options or {})})
     except (KeyError, TypeError) as error:
         raise ValueError(
-            f"{first.folder} does not say how it was configured: its manifest has no whole `config`."
+            f"{first.folder} does not say how it was configured: its manifest has no `config`."
         ) from error
 
     def learned(names: Sequence[Any]) -> np.ndarray:

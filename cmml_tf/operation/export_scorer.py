@@ -108,8 +108,8 @@ def log_ids(
     """
     if export.hashes_users != (user_id_key is not None):
         raise ValueError(
-            f"`hash_user_ids` must be {'the key file' if export.hashes_users else 'left out'}: user "
-            f"ids of {export.folder} are {'' if export.hashes_users else 'not '}hashed."
+            f"`hash_user_ids` must be {'the key file' if export.hashes_users else 'left out'}: "
+            f"user ids of {export.folder} are {'' if export.hashes_users else 'not '}hashed."
         )
     users = user_ids
     if user_id_key is not None:

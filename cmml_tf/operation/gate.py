@@ -71,7 +71,7 @@ class Comparison:
         width = max(len(one) for one in (self.label, *(other.label for other in others)))
         count, tasks = self.tasks
         lines = [
-            f"{self.metric} over {count} {tasks} that neither has learned from"
+            f"{self.metric} over {count} {tasks} that no export has learned from"
             if self.protocol != "warm"
             else f"{self.metric} over {count} {tasks}, which were learned from (warm)",
             f"  {self.label:{width}}  {self.mean:.4f}",

@@ -61,11 +61,11 @@ def export_model(
 
     The folder holds a SavedModel that takes raw ids (signatures `serving_default`,
     `encode_context`, `score_with_context`, `recommend`, `explain` and, for the Regress API,
-    `serving_tf_example`), warm-up requests and a manifest, with requests whose scores are known. It appears complete or not at all, and
-    only if the SavedModel passes `check_feed_forward`. A model of the user setting has
-    `score_features` beside them, which takes features instead of ids, and an export with `content`
-    one that takes features beside ids; the manifest lists every feature with its kind under
-    `features`.
+    `serving_tf_example`), warm-up requests and a manifest, which has requests with their scores. It
+    appears complete or not at all, and only if the SavedModel passes `check_feed_forward`. A model
+    of the user setting has `score_features` beside them, which takes features instead of ids, and
+    an export with `content` one that takes features beside ids; the manifest lists every feature
+    with its kind under `features`.
 
     Args:
       model: A CMML or MatchingCMML whose weights exist. A MatchingCMML may have rows of items that

@@ -96,4 +96,4 @@ def finished_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
     done = Commands(folder).run("train_scenario.py", *QUICK, "--run-dir", "run")
     assert done.returncode == 0, done.stderr
-    return FinishedRun(folder / "run", folder / "export", done.stdout)
+    return FinishedRun(folder / "run", folder / "export" / "candidates", done.stdout)

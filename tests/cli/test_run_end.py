@@ -30,7 +30,7 @@ def _results(folder):
 
 
 def _versions(folder):
-    return sorted(path.name for path in (folder / "export").iterdir())
+    return sorted(path.name for path in (folder / "export" / "candidates").iterdir())
 
 
 @pytest.fixture(scope="module")
@@ -75,15 +75,18 @@ def test_a_killed_run_ends_with_the_same_metrics_though_its_export_fails(straigh
     # What was found is printed, then what to do.
     assert "Verdict: recall@10 is " in done.stdout
     sentence = done.stderr.splitlines()[-1]
-    assert sentence.startswith("error: The model could not be exported to 'export': export must be")
+    assert sentence.startswith("error: The model could not be exported to 'export/candidates': ")
     assert "`cmml export run` exports it without training" in sentence
 
     (commands.folder / "export").unlink()
     done = commands.run("export.py", "run")
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "Exported: export/1"), done.stderr
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (
+        0,
+        "Exported: export/candidates/1",
+    ), done.stderr
     metrics = json.loads((commands.folder / "run" / "metrics.json").read_text())
-    assert metrics["export"] == "export/1"
-    manifest = "export/1/assets.extra/cmml_manifest.json"
+    assert metrics["export"] == "export/candidates/1"
+    manifest = "export/candidates/1/assets.extra/cmml_manifest.json"
     ours, theirs = (json.loads((f / manifest).read_text()) for f in (commands.folder, folder))
     assert ours["model_digest"] == theirs["model_digest"]
     assert ours["meta_test"] == theirs["meta_test"]
@@ -91,22 +94,25 @@ def test_a_killed_run_ends_with_the_same_metrics_though_its_export_fails(straigh
 
 def test_the_end_says_what_to_do_next_and_that_works(straight, tmp_path):
     folder, done = straight
-    *_, heading, serve, evaluate = done.stdout.splitlines()
+    *_, heading, promote, serve = done.stdout.splitlines()
     assert heading == "Next:"
+    # In a copy: the tests around this one read the run and its candidate.
+    shutil.copytree(folder, tmp_path / "copy")
+    folder, before = tmp_path / "copy", str(folder)
+    promoted = _pasted(promote, folder)
+    output, errors = promoted.communicate(timeout=300)
+    assert promoted.returncode == 0, errors
     metrics = json.loads((folder / "run" / "metrics.json").read_text())
-
-    # In a copy: the tests around this one read the run.
-    shutil.copytree(folder / "run", tmp_path / "run")
-    again = _pasted(evaluate, tmp_path)
-    _, errors = again.communicate(timeout=300)
-    assert again.returncode == 0, errors
-    evaluation = json.loads((tmp_path / "run" / "evaluation.json").read_text())
-    assert evaluation["meta_test"] == metrics["meta_test"]
+    # What was held out is asked, by another draw of who supports.
+    assert "over 3 scenarios that no export has learned from" in output
+    assert output.splitlines()[-1] == f"Promoted: {metrics['export']} is export/1 now."
+    assert list((folder / "export" / "candidates").iterdir()) == []
 
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-    server = _pasted(serve.replace("--port=8500", f"--port={port}"), tmp_path)
+    words = serve.replace("--port=8500", f"--port={port}").replace(before, str(folder))
+    server = _pasted(words, folder)
     try:  # Else the log ends, with the server.
         assert any("cmml: version 1 is available" in line for line in server.stderr)
     finally:
@@ -137,7 +143,7 @@ def test_a_finished_run_that_is_asked_for_again_warns_of_nothing_and_exports_not
     (commands.folder / "run" / "metrics.json").unlink()
     done = commands.run("train_scenario.py", *SMALL)
     assert done.returncode == 0, done.stderr
-    assert "Exported before, nothing written: export/1" in done.stdout.splitlines()
+    assert "Exported before, nothing written: export/candidates/1" in done.stdout.splitlines()
     assert _versions(commands.folder) == ["1"]
     assert _results(commands.folder) == _results(folder)
     assert "WARNING:tensorflow" not in done.stderr

@@ -72,7 +72,7 @@ def test_table_is_printed_with_the_same_numbers(finished_run):
     # A short training is below ItemPop or a fold-in, and the last lines say so.
     assert metrics["verdict"]["below"]
     assert f"warning: {sentence}" in finished_run.output.splitlines()[-4:]
-    assert "Exported: export/1" in finished_run.output
+    assert "Exported: export/candidates/1" in finished_run.output
 
 
 def test_run_folder_says_what_was_done_with_what(finished_run):

@@ -38,7 +38,7 @@ def test_after_a_worker_is_killed_both_start_again_and_end_as_one_process(finish
     assert chief.returncode == 2
     (sentence,) = [line for line in errors.splitlines() if line.startswith("error: ")]
     assert "Another process of this training has ended or cannot be reached" in sentence
-    assert not (commands.folder / "export" / "1").exists()
+    assert not (commands.folder / "export" / "candidates").exists()
 
     both = _start_both(commands, _free_ports())
     outputs = [process.communicate(timeout=300) for process in both]
@@ -47,7 +47,7 @@ def test_after_a_worker_is_killed_both_start_again_and_end_as_one_process(finish
         resumed = [line for line in output.splitlines() if line.startswith("Resumed")]
         assert resumed[0] == "Resumed behind epoch 5."
         assert resumed[1] in [f"Resumed behind epoch {epoch}." for epoch in range(1, 5)]
-    assert [path.name for path in (commands.folder / "export").iterdir()] == ["1"]
+    assert [path.name for path in (commands.folder / "export" / "candidates").iterdir()] == ["1"]
     for name in ("twin", "model"):
         ours, theirs = (
             [

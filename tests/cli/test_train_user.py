@@ -130,9 +130,11 @@ def test_a_finished_run_is_exported_once_more_only_elsewhere(ridge):
     commands, _ = ridge
     again = commands.run("train_user.py", *RIDGE)
     assert again.returncode == 0, again.stderr
-    assert "Exported before, nothing written: export-user/1" in again.stdout.splitlines()
+    assert "Exported before, nothing written: export-user/candidates/1" in again.stdout.splitlines()
     assert "WARNING:tensorflow" not in again.stderr
-    assert [path.name for path in (commands.folder / "export-user").iterdir()] == ["1"]
+    assert [path.name for path in (commands.folder / "export-user" / "candidates").iterdir()] == [
+        "1"
+    ]
     done = commands.run("export.py", "run", "--export-dir", "elsewhere")
     assert done.stdout.splitlines()[-1] == "Exported: elsewhere/1", done.stderr
     assert read(commands.folder)["export"] == "elsewhere/1"

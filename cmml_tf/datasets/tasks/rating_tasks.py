@@ -173,8 +173,9 @@ def choose_meta_test(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Places of the tasks to learn from and of those that are asked.
 
-    `warm-warm`: a random share is asked, of the new users where `are_new` tells them by their ids. `cold-warm`: the first users by id are learned from, and a
-    random share of all, out of the other users, is asked. A given list: exactly these are asked.
+    `warm-warm`: a random share is asked, of those whom `are_new` says to be new. `cold-warm`: the
+    first users by id are learned from, and a random share of all, out of the other users, is asked.
+    A given list: exactly these are asked.
 
     Raises:
       FileNotFoundError: The file of meta-test users is missing.

@@ -43,7 +43,9 @@ def split_scenarios(pairs: ScenarioPairs, split: SplitConfig, seed: int) -> Scen
         the log's times do not allow the protocol.
     """
     times = (
-        None if pairs.times is None else LogTimes(pairs.untimed, pairs.times.copy, scenario_starts(pairs))
+        None
+        if pairs.times is None
+        else LogTimes(pairs.untimed, pairs.times.copy, scenario_starts(pairs))
     )
     protocol = settle_protocol(pairs.name, split, times)
     starts = None if times is None else times.starts

@@ -1,8 +1,8 @@
 """A version folder appears in the model base path complete, or not at all.
 
 It is written inside a folder `tmp-...` beside its final place, flushed to disk and renamed; a
-candidate is renamed from its own. Servers ignore names that are not numbers. A lock file held open marks a `tmp-...` folder as alive, so that
-the next export can clear away what a killed one left.
+candidate is renamed from its own. Servers ignore names that are not numbers. A lock file held open
+marks a `tmp-...` folder as alive, so that the next export can clear away what a killed one left.
 """
 
 import contextlib
@@ -92,9 +92,7 @@ def move_in(candidate: Path, base: Path) -> Path:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        version = publish_version(
-            base, lambda content, _: shutil.copytree(candidate, content, dirs_exist_ok=True)
-        )
+        version = publish_version(base, lambda content, scratch: _copy(candidate, content))
         _remove_at_once(candidate)
     flush_entry(base)
     flush_entry(candidate.parent)
@@ -129,6 +127,10 @@ def withdraw(base: Path) -> tuple[int, int]:
     return served, before
 
 
+def _copy(folder: Path, empty: Path) -> None:
+    shutil.copytree(folder, empty, dirs_exist_ok=True)
+
+
 def _remove_at_once(folder: Path) -> None:
     """Removes a folder; killed meanwhile, none is left that looks like a version."""
     going = folder.with_name(f"{_PREFIX}{secrets.token_hex(8)}")
@@ -147,7 +149,9 @@ def _numbered(base: Path) -> list[tuple[int, Path]]:
 def _rename_to_next(content: Path, base: Path) -> Path:
     while True:
         # Files and broken links take numbers too: nothing can be renamed to theirs.
-        taken = max([0, *(number for at in (base, base / WITHDRAWN) for number, _ in _numbered(at))])
+        taken = max(
+            [0, *(number for at in (base, base / WITHDRAWN) for number, _ in _numbered(at))]
+        )
         if taken == _LARGEST:
             raise ValueError(
                 f"A version in {base} must have a number below {_LARGEST}, the largest that "

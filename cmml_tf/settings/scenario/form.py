@@ -17,7 +17,13 @@ SCENARIO = SettingForm(
     asked=("scenarios", "(scenario, user) rankings"),
     request="100 candidates",
     measured_tasks=(1, "1 scenario"),
-    simple=Simple(SIMPLE_LABELS, in_curve=("item_pop", "als_fold_in"), chance="chance", floor="item_pop", of_log=("item_pop", "chance")),
+    simple=Simple(
+        SIMPLE_LABELS,
+        in_curve=("item_pop", "als_fold_in"),
+        chance="chance",
+        floor="item_pop",
+        of_log=("item_pop", "chance"),
+    ),
     systems=scenario_systems(PRESETS),
     options=ScenarioOptions(),
 )

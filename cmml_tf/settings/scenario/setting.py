@@ -67,7 +67,7 @@ class ScenarioSetting(Setting[ScenarioData, EvaluationEpisodes, ScenarioParts]):
 
     def learned_tasks(self, data: ScenarioData) -> Sequence[str]:
         """Scenarios that are trained on or steer training."""
-        return [one.name for one in (*data.meta_train, *data.validation)]
+        return [one.name for one in data.meta_train] + [one.name for one in data.validation]
 
     def describe(self, data: ScenarioData) -> Sequence[str]:
         """The protocol, what is known of what is asked, and features of items and users."""
@@ -155,9 +155,7 @@ class ScenarioSetting(Setting[ScenarioData, EvaluationEpisodes, ScenarioParts]):
         means = self.evaluate(scorer, asked).means()
         return {name: means[name] for name in _VALIDATION_METRICS}
 
-    def told(
-        self, prepared: ScenarioParts, known: Known
-    ) -> tuple[ScenarioParts, dict[str, float]]:
+    def told(self, prepared: ScenarioParts, known: Known) -> tuple[ScenarioParts, dict[str, float]]:
         """Pairs of known and of unknown users and items are told apart."""
         asked, curve = prepared.meta_test.with_known(known), prepared.curve
         if isinstance(curve, ScenarioCurve):
