@@ -6,7 +6,10 @@ from setuptools import find_packages, setup
 # are those that tests/test_light_install.py runs.
 CLIENT = ["numpy>=1.24,<3", "grpcio>=1.53", "protobuf>=3.20.3,<8"]
 # `cmml init-export` writes them.
-SHIPPED = ["*.config", "Dockerfile", "kubernetes.yaml", "nginx.conf"]
+SHIPPED = [
+    *("*.config", "Dockerfile", ".dockerignore", "kubernetes.yaml", "nginx.conf"),
+    *("nightly.sh", "nightly.yaml"),
+]
 TENSORFLOW = [
     # These four move together: a different minor of one pulls in a second TensorFlow.
     "tensorflow>=2.21,<2.22",

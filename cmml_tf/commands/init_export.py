@@ -12,7 +12,8 @@ from cmml_tf.program import Arguments
 
 FILES = (
     *("models.config", "batching.config", "monitoring.config"),
-    *("Dockerfile", "kubernetes.yaml", "nginx.conf"),
+    *("Dockerfile", ".dockerignore", "kubernetes.yaml", "nginx.conf"),
+    *("nightly.sh", "nightly.yaml"),
 )
 """TensorFlow Serving's own, and what runs it; nothing is needed for one model alone."""
 

@@ -1,7 +1,12 @@
 """The configuration files beside the exported versions."""
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
 from cmml_tf.serving.server.loading.config_files import (
@@ -35,5 +40,60 @@ def test_the_model_is_the_one_the_probes_ask_for():
     assert mounts["models"] == model.base_path
 
 
+def test_the_nightly_job_writes_what_the_servers_read():
+    (job,) = (one for one in documents("nightly.yaml") if one["kind"] == "CronJob")
+    pod = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    claims = {
+        volume["name"]: volume["persistentVolumeClaim"]["claimName"]
+        for volume in pod["volumes"]
+        if "persistentVolumeClaim" in volume
+    }
+    mounts = {claims.get(m["name"]): m["mountPath"] for m in container["volumeMounts"]}
+    base = container["args"][-1]
+    assert mounts["cmml-models"] == base
+    deployment = next(one for one in manifest() if one["kind"] == "Deployment")
+    (server,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert f"--model_base_path={base}" in server["args"]
+    assert {one["metadata"]["name"] for one in manifest()} >= {"cmml-models"}
+
+
+@pytest.mark.slow
+def test_the_nightly_job_promotes_once_and_is_refused_with_status_3(tmp_path):
+    (tmp_path / "cmml").write_text(
+        f"#!/bin/sh\nexec {sys.executable} -c "
+        "'from cmml_tf.commands.main import main; main()' \"$@\"\n"
+    )
+    (tmp_path / "cmml").chmod(0o755)
+    log = "planted:users=200,users_per_scenario=30,meta_train=8,meta_test=6,dimension=8"
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    environment["PYTHONPATH"] = str(EXPORT.parent)
+
+    def night(runs, *options):
+        steps = ("--training.steps-per-epoch", "2", "--training.max-epochs", "1")
+        done = subprocess.run(
+            ["sh", str(EXPORT / "nightly.sh"), log, log, "models", *steps, *options],
+            cwd=tmp_path,
+            env={**environment, "RUNS": runs},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stderr.splitlines()[-1:]
+
+    assert night("first")[0] == 0
+    assert [path.name for path in (tmp_path / "models").glob("[0-9]*")] == ["1"]
+    status, (sentence,) = night("second", "--preset", "cmml-ridge")
+    assert status == 3
+    assert sentence.startswith("error: Not promoted: models/candidates/1 is worse than models/1")
+    assert [path.name for path in (tmp_path / "models").glob("[0-9]*")] == ["1"]
+    (record,) = (tmp_path / "second").glob("*/promotion.json")
+    assert json.loads(record.read_text())["refusals"]
+
+
 def manifest():
-    return list(yaml.safe_load_all((EXPORT / "kubernetes.yaml").read_text()))
+    return documents("kubernetes.yaml")
+
+
+def documents(name):
+    return list(yaml.safe_load_all((EXPORT / name).read_text()))
