@@ -61,7 +61,7 @@ MAY_IMPORT = {
         *("evaluation", "interpretation", "settings"),
     },
     "operation": {
-        *("config", "types", "program", "request_limits", "hashed_ids", "episodes"),
+        *("config", "types", "program", "request_limits", "hashed_ids", "episodes", "client"),
         *("evaluation", "serving", "settings"),
     },
     "api": {"config", "datasets", "training", "settings", "experiments"},

@@ -11,7 +11,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train user": ("train_user", "train for new users' ratings, evaluate, export"),
     "promote": ("operation.promote", "serve a candidate, if a new log does not speak against it"),
     "rollback": ("operation.rollback", "go back to the version before the served one"),
-    "evaluate": ("evaluate", "evaluate a finished run again"),
+    "evaluate": ("evaluate", "evaluate a finished run again, or an export on a log"),
     "export": ("export", "export the model of a finished run, without training"),
     "compare": ("experiments.compare", "compare systems on the same evaluation tasks"),
     "presets": ("presets", "the models to choose between, and when to take which"),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cmml_tf.episodes.asked_newcomers import AskedNewcomers
+from cmml_tf.episodes.asked_newcomers import AskedNewcomers, NewcomerBatch
 from cmml_tf.evaluation.scorer import Scorer
 from cmml_tf.evaluation.task_metrics import TaskMetrics, users_apart
 from cmml_tf.metrics.ranking import ranking_metrics
@@ -25,10 +25,7 @@ def evaluate_catalogue(scorer: Scorer, asked: AskedNewcomers) -> TaskMetrics:
     """
     found: dict[str, list[np.ndarray]] = {}
     for batch in asked:
-        tasks, items = batch.taken.shape
-        catalogue = np.repeat(np.arange(items, dtype=np.int32)[None], tasks, axis=0)
-        user = np.repeat(batch.support.user[:, :1], items, axis=1)
-        scores = scorer.score(scorer.adapt(batch.support), user, catalogue)
+        scores = _scores(scorer, batch)
         # Behind every other score; taken items are never among those that are known.
         scores = np.where(batch.known, -np.inf, scores)
         metrics = ranking_metrics(scores, batch.taken, CUTOFFS)
@@ -40,3 +37,20 @@ def evaluate_catalogue(scorer: Scorer, asked: AskedNewcomers) -> TaskMetrics:
     rows = {name: np.concatenate(values) for name, values in found.items()}
     names, task = np.unique(asked.names, return_inverse=True)
     return TaskMetrics(names, task, rows, users_apart(rows, np.zeros(len(asked), bool)))
+
+
+def scored_catalogue(scorer: Scorer, asked: AskedNewcomers) -> tuple[np.ndarray, np.ndarray]:
+    """The scores of all items that are ranked, and 1 for those to be found: float [N] each."""
+    scores, taken = [], []
+    for batch in asked:
+        scores.append(_scores(scorer, batch)[~batch.known])
+        taken.append(batch.taken[~batch.known])
+    return np.concatenate(scores), np.concatenate(taken).astype(np.float64)
+
+
+def _scores(scorer: Scorer, batch: NewcomerBatch) -> np.ndarray:
+    """float [B, I], of the whole catalogue."""
+    tasks, items = batch.taken.shape
+    catalogue = np.repeat(np.arange(items, dtype=np.int32)[None], tasks, axis=0)
+    user = np.repeat(batch.support.user[:, :1], items, axis=1)
+    return scorer.score(scorer.adapt(batch.support), user, catalogue)

@@ -67,6 +67,15 @@ def _joined(parts: Iterable[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
+def scored_candidates(
+    scores_of: CandidateScores, episodes: Iterable[EvaluationEpisode]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The scores of all users' candidates, and 1 for those to be found: float [N] each."""
+    pairs = [(scores_of(episode).ravel(), episode.relevant.ravel()) for episode in episodes]
+    scores, relevant = (np.concatenate(part) for part in zip(*pairs, strict=True))
+    return scores, relevant.astype(np.float64)
+
+
 def candidate_scores(scorer: Scorer) -> CandidateScores:
     """How a system that adapts ranks: it reads the support once, then scores every pair."""
 

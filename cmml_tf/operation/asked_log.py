@@ -9,7 +9,7 @@ import numpy as np
 from cmml_tf.config import override
 from cmml_tf.evaluation.scorer import Scorer
 from cmml_tf.operation.export_scorer import ExportScorer, LogIds, known_rows, log_ids
-from cmml_tf.operation.loaded_export import Answering, LoadedExport
+from cmml_tf.operation.loaded_export import Answering, Export
 from cmml_tf.settings.base import AskedTasks, Prepared, Setting, TaskData
 from cmml_tf.settings.named import SETTINGS
 
@@ -45,9 +45,8 @@ class AskedLog(NamedTuple):
     protocol: str
     user_id_key: bytes | None
 
-    def told(self, export: LoadedExport, answering: Answering | None = None) -> Told:
-        """The log before an export, which answers itself unless somebody else does."""
-        answering = answering or export
+    def told(self, export: Export, answering: Answering) -> Told:
+        """The log before an export: who answers for it is itself, or a server."""
         ids: LogIds = log_ids(
             export, self.prepared.data.user_ids, self.prepared.data.item_ids, self.user_id_key
         )
@@ -57,7 +56,7 @@ class AskedLog(NamedTuple):
 
 
 def open_asked_log(
-    exports: Sequence[LoadedExport],
+    exports: Sequence[Export],
     data: str,
     folder: Path,
     options: Mapping[str, Any] | None = None,
@@ -102,7 +101,7 @@ def open_asked_log(
     return AskedLog(setting, prepared, protocol, user_id_key)
 
 
-def _setting(exports: Sequence[LoadedExport]) -> Setting:
+def _setting(exports: Sequence[Export]) -> Setting:
     name = exports[0].setting
     if name not in SETTINGS:
         raise ValueError(

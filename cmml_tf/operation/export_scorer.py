@@ -6,7 +6,7 @@ import numpy as np
 
 from cmml_tf.episodes.evaluation_episodes import Known
 from cmml_tf.hashed_ids import hash_user_ids
-from cmml_tf.operation.loaded_export import Answering, LoadedExport, without_known
+from cmml_tf.operation.loaded_export import Answering, Export, without_known
 from cmml_tf.request_limits import RequestLimits
 from cmml_tf.types import Support
 
@@ -93,7 +93,7 @@ class ExportScorer:
 
 
 def log_ids(
-    export: LoadedExport, user_ids: np.ndarray, item_ids: np.ndarray, user_id_key: bytes | None
+    export: Export, user_ids: np.ndarray, item_ids: np.ndarray, user_id_key: bytes | None
 ) -> LogIds:
     """The ids of a log in the types of an export's requests.
 

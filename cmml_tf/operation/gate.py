@@ -118,7 +118,7 @@ def compare_exports(
     """
     setting, asked = log.setting, log.prepared.meta_test
     simple, gain = setting.form.simple.without_training(), setting.form.decisive
-    scorer, told, _ = log.told(candidate)
+    scorer, told, _ = log.told(candidate, candidate)
     try:
         own = setting.evaluate(scorer, told.meta_test)
     except (ValueError, tf.errors.OpError) as error:
@@ -153,7 +153,7 @@ def compare_exports(
 
 
 def _asked(export: LoadedExport, log: AskedLog) -> TaskMetrics:
-    scorer, prepared, _ = log.told(export)
+    scorer, prepared, _ = log.told(export, export)
     return log.setting.evaluate(scorer, prepared.meta_test)
 
 

@@ -29,28 +29,20 @@ class Answering(Protocol):
         """Contexts and ids [B, Q] -> all that is said of the pairs, [B, Q] each, by name."""
 
 
-class LoadedExport:
-    """An export that answers in this process.
+class Export:
+    """What an export says of itself.
 
     Args:
       folder: A version folder.
 
     Raises:
-      ValueError: It has no manifest, or its SavedModel cannot be loaded; the message says why.
+      ValueError: It has no manifest, or says of something what is none.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.manifest = read_manifest(folder)
         self._learned = read_learned_tasks(folder)
-        try:
-            # Kept: signatures do not own the variables that they read.
-            self._loaded = tf.saved_model.load(str(folder))
-            self._encode = self._loaded.signatures["encode_context"]
-            self._score = self._loaded.signatures["score_with_context"]
-        except (OSError, ValueError, KeyError, tf.errors.OpError, DecodeError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise ValueError(f"The SavedModel in {folder} cannot be loaded: {reason}") from error
 
     @property
     def setting(self) -> str:
@@ -83,6 +75,28 @@ class LoadedExport:
     def has_learned(self, names: Any) -> np.ndarray:
         """bool [N]: the tasks of these names that its model has learned from."""
         return are_learned(names, self._learned)
+
+
+class LoadedExport(Export):
+    """An export that answers in this process.
+
+    Args:
+      folder: A version folder.
+
+    Raises:
+      ValueError: It has no manifest, or its SavedModel cannot be loaded; the message says why.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        try:
+            # Kept: signatures do not own the variables that they read.
+            self._loaded = tf.saved_model.load(str(folder))
+            self._encode = self._loaded.signatures["encode_context"]
+            self._score = self._loaded.signatures["score_with_context"]
+        except (OSError, ValueError, KeyError, tf.errors.OpError, DecodeError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ValueError(f"The SavedModel in {folder} cannot be loaded: {reason}") from error
 
     def check_answers(self) -> None:
         """Sees whether it is what was exported: the same files, and the same scores.

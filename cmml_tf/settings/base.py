@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from cmml_tf.config import TrainingConfig
 from cmml_tf.episodes.evaluation_episodes import Known
+from cmml_tf.evaluation.calibration import scored_episodes
 from cmml_tf.evaluation.scorer import ModelScorer, Scorer
 from cmml_tf.evaluation.task_metrics import TaskMetrics
 from cmml_tf.hashed_ids import named_users
@@ -249,6 +250,13 @@ class Setting(ABC, Generic[DataT, AskedT, PartsT]):
     @abstractmethod
     def evaluate(self, scorer: Scorer, asked: AskedT) -> TaskMetrics:
         """Asks a system evaluation tasks."""
+
+    def scored_pairs(self, scorer: Scorer, asked: AskedT) -> tuple[np.ndarray, np.ndarray]:
+        """Scores of all that is asked, and what was there: float [N] each, for the calibration.
+
+        Here of tasks that are `Episode`s.
+        """
+        return scored_episodes(scorer, asked)
 
     def validate(self, scorer: Scorer, asked: AskedT) -> dict[str, float]:
         """Metrics on the validation tasks, `form.watched` among them."""

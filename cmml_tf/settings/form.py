@@ -59,6 +59,7 @@ class SettingForm:
       options: How the configuration of a run comes about.
       shown: How many of the columns, from the first, a run shows.
       command: What trains a model of it, behind `cmml`; None: no command does.
+      predicts_labels: Whether a score is meant to be the label itself, such as a rating.
     """
 
     name: str
@@ -74,6 +75,7 @@ class SettingForm:
     options: RunOptions
     shown: int = 2
     command: str | None = None
+    predicts_labels: bool = False
 
     @property
     def export_base(self) -> str:

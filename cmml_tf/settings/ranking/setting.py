@@ -17,7 +17,7 @@ from cmml_tf.datasets.tasks.taken_items import RankingData
 from cmml_tf.episodes.asked_newcomers import AskedNewcomers, NewcomerCurve
 from cmml_tf.episodes.evaluation_episodes import Known
 from cmml_tf.episodes.ranking_episodes import RankingEpisodeSampler
-from cmml_tf.evaluation.catalogue_ranking import evaluate_catalogue
+from cmml_tf.evaluation.catalogue_ranking import evaluate_catalogue, scored_catalogue
 from cmml_tf.evaluation.scorer import Scorer
 from cmml_tf.evaluation.task_metrics import TaskMetrics
 from cmml_tf.hashed_ids import read_user_id_key
@@ -146,6 +146,10 @@ class RankingSetting(Setting[RankingData, AskedNewcomers, RankingParts]):
     def evaluate(self, scorer: Scorer, asked: AskedNewcomers) -> TaskMetrics:
         """Recall@20 and NDCG@100 of each task."""
         return evaluate_catalogue(scorer, asked)
+
+    def scored_pairs(self, scorer: Scorer, asked: AskedNewcomers) -> tuple[np.ndarray, np.ndarray]:
+        """Every item that is ranked for a user: taken or not."""
+        return scored_catalogue(scorer, asked)
 
     def told(self, prepared: RankingParts, known: Known) -> tuple[RankingParts, dict[str, float]]:
         """What is to be found is counted; results are not told apart."""

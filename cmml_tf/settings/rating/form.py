@@ -19,6 +19,7 @@ RATING = SettingForm(
     request="the query",
     measured_tasks=(32, "32 users"),
     simple=Simple(SIMPLE_LABELS, ("item_mean", "blend"), "global_mean", floor="item_mean"),
+    predicts_labels=True,
     systems=rating_systems(RATING_PRESETS),
     options=RatingOptions(),
 )

@@ -19,7 +19,7 @@ from cmml_tf.episodes.cross_domain import cross_domain_sampler, source_item_of_u
 from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes, Known
 from cmml_tf.episodes.sampler import EpisodeSampler
 from cmml_tf.episodes.scenario_curve import ScenarioCurve
-from cmml_tf.evaluation.ranking import candidate_scores, evaluate_ranking
+from cmml_tf.evaluation.ranking import candidate_scores, evaluate_ranking, scored_candidates
 from cmml_tf.evaluation.scorer import ModelScorer, Scorer
 from cmml_tf.evaluation.task_metrics import TaskMetrics
 from cmml_tf.hashed_ids import read_user_id_key
@@ -149,6 +149,12 @@ class ScenarioSetting(Setting[ScenarioData, EvaluationEpisodes, ScenarioParts]):
     def evaluate(self, scorer: Scorer, asked: EvaluationEpisodes) -> TaskMetrics:
         """Ranks all items of each scenario for each of its evaluation users."""
         return evaluate_ranking(candidate_scores(scorer), asked)
+
+    def scored_pairs(
+        self, scorer: Scorer, asked: EvaluationEpisodes
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Every candidate of every user: taken or not."""
+        return scored_candidates(candidate_scores(scorer), asked)
 
     def validate(self, scorer: Scorer, asked: EvaluationEpisodes) -> dict[str, float]:
         """Recall and NDCG on the validation scenarios."""
