@@ -22,8 +22,8 @@ def test_equal_scores_are_calibrated_together_and_all_pairs_are_counted():
     score = np.repeat([3.0, 1.0, 2.0], [5, 90, 5])
     label = rng.random(100)
     found = Calibration.of(score, label)
-    assert found.score.tolist() == [1.0, 2.0, 3.0]
-    assert found.pairs.tolist() == [90, 5, 5]
+    assert found.score.tolist() == [1.0, 2.5]
+    assert found.pairs.tolist() == [90, 10]
     assert found.label @ found.pairs == pytest.approx(label.sum())
     assert found.error is None
     ratings = Calibration.of(label, label + 0.25, predicts_labels=True)

@@ -19,7 +19,7 @@ ROUNDS = 20
 
 def loaded(server):
     """Versions that its log names, from the first to the last line."""
-    return {int(number) for number in re.findall(r"cmml: version (\d+) ", server.log())}
+    return {int(number) for number in re.findall(r"cmml:? version:? (\d+)", server.log())}
 
 
 def test_a_candidate_is_not_loaded_until_it_is_moved_in_nor_after_it_was_withdrawn(
