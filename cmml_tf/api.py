@@ -135,20 +135,22 @@ def user_data(
     tasks: RatingDataConfig | RankingDataConfig | None = None,
     objective: Literal["rating", "ranking"] = "rating",
     liked: float | None = None,
+    read: ReadConfig | None = None,
     seed: int = 0,
 ) -> Tasks:
     """Users and their ratings, or what they have taken.
 
     Args:
       ratings: Columns user, item and value, which a ranking does not need; or the name or path of a
-        data set.
-      items: Column item and features; of ratings only.
+        data set, with features a path of a table.
+      items: Column item and features, or the path of such a table; of ratings only.
       users: Column user and features; of ratings only.
       kinds: Feature name to `categorical`, `multi-hot` (values with | between them) or `numeric`;
         of others, numbers are numeric and the rest categorical.
       tasks: Who is asked, and the rating scale; a `RankingDataConfig` for a ranking.
       objective: `rating`: how a user rates; `ranking`: what a user takes.
       liked: Of a ranking: rows with a lower value are left out.
+      read: How files are read.
       seed: Fixes the split.
 
     Raises:
@@ -169,7 +171,11 @@ def user_data(
     >>> user_data(ratings, objective="ranking").data.counts["users who are asked"]
     12
     """
-    options: dict[str, Any] = {"tasks": dataclasses.asdict(tasks)} if tasks else {}
+    options: dict[str, Any] = {
+        name: dataclasses.asdict(value)
+        for name, value in (("tasks", tasks), ("read", read))
+        if value
+    }
     if objective == "ranking":
         if any(x is not None for x in (items, users, kinds)) or isinstance(tasks, RatingDataConfig):
             raise ValueError(
@@ -190,7 +196,7 @@ def user_data(
             options["data"] = str(scratch / "clicks.parquet")
             pa.parquet.write_table(as_arrow(ratings), options["data"])
         else:
-            write_folder(scratch, ratings, {"items": items, "users": users}, kinds or {})
+            write_folder(scratch, ratings, {"item": items, "user": users}, kinds or {}, read)
             options["data"] = str(scratch)
         return _tasks("ranking" if objective == "ranking" else "user", options, scratch, seed)
 

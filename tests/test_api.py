@@ -1,5 +1,7 @@
 """The library as a Python program uses it: tables in, a trained run, tables out."""
 
+import gzip
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -7,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 import cmml_tf
-from cmml_tf.config import ScenarioConfig
+from cmml_tf.config import ReadConfig, ScenarioConfig
 from cmml_tf.config.rating import RatingDataConfig
 
 SHORT = {"training": {"steps_per_epoch": 10, "max_epochs": 1}}
@@ -209,3 +211,76 @@ def test_users_with_features_are_a_setting_too(tmp_path):
     assert predicted["user_known"].tolist() == [True, False]
     assert predicted["score"].between(0, 7).all()
     assert {"blend", "twin"} < run.evaluate().metrics["controls"].keys()
+
+
+def rated():
+    rng = np.random.default_rng(0)
+    items = np.concatenate([rng.permutation(60)[:20] for _ in range(40)])
+    table = {
+        "user": [f"u{n}" for n in np.repeat(np.arange(40), 20)],
+        "item": [["NA", f'"{n}'][n % 2] if n < 2 else f"{n:03d}" for n in items],
+        "value": rng.integers(1, 6, 800),
+    }
+    films = {"item": ["NA", '"1', *(f"{n:03d}" for n in range(2, 60))]}
+    return pd.DataFrame(table), pd.DataFrame({**films, "genre": ["War", "NA", ""] * 20, "year": 7})
+
+
+def _written(table, path):
+    """A text without quotes, or the parts of a parquet table."""
+    if path.suffix:
+        separator = "\t" if ".tsv" in path.name else ";"
+        lines = [separator.join(map(str, row)) for row in [table.columns, *table.to_numpy()]]
+        content = "\n".join(lines).encode()
+        path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    else:
+        path.mkdir()
+        table[:30].to_parquet(path / "part-0.parquet", index=False)
+        table[30:].to_parquet(path / "part-1.parquet", index=False)
+    return str(path)
+
+
+@pytest.mark.parametrize("name", ["own.csv", "own.tsv.gz", "own"])
+def test_tables_by_path_are_read_by_the_one_reader_whatever_is_asked_of_them(tmp_path, name):
+    """Text that pandas takes for a null is text, and a quote reaches no further than its line."""
+    ratings, films = rated()
+    (tmp_path / "films").mkdir()
+    log, items = _written(ratings, tmp_path / name), _written(films, tmp_path / "films" / name)
+    for given in ({}, {"objective": "ranking"}):
+        expected = cmml_tf.user_data(ratings, **given).data
+        assert {"NA", '"1', "007"} < {*expected.item_ids}
+        assert cmml_tf.user_data(log, **given).data.fingerprint() == expected.fingerprint()
+    expected = cmml_tf.user_data(ratings, items=films).data
+    assert [one.feature.name for one in expected.item_columns] == ["id", "genre", "year"]
+    assert [one.feature.kind for one in expected.item_columns] == ["id", "categorical", "numeric"]
+    for given in ((log, items), (ratings, items), (log, films)):
+        read = cmml_tf.user_data(given[0], items=given[1]).data
+        assert read.fingerprint() == expected.fingerprint()
+
+
+def test_ids_of_a_frame_that_are_text_and_numbers_are_text():
+    ratings, _ = rated()
+    mixed = [int(item) if item.isdecimal() else item for item in ratings["item"]]
+    data = cmml_tf.user_data(ratings.assign(item=mixed), objective="ranking").data
+    assert {"NA", "7"} < {*data.item_ids}
+    large = pd.Series([int(user[1:]) + 2**70 for user in ratings["user"]], dtype=object)
+    assert min(cmml_tf.user_data(ratings.assign(user=large)).data.user_ids) == str(2**70)
+    with pytest.raises(ValueError, match=r"Column 'item' .*Received: .*\(object\) in row 800"):
+        cmml_tf.user_data(ratings.assign(item=[*mixed[:-1], object()]))
+    with pytest.raises(ValueError, match="must have each column once"):
+        cmml_tf.user_data(pd.concat([ratings, ratings[["user"]]], axis=1))
+
+
+def test_advice_about_malformed_lines_can_be_followed_and_names_the_file(tmp_path):
+    ratings, films = rated()
+    files = {"items": _written(films, tmp_path / "films.csv")}
+    log = tmp_path / "own.csv"
+    _written(ratings, log)
+    log.write_bytes(log.read_bytes() + b"\nu1;;3")
+    with pytest.raises(ValueError, match=rf"Line 802 of {log} .*raise `max_malformed`"):
+        cmml_tf.user_data(log, **files)
+    data = cmml_tf.user_data(log, **files, read=ReadConfig(max_malformed=1)).data
+    assert data.counts["malformed lines, left out"] == 1
+    with pytest.raises(FileNotFoundError, match=r"The table .*gone\.csv is missing"):
+        cmml_tf.user_data(log, items=tmp_path / "gone.csv")
+    with pytest.raises(ValueError, match="`kinds` must name features that there are: genre, year"):
+        cmml_tf.user_data(ratings, items=films, kinds={"gnere": "categorical"})

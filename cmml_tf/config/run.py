@@ -16,7 +16,7 @@ class RunConfig:
     """Fields of a run; a setting says which data, presets and schedules there are."""
 
     data: str = "movielens-small"
-    """`movielens-small`, a GroupLens name to download (ml-1m, ...), or a folder."""
+    """`movielens-small`, a GroupLens name to download (ml-1m, ...), a folder, or a table."""
     preset: str = ""
     """The model; `cmml presets` says when to take which, `--help-all` names them all."""
     schedule: str = "default"

@@ -9,6 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet
 import yaml
 
+from cmml_tf.config import ReadConfig
+from cmml_tf.datasets.feature_table import Side
+from cmml_tf.datasets.open_features import SIDES
+from cmml_tf.datasets.reading.formats import table_stem
+from cmml_tf.datasets.reading.own_table import check_table
+from cmml_tf.datasets.sources.feature_file import check_declared, load_feature_table
+from cmml_tf.datasets.sources.feature_kinds import DeclaredKinds
+
 Table = Any
 """A pandas DataFrame, anything that Arrow or the DataFrame protocol reads, or a path."""
 
@@ -16,49 +24,79 @@ Table = Any
 def write_folder(
     folder: Path,
     ratings: Table,
-    features: Mapping[str, Table | None],
+    features: Mapping[Side, Table | None],
     kinds: Mapping[str, str],
+    read: ReadConfig | None = None,
 ) -> None:
     """The tables of the user setting as a folder that the commands read, too.
 
     Args:
       folder: It.
       ratings: Columns user, item and value.
-      features: `items` and `users`, each with its id and a column a feature; None: none.
+      features: Of `item` and `user`, each with its id and a column a feature; None: none.
       kinds: Feature name to kind; of others, numbers are numeric and the rest categorical.
+      read: How tables are read.
+
+    Raises:
+      FileNotFoundError: A path is of no table.
+      TypeError: One is no table.
+      ValueError: A table is damaged, or a kind is of no feature.
     """
-    pa.parquet.write_table(as_arrow(ratings), folder / "ratings.parquet")
+    place_table(ratings, folder, "ratings")
+    said = DeclaredKinds(kinds, kinds)
     declared: dict[str, dict[str, str]] = {}
-    for name, features_of in features.items():
-        if features_of is not None:
-            found = as_arrow(features_of)
-            pa.parquet.write_table(found, folder / f"{name}.parquet")
-            keys = {name.removesuffix("s")}
-            declared[name] = {
-                column.name: kinds.get(column.name, _kind(column.type))
-                for column in found.schema
-                if column.name not in keys
+    names: dict[Side, tuple[str, ...]] = {}
+    for side in SIDES:
+        table = features.get(side)
+        if table is not None:
+            found = load_feature_table(place_table(table, folder, f"{side}s"), side, said, read)
+            names[side] = found.names
+            declared[f"{side}s"] = {
+                one.name: kinds.get(one.name, _numeric_or_not(one.kind))
+                for one in found.table.columns
             }
+    check_declared(said, names)
     (folder / "features.yaml").write_text(yaml.safe_dump(declared))
 
 
-def _kind(of: pa.DataType) -> str:
-    numeric = pa.types.is_integer(of) or pa.types.is_floating(of) or pa.types.is_decimal(of)
-    return "numeric" if numeric else "categorical"
+def place_table(table: Table, folder: Path, name: str) -> Path:
+    """A table as a file or folder of parts that has this name: of one's own files a link.
+
+    Returns:
+      Where it is.
+
+    Raises:
+      FileNotFoundError: A path is of no table.
+      TypeError: It is no table.
+      ValueError: A file is not called as tables are, or a column has a type that no table has.
+    """
+    if not isinstance(table, str | Path):
+        place = folder / f"{name}.parquet"
+        pa.parquet.write_table(as_arrow(table), place)
+        return place
+    path = Path(table).expanduser().resolve()
+    check_table(path)
+    suffixes = "" if path.is_dir() else path.name[len(table_stem(path)) :]
+    place = folder / f"{name}{suffixes}"
+    place.symlink_to(path)
+    return place
+
+
+def _numeric_or_not(kind: str) -> str:
+    return kind if kind == "numeric" else "categorical"
 
 
 def as_arrow(table: Table) -> pa.Table:
-    """The table as Arrow holds it.
+    """The table as Arrow holds it; a column of text and whole numbers is text.
 
     Raises:
       TypeError: It is nothing of this kind.
+      ValueError: A column holds what no table has.
     """
     if isinstance(table, pa.Table):
         return table
     if isinstance(table, pd.DataFrame):
-        return pa.Table.from_pandas(table, preserve_index=False)
-    if isinstance(table, str | Path):
-        return as_arrow(_read(Path(table)))
+        return _of_pandas(table)
     if hasattr(table, "__arrow_c_stream__"):
         return pa.table(table)
     if hasattr(table, "__dataframe__"):
@@ -71,5 +109,29 @@ def as_arrow(table: Table) -> pa.Table:
     )
 
 
-def _read(path: Path) -> pd.DataFrame:
-    return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype=str)
+def _of_pandas(frame: pd.DataFrame) -> pa.Table:
+    columns = {}
+    for place, name in enumerate(frame.columns):
+        column = frame.iloc[:, place]
+        try:
+            columns[str(name)] = pa.array(column, from_pandas=True)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+            columns[str(name)] = _text(str(name), column, error)
+    if len(columns) < len(frame.columns):
+        raise ValueError(
+            "A table must have each column once. "
+            f"Received: {', '.join(map(str, frame.columns))[:1000]}."
+        )
+    return pa.table(columns)
+
+
+def _text(name: str, column: pd.Series, error: Exception) -> pa.Array:
+    """Text and whole numbers, of any size, as text."""
+    known = column.notna()
+    for row, value in enumerate(column):
+        if known.iloc[row] and (isinstance(value, bool) or not isinstance(value, str | int)):
+            raise ValueError(
+                f"Column {name!r} of a table must hold text, numbers, times, or lists of them, of "
+                f"one kind. Received: {str(value)[:80]} ({type(value).__name__}) in row {row + 1}."
+            ) from error
+    return pa.array(column.where(known, None).map(str, na_action="ignore"), pa.string())

@@ -10,6 +10,7 @@ from cmml_tf.config import ReadConfig
 from cmml_tf.config.rating import RatingDataConfig
 from cmml_tf.datasets.features import RawFeature, build_columns
 from cmml_tf.datasets.interactions import Interactions
+from cmml_tf.datasets.open_data import is_own_table
 from cmml_tf.datasets.sources.download import GROUPLENS_ARCHIVES, download_movielens
 from cmml_tf.datasets.sources.movielens import (
     EMBEDDED_NAME,
@@ -22,7 +23,11 @@ from cmml_tf.datasets.sources.movielens_features import (
     movielens_user_features,
 )
 from cmml_tf.datasets.sources.own_interactions import refuse_columns
-from cmml_tf.datasets.sources.table_features import is_feature_folder, load_feature_folder
+from cmml_tf.datasets.sources.table_features import (
+    is_feature_folder,
+    load_feature_folder,
+    load_rating_table,
+)
 from cmml_tf.datasets.tasks.rating_task_file import read_task_file
 from cmml_tf.datasets.tasks.rating_tasks import (
     RatingData,
@@ -49,7 +54,8 @@ def open_rating_data(
 
     Args:
       data: `movielens-small`, a GroupLens name, a folder as GroupLens publishes it (with MeLU's
-        `movies_extrainfos.dat` or without), or a folder with `features.yaml`.
+        `movies_extrainfos.dat` or without), a folder with `features.yaml`, or a table with columns
+        user, item and value, or a folder with the parts of one.
       config: Split and sizes.
       seed: Fixes the split, which ratings are kept and which of them are the query.
       cache_dir: Where downloads are kept; none: the user's cache folder.
@@ -125,10 +131,12 @@ def read_ratings(
 ) -> tuple[Interactions, list[RawFeature], list[RawFeature]]:
     """Ratings, item features and user features."""
     path = Path(data).expanduser()
-    own = path.is_dir() and is_feature_folder(path)
-    refuse_columns(read, own, data)
-    if own:
+    declared = path.is_dir() and is_feature_folder(path)
+    refuse_columns(read, declared or is_own_table(path), data)
+    if declared:
         return load_feature_folder(path, read)
+    if is_own_table(path):
+        return load_rating_table(path, read)
     if path.is_dir() and is_movielens(path):
         folder = path
     elif not path.exists() and data in GROUPLENS_ARCHIVES:
@@ -139,8 +147,9 @@ def read_ratings(
     else:
         raise ValueError(
             f"`data` must be {EMBEDDED_NAME}, a GroupLens name ({', '.join(GROUPLENS_ARCHIVES)}), "
-            "a folder as GroupLens publishes it, or a folder with features.yaml. "
-            f"Received: data={data!r}."
+            "a folder as GroupLens publishes it, a folder with features.yaml, or a table (.csv, "
+            ".tsv or .parquet) with columns user, item and value, or a folder with the parts of "
+            f"one. Received: data={data!r}."
         )
     interactions = load_movielens(folder, read)
     items = movielens_item_features(folder, interactions.catalogue)

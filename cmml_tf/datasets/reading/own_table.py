@@ -94,14 +94,8 @@ def open_table(path: Path, columns: Sequence[Column], config: ReadConfig) -> Own
       ValueError: A file is empty, damaged, no table or lacks a column, or the files of a folder
         have different columns.
     """
-    if not path.exists():
-        raise FileNotFoundError(f"The table {path} is missing. Give an existing file.")
+    check_table(path)
     files = table_files(path)
-    if not path.is_dir() and not is_table_name(path):
-        raise ValueError(
-            f"A table must be one of {', '.join(TABLE_SUFFIXES)} files, packed as "
-            f"{' or '.join(PACKED_SUFFIXES)} or not. Received: {path.name}."
-        )
     names = {column.name for column in columns}
     given = {name: called for name, called in config.given.items() if name in names}
     if len(files) > 1:
@@ -109,6 +103,22 @@ def open_table(path: Path, columns: Sequence[Column], config: ReadConfig) -> Own
     logs = [open_table_file(file, columns, given) for file in files]
     name = table_stem(files[0]) if len(files) == 1 else path.resolve().name
     return OwnTable(name, tuple(logs), logs[0].header)
+
+
+def check_table(path: Path) -> None:
+    """Refuses a path that is neither a folder nor a file that is called as tables are.
+
+    Raises:
+      FileNotFoundError: There is no such file.
+      ValueError: It is called otherwise.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"The table {path} is missing. Give an existing file.")
+    if not path.is_dir() and not is_table_name(path):
+        raise ValueError(
+            f"A table must be one of {', '.join(TABLE_SUFFIXES)} files, packed as "
+            f"{' or '.join(PACKED_SUFFIXES)} or not. Received: {path.name}."
+        )
 
 
 def open_table_file(path: Path, columns: Sequence[Column], given: Mapping[str, str]) -> Log:

@@ -11,7 +11,7 @@ Each table may be of any form that is read: items.parquet, items.csv.gz, a folde
 """
 
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,7 +33,7 @@ from cmml_tf.datasets.reading.own_table import (
     open_table,
     table_files,
 )
-from cmml_tf.datasets.reading.read_logs import Columns, as_series, read_groups
+from cmml_tf.datasets.reading.read_logs import Columns, as_series, read_groups, read_logs
 from cmml_tf.datasets.sources.own_interactions import left_out, table_frame
 from cmml_tf.plain_yaml import load_plain_yaml
 
@@ -41,6 +41,7 @@ DECLARATION = "features.yaml"
 _KINDS = ("categorical", "multi-hot", "numeric")
 _SEPARATOR = "|"
 _IDS = {"item": ITEM, "user": USER}
+_RATED = (USER, ITEM, VALUE._replace(needed=True))
 
 
 def is_feature_folder(folder: Path) -> bool:
@@ -71,7 +72,7 @@ def load_feature_folder(
             f"{folder / DECLARATION} must have the groups items and users, each with feature names "
             f"and their kinds ({', '.join(_KINDS)})."
         )
-    ratings = _table(folder, "ratings", (USER, ITEM, VALUE._replace(needed=True)), read)
+    ratings = _table(folder, "ratings", _RATED, read)
     features = {side: declared.get(f"{side}s") for side in _IDS}
     features = {side: {} if of_side is None else of_side for side, of_side in features.items()}
     tables = {side: _feature_table(folder, side, features[side], read) for side in _IDS}
@@ -93,17 +94,37 @@ def load_feature_folder(
             raw[side] = _features(table, side, features[side], columns)
             if count.count:
                 interactions.counts[f"malformed lines of {side}s, left out"] = count.count
-    known = {one for feature in raw["item"] for one in feature.values}
+    identity = _id_feature(interactions, raw["item"])
+    return interactions, [identity, *raw["item"]], raw["user"]
+
+
+def load_rating_table(
+    path: Path, read: ReadConfig
+) -> tuple[Interactions, list[RawFeature], list[RawFeature]]:
+    """Reads a table of ratings alone: the only feature is the item's id.
+
+    Raises:
+      ValueError: It is damaged or lacks a column; the message says where.
+    """
+    table, malformed = open_table(path, _RATED, read), MalformedLines(read)
+    frame = table_frame(read_logs(table.logs, read, malformed))
+    counts = left_out(table, malformed)
+    interactions = Interactions(table.name, frame, without_catalogue(), counts=counts)
+    return interactions, [_id_feature(interactions)], []
+
+
+def _id_feature(interactions: Interactions, others: Iterable[RawFeature] = ()) -> RawFeature:
+    known = {one for feature in others for one in feature.values}
     known |= set(interactions.table["item"].unique().tolist())
-    raw["item"].insert(0, RawFeature("id", "id", {one: str(one) for one in known}))
-    return interactions, raw["item"], raw["user"]
+    return RawFeature("id", "id", {one: str(one) for one in known})
 
 
 def _table(folder: Path, name: str, columns: Sequence[Column], read: ReadConfig) -> OwnTable:
     path = find_table(folder, name)
     if path is None:
         raise FileNotFoundError(f"The table {folder / name} is missing (.csv, .parquet, ...).")
-    return open_table(path, columns, read)
+    # A link stands for somebody's own file, which messages name.
+    return open_table(path.resolve() if path.is_symlink() else path, columns, read)
 
 
 def _feature_table(folder: Path, side: str, declared: object, read: ReadConfig) -> OwnTable | None:

@@ -5,14 +5,13 @@ Nothing is trained. What a model knows of them is what it knows of any item that
 
 import tempfile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
-from cmml_tf.config import ReadConfig
 from cmml_tf.content.encoder import ContentEncoder
-from cmml_tf.datasets.feature_table import Side
+from cmml_tf.datasets.feature_table import FeatureTable, Side
+from cmml_tf.datasets.given_tables import Table, place_table
 from cmml_tf.datasets.reading.ids import as_text, is_text, rows_of
 from cmml_tf.datasets.sources.feature_file import load_feature_table
 from cmml_tf.datasets.sources.feature_kinds import DeclaredKinds
@@ -26,7 +25,7 @@ class FurtherRows(NamedTuple):
 
 
 def further_rows(
-    known: np.ndarray, encoder: ContentEncoder, side: Side, table: pd.DataFrame | str | Path
+    known: np.ndarray, encoder: ContentEncoder, side: Side, table: Table
 ) -> FurtherRows:
     """The rows of a table whose ids are not known yet, in its order.
 
@@ -60,13 +59,12 @@ def further_rows(
     return FurtherRows(ids[new], content.astype(np.float32))
 
 
-def _load(table: Any, side: Side, kinds: DeclaredKinds) -> Any:
+def _load(table: Table, side: Side, kinds: DeclaredKinds) -> FeatureTable:
     if isinstance(table, str | Path):
-        return load_feature_table(table, side, kinds, ReadConfig()).table
+        return load_feature_table(table, side, kinds).table
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"{side}s.parquet"
-        table.to_parquet(path, index=False)
-        return load_feature_table(path, side, kinds, ReadConfig()).table
+        path = place_table(table, Path(folder), f"{side}s")
+        return load_feature_table(path, side, kinds).table
 
 
 def _is_whole(one: str) -> bool:
