@@ -72,6 +72,10 @@ def test_the_served_model_answers_the_same(run, tmp_path):
     again = served["score_with_context"](context=context, **query)["score"]
     np.testing.assert_allclose(once, again, rtol=1e-6)
     assert once[0, 2] == tf.reduce_min(context[0, :41])  # unknown: as the least likely item
+    none = {**support, "support_length": tf.constant([0])}
+    unsupported = served["serving_default"](**none, **query)["score"]
+    none |= {name: value[:, :0] for name, value in support.items() if value.ndim == 2}
+    np.testing.assert_array_equal(served["serving_default"](**none, **query)["score"], unsupported)
     named = served["explain"](**support, **query)
     assert named["table_weight"].shape == [1, 1, 6]  # 5 tables and popularity
 

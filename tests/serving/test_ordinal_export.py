@@ -61,6 +61,16 @@ def test_answers_are_the_models(exported, length):
         np.testing.assert_allclose(again[name], answer[name], atol=1e-5)
 
 
+def test_without_an_axis_of_pairs_there_is_no_support(exported):
+    nothing = {name: value[:, :0] for name, value in support(length=0).items() if value.ndim == 2}
+    nothing["support_length"] = tf.constant([0])
+    for name in ("serving_default", "explain"):
+        expected = exported[-1][name](**support(length=0), **QUERY)
+        answer = exported[-1][name](**nothing, **QUERY)
+        for key, value in expected.items():
+            np.testing.assert_array_equal(answer[key], value)
+
+
 def test_any_finite_context_is_scored(exported):
     signatures = exported[-1]
     width = signatures["encode_context"](**support())["context"].shape[1]

@@ -97,7 +97,9 @@ class ItemTablesLayer(tf.keras.layers.Layer):
             tf.stack([task, item], axis=-1), tf.ones_like(item), [B, self.items + 1]
         )
         taken = times[:, : self.items] > 0  # each item once
-        fold = tf.gather(self.fold_of_user, user[:, 0])
+        # Of a support without a pair, S = 0, the user is an unknown one.
+        first = tf.pad(user, [[0, 0], [0, 1]], constant_values=self.users)[:, 0]
+        fold = tf.gather(self.fold_of_user, first)
         popularity = tf.gather(self.popularity, fold)
         known = tf.reduce_sum(tf.cast(taken, tf.float32), axis=1)
         mean = tf.reduce_sum(tf.where(taken, popularity, 0.0), axis=1) / tf.maximum(known, 1.0)

@@ -81,6 +81,7 @@ class FoldInEncoder(SupportEncoder):
         place, kept = self._remembered(tf.shape(mask)[1], count)
 
         def remembered(values: tf.Tensor, empty: float = 0.0) -> tf.Tensor:
+            values = tf.pad(values, [[0, 0], [0, 1]])  # S may be 0
             return tf.where(kept, tf.gather(values, place, batch_dims=1), empty)
 
         return RaterContext(
@@ -97,7 +98,7 @@ class FoldInEncoder(SupportEncoder):
         """Places int32 [B, M] of the last ratings, and which of these there are, bool [B, M]."""
         count = tf.cast(count, tf.int32)[:, None]
         place = tf.maximum(count - self.memory, 0) + tf.range(self.memory)
-        return tf.minimum(place, S - 1), place < count
+        return tf.minimum(place, S), place < count
 
     def get_config(self) -> dict[str, Any]:
         own = {name: getattr(self, name) for name in ("sizes", "levels", "share", "memory")}
