@@ -58,6 +58,21 @@ def test_scores_are_the_model_s_own_for_known_and_unknown_ids(served, seed):
     np.testing.assert_array_equal(answer["query_known"], item_known & user_known)
 
 
+@pytest.mark.parametrize("empty", ["task", "support", "query"])
+def test_an_axis_may_be_empty(served, empty):
+    signatures = served[2]
+    request = asked(served, B=2, S=6) | {"support_length": np.int32([0, 0])}
+    expected = call(signatures["serving_default"], request)["score"]
+    part = slice(0, 0 if empty == "task" else None), slice(0, 0 if empty == "query" else None)
+    if empty == "task":
+        request = {name: value[:0] for name, value in request.items()}
+    else:
+        pairs = (name for name, value in request.items() if empty in name and value.ndim == 2)
+        request |= {name: request[name][:, :0] for name in pairs}
+    answer = call(signatures["serving_default"], request)["score"]
+    np.testing.assert_allclose(answer, expected[part], atol=1e-6)
+
+
 def test_an_unknown_item_is_told_from_another_and_found_in_the_support(served):
     _, _, signatures, _, unknown = served
     support = {

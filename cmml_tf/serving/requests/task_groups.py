@@ -90,7 +90,8 @@ def pairs_in_groups(
         def of_pairs(*part: tf.Tensor) -> tuple[tf.Tensor]:
             return (_swapped(function(context, *map(_swapped, part))),)
 
-        size = tf.maximum(MATCHES_AT_A_TIME // (tf.shape(context)[0] * support), 1)
+        tasks = tf.maximum(tf.shape(context)[0], 1)
+        size = tf.maximum(MATCHES_AT_A_TIME // (tasks * support), 1)
         return (_swapped(in_groups(of_pairs, [*map(_swapped, query)], size, [answer])[0]),)
 
     size = tf.maximum(MATCHES_AT_A_TIME // (tf.maximum(tf.shape(query[0])[1], 1) * support), 1)
