@@ -264,6 +264,10 @@ def test_ids_of_a_frame_that_are_text_and_numbers_are_text():
     assert {"NA", "7"} < {*data.item_ids}
     large = pd.Series([int(user[1:]) + 2**70 for user in ratings["user"]], dtype=object)
     assert min(cmml_tf.user_data(ratings.assign(user=large)).data.user_ids) == str(2**70)
+    values = [7.5 if n % 2 else "some" for n in range(60)]
+    items = pd.DataFrame({"item": sorted({*ratings["item"]}), "size": values})
+    column = cmml_tf.user_data(ratings, items=items).data.item_columns[1]
+    assert column.feature.vocabulary == ("7.5", "some")
     with pytest.raises(ValueError, match=r"Column 'item' .*Received: .*\(object\) in row 800"):
         cmml_tf.user_data(ratings.assign(item=[*mixed[:-1], object()]))
     with pytest.raises(ValueError, match="must have each column once"):
@@ -280,6 +284,9 @@ def test_advice_about_malformed_lines_can_be_followed_and_names_the_file(tmp_pat
         cmml_tf.user_data(log, **files)
     data = cmml_tf.user_data(log, **files, read=ReadConfig(max_malformed=1)).data
     assert data.counts["malformed lines, left out"] == 1
+    films[:0].to_csv(tmp_path / "none.csv", index=False)
+    with pytest.raises(ValueError, match=rf"{tmp_path}/none.csv must have a row for each item"):
+        cmml_tf.user_data(ratings, items=tmp_path / "none.csv")
     with pytest.raises(FileNotFoundError, match=r"The table .*gone\.csv is missing"):
         cmml_tf.user_data(log, items=tmp_path / "gone.csv")
     with pytest.raises(ValueError, match="`kinds` must name features that there are: genre, year"):

@@ -63,7 +63,7 @@ def place_table(table: Table, folder: Path, name: str) -> Path:
     """A table as a file or folder of parts that has this name: of one's own files a link.
 
     Returns:
-      Where it is.
+      Where it is read from: there, or where one's own file is.
 
     Raises:
       FileNotFoundError: A path is of no table.
@@ -77,9 +77,8 @@ def place_table(table: Table, folder: Path, name: str) -> Path:
     path = Path(table).expanduser().resolve()
     check_table(path)
     suffixes = "" if path.is_dir() else path.name[len(table_stem(path)) :]
-    place = folder / f"{name}{suffixes}"
-    place.symlink_to(path)
-    return place
+    (folder / f"{name}{suffixes}").symlink_to(path)
+    return path
 
 
 def _numeric_or_not(kind: str) -> str:
@@ -87,7 +86,7 @@ def _numeric_or_not(kind: str) -> str:
 
 
 def as_arrow(table: Table) -> pa.Table:
-    """The table as Arrow holds it; a column of text and whole numbers is text.
+    """The table as Arrow holds it; a column of text and numbers is text, as in a file.
 
     Raises:
       TypeError: It is nothing of this kind.
@@ -126,10 +125,10 @@ def _of_pandas(frame: pd.DataFrame) -> pa.Table:
 
 
 def _text(name: str, column: pd.Series, error: Exception) -> pa.Array:
-    """Text and whole numbers, of any size, as text."""
+    """Text and numbers of any size as text."""
     known = column.notna()
     for row, value in enumerate(column):
-        if known.iloc[row] and (isinstance(value, bool) or not isinstance(value, str | int)):
+        if known.iloc[row] and not isinstance(value, str | int | float):
             raise ValueError(
                 f"Column {name!r} of a table must hold text, numbers, times, or lists of them, of "
                 f"one kind. Received: {str(value)[:80]} ({type(value).__name__}) in row {row + 1}."

@@ -170,6 +170,7 @@ def test_what_is_no_table_of_features_is_refused(folder):
     refused(folder, odd, r"vectors of 5 finite numbers.*None.*in row 1")
     refused(folder, items.assign(price=["x", *["1"] * 32]), "finite numbers", "price=numeric")
     refused(folder, items.assign(item=[f"x{n}" for n in range(33)]), "none is. Received: item 'x0'")
+    refused(folder, items[:0], "must have a row for each item that has features")
     refused(folder, items.rename(columns={"price": "prix (€)"}), "must be 1 to 64 letters")
     nested = items.assign(price=[[{"a": 1}]] * 33)
     refused(folder, nested, "text, numbers or lists of one of them")

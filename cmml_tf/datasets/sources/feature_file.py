@@ -70,6 +70,8 @@ def load_feature_table(
     malformed = MalformedLines(read)
     parts = read_logs(log.logs, read, malformed)
     ids = np.concatenate([as_array(part[side].combine_chunks()) for part in parts])
+    if not len(ids):
+        raise ValueError(f"{path} must have a row for each {side} that has features. It has none.")
     _check_once(path, side, ids)
     found = []
     for name in used:
