@@ -26,7 +26,7 @@ RESULTS = (
 
 def _results(folder):
     metrics = json.loads((folder / "run" / "metrics.json").read_text())
-    return {name: metrics[name] for name in RESULTS}
+    return {name: metrics[name] for name in RESULTS if name in metrics}
 
 
 def _versions(folder):
@@ -44,7 +44,7 @@ def straight(tmp_path_factory, commands_in):
 
 def _kill_at_random(commands, command, rng, longest):
     """Starts the command and kills it after some seconds, at the latest in its last epochs."""
-    process = commands.start("train_scenario.py", *command)
+    process = commands.start(*command)
     end = time.monotonic() + rng.uniform(0, longest)
     while time.monotonic() < end and process.poll() is None:
         time.sleep(0.01)
@@ -190,14 +190,32 @@ def test_what_a_run_cannot_go_on_from_is_named(straight, commands):
     assert not (commands.folder / "export").exists()
 
 
+def _ratings(file):
+    rng = random.Random(0)
+    rows = [(user, item) for user in range(120) for item in rng.sample(range(60), 20)]
+    lines = [f"u{user},i{item},{1 + (user * item + user) % 5}" for user, item in rows]
+    file.write_text("\n".join(["user,item,value", *lines]))
+    return ("--data", str(file), "--quick", "--run-dir", "run", "--export-dir", "export")
+
+
+KILLED = {
+    **{name: ("train_scenario.py", "--preset", name) for name in WITH_RANDOMNESS},
+    "cmml-ordinal": ("train_user.py", "--model.folds", "3"),
+    "table-mixture": ("train_user.py", "--objective", "ranking"),
+}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("preset", WITH_RANDOMNESS)
+@pytest.mark.parametrize("preset", KILLED)
 def test_killed_at_twenty_random_moments(preset, commands_in, tmp_path):
-    command = (*SMALL, "--preset", preset, "--training.steps-per-epoch", "40")
+    script, *chosen = KILLED[preset]
+    ratings = script == "train_user.py"
+    data = _ratings(tmp_path / "ratings.csv") if ratings else SMALL
+    command = (script, *data, *chosen, "--training.steps-per-epoch", "40")
     commands = commands_in(tmp_path / "straight")
     commands.folder.mkdir()
     begin = time.monotonic()
-    done = commands.run("train_scenario.py", *command)
+    done = commands.run(*command)
     longest = time.monotonic() - begin
     assert done.returncode == 0, done.stderr
     rng = random.Random(0)
@@ -205,7 +223,7 @@ def test_killed_at_twenty_random_moments(preset, commands_in, tmp_path):
         killed = commands_in(tmp_path / f"killed-{number}")
         killed.folder.mkdir()
         _kill_at_random(killed, command, rng, longest)
-        done = killed.run("train_scenario.py", *command)
+        done = killed.run(*command)
         assert done.returncode == 0, done.stderr
         assert _results(killed.folder) == _results(commands.folder), number
         assert _versions(killed.folder) == ["1"]

@@ -27,7 +27,7 @@ KEY = b"a key of more than sixteen bytes"
 def version(tmp_path_factory):
     base = tmp_path_factory.mktemp("here")
     facts = {
-        "config": {"data": str(base / "log.csv"), "run_dir": "runs/first"},
+        "config": {"data": str(base / "my logs" / "log.csv"), "run_dir": "runs/first"},
         "environment": {"command": f"train --data={base}/log.csv --rate=1/2"},
     }
     return export_model(filled_model(SMALL_POOLING), base, USER_IDS, ITEM_IDS, manifest=facts)
