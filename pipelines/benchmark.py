@@ -5,6 +5,7 @@ python pipelines/benchmark.py adaptation       # a request's context and scores,
 python pipelines/benchmark.py training         # training steps against the same with Keras' GRU
 python pipelines/benchmark.py episodes         # the episode pipeline
 python pipelines/benchmark.py user             # a new user's request in the user setting
+python pipelines/benchmark.py recommend        # the best of a catalogue, beside a two-tower's
 python pipelines/benchmark.py baselines        # adaptation by gradients beside CMML
 python pipelines/benchmark.py evaluation --data movielens-small
 python pipelines/benchmark.py serve            # requests a second, overhead, start, failures
@@ -29,7 +30,7 @@ def main(argv: Sequence[str]) -> int:
     subcommands = parser.add_subparsers(dest="what", required=True)
     measured = (
         *("encoder", "adaptation", "training", "episodes", "user", "baselines", "client"),
-        *("help", "tables", "reading"),
+        *("help", "tables", "reading", "recommend"),
     )
     for name in measured:
         subparser = subcommands.add_parser(name)

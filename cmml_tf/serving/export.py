@@ -36,6 +36,7 @@ from cmml_tf.serving.version.reproducible import make_reproducible
 from cmml_tf.serving.version.version_folder import publish_version
 from cmml_tf.serving.version.warmup import write_warmup_requests
 from cmml_tf.serving.version.warmup_check import check_warmup_rows
+from cmml_tf.serving.version.whole_reads import read_whole_tables
 from cmml_tf.serving.vocabulary import vocabulary
 from cmml_tf.types import Episode, Support
 
@@ -139,6 +140,7 @@ def export_model(
         add_endpoints(graph, signatures)
         tf.saved_model.save(graph, str(version), signatures=signatures)
         name_methods(version)
+        read_whole_tables(version)
         make_reproducible(version, scratch)
         check_feed_forward(version)
         write_warmup_requests(version, graph, users, items, signatures, labels, features)

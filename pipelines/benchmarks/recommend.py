@@ -1,0 +1,172 @@
+"""`recommend` of exports, by preset and catalogue, beside retrieval that does not adapt."""
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_recommenders as tfrs
+
+from benchmarks.timing import cpu_seconds
+from cmml_tf.embeddings.popularity import STATISTICS
+from cmml_tf.experiments.forms import model_preset
+from cmml_tf.models.build import build_model
+from cmml_tf.models.build_matching import build_matching
+from cmml_tf.serving.export import export_model
+
+PRESETS = ("cmml-matching", "cmml-ridge", "cmml-film")
+USERS, DIMENSION, SUPPORT, TOP_K = 3000, 64, 192, 20
+ITEMS = {20_000: PRESETS, 20_001: PRESETS, 200_000: PRESETS, 1_400_000: ("cmml-ridge",)}
+_CALLS = {20_000: 20, 20_001: 20, 200_000: 10, 1_400_000: 4}
+_MEMORY = (
+    "import json, re, sys; import numpy as np, tensorflow as tf\n"
+    "tf.config.threading.set_intra_op_parallelism_threads(1)\n"
+    "tf.config.threading.set_inter_op_parallelism_threads(1)\n"
+    "status = lambda name: int(re.search(name + r':\\s+(\\d+)', open('/proc/self/status').read())[1])\n"
+    "loaded = tf.saved_model.load(sys.argv[1])\n"
+    "recommend = loaded.signatures['recommend']\n"
+    "values = {k: tf.constant(v) for k, v in np.load(sys.argv[2]).items()}\n"
+    "few = {k: v[:, :1] if v.shape.rank == 2 else v for k, v in values.items()}\n"
+    "before = status('VmRSS')\n"
+    "open('/proc/self/clear_refs', 'w').write('5')\n"
+    "for _ in range(3): recommend(**values)\n"
+    "print(json.dumps({'loaded_mib': before / 1024, 'added_mib': (status('VmHWM') - before) / 1024}))\n"
+)
+
+
+def measure(rounds: int) -> dict[str, Any]:
+    """CPU milliseconds of one request of S = 192 and its ratio to retrieval of the same catalogue.
+
+    Beside it stand, saved and loaded alike, a product of a user's factor with the item table and
+    its `top_k`, and a TFRS two-tower with `BruteForce`. All on one thread.
+    """
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    figures: dict[str, Any] = {"S": SUPPORT, "k": TOP_K, "dimension": DIMENSION}
+    with tempfile.TemporaryDirectory() as name:
+        for items, presets in ITEMS.items():
+            figures[f"{items} items"] = _catalogue(Path(name), items, presets, rounds)
+    return figures
+
+
+def _catalogue(folder: Path, items: int, presets: tuple[str, ...], rounds: int) -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    users = rng.normal(0, 0.25, (USERS, DIMENSION)).astype(np.float32)
+    table = rng.normal(0, 0.25, (items, DIMENSION)).astype(np.float32)
+    values = request_values(items)
+    request = {name: tf.constant(value) for name, value in values.items()}
+    np.savez(folder / "request.npz", **values)
+    user = {"user_id": request["user_id"]}
+    calls: dict[str, Callable[[], object]] = {}
+    keep, memory = [], {}
+    for name, module in (("product", Product(users, table)), ("two_tower", TwoTower(users, table))):
+        version = str(folder / f"{name}-{items}")
+        tf.saved_model.save(module, version, signatures=module.best)
+        keep.append(tf.saved_model.load(version))
+        calls[name] = _asking(keep[-1].signatures["serving_default"], user)
+        del module
+    for preset in presets:
+        version = export(preset, users, table, folder / f"{preset}-{items}")
+        keep.append(tf.saved_model.load(str(version)))
+        calls[preset] = _asking(keep[-1].signatures["recommend"], request)
+        memory[preset] = _memory(version, folder / "request.npz")
+    milliseconds: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, seconds in cpu_seconds(calls, 1, _CALLS[items]).items():
+            milliseconds[name].append(1e3 * seconds)
+    return {
+        "score_vector_mib": 4 * items / 2**20,
+        "cpu_ms": {name: statistics.median(values) for name, values in milliseconds.items()},
+        "to_product": {name: _ratio(milliseconds, name, "product") for name in presets},
+        "to_two_tower": {name: _ratio(milliseconds, name, "two_tower") for name in presets},
+        "memory": memory,
+    }
+
+
+def _ratio(milliseconds: dict[str, list[float]], above: str, below: str) -> float:
+    pairs = zip(milliseconds[above], milliseconds[below], strict=True)
+    return statistics.median(a / b for a, b in pairs)
+
+
+def _asking(signature: Any, inputs: dict[str, tf.Tensor]) -> Callable[[], object]:
+    return lambda: signature(**inputs)
+
+
+def export(preset: str, users: np.ndarray, table: np.ndarray, folder: Path) -> Path:
+    """A version of a preset with random weights and these factors, of users and items 0, 1, ..."""
+    tf.keras.utils.set_random_seed(0)
+    config = model_preset(preset)
+    if preset == "cmml-matching":
+        known = [np.ones([len(rows), 1], np.float32) for rows in (users, table)]
+        statistics_of = np.zeros([len(table), STATISTICS], np.float32)
+        model = build_matching(
+            config,
+            np.concatenate([4 * users, known[0]], axis=1),
+            np.concatenate([4 * table, known[1], statistics_of], axis=1),
+            DIMENSION,
+        )
+    else:
+        model = build_model(config, len(users), len(table), DIMENSION, DIMENSION)
+        model.pair_embedding.set_tables(users, table)
+    return export_model(model, folder, np.arange(len(users)), np.arange(len(table)), top_k=TOP_K)
+
+
+def request_values(items: int) -> dict[str, np.ndarray]:
+    """A request of 192 support pairs, of which a third is positive."""
+    rng = np.random.default_rng(1)
+    return {
+        "support_user_id": rng.integers(0, USERS, (1, SUPPORT)),
+        "support_item_id": rng.integers(0, items, (1, SUPPORT)),
+        "support_label": np.resize(np.float32([1, 0, 0]), (1, SUPPORT)),
+        "support_length": np.full([1], SUPPORT, np.int32),
+        "user_id": rng.integers(0, USERS, [1]),
+    }
+
+
+def _memory(version: Path, request: Path) -> dict[str, float]:
+    """What a process holds that has loaded the model, and what its first requests add at the peak."""
+    done = subprocess.run(
+        [sys.executable, "-c", _MEMORY, str(version), str(request)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+class Product(tf.Module):
+    """The largest products of a user's factor with the item table, and nothing else."""
+
+    def __init__(self, users: np.ndarray, items: np.ndarray) -> None:
+        super().__init__()
+        self.users = tf.Variable(users, trainable=False)
+        self.items = tf.Variable(items, trainable=False)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64, name="user_id")])
+    def best(self, user_id: tf.Tensor) -> dict[str, tf.Tensor]:
+        factor = tf.gather(tf.convert_to_tensor(self.users), user_id)
+        scores = tf.matmul(factor, tf.convert_to_tensor(self.items), transpose_b=True)
+        score, item = tf.math.top_k(scores, TOP_K)
+        return {"score": score, "item_id": item}
+
+
+class TwoTower(tf.Module):
+    """A two-tower of TFRS that has learned its factors: an embedding, then `BruteForce`."""
+
+    def __init__(self, users: np.ndarray, items: np.ndarray) -> None:
+        super().__init__()
+        tower = tf.keras.layers.Embedding(len(users), DIMENSION, weights=[users])
+        self.index = tfrs.layers.factorized_top_k.BruteForce(tower, k=TOP_K)
+        self.index.index(tf.constant(items), tf.range(len(items), dtype=tf.int64))
+        self.index(tf.constant([0]))
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64, name="user_id")])
+    def best(self, user_id: tf.Tensor) -> dict[str, tf.Tensor]:
+        score, item = self.index(user_id)
+        return {"score": score, "item_id": item}
