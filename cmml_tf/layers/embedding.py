@@ -91,5 +91,9 @@ class PairEmbedding(tf.keras.layers.Layer):
             [tf.gather(self.user_table, user), tf.gather(self.item_table, item)], axis=-1
         )
 
+    def item_rows(self, item: tf.Tensor) -> tf.Tensor:
+        """int [N] rows -> float32 [N, d_i], the part of a pair embedding that is the item's."""
+        return tf.gather(self.item_table, item)
+
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self._sizes, "trainable_tables": self.trainable_tables}

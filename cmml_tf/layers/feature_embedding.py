@@ -183,6 +183,10 @@ class FeaturePairEmbedding(tf.keras.layers.Layer):
         pairs = tf.concat(flat, axis=-1)
         return tf.reshape(pairs, [shape[0], shape[1], self.dimension])
 
+    def item_rows(self, item: tf.Tensor) -> tf.Tensor:
+        """int [N] rows -> float32 [N, d_i], the part of a pair embedding that is the item's."""
+        return tf.concat([layer(item) for layer in self.item_fields], axis=-1)
+
     def get_config(self) -> dict[str, Any]:
         columns = {
             side: [field.get_config()["column"] for field in fields]

@@ -142,6 +142,10 @@ class CMML(ContextModel):
         """float32 [B, D], pairs [B, Q, d] that are embedded already -> score float32 [B, Q]."""
         return self._with_affinity(self.recommender(pairs, self.hybrid(context, pairs)), pairs)
 
+    def item_columns(self, item: tf.Tensor) -> tf.Tensor:
+        """What items are told apart by: int [N] rows -> float32 [N, d_i]."""
+        return self.pair_embedding.item_rows(item)
+
     def _with_affinity(self, score: tf.Tensor, pairs: tf.Tensor) -> tf.Tensor:
         return score if self.affinity is None else score + self.affinity(pairs)
 

@@ -130,6 +130,18 @@ class MatchingCMML(ContextModel):
         unpacked = self._unpacked(context)
         return self.matching(unpacked, user_key, item_key, user_row, item_row, training=training)
 
+    def score_apart(
+        self, context: tf.Tensor, query_user: tf.Tensor, query_item: tf.Tensor
+    ) -> tf.Tensor:
+        """`score_with_context` of items as if no support named them."""
+        user, item = tf.cast(query_user, tf.int64), tf.cast(query_item, tf.int64)
+        rows = self.tables.user_rows(user), self.tables.item_rows(item)
+        return self.score_rows(context, user, tf.fill(tf.shape(item), item.dtype.min), *rows)
+
+    def item_columns(self, item: tf.Tensor) -> tf.Tensor:
+        """What items are told apart by where no support names them: int64 [N] -> [N, width]."""
+        return self.matching.item_columns(self.tables.item_rows(item))
+
     def matches(
         self, context: tf.Tensor, query_user: tf.Tensor, query_item: tf.Tensor
     ) -> tf.Tensor:

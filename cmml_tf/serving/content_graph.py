@@ -10,7 +10,7 @@ import tensorflow as tf
 from cmml_tf.content.encoder import ContentEncoder
 from cmml_tf.models.matching_cmml import MatchingCMML
 from cmml_tf.request_limits import DEFAULT_LIMITS, RequestLimits
-from cmml_tf.serving.catalogue import RecommendSizes
+from cmml_tf.serving.catalogue.catalogue import RecommendOptions
 from cmml_tf.serving.graph import ServingGraph, matched_some_at_a_time, which_known
 from cmml_tf.serving.requests.checks import Scale, checked_features
 from cmml_tf.serving.requests.content_inputs import ContentInputs
@@ -99,7 +99,7 @@ class ContentServingGraph(ServingGraph):
 
     Args:
       model: A MatchingCMML.
-      users, items, folder, sizes, limits, scale: As of `ServingGraph`.
+      users, items, folder, recommending, limits, scale: As of `ServingGraph`.
       content: What makes rows of features.
     """
 
@@ -110,11 +110,11 @@ class ContentServingGraph(ServingGraph):
         items: Vocabulary,
         folder: Path,
         content: ServedContent,
-        sizes: RecommendSizes = RecommendSizes(),  # noqa: B008 - immutable
+        recommending: RecommendOptions = RecommendOptions(),  # noqa: B008 - immutable
         limits: RequestLimits = DEFAULT_LIMITS,
         scale: Scale = None,
     ) -> None:
-        super().__init__(model, users, items, folder, sizes, limits, scale)
+        super().__init__(model, users, items, folder, recommending, limits, scale)
         self.content_inputs: dict[str, ContentInputs] = {}
         self.content_maps: dict[str, tf.Variable] = {}
         for side in SIDES:

@@ -13,7 +13,8 @@ from cmml_tf.models.cmml import CMML
 from cmml_tf.models.episode_model import EpisodeModel
 from cmml_tf.models.matching_cmml import MatchingCMML
 from cmml_tf.request_limits import DEFAULT_LIMITS, RequestLimits
-from cmml_tf.serving.catalogue import RecommendSizes
+from cmml_tf.serving.catalogue.catalogue import RecommendOptions
+from cmml_tf.serving.catalogue.narrowing_recall import SampleTasks
 from cmml_tf.serving.content_graph import ContentServingGraph, ServedContent
 from cmml_tf.serving.endpoints import add_endpoints
 from cmml_tf.serving.feature_graph import (
@@ -52,7 +53,8 @@ def export_model(
     manifest: Mapping[str, Any] | None = None,
     scale: tuple[float, float] | None = None,
     top_k: int = 20,
-    retrieval_candidates: int = 400,
+    retrieval_candidates: int | None = None,
+    sample_tasks: SampleTasks | None = None,
     limits: RequestLimits = DEFAULT_LIMITS,
     user_id_key: bytes | None = None,
     content: ServedContent | None = None,
@@ -79,8 +81,13 @@ def export_model(
       scale: Lowest and highest support label, such as ratings; a task with another one is not
         valid. None: any finite number is one.
       top_k: Items that `recommend` answers with; the whole catalogue where it is smaller.
-      retrieval_candidates: Items that `recommend` scores of a catalogue of more than 20,000: those
-        that user and item factors alone rank first.
+      retrieval_candidates: Items that `recommend` scores of a catalogue of more than 4,096, beside
+        those of the support: the ones that a linear reading of the model ranks first
+        (`Narrowing`). None: as many as keep .99 of the best `top_k`, and where no number does that,
+        all of a catalogue of up to 20,000. The manifest has the number and its recall under
+        `recommend`.
+      sample_tasks: Tasks like those that will be asked, by which this recall is measured; None:
+        supports of random pairs.
       limits: The largest request that the export admits; in the manifest under `limits`.
       user_id_key: A secret. The export then holds keyed hashes of the user ids instead of the ids,
         and requests name users by `hash_user_ids` with the same key.
@@ -116,24 +123,26 @@ def export_model(
         content.check(model)
         given["features"] = content.declared()
     facts = plain_facts(given)
-    sizes = RecommendSizes(top_k, retrieval_candidates)
-    sizes.check()
+    recommending = RecommendOptions(top_k, retrieval_candidates, sample_tasks)
+    recommending.check()
     _check_weights(model)
 
     def write(version: Path, scratch: Path) -> None:
         graph: ServingGraph
         if is_described:
             graph = FeatureServingGraph(
-                model, users, items, scratch, sizes, limits, scale, user_id_key
+                model, users, items, scratch, recommending, limits, scale, user_id_key
             )
             signatures = {**serving_signatures(graph), **feature_signature(graph)}
             features = {FEATURE_SIGNATURE: graph.example_features}
         elif content is not None:
-            graph = ContentServingGraph(model, users, items, scratch, content, sizes, limits, scale)
+            graph = ContentServingGraph(
+                model, users, items, scratch, content, recommending, limits, scale
+            )
             signatures = {**serving_signatures(graph), **content_signature(graph)}
             features = {FEATURE_SIGNATURE: graph.example_features}
         else:
-            graph = ServingGraph(model, users, items, scratch, sizes, limits, scale)
+            graph = ServingGraph(model, users, items, scratch, recommending, limits, scale)
             signatures, features = serving_signatures(graph), {}
         labels = _BINARY if scale is None else scale
         probes = probe_requests(signatures, users, items, labels, limits)

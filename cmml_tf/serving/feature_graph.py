@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from cmml_tf.models.cmml import CMML
 from cmml_tf.request_limits import DEFAULT_LIMITS, RequestLimits
-from cmml_tf.serving.catalogue import RecommendSizes
+from cmml_tf.serving.catalogue.catalogue import RecommendOptions
 from cmml_tf.serving.graph import ServingGraph
 from cmml_tf.serving.requests.checks import Scale, checked_features
 from cmml_tf.serving.requests.feature_inputs import SEPARATOR, FeatureInputs, embed_pairs
@@ -29,7 +29,7 @@ class FeatureServingGraph(ServingGraph):
       model: A CMML whose pair embedding is a `FeaturePairEmbedding`.
       users, items: Ids of the catalogues' rows.
       folder: Where the vocabulary files are written; they must stay until the module is saved.
-      sizes: How many items `recommend` answers with.
+      recommending: What `recommend` answers with.
       limits: The largest request that is admitted.
       scale: Lowest and highest support label; None where any finite number is one.
       user_id_key: The key of `users`, where they are hashed.
@@ -41,12 +41,12 @@ class FeatureServingGraph(ServingGraph):
         users: Vocabulary,
         items: Vocabulary,
         folder: Path,
-        sizes: RecommendSizes = RecommendSizes(),  # noqa: B008 - immutable
+        recommending: RecommendOptions = RecommendOptions(),  # noqa: B008 - immutable
         limits: RequestLimits = DEFAULT_LIMITS,
         scale: Scale = None,
         user_id_key: bytes | None = None,
     ) -> None:
-        super().__init__(model, users, items, folder, sizes, limits, scale)
+        super().__init__(model, users, items, folder, recommending, limits, scale)
         embedding = model.pair_embedding
         self.item_inputs = FeatureInputs("item", embedding.item_fields, folder)
         self.user_inputs = FeatureInputs("user", embedding.user_fields, folder, user_id_key)

@@ -13,7 +13,8 @@ from cmml_tf.models.adapting_model import ContextWidth
 from cmml_tf.models.cmml import CMML
 from cmml_tf.models.matching_cmml import MatchingCMML
 from cmml_tf.request_limits import DEFAULT_LIMITS, RequestLimits
-from cmml_tf.serving.catalogue import Catalogue, Offered, RecommendSizes
+from cmml_tf.serving.catalogue.catalogue import Catalogue, RecommendOptions
+from cmml_tf.serving.catalogue.support_items import SupportItems
 from cmml_tf.serving.id_keys import IdKeys
 from cmml_tf.serving.requests.checks import (
     Checked,
@@ -49,7 +50,7 @@ class ServingGraph(tf.Module):
       model: A CMML or MatchingCMML whose weights exist; its variables are shared, not copied.
       users, items: Ids of the rows of the embedding tables.
       folder: Where the vocabulary files are written; they must stay until the module is saved.
-      sizes: How many items `recommend` answers with.
+      recommending: What `recommend` answers with.
       limits: The largest request that is admitted.
       scale: Lowest and highest support label; None where any finite number is one.
     """
@@ -60,7 +61,7 @@ class ServingGraph(tf.Module):
         users: Vocabulary,
         items: Vocabulary,
         folder: Path,
-        sizes: RecommendSizes = RecommendSizes(),  # noqa: B008 - immutable
+        recommending: RecommendOptions = RecommendOptions(),  # noqa: B008 - immutable
         limits: RequestLimits = DEFAULT_LIMITS,
         scale: Scale = None,
     ) -> None:
@@ -80,7 +81,6 @@ class ServingGraph(tf.Module):
         self.item_rows = lookup_table(folder / "item_ids.txt", items.dtype, self.unknown_item)
         self._users = IdKeys(self.user_rows, self.unknown_user, model.by_key)
         self._items = IdKeys(self.item_rows, self.unknown_item, model.by_key)
-        self._by_key = model.by_key
         self.weights = network_variables(model)
         # Plain functions are not tracked: the model's layers stay outside the SavedModel. Each
         # part is traced once and called by all signatures that need it.
@@ -90,16 +90,19 @@ class ServingGraph(tf.Module):
         self._encode = encode
         self._modulation: Callable[..., Tensors]
         self._answers: Callable[..., Tensors]
+        apart = score
         if isinstance(model, MatchingCMML):
-            score = self._score = matched_some_at_a_time(score, model.context_width)
-            matches = matched_some_at_a_time(model.matches, model.context_width, [3])
+            width = model.context_width
+            apart = matched_some_at_a_time(_traced_once(model.score_apart), width)
+            score = self._score = matched_some_at_a_time(score, width)
+            matches = matched_some_at_a_time(model.matches, width, [3])
             self._modulation = lambda *query: {"matches": matches(*query)}
             self._answers = lambda *query: {"score": score(*query)}
         else:
             self._score = _some_tasks_at_a_time(score)
             self._modulation = model.modulation
             self._answers = _answers_some_tasks_at_a_time(model)
-        self.catalogue = Catalogue(score, model.id_tables, items, sizes)
+        self.catalogue = Catalogue(model, score, apart, encode, items, recommending)
 
     def serving_default(self, **inputs: tf.Tensor) -> Tensors:
         """Support and query ids -> `score` float32 [B, Q] and which ids are known, bool [B, Q].
@@ -167,13 +170,8 @@ class ServingGraph(tf.Module):
         if self._may_recommend_refused:
             own &= inputs["support_label"] > 0
         support_item_id = inputs["support_item_id"]
-        item = self._items(support_item_id)
-        taken = tf.where(own & item.known, item.key, tf.constant(self.unknown_item, tf.int64))
-        offered = None
-        if self._by_key:
-            offered = Offered.of_support(support_item_id, item.key, read & ~item.known, own)
-        user = self._users(user_id).key
-        item_id, score = self.catalogue.best(context, user, taken, offered)
+        support = SupportItems(support_item_id, *self._items(support_item_id), read, own)
+        item_id, score = self.catalogue.best(context, self._users(user_id).key, support)
         best = {"item_id": item_id, "score": score}
         return answered(best, valid, nothing={"item_id": self.catalogue.nothing})
 

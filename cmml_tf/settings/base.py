@@ -21,9 +21,12 @@ from cmml_tf.evaluation.scorer import ModelScorer, Scorer
 from cmml_tf.evaluation.task_metrics import TaskMetrics
 from cmml_tf.hashed_ids import named_users
 from cmml_tf.models.adapting_model import AdaptingModel
+from cmml_tf.serving.catalogue.narrowing_recall import SampleTasks
 from cmml_tf.settings.form import SettingForm
 from cmml_tf.settings.systems import System
 from cmml_tf.types import AreNew, Support
+
+_SAMPLE_TASKS = 32
 
 
 class TaskData(Protocol):
@@ -305,6 +308,12 @@ class Setting(ABC, Generic[DataT, AskedT, PartsT]):
             support = Support(*(field[one] for field in episode.support))
             made.append(Request(support, episode.query_user[one], episode.query_item[one]))
         return made
+
+    def sample_tasks(self, prepared: PartsT) -> SampleTasks | None:
+        """Tasks by which an export measures what it keeps of a large catalogue; None: no need."""
+        requests = self.requests(prepared, _SAMPLE_TASKS)
+        users = [int(request.user[0, 0]) for request in requests]
+        return SampleTasks.of([request.support for request in requests], users)
 
     def served(
         self,

@@ -191,6 +191,7 @@ class SettingRun:
             manifest=manifest,
             learned=self.setting.named_tasks(learned, options.get("user_id_key")),
             **options,
+            sample_tasks=self.setting.sample_tasks(self.prepared),
         )
 
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from benchmarks.timing import cpu_seconds
+from cmml_tf.config.factors import FactorsConfig
 from cmml_tf.embeddings.popularity import STATISTICS
 from cmml_tf.experiments.forms import model_preset
 from cmml_tf.models.build import build_model
@@ -22,22 +23,30 @@ from cmml_tf.serving.export import export_model
 
 PRESETS = ("cmml-matching", "cmml-ridge", "cmml-film")
 USERS, DIMENSION, SUPPORT, TOP_K = 3000, 64, 192, 20
-ITEMS = {20_000: PRESETS, 20_001: PRESETS, 200_000: PRESETS, 1_400_000: ("cmml-ridge",)}
-_CALLS = {20_000: 20, 20_001: 20, 200_000: 10, 1_400_000: 4}
-_MEMORY = (
-    "import json, re, sys; import numpy as np, tensorflow as tf\n"
-    "tf.config.threading.set_intra_op_parallelism_threads(1)\n"
-    "tf.config.threading.set_inter_op_parallelism_threads(1)\n"
-    "status = lambda name: int(re.search(name + r':\\s+(\\d+)', open('/proc/self/status').read())[1])\n"
-    "loaded = tf.saved_model.load(sys.argv[1])\n"
-    "recommend = loaded.signatures['recommend']\n"
-    "values = {k: tf.constant(v) for k, v in np.load(sys.argv[2]).items()}\n"
-    "few = {k: v[:, :1] if v.shape.rank == 2 else v for k, v in values.items()}\n"
-    "before = status('VmRSS')\n"
-    "open('/proc/self/clear_refs', 'w').write('5')\n"
-    "for _ in range(3): recommend(**values)\n"
-    "print(json.dumps({'loaded_mib': before / 1024, 'added_mib': (status('VmHWM') - before) / 1024}))\n"
-)
+ITEMS = {20_000: PRESETS, 200_000: PRESETS, 1_400_000: ("cmml-ridge",)}
+_CALLS = {20_000: 20, 200_000: 10, 1_400_000: 4}
+_MEMORY = """
+import json, re, sys
+import numpy as np, tensorflow as tf
+
+def status(name):
+    return int(re.search(name + r":\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
+
+tf.config.threading.set_intra_op_parallelism_threads(1)
+tf.config.threading.set_inter_op_parallelism_threads(1)
+signatures = (loaded := tf.saved_model.load(sys.argv[1])).signatures
+values = {name: tf.constant(value) for name, value in np.load(sys.argv[2]).items()}
+user = values.pop("user_id")
+query = {f"query_{side}_id": values[f"support_{side}_id"][:, :100] for side in ("user", "item")}
+# What any request needs is there before.
+for _ in range(3):
+    signatures["serving_default"](**values, **query)
+before = status("VmRSS")
+open("/proc/self/clear_refs", "w").write("5")  # the peak begins anew
+for _ in range(3):
+    signatures["recommend"](**values, user_id=user)
+print(json.dumps({"loaded_mib": before, "added_mib": status("VmHWM") - before}))
+"""
 
 
 def measure(rounds: int) -> dict[str, Any]:
@@ -103,13 +112,14 @@ def export(preset: str, users: np.ndarray, table: np.ndarray, folder: Path) -> P
     tf.keras.utils.set_random_seed(0)
     config = model_preset(preset)
     if preset == "cmml-matching":
+        factors = FactorsConfig().dimension
         known = [np.ones([len(rows), 1], np.float32) for rows in (users, table)]
         statistics_of = np.zeros([len(table), STATISTICS], np.float32)
         model = build_matching(
             config,
-            np.concatenate([4 * users, known[0]], axis=1),
-            np.concatenate([4 * table, known[1], statistics_of], axis=1),
-            DIMENSION,
+            np.concatenate([4 * users[:, :factors], known[0]], axis=1),
+            np.concatenate([4 * table[:, :factors], known[1], statistics_of], axis=1),
+            factors,
         )
     else:
         model = build_model(config, len(users), len(table), DIMENSION, DIMENSION)
@@ -130,7 +140,7 @@ def request_values(items: int) -> dict[str, np.ndarray]:
 
 
 def _memory(version: Path, request: Path) -> dict[str, float]:
-    """What a process holds that has loaded the model, and what its first requests add at the peak."""
+    """What a process holds that has loaded the model, and what requests add at the peak."""
     done = subprocess.run(
         [sys.executable, "-c", _MEMORY, str(version), str(request)],
         capture_output=True,

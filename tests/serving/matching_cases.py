@@ -25,28 +25,31 @@ class Matched(NamedTuple):
     content: ServedContent
 
 
-def matching_model(seed=0):
+def matching_model(seed=0, items=ITEMS):
     tf.keras.utils.set_random_seed(seed)
     rng = np.random.default_rng(seed)
-    tables = RowTables(USERS, ITEMS, DIMENSION + 1, DIMENSION + 1 + STATISTICS)
+    tables = RowTables(USERS, items, DIMENSION + 1, DIMENSION + 1 + STATISTICS)
     model = MatchingCMML(tables, Matching(DIMENSION, taste_features=2, units=4))
     model.build_parts()
     for variable in model.trainable_variables:
         variable.assign_add(rng.normal(0, 0.3, variable.shape))
     tables.set_tables(
-        rng.normal(size=(USERS, tables.user_width)), rng.normal(size=(ITEMS, tables.item_width))
+        rng.normal(size=(USERS, tables.user_width)), rng.normal(size=(items, tables.item_width))
     )
-    items = fit_content(
+    item_content = fit_content(
         [
             ContentColumn("genre", "categorical", objects(rng.choice(GENRES, ITEMS))),
             ContentColumn("picture", "vector", rng.normal(size=(ITEMS, 2)).astype(np.float32)),
         ]
     )
-    users = fit_content([ContentColumn("age", "numeric", rng.uniform(18, 60, USERS))])
+    user_content = fit_content([ContentColumn("age", "numeric", rng.uniform(18, 60, USERS))])
     content = ServedContent(
         *(
             SideContent(encoder, rng.normal(size=(encoder.dimension + 1, width)))
-            for encoder, width in ((users, tables.user_width), (items, tables.item_width))
+            for encoder, width in (
+                (user_content, tables.user_width),
+                (item_content, tables.item_width),
+            )
         )
     )
     return Matched(model, content)

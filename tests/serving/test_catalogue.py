@@ -1,14 +1,29 @@
 """`recommend`: the best items of the catalogue, found in the served graph."""
 
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
 import numpy as np
 import pytest
 import tensorflow as tf
-from serving_cases import ITEM_IDS, SMALL_POOLING, USER_IDS, call, filled_model, request_by_id
+from serving_cases import (
+    ITEM_IDS,
+    SMALL_POOLING,
+    USER_IDS,
+    USERS,
+    call,
+    filled_model,
+    request_by_id,
+)
 
 from cmml_tf.config import ModelConfig
+from cmml_tf.serving.catalogue.catalogue import LARGEST_SCORED_CATALOGUE
+from cmml_tf.serving.catalogue.narrowing_recall import SampleTasks
 from cmml_tf.serving.export import export_model
+from cmml_tf.serving.version.manifest import MANIFEST_FILE
 
-LARGE = 21_000
+LARGE = 5000
 MANY_ITEMS = [10 * row for row in range(LARGE)]
 SMALL_GRU = ModelConfig(encoder_units=8, hyper_units=8, backbone_units=(8, 8))
 LOWEST = np.finfo(np.float32).min
@@ -27,13 +42,41 @@ def small(tmp_path_factory):
     )
 
 
+class Large(NamedTuple):
+    """A model of 5,000 items exported with K = 5, 30 items scored."""
+
+    model: Any
+    version: Path
+    loaded: Any
+    tasks: SampleTasks
+
+    @property
+    def signatures(self):
+        return self.loaded.signatures
+
+    @property
+    def columns(self):
+        return self.model.pair_embedding.item_table.numpy()[:-1].astype(np.float64)
+
+
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
-    """The model, and K = 5 of 21,000 items, 30 of them scored."""
-    model = filled_model(SMALL_POOLING, items=LARGE)
+    model, tasks = filled_model(SMALL_POOLING, items=LARGE), SampleTasks.drawn(USERS, LARGE)
     folder = tmp_path_factory.mktemp("large")
-    ids = (USER_IDS, MANY_ITEMS)
-    return model, *signatures(model, folder, *ids, top_k=5, retrieval_candidates=30)
+    sizes = {"top_k": 5, "retrieval_candidates": 30, "sample_tasks": tasks}
+    version = export_model(model, folder, USER_IDS, MANY_ITEMS, **sizes)
+    return Large(model, version, tf.saved_model.load(str(version)), tasks)
+
+
+def linear_model():
+    """Its score is nothing but the product of user and item."""
+    return filled_model(ModelConfig(encoder="none", hybrid="none", modulation="none",
+                                    backbone_units=(2,), affinity=True), items=LARGE)  # fmt: skip
+
+
+def uneven_model():
+    """Its score is so far from linear in the item's embedding that no regression foretells it."""
+    return filled_model(SMALL_GRU, items=LARGE)
 
 
 def scores_of(served, inputs, items):
@@ -123,56 +166,80 @@ def test_k_is_at_most_the_catalogue(tmp_path):
     assert answer["item_id"].shape == answer["score"].shape == (2, len(ITEM_IDS))
 
 
-def test_items_of_a_large_catalogue_are_narrowed_by_factors_then_ranked_by_cmml(large):
-    model, _, served = large
-    inputs = recommend_request(B=2, S=6, item_ids=MANY_ITEMS)
-    user_table = model.pair_embedding.user_table.numpy()
-    item_table = model.pair_embedding.item_table.numpy()[:-1]
-    for task, user in enumerate(inputs["user_id"]):
-        closeness = item_table @ user_table[USER_IDS.index(user)]
-        # The user's favourites, so that leaving out matters at both stages.
-        favourites = np.argsort(-closeness)[:6]
-        inputs["support_user_id"][task], inputs["support_label"][task] = user, 1
-        inputs["support_item_id"][task] = np.array(MANY_ITEMS)[favourites]
-    answer = call(served["recommend"], inputs)
-    for task, user in enumerate(inputs["user_id"]):
-        closeness = item_table @ user_table[USER_IDS.index(user)]
-        candidates = [MANY_ITEMS[row] for row in np.argsort(-closeness)[6:36]]
-        scores = scores_of(served, inputs, candidates)[task]
-        assert texts(answer["item_id"])[task] == best_of(scores, candidates, set(), 5)
-        np.testing.assert_allclose(answer["score"][task], np.sort(-scores)[:5] * -1, atol=1e-6)
+def foretold(served, inputs, task):
+    """The regression of the model's scores on item embeddings, as `Narrowing` describes it."""
+    columns = served.columns
+    largest = np.argsort(-np.square(columns).sum(axis=1), kind="stable")[:128]
+    others = np.delete(np.arange(LARGE), largest)
+    drawn = np.random.default_rng(0).choice(others, 128, replace=False)
+    rows = np.sort(np.concatenate([largest, drawn]))
+    one = {name: value[task : task + 1] for name, value in inputs.items()}
+    scores = scores_of(served.signatures, one, [MANY_ITEMS[row] for row in rows])[0]
+    reference = columns[rows] - columns[rows].mean(axis=0)
+    penalty = np.square(reference).mean() * np.eye(columns.shape[1])
+    return columns @ np.linalg.solve(reference.T @ reference + penalty, reference.T @ scores)
 
 
-def test_an_unknown_user_of_a_large_catalogue_gets_what_users_like_on_average(large):
-    model, _, served = large
-    inputs = recommend_request(B=1, S=2, item_ids=MANY_ITEMS)
-    inputs["user_id"][:] = 999
-    closeness = model.pair_embedding.item_table.numpy()[:-1] @ (
-        model.pair_embedding.user_table.numpy()[:-1].mean(axis=0)
-    )
-    candidates = {MANY_ITEMS[row] for row in np.argsort(-closeness)[:30]}
-    answer = call(served["recommend"], inputs)
-    assert set(texts(answer["item_id"])[0]) <= candidates
+def test_items_of_a_large_catalogue_are_narrowed_to_those_whose_foretold_score_is_best(large):
+    inputs = recommend_request(B=3, S=6, item_ids=MANY_ITEMS)
+    inputs["user_id"][2] = 999
+    answer = call(large.signatures["recommend"], inputs)
+    for task in range(3):
+        likely = foretold(large, inputs, task)
+        own = own_positives(inputs, task)
+        order = [MANY_ITEMS[row] for row in np.argsort(-likely) if MANY_ITEMS[row] not in own]
+        scores = scores_of(large.signatures, inputs, order[:30])[task]
+        assert texts(answer["item_id"])[task] == best_of(scores, order[:30], set(), 5)
 
 
-def test_factors_of_different_width_are_ranked_without_narrowing(tmp_path):
-    tf.keras.utils.set_random_seed(0)
-    from cmml_tf.models.build import build_model
+def test_what_is_kept_of_a_large_catalogue_is_stated(large):
+    manifest = json.loads((large.version / MANIFEST_FILE).read_text(encoding="utf-8"))
+    stated = manifest["recommend"]
+    assert (stated["scored_items"], stated["top_k"]) == (30, 5)
+    hits = []
+    tasks = large.tasks
+    for number in range(stated["sample_tasks"]):
+        support, user = tasks.task(number)
+        context = large.model.encode_context(support)
+        users = np.repeat(user.numpy()[None], LARGE, axis=1)
+        every = np.arange(LARGE)[None]
+        scores = large.model.score_with_context(context, users, every).numpy()[0]
+        inputs = {
+            "support_user_id": np.array(USER_IDS)[support.user.numpy()],
+            "support_item_id": 10 * support.item.numpy(),
+            "support_label": support.label.numpy(),
+            "support_length": support.length.numpy(),
+            "user_id": np.array(USER_IDS)[user.numpy()],
+        }
+        kept = np.argsort(-foretold(large, inputs, 0))[:30]
+        hits.append(np.isin(np.argsort(-scores)[:5], kept).mean())
+    assert stated["recall"] == pytest.approx(np.mean(hits), abs=0.01)
 
-    model = build_model(SMALL_POOLING, len(USER_IDS), LARGE, 2, 3)
-    rng = np.random.default_rng(0)
-    tables = rng.normal(size=(len(USER_IDS), 2)), rng.normal(size=(LARGE, 3))
-    model.pair_embedding.set_tables(*tables)
-    _, served = signatures(model, tmp_path, USER_IDS, MANY_ITEMS, top_k=3)
-    inputs = recommend_request(B=1, S=2, item_ids=MANY_ITEMS)
-    scores = scores_of(served, inputs, MANY_ITEMS)[0]
-    best = best_of(scores, MANY_ITEMS, own_positives(inputs, 0), 3)
+
+def test_as_many_candidates_are_scored_as_keep_nearly_all_of_the_best(tmp_path):
+    export_model(linear_model(), tmp_path, USER_IDS, MANY_ITEMS, top_k=5)
+    stated = json.loads((tmp_path / "1" / MANIFEST_FILE).read_text(encoding="utf-8"))["recommend"]
+    assert stated["recall"] >= 0.99
+    assert stated["scored_items"] == 100
+
+
+@pytest.mark.parametrize("rows", [LARGEST_SCORED_CATALOGUE, LARGE])
+def test_all_items_are_scored_where_they_are_few_or_no_candidates_keep_enough(tmp_path, rows):
+    model = filled_model(SMALL_POOLING, items=rows) if rows < LARGE else uneven_model()
+    version = export_model(model, tmp_path, USER_IDS, MANY_ITEMS[:rows], top_k=5)
+    stated = json.loads((version / MANIFEST_FILE).read_text(encoding="utf-8"))["recommend"]
+    assert stated == {"top_k": 5, "scored_items": rows, "recall": 1.0, "sample_tasks": 0}
+    served = tf.saved_model.load(str(version)).signatures
+    inputs = recommend_request(B=1, S=2, item_ids=MANY_ITEMS[:rows])
+    scores = scores_of(served, inputs, MANY_ITEMS[:rows])[0]
+    best = best_of(scores, MANY_ITEMS, own_positives(inputs, 0), 5)
     assert texts(call(served["recommend"], inputs)["item_id"]) == [best]
 
 
 @pytest.mark.parametrize("case", ["small", "large"])
 def test_recommendations_do_not_depend_on_what_a_request_is_batched_with(case, request):
-    served = request.getfixturevalue(case)[-1]
+    served = request.getfixturevalue(case)
+    served = served.signatures if case == "large" else served[1]
     ids = {"item_ids": ITEM_IDS if case == "small" else MANY_ITEMS}
     single = [recommend_request(1, S, S, **ids) for S in (2, 9, 40)]
     merged = {}

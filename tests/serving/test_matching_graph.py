@@ -16,6 +16,7 @@ from matching_cases import (
 from serving_cases import call
 
 from cmml_tf.request_limits import RequestLimits
+from cmml_tf.serving.catalogue.catalogue import LARGEST_SCORED_CATALOGUE, RecommendOptions
 from cmml_tf.serving.graph import ServingGraph, matched_some_at_a_time
 from cmml_tf.serving.signatures import serving_signatures
 from cmml_tf.serving.vocabulary import vocabulary
@@ -174,6 +175,40 @@ def test_recommend_ranks_the_catalogue_and_what_only_the_support_names(served):
     assert found == [candidates[place] for place in order][: len(found)]
     np.testing.assert_allclose(best["score"][0], score[order][: len(found)], atol=1e-5)
     assert len(found) == ITEMS
+
+
+def test_a_large_catalogue_is_narrowed_but_for_items_of_the_support(tmp_path):
+    rows, asked_user, rng = LARGEST_SCORED_CATALOGUE + 1, 4, np.random.default_rng(0)
+    model = matching_model(items=rows).model
+    # So little is expected of an item that a click says much.
+    model.matching.count_posterior.log_strength.assign(-1.0)
+    graph = ServingGraph(
+        model,
+        vocabulary("user_ids", np.arange(USERS), USERS),
+        vocabulary("item_ids", np.arange(rows), rows),
+        tmp_path,
+        RecommendOptions(top_k=10, candidates=100),
+    )
+    assert graph.catalogue.kept.candidates == 100
+    assert graph.catalogue.kept.recall > 0.9
+    signatures = serving_signatures(graph)
+    named = rng.choice(rows, 400, replace=False)
+    request = {
+        "support_user_id": rng.choice([0, 1, 2, 3, 5], (1, 400)),
+        "support_item_id": named[None],
+        "support_label": np.ones([1, 400], np.float32),
+        "support_length": np.int32([400]),
+        "user_id": np.int64([asked_user]),
+        "query_user_id": np.full([1, rows], asked_user),
+        "query_item_id": np.arange(rows)[None],
+    }
+    score = call(signatures["serving_default"], request)["score"][0]
+    best = call(signatures["recommend"], request)
+    of_support = [item for item in np.argsort(-score)[:10] if item in named]
+    assert of_support
+    assert set(of_support) <= set(best["item_id"][0])
+    np.testing.assert_allclose(best["score"][0], score[best["item_id"][0]], atol=1e-4)
+    assert best["score"][0, 0] == best["score"].max()
 
 
 def test_a_support_without_a_pair_is_recommended_the_catalogue(served):

@@ -255,6 +255,13 @@ class Matching(tf.keras.layers.Layer):
             + tf.squeeze(self.correction(both), axis=-1)
         )
 
+    def item_columns(self, item_row: tf.Tensor) -> tf.Tensor:
+        """Numbers of an item of which scores without a match are nearly linear: [N, width]."""
+        item = self.item_tower(item_row)
+        base, known = item.base[:, None], item_row[:, self.dimension :]
+        parts = [base, item.taste, item.factor, item.product, tf.square(item.factor), known]
+        return tf.concat(parts, axis=1)
+
     def _users(self, row: tf.Tensor) -> tf.Tensor:
         return self.user_map(row[..., : self.dimension])
 

@@ -100,5 +100,9 @@ class RatingTables(tf.keras.layers.Layer):
         rows = tf.gather(self.item_table, item), tf.gather(self.user_table, user)
         return tf.concat([key, *rows], axis=-1)
 
+    def item_rows(self, item: tf.Tensor) -> tf.Tensor:
+        """int [N] rows -> float32 [N, item_width], those of the first group."""
+        return tf.gather(self.item_table, item)
+
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self._sizes}

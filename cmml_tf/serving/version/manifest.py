@@ -18,7 +18,7 @@ from cmml_tf.serving.graph import ServingGraph
 from cmml_tf.serving.version.probes import file_digests
 
 MANIFEST_FILE = Path("assets.extra") / "cmml_manifest.json"
-_WRITTEN_HERE = ("versions", "model", "limits", "signatures", "probes", "files")
+_WRITTEN_HERE = ("versions", "model", "limits", "recommend", "signatures", "probes", "files")
 
 # At the beginning of a word: not the second half of a relative path or of an address.
 _ABSOLUTE = re.compile(r"(?<![^\s=,;'\"(\[{])/[^\s=,;'\"()\[\]{}]+")
@@ -76,10 +76,12 @@ def write_manifest(
     The exporter's are `versions` (cmml_tf, tensorflow), `model` (`context_dimension`, null where
     it grows with the support; `context_width`, numbers of a task and of each support pair;
     `positives_only`, vocabulary sizes and id types, whether user ids are hashed), `limits` (the
-    largest request), `signatures`: inputs and outputs with dtype and shape, -1 for an axis of any
-    size, and `probes` and `files` (see `probes`).
+    largest request), `recommend` (K; how many items are scored; the share of the K best of the
+    whole catalogue that is among them, and of how many tasks it is the mean), `signatures`: inputs
+    and outputs with dtype and shape, -1 for an axis of any size, and `probes` and `files` (see
+    `probes`).
     """
-    width = graph.context_width
+    width, catalogue = graph.context_width, graph.catalogue
     document = {
         "versions": {"cmml_tf": cmml_tf.__version__, "tensorflow": tf.__version__},
         "model": {
@@ -97,6 +99,12 @@ def write_manifest(
             **asdict(graph.limits),
             "support_pairs_of_a_call": graph.limits.support_pairs_of_a_call,
             "query_pairs_of_a_call": graph.limits.query_pairs_of_a_call,
+        },
+        "recommend": {
+            "top_k": catalogue.top_k,
+            "scored_items": catalogue.kept.candidates,
+            "recall": catalogue.kept.recall,
+            "sample_tasks": catalogue.kept.tasks,
         },
         "signatures": {
             name: {

@@ -30,10 +30,7 @@ def read_whole_tables(saved_model_dir: Path) -> None:
     for meta_graph in saved.meta_graphs:
         for function in meta_graph.graph_def.library.function:
             added = [
-                new
-                for node in function.node_def
-                if node.op in _GATHERS
-                for new in _rewritten(node)
+                new for node in function.node_def if node.op in _GATHERS for new in _rewritten(node)
             ]
             function.node_def.extend(added)
     file.write_bytes(saved.SerializeToString(deterministic=True))

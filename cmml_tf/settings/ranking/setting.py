@@ -172,6 +172,10 @@ class RankingSetting(Setting[RankingData, AskedNewcomers, RankingParts]):
             made.append(Request(support, user, items))
         return made
 
+    def sample_tasks(self, prepared: RankingParts) -> None:
+        """None: contexts hold the scores of the whole catalogue."""
+        del prepared
+
     def export_options(self, config: RankingRunConfig) -> dict[str, Any]:
         """How many items are recommended, limits, and hashed user ids."""
         return {

@@ -1,0 +1,1 @@
+"""`recommend`: the best of the whole catalogue, found in the served graph."""

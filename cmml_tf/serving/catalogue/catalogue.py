@@ -1,0 +1,204 @@
+"""The best items of the whole catalogue for a user, inside the served graph."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from cmml_tf.models.cmml import CMML
+from cmml_tf.models.matching_cmml import MatchingCMML
+from cmml_tf.models.ranking_cmml import RankingCMML
+from cmml_tf.serving.catalogue.narrowing import Narrowing, ScoreApart
+from cmml_tf.serving.catalogue.narrowing_recall import ENOUGH, Kept, SampleTasks, kept_by
+from cmml_tf.serving.catalogue.support_items import SupportItems
+from cmml_tf.serving.requests.task_groups import PAIRS_AT_A_TIME, in_groups
+from cmml_tf.serving.vocabulary import Vocabulary
+
+Score = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+"""context [B, D], user rows [B, Q], item rows [B, Q] -> float32 [B, Q]."""
+
+LARGEST_SCORED_CATALOGUE = 4096
+"""Items of which all are scored."""
+_LARGEST_SCORED_IN_NEED = 20_000
+"""The same, where a narrowing keeps too little."""
+_CHUNK = 1024
+_LEFT_OUT = tf.float32.min
+# Scores at a time, each with about 13 bytes of what goes with it.
+_MOST_SCORES = 2**24
+
+
+class RecommendOptions(NamedTuple):
+    """What `recommend` answers with, and how it finds that in a large catalogue.
+
+    Attributes:
+      top_k: K, clipped to I.
+      candidates: Items that are scored of a large catalogue; None: as many as keep enough.
+      sample: Tasks that tell how many these are; None: of random pairs.
+    """
+
+    top_k: int = 20
+    candidates: int | None = None
+    sample: SampleTasks | None = None
+
+    def check(self) -> None:
+        """Raises ValueError where a size is not a positive integer."""
+        for name, value in (("top_k", self.top_k), ("retrieval_candidates", self.candidates)):
+            if value is not None and value < 1:
+                raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value}.")
+
+
+class Catalogue(tf.Module):
+    """Ranks the I items of the item table.
+
+    Up to 4,096 items all are scored, 1,024 at a time, so that memory grows with scores and not
+    with pair embeddings. Of more, a `Narrowing` says which are worth it, as many as keep .99 of
+    the best K (`kept`). Where the model matches by key, the narrowing knows nothing of what the
+    support says of an item, and all items of the support are scored beside the candidates. Where no
+    number of candidates keeps that much, up to 20,000 items are scored all the same. Of a model
+    whose contexts hold the scores of the catalogue, these are read.
+
+    Args:
+      model: Whose tables know the items.
+      score: Its scores of pairs.
+      score_apart: The same of items as if no support named them.
+      encode: Its contexts of support fields.
+      items: The item ids, row by row.
+      options: Of `recommend`.
+    """
+
+    def __init__(
+        self,
+        model: CMML | MatchingCMML,
+        score: Score,
+        score_apart: ScoreApart,
+        encode: Callable[..., tf.Tensor],
+        items: Vocabulary,
+        options: RecommendOptions,
+    ) -> None:
+        super().__init__()
+        self.items = len(items.lines)
+        self.top_k = min(options.top_k, self.items)
+        self._score = score
+        self._matches = model.by_key
+        ids = items.lines if items.dtype == tf.string else [int(line) for line in items.lines]
+        self.item_ids = tf.Variable(tf.constant(ids, items.dtype), trainable=False)
+        self.nothing = tf.constant("" if items.dtype == tf.string else -1, items.dtype)
+        # Scores of the whole catalogue, and of each chunk's hidden layers, for so many tasks.
+        self._tasks = max(1, min(PAIRS_AT_A_TIME // _CHUNK, _MOST_SCORES // self.items))
+        self._all = self._given if isinstance(model, RankingCMML) else self._score_all
+        self.narrowing: Narrowing | None = None
+        self.kept = Kept(self.items, recall=1.0, tasks=0)
+        if self.items <= LARGEST_SCORED_CATALOGUE or isinstance(model, RankingCMML):
+            return
+        narrowing = Narrowing(model, self.items, score_apart)
+        kept = kept_by(
+            options.sample or SampleTasks.drawn(model.id_tables.users, self.items),
+            encode,
+            tf.function(self._all, autograph=False),
+            tf.function(narrowing, autograph=False),
+            self.items,
+            self.top_k,
+            options.candidates,
+            self._matches,
+        )
+        needed = options.candidates is not None or self.items > _LARGEST_SCORED_IN_NEED
+        if needed or kept.recall >= ENOUGH:
+            self.narrowing, self.kept = narrowing, kept
+            narrowing.candidates = kept.candidates
+
+    def best(
+        self, context: tf.Tensor, user: tf.Tensor, support: SupportItems
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The K best items that the user has not taken, best first.
+
+        Args:
+          context: float32 [B, D].
+          user: int64 [B] user rows.
+          support: Items that it names; where the model matches by key, those that the catalogue
+            does not have are ranked beside it.
+
+        Returns:
+          item_id [B, K] and score float32 [B, K]. Where fewer than K items are left, the id behind
+          them is empty (strings) or -1, and the score the lowest float32.
+        """
+        answers = [tf.TensorSpec([None, self.top_k], t) for t in (self.nothing.dtype, tf.float32)]
+        return in_groups(self._best, [context, user, *support], self._tasks, answers)
+
+    def _best(
+        self, context: tf.Tensor, user: tf.Tensor, *given: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        support = SupportItems(*given)
+        row: tf.Tensor | None
+        if self.narrowing is None:
+            score = self._without(self._all(context, user), support, support.taken)
+            row, beside = None, ~support.known
+        else:
+            score, row = self._narrowed(self.narrowing, context, user, support)
+            beside = tf.ones_like(support.known)
+        if self._matches:
+            users = tf.repeat(user[:, None], tf.shape(support.key)[1], axis=1)
+            scored = self._score(context, users, support.key)
+            scored = tf.where(support.offered(beside), scored, _LEFT_OUT)
+            score = tf.concat([score, scored], axis=1)
+        best, place = tf.math.top_k(score, self.top_k)
+        return self._ids(place, row, support, best), best
+
+    def _narrowed(
+        self, narrowing: Narrowing, context: tf.Tensor, user: tf.Tensor, support: SupportItems
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Scores float32 [B, N] and rows int32 [B, N] of the candidates."""
+        elsewhere = support.read if self._matches else support.taken
+        likely = self._without(narrowing(context, user), support, elsewhere)
+        likely, row = tf.math.top_k(likely, narrowing.candidates)
+        users = tf.repeat(user[:, None], narrowing.candidates, axis=1)
+        score = self._score(context, users, tf.cast(row, tf.int64))
+        return tf.where(likely > _LEFT_OUT, score, _LEFT_OUT), row
+
+    def _without(self, score: tf.Tensor, support: SupportItems, which: tf.Tensor) -> tf.Tensor:
+        """Scores [B, I + 1], the lowest for the support items `which` and for what is no item."""
+        rows = tf.pad(support.rows(which, self.items), [[0, 0], [0, 1]], constant_values=self.items)
+        B, S = tf.unstack(tf.shape(rows, tf.int64))
+        task = tf.repeat(tf.range(B)[:, None], S, axis=1)
+        index = tf.stack([task, rows], axis=-1)  # [B, S, 2]
+        return tf.tensor_scatter_nd_update(score, index, tf.fill([B, S], _LEFT_OUT))
+
+    def _ids(
+        self, place: tf.Tensor, row: tf.Tensor | None, support: SupportItems, best: tf.Tensor
+    ) -> tf.Tensor:
+        """Ids [B, K] of places among the scores of the catalogue, or candidates, and support."""
+        last = self.items if row is None else int(row.shape[1]) - 1
+        inside = tf.minimum(place, last)
+        row = inside if row is None else tf.gather(row, inside, batch_dims=1)
+        # What is no item has no id.
+        found = tf.gather(self.item_ids, tf.minimum(row, self.items - 1))
+        if self._matches:
+            # One more, since a support may have no pair.
+            ids = tf.pad(support.item_id, [[0, 0], [0, 1]], constant_values=self.nothing)
+            behind = tf.gather(ids, tf.maximum(place - last - 1, 0), batch_dims=1)
+            found = tf.where(place > last, behind, found)
+        return tf.where(best > _LEFT_OUT, found, self.nothing)
+
+    def _given(self, context: tf.Tensor, user: tf.Tensor) -> tf.Tensor:
+        """float32 [B, I + 1], which the context holds."""
+        del user
+        return context[:, : self.items + 1]
+
+    def _score_all(self, context: tf.Tensor, user: tf.Tensor) -> tf.Tensor:
+        """float32 [B, I + 1]; the last column is of no item."""
+        B, width = tf.shape(user)[0], min(_CHUNK, self.items + 1)
+        chunks = -(-(self.items + 1) // width)
+        # What fills the last chunk is the zero row.
+        row = tf.minimum(tf.range(chunks * width, dtype=tf.int64), self.items)
+        users = tf.repeat(user[:, None], width, axis=1)
+
+        def score(items: tf.Tensor) -> tf.Tensor:
+            return self._score(context, users, tf.repeat(items[None], B, axis=0))
+
+        scores = tf.map_fn(
+            score,
+            tf.reshape(row, [chunks, width]),
+            fn_output_signature=tf.TensorSpec([None, width], tf.float32),
+            parallel_iterations=1,
+        )  # [chunks, B, width]
+        scores = tf.reshape(tf.transpose(scores, [1, 0, 2]), [B, chunks * width])
+        return scores[:, : self.items + 1]

@@ -1,0 +1,114 @@
+"""Which items of a large catalogue are worth scoring: the model's own scores, foretold.
+
+A score is computed for R reference items, chosen once from the catalogue, for the very context and
+user that are asked. A ridge regression of these scores on columns x of the items foretells the
+others:
+
+  w = (A'A + p I)^-1 A' s,   score of item i ~ <w, x_i>,
+
+A the columns of the reference items less their mean, s their scores, p the mean square of a number
+in A. All but s is known when the model is exported, so that a request costs R scores, a small
+product, and one product of w with the table of columns. What the context changes is in s: nothing
+here knows how a model reads it. Reference items are scored as if no support named them.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from cmml_tf.layers.embedding import PairEmbedding
+from cmml_tf.models.cmml import CMML
+from cmml_tf.models.matching_cmml import MatchingCMML
+
+ScoreApart = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+"""context [B, D], user rows [B, Q], item rows [B, Q] -> float32 [B, Q]."""
+
+_REFERENCES = 256
+# Of the columns' variance, in so many components at the most.
+_EXPLAINED, _WIDEST = 0.99, 64
+_BLOCK = 16_384
+
+
+class Narrowing(tf.Module):
+    """Foretells the scores of all I items.
+
+    Args:
+      model: A model whose weights exist.
+      items: I.
+      score_apart: Its scores of items, as if no support named them.
+
+    Attributes:
+      candidates: How many items it keeps.
+    """
+
+    candidates: int
+
+    def __init__(self, model: CMML | MatchingCMML, items: int, score_apart: ScoreApart) -> None:
+        super().__init__()
+        self._score_apart = score_apart
+        if isinstance(model.id_tables, PairEmbedding):
+            # As it is: a table of its own would be as large.
+            self.columns = model.id_tables.item_table
+        else:
+            self.columns = tf.Variable(_columns(model, items), trainable=False)
+        rows = _references(self.columns, items)
+        self._rows = tf.constant(rows, tf.int64)
+        reference = tf.gather(self.columns, rows).numpy().astype(np.float64)
+        reference -= reference.mean(axis=0)
+        penalty = max(np.square(reference).mean(), 1e-12)
+        left = reference.T @ reference + penalty * np.eye(reference.shape[1])
+        self.solution = tf.Variable(
+            np.linalg.solve(left, reference.T).T.astype(np.float32), trainable=False
+        )  # [R, width]
+
+    def __call__(self, context: tf.Tensor, user: tf.Tensor) -> tf.Tensor:
+        """context [B, D], user rows int64 [B] -> float32 [B, I + 1], up to a number a task.
+
+        The last column is of no item.
+        """
+        B, R = tf.shape(user)[0], self._rows.shape[0]
+        users = tf.repeat(user[:, None], R, axis=1)
+        rows = tf.broadcast_to(self._rows, [B, R])
+        weights = tf.matmul(self._score_apart(context, users, rows), self.solution)
+        # The table as it is, read without a copy.
+        return tf.matmul(weights, self.columns, transpose_b=True)
+
+
+def _references(columns: tf.Variable, items: int) -> np.ndarray:
+    """int64 [R] rows: half of them at random, half with the largest columns, which tell most."""
+    size = tf.reduce_sum(tf.square(columns), axis=1).numpy()[:items]
+    half = min(_REFERENCES // 2, items)
+    largest = np.argsort(-size, kind="stable")[:half]
+    others = np.delete(np.arange(items), largest)
+    drawn = np.random.default_rng(0).choice(others, min(half, len(others)), replace=False)
+    return np.sort(np.concatenate([largest, drawn]))
+
+
+def _columns(model: CMML | MatchingCMML, items: int) -> np.ndarray:
+    """float32 [I + 1, width]: leading components of what the model tells items apart by."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64)], autograph=False)
+    def columns(rows: tf.Tensor) -> tf.Tensor:
+        return model.item_columns(rows)
+
+    starts = range(0, items, _BLOCK)
+    blocks = [tf.range(start, min(start + _BLOCK, items), dtype=tf.int64) for start in starts]
+    total, squares = 0.0, 0.0
+    for block in blocks:
+        values = columns(block).numpy().astype(np.float64)
+        total, squares = total + values.sum(axis=0), squares + values.T @ values
+    mean = total / items
+    covariance = squares / items - np.outer(mean, mean)
+    deviation = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    scale = np.where(deviation > 1e-6, 1.0 / np.maximum(deviation, 1e-6), 0.0)
+    values, vectors = np.linalg.eigh(covariance * np.outer(scale, scale))
+    shares = np.cumsum(values[::-1]) / max(values.sum(), 1e-12)
+    width = min(int(np.searchsorted(shares, _EXPLAINED)) + 1, _WIDEST, len(shares))
+    map_ = (scale[:, None] * vectors[:, ::-1][:, :width]).astype(np.float32)
+    found = np.zeros([items + 1, map_.shape[1]], np.float32)
+    for start, block in zip(starts, blocks, strict=True):
+        found[start : start + len(block)] = (columns(block).numpy() - mean).astype(
+            np.float32
+        ) @ map_
+    return found

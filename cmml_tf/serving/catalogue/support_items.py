@@ -1,0 +1,35 @@
+"""The items that a support names, as `recommend` takes them."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from cmml_tf.layers.matching.support_groups import SupportGroups
+
+
+class SupportItems(NamedTuple):
+    """Items of support pairs, [B, S] each.
+
+    Attributes:
+      item_id: Ids.
+      key: int64, what the score takes for them: a row of the catalogue where they are known.
+      known: bool, whether the catalogue has them.
+      read: bool, pairs that count.
+      taken: bool, pairs that say that the asked user is not to be recommended the item.
+    """
+
+    item_id: tf.Tensor
+    key: tf.Tensor
+    known: tf.Tensor
+    read: tf.Tensor
+    taken: tf.Tensor
+
+    def rows(self, which: tf.Tensor, unknown: int) -> tf.Tensor:
+        """Rows of the catalogue int64 [B, S] where `which` holds, else `unknown`."""
+        return tf.where(which & self.known, self.key, tf.constant(unknown, tf.int64))
+
+    def offered(self, which: tf.Tensor) -> tf.Tensor:
+        """bool [B, S]: of the pairs `which`, one of each item that may be recommended."""
+        groups = SupportGroups(self.key)
+        taken = groups.sums(tf.cast(self.taken, tf.float32)) > 0
+        return which & self.read & groups.first & ~taken
