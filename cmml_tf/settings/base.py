@@ -26,7 +26,7 @@ from cmml_tf.settings.form import SettingForm
 from cmml_tf.settings.systems import System
 from cmml_tf.types import AreNew, Support
 
-_SAMPLE_TASKS = 32
+_SAMPLE_TASKS = 20
 
 
 class TaskData(Protocol):

@@ -14,7 +14,7 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from benchmarks.timing import cpu_seconds
-from cmml_tf.config.factors import FactorsConfig
+from cmml_tf.config.factors import FactorConfig
 from cmml_tf.embeddings.popularity import STATISTICS
 from cmml_tf.experiments.forms import model_preset
 from cmml_tf.models.build import build_model
@@ -112,7 +112,7 @@ def export(preset: str, users: np.ndarray, table: np.ndarray, folder: Path) -> P
     tf.keras.utils.set_random_seed(0)
     config = model_preset(preset)
     if preset == "cmml-matching":
-        factors = FactorsConfig().dimension
+        factors = FactorConfig().dimension
         known = [np.ones([len(rows), 1], np.float32) for rows in (users, table)]
         statistics_of = np.zeros([len(table), STATISTICS], np.float32)
         model = build_matching(

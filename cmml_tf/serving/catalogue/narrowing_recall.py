@@ -13,8 +13,8 @@ ENOUGH = 0.99
 """Recall from which on no more items are kept."""
 _SMALLEST, _LARGEST = 100, 6400
 _PAIRS = 2**21
-_FEWEST, _MOST = 8, 32
-_LENGTHS = (0, 4, 16, 64, None)
+_FEWEST, _MOST = 5, 20
+_LENGTHS = (0, 4, 16, 64, 256)
 
 
 @dataclass(frozen=True)
@@ -55,18 +55,18 @@ class SampleTasks:
         return cls(support, np.asarray(users, np.int64))
 
     def task(self, number: int) -> tuple[Support, tf.Tensor]:
-        """One task with some of its support, none to all in turn, and its user int64 [1]."""
+        """One task with 0 to 256 pairs of its support, and its user int64 [1]."""
         place = number % len(self.user)
-        user, item, label, length = (field[place : place + 1] for field in self.support)
-        limit = _LENGTHS[number % len(_LENGTHS)]
-        length = length if limit is None else np.minimum(length, limit)
+        one = slice(place, place + 1)
+        user, item, label = (field[one, : _LENGTHS[-1]] for field in self.support[:3])
+        length = np.minimum(self.support.length[one], _LENGTHS[number % len(_LENGTHS)])
         support = Support(
             tf.constant(user, tf.int64),
             tf.constant(item, tf.int64),
             tf.constant(label, tf.float32),
             tf.constant(length, tf.int32),
         )
-        return support, tf.constant(self.user[place : place + 1], tf.int64)
+        return support, tf.constant(self.user[one], tf.int64)
 
 
 class Kept(NamedTuple):
