@@ -210,6 +210,7 @@ def fit(
     seed: int = 0,
     max_minutes: float | None = None,
     options: Mapping[str, Any] | None = None,
+    continue_from: str | Path | None = None,
     progress: bool = True,
 ) -> Run:
     """Trains a model, or finishes a training that was killed.
@@ -222,10 +223,13 @@ def fit(
       seed: Fixes sampling and initial weights.
       max_minutes: Training stops after this wall-clock time.
       options: Any others by name, nested, such as `{"training": {"max_epochs": 3}}`.
+      continue_from: Folder of a run of an earlier state of the data, to go on from
+        (docs/retraining.md).
       progress: Whether epochs are shown.
 
     Raises:
-      ValueError: An option is not accepted, or the folder is of other data or another call.
+      ValueError: An option is not accepted, the run cannot be continued, or the folder is of other
+        data or another call.
 
     Example:
 
@@ -247,6 +251,7 @@ def fit(
         "run_dir": str(folder),
         "seed": seed,
         "max_minutes": max_minutes,
+        "continue_from": None if continue_from is None else str(continue_from),
     }
     config = override(override(base, given), dict(options or {}))
     say: Callable[[str], None] = print if progress else lambda line: None

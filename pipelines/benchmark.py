@@ -8,6 +8,7 @@ python pipelines/benchmark.py user             # a new user's request in the use
 python pipelines/benchmark.py recommend        # the best of a catalogue, beside a two-tower's
 python pipelines/benchmark.py baselines        # adaptation by gradients beside CMML
 python pipelines/benchmark.py evaluation --data movielens-small
+python pipelines/benchmark.py daily --data log.parquet   # continued each day, or from nothing
 python pipelines/benchmark.py serve            # requests a second, overhead, start, failures
 python pipelines/benchmark.py client           # its import, its environment, its own work a call
 python pipelines/benchmark.py help             # `cmml --help`, and that of a few commands
@@ -37,6 +38,14 @@ def main(argv: Sequence[str]) -> int:
         subparser.add_argument("--rounds", type=int, default=9)
     evaluation = subcommands.add_parser("evaluation")
     evaluation.add_argument("--data", default="movielens-small")
+    daily = subcommands.add_parser("daily")
+    daily.add_argument("--data", required=True, help="a log: user, item, scenario, timestamp")
+    daily.add_argument("--items", help="a table of features of items")
+    daily.add_argument("--users", help="a table of features of users")
+    daily.add_argument("--preset", help="none: the default")
+    daily.add_argument("--days", type=int, default=14)
+    daily.add_argument("--every", type=int, default=1, help="days between trainings from nothing")
+    daily.add_argument("--hold-back", type=float, default=0.1, help="share of scenarios asked")
     serving = subcommands.add_parser("serve")
     serving.add_argument("--rounds", type=int, default=5)
     serving.add_argument("--seconds", type=float, default=2.0, help="of each measurement a round")
@@ -48,6 +57,11 @@ def main(argv: Sequence[str]) -> int:
         from benchmarks import evaluation
 
         figures = evaluation.measure(arguments.data)
+    elif arguments.what == "daily":
+        from benchmarks import daily as days
+
+        given = {name: value for name, value in vars(arguments).items() if name != "what"}
+        figures = days.measure(given.pop("data"), **given)
     elif arguments.what == "serve":
         from benchmarks import serve
 

@@ -1,6 +1,7 @@
 """The library as a Python program uses it: tables in, a trained run, tables out."""
 
 import gzip
+import json
 
 import numpy as np
 import pandas as pd
@@ -161,6 +162,30 @@ def test_the_same_call_continues_and_other_data_is_refused(fitted):
         )
 
 
+@pytest.mark.slow
+def test_a_refit_takes_the_best_epochs_of_a_validated_run_at_their_learning_rates(tmp_path):
+    training = {"steps_per_epoch": 5, "max_epochs": 6, "plateau_patience": 1}
+    run = cmml_tf.fit(
+        themes(clicks()),
+        "cmml-film",
+        run_dir=tmp_path / "run",
+        options={"model": {"encoder_units": 16}, "training": training},
+        progress=False,
+    )
+    made = run.refit(progress=False)
+    evaluated, refitted = (
+        [json.loads(line) for line in (folder / "model/metrics.jsonl").read_text().splitlines()]
+        for folder in (run.folder, made.folder)
+    )
+    recalls = [row["val_recall@20"] for row in evaluated]
+    best = recalls.index(max(recalls)) + 1
+    assert [row["lr"] for row in refitted] == [row["lr"] for row in evaluated[:best]]
+    assert made.facts["refit"]["steps"] == 5 * best
+    assert made.facts["refit"]["learned"]["scenarios"] == 8
+    assert made.facts["refit"]["added"]["scenarios"] == 3  # one of validation
+    assert not any(name.startswith("val_") for row in refitted for name in row)
+
+
 def test_tables_of_features_come_with_the_log(tmp_path):
     films(more=2).to_csv(tmp_path / "films.csv", index=False)
     people = pd.DataFrame({"user": ["u1", "u2"], "age": [30, 40]})
@@ -211,6 +236,9 @@ def test_users_with_features_are_a_setting_too(tmp_path):
     assert predicted["user_known"].tolist() == [True, False]
     assert predicted["score"].between(0, 7).all()
     assert {"blend", "twin"} < run.evaluate().metrics["controls"].keys()
+    facts = run.refit(progress=False).facts["refit"]
+    assert facts["learned"] == {"users": 40, "ratings": 800}
+    assert facts["added"] == {"users": 10, "ratings": 200}
 
 
 def rated():

@@ -2,6 +2,7 @@
 
 cmml export runs/cmml-matching-movielens-small-0
 cmml export runs/user-ridge-ml-1m-0 --export-dir /models/cmml
+cmml export runs/cmml-matching-log-0 --refit     # trained on everything, what was asked included
 
 For runs whose export failed, or belongs elsewhere too. Without --export-dir it goes where the run's
 own went: to the candidates, unless the run was told a model base path. One that has a version of
@@ -20,10 +21,17 @@ def main(argv: Sequence[str]) -> int:
     parser = Arguments(__doc__)
     parser.add_argument("run_dir", type=Path, help="folder that a training command has written")
     parser.add_argument("--export-dir", metavar="DIR", help="model base path; none: the run's own")
+    parser.add_argument(
+        "--refit",
+        action="store_true",
+        help="train the evaluated configuration on everything first, and export that model; one "
+        "that was killed goes on",
+    )
     arguments = parser.parse_args(argv)
     folder = arguments.run_dir
 
     from cmml_tf.settings.named import SETTINGS
+    from cmml_tf.settings.refit import refit
     from cmml_tf.settings.run import MODEL, open_run
     from cmml_tf.settings.run_end import described, export_finished
     from cmml_tf.training.run_folder import load_config, setting_of
@@ -33,6 +41,8 @@ def main(argv: Sequence[str]) -> int:
     changes = {} if arguments.export_dir is None else {"export_dir": arguments.export_dir}
     config = dataclasses.replace(config, run_dir=str(folder), strategy="none", **changes)
     run = open_run(setting, config, print)
-    model = run.trained(MODEL)
-    print(described(export_finished(folder, lambda facts: run.export(model, facts))))
+    refitted = refit(run, print, 2) if arguments.refit else None
+    trained, more = (run, {}) if refitted is None else (refitted.run, refitted.facts)
+    model = trained.trained(MODEL)
+    print(described(export_finished(folder, lambda facts: trained.export(model, facts | more))))
     return 0

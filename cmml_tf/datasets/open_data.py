@@ -25,6 +25,8 @@ from cmml_tf.datasets.sources.own_interactions import load_table, refuse_columns
 from cmml_tf.datasets.sources.scenario_meta import is_scenario_meta, load_scenario_meta
 from cmml_tf.datasets.sources.taobao import is_taobao, load_taobao
 from cmml_tf.datasets.synthetic.planted_source import PLANTED_NAME, generate_planted, is_planted
+from cmml_tf.datasets.tasks.earlier import Earlier
+from cmml_tf.datasets.tasks.nothing_held_out import divided_learned_whole
 from cmml_tf.datasets.tasks.protocols import times_of
 from cmml_tf.datasets.tasks.scenario_data import ScenarioData
 from cmml_tf.datasets.tasks.scenarios import ScenarioPairs, find_scenarios
@@ -49,6 +51,8 @@ def open_scenario_data(
     cache_dir: str | Path | None = None,
     read: ReadConfig | None = None,
     features: FeatureSource | None = None,
+    whole: bool = False,
+    earlier: Earlier | None = None,
 ) -> ScenarioData:
     """Opens a data set by name or path and makes it ready for meta-learning.
 
@@ -67,6 +71,9 @@ def open_scenario_data(
       read: How logs are read, what a table calls its columns, and how many malformed lines are left
         out.
       features: Tables of features of items and users; None: what the data set itself knows.
+      whole: Held-out scenarios are learned from as well (`nothing_held_out`).
+      earlier: A state of the same log that a run knew which is continued: its ids keep their rows,
+        what it learned from is not held out.
 
     Raises:
       ValueError: Nothing accepted has this name, the data is damaged or too small, or it cannot be
@@ -77,8 +84,8 @@ def open_scenario_data(
     path = Path(data).expanduser()
     read = ReadConfig() if read is None else read
     refuse_columns(read, is_own_table(path), data)
-    divide = partial(split_scenarios, split=split, seed=seed)
-    opened, own = _open(data, path, scenario, split, seed, cache_dir, read, divide)
+    divide = partial(split_scenarios, split=split, seed=seed, whole=whole, earlier=earlier)
+    opened, own = _open(data, path, scenario, split, seed, cache_dir, read, divide, whole, earlier)
     return add_features(opened, own, features or FeatureSource(), read)
 
 
@@ -130,6 +137,8 @@ def _open(
     cache_dir: str | Path | None,
     read: ReadConfig,
     divide: Callable[[ScenarioPairs], ScenarioData],
+    whole: bool = False,
+    earlier: Earlier | None = None,
 ) -> tuple[ScenarioData, dict[Side, FeatureTable]]:
     """Scenarios, and what the data set itself knows of items and users."""
     divided = None
@@ -140,16 +149,27 @@ def _open(
     elif is_planted(data) and not path.exists():
         divided = generate_planted(data, split, seed).data
     if divided is not None:
+        _check_log(data, earlier)
         _check_protocol(divided, split, data)
-        return divided, {}
+        return divided_learned_whole(divided, split, seed) if whole else divided, {}
     times = times_of(split)
     interactions, folder = _read(data, path, cache_dir, read, scenario.definition, times)
+    if interactions.item_embeddings is not None:
+        _check_log(data, earlier)
     by_column = scenario.definition.startswith("column:")
     has_own = "scenario" in interactions.table and "genres" not in interactions.catalogue
     if not by_column and has_own:
         scenario = replace(scenario, definition="column:scenario")
-    found = divide(find_scenarios(interactions, scenario))
+    found = divide(find_scenarios(interactions, scenario, earlier))
     return found, own_features(interactions, folder)
+
+
+def _check_log(data: str, earlier: Earlier | None) -> None:
+    if earlier is not None:
+        raise ValueError(
+            f"`continue_from` must be none: {data} has been divided, or brings its own embeddings, "
+            "so its rows are settled. Give a log."
+        )
 
 
 def _check_protocol(divided: ScenarioData, split: SplitConfig, data: str) -> None:

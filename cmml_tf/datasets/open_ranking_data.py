@@ -12,6 +12,7 @@ from cmml_tf.datasets.open_data import is_own_table
 from cmml_tf.datasets.open_rating_data import read_ratings
 from cmml_tf.datasets.reading.ids import as_text, rows_of
 from cmml_tf.datasets.sources.own_interactions import load_table
+from cmml_tf.datasets.tasks.earlier import Earlier, earlier_first
 from cmml_tf.datasets.tasks.ranking_task_file import read_ranking_task_file
 from cmml_tf.datasets.tasks.taken_items import (
     LEAST_TAKEN,
@@ -33,6 +34,8 @@ def open_ranking_data(
     cache_dir: str | Path | None = None,
     read: ReadConfig | None = None,
     are_new: AreNew | None = None,
+    whole: bool = False,
+    earlier: Earlier | None = None,
 ) -> RankingData:
     """Opens a data set and makes every user a task.
 
@@ -47,6 +50,10 @@ def open_ranking_data(
       cache_dir: Where downloads are kept; none: the user's cache folder.
       read: How files are read.
       are_new: Which users, by id, may be asked; None: all. Where it leaves fewer than two, all.
+      whole: Users who are asked are learned from as well, as a refit does: to ask them says
+        nothing any more.
+      earlier: A state of the same data that a run knew which is continued: its ids keep their rows,
+        whom it learned from is not asked.
 
     Raises:
       ValueError: Nothing accepted has this name, a file is damaged, or there are too few users.
@@ -68,16 +75,22 @@ def open_ranking_data(
     table = table[["user", "item"]].drop_duplicates()
     counts["repeated rows of a user and item"] = rows - len(table)
     user_ids = _sorted(table["user"])
+    if earlier is not None:
+        user_ids = earlier_first(earlier.user_ids, user_ids)
     rng = np.random.default_rng(seed)
     given = None if config.tasks is None else read_ranking_task_file(Path(config.tasks))
     user = pd.Index(user_ids).get_indexer(table["user"])
-    asked = _asked_users(given, user_ids, user, config, rng, are_new)
+    before = None if earlier is None or whole else rows_of(earlier.tasks, user_ids)
+    asked = _asked_users(given, user_ids, user, config, rng, are_new, before)
     inside = np.isin(user, asked)
     if inside.all():
         raise ValueError("There must be users to learn from. Received: all users are asked.")
-    item_ids = _most_taken_first(table["item"][~inside])
+    is_learned = np.ones(len(user), bool) if whole else ~inside
+    item_ids = _most_taken_first(table["item"][is_learned])
+    if earlier is not None:
+        item_ids = earlier_first(earlier.item_ids, item_ids)
     item = pd.Index(item_ids).get_indexer(table["item"])
-    learned = _taken(user[~inside], item[~inside])
+    learned = _taken(user[is_learned], item[is_learned])
     if given is None:
         known = inside & (item >= 0)
         tasks = draw_tasks(_taken(user[known], item[known]), rng)
@@ -122,14 +135,21 @@ def _asked_users(
     config: RankingDataConfig,
     rng: np.random.Generator,
     are_new: AreNew | None,
+    before: np.ndarray | None,
 ) -> np.ndarray:
-    """int [A], rows of the users who are asked."""
+    """int [A], rows of the users who are asked; those `before` have been learned from."""
     if given is not None:
         named = given["user"].unique().astype(object)
         found = rows_of(named, as_text(user_ids))
         if (found < 0).any():
             raise ValueError(
                 f"The user {named[found < 0][0]} of {config.tasks} is not in the data set."
+            )
+        known = found[:0] if before is None else np.intersect1d(found, before)
+        if len(known):
+            raise ValueError(
+                f"The users of {config.tasks} must be new to the run that is continued, which "
+                f"learned from the user {user_ids[known[0]]}."
             )
         return found
     enough = np.flatnonzero(np.bincount(user, minlength=len(user_ids)) >= LEAST_TAKEN)
@@ -142,6 +162,13 @@ def _asked_users(
             f"There must be two users who have taken {LEAST_TAKEN} items. "
             f"Received: {len(enough)} of {len(user_ids)} users."
         )
+    if before is not None:
+        enough = np.setdiff1d(enough, before)
+        if not len(enough):
+            raise ValueError(
+                f"There must be a user with {LEAST_TAKEN} items whom the run that is continued has "
+                "not learned from. Received: none."
+            )
     return np.sort(rng.permutation(enough)[:number])
 
 

@@ -36,6 +36,7 @@ from cmml_tf.datasets.tasks.rating_tasks import (
     check_ratings,
     choose_meta_test,
     draw_tasks,
+    joined_tasks,
 )
 from cmml_tf.types import AreNew
 
@@ -47,6 +48,7 @@ def open_rating_data(
     cache_dir: str | Path | None = None,
     read: ReadConfig | None = None,
     are_new: AreNew | None = None,
+    whole: bool = False,
 ) -> RatingData:
     """Opens a data set and makes every user a task.
 
@@ -62,6 +64,8 @@ def open_rating_data(
       read: How files are read, what own tables call their columns, and how many malformed lines are
         left out.
       are_new: Which users, by id, may be asked; None: all. Where it leaves fewer than two, all.
+      whole: Every user with enough ratings is learned from, as a refit does: to ask the meta-test
+        users says nothing any more.
 
     Raises:
       ValueError: Nothing accepted has this name, a rating is outside the scale, a file is damaged,
@@ -91,6 +95,7 @@ def open_rating_data(
     if config.tasks is not None:
         meta_train, meta_test = read_task_file(Path(config.tasks), user_ids, item_ids, config)
         left_out |= _outside_of_tasks(*rows, [meta_train, meta_test])
+        tasks = joined_tasks([meta_train, meta_test])
     else:
         tasks = draw_tasks(*rows, values, config, rng)
         left_out |= _left_out_of_tasks(table, tasks, config)
@@ -99,6 +104,9 @@ def open_rating_data(
         left_out[f"users neither learned from nor asked (split {config.split})"] = neither
         meta_train, meta_test = tasks.take(learned), tasks.take(asked)
     meta_train, validation = _validation(meta_train, config, rng)
+    not_learned = np.concatenate([validation.user, meta_test.user])
+    if whole:
+        meta_train, validation, not_learned = tasks, validation.take([]), not_learned[:0]
     trained = [str(item) for item in item_ids[np.unique(meta_train.item)]]
     data_counts = {
         **interactions.counts,
@@ -121,7 +129,7 @@ def open_rating_data(
         meta_train=meta_train,
         validation=validation,
         meta_test=meta_test,
-        log=all_ratings(*rows, values, np.concatenate([validation.user, meta_test.user])),
+        log=all_ratings(*rows, values, not_learned),
         counts=data_counts,
     )
 

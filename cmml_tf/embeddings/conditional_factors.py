@@ -20,6 +20,7 @@ subtract (`leave_scenario_out`).
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -27,6 +28,7 @@ from scipy.sparse import csr_matrix
 from cmml_tf.config.factors import FactorConfig
 
 _BLOCK_ROWS = 32_768
+_SWEEPS_FROM_START = 2
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,17 @@ class Side:
         return solved
 
 
+class FactorStart(NamedTuple):
+    """Factors of an earlier state of the clicks, float64 [U', d], [I', d].
+
+    Attributes:
+      users, items: `basis_users` and `basis_items` of the earlier fit.
+    """
+
+    users: np.ndarray
+    items: np.ndarray
+
+
 class ConditionalFactors:
     """Factors of users and items; of the same bits for the same clicks and seed.
 
@@ -141,6 +154,7 @@ class ConditionalFactors:
       clicks: What is fitted.
       config: How.
       seed: Of the first factors.
+      start: Of an earlier fit, whose rows are the leading ones of these; None: there is none.
 
     Attributes:
       user, item: `Side`s.
@@ -148,7 +162,9 @@ class ConditionalFactors:
         says, or 0.
     """
 
-    def __init__(self, clicks: Clicks, config: FactorConfig, seed: int) -> None:
+    def __init__(
+        self, clicks: Clicks, config: FactorConfig, seed: int, start: FactorStart | None = None
+    ) -> None:
         self.clicks = clicks
         self.config = config
         d = config.dimension
@@ -168,14 +184,18 @@ class ConditionalFactors:
         )
         transposed = pairs.T.tocsr()
         v = np.random.default_rng(seed).normal(size=(clicks.item_count, d)) * 0.3
-        for sweep in range(config.sweeps):
+        if start is not None:
+            v[: len(start.items)], v[len(start.items) :] = start.items, 0.0
+        for sweep in range(config.sweeps if start is None else _SWEEPS_FROM_START):
             u = self.user.solve(pairs @ v, *self.item.moments(v))
             v = self.item.solve(transposed @ u, *self.user.moments(u))
             whiten, back = _whitening(u[self.user.total > 0])
             u, v = u @ whiten, v @ back
-            if sweep >= 2:  # the first factors are noise
+            if start is not None or sweep >= 2:  # the first factors are noise
                 self.user.fit_prior(u)
                 self.item.fit_prior(v)
+        if start is not None:
+            u, v = self._in_basis_of(start, u, v)
         self.item_moments = self.item.moments(v)
         self.user_sums = pairs @ v
         self.user_factors = self.user.solve(self.user_sums, *self.item_moments)
@@ -183,6 +203,25 @@ class ConditionalFactors:
         self.item_sums = transposed @ self.user_factors
         self.basis_users, self.basis_items = u, v
         self.item_factors = self.item.solve(self.item_sums, *self.user_moments)
+
+    def _in_basis_of(
+        self, start: FactorStart, u: np.ndarray, v: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The same factors, turned to where the earlier ones are (orthogonal Procrustes).
+
+        Neither products nor whitening change, so that what was learned of the earlier factors, and
+        contexts that were made of them, keep a meaning.
+        """
+        product = np.zeros((u.shape[1], u.shape[1]))
+        for side, factors, before in ((self.user, u, start.users), (self.item, v, start.items)):
+            weight = known_weight(side.total[: len(before)])
+            product += factors[: len(before)].T @ (before * weight[:, None])
+        left, _, right = np.linalg.svd(product)
+        turn = left @ right
+        u, v = u @ turn, v @ turn
+        self.user.fit_prior(u)
+        self.item.fit_prior(v)
+        return u, v
 
 
 def with_constant(content: np.ndarray) -> np.ndarray:

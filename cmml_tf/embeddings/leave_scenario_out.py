@@ -16,6 +16,7 @@ from cmml_tf.config.factors import FactorConfig
 from cmml_tf.embeddings.conditional_factors import (
     Clicks,
     ConditionalFactors,
+    FactorStart,
     Side,
     known_weight,
 )
@@ -36,24 +37,51 @@ class TableRows(NamedTuple):
     hidden_item: np.ndarray
 
 
+class KeptFactors(NamedTuple):
+    """What a fit leaves to the next one.
+
+    Attributes:
+      start: Its factors.
+      item_scale: Of `ScenarioFactors`.
+    """
+
+    start: FactorStart
+    item_scale: float
+
+
 class ScenarioFactors:
     """Global rows, those without a scenario, and what content alone says of a row.
 
     Args:
       factors: Fitted on what may be known.
       popularity: Of the same clicks.
+      item_scale: What items' factors are multiplied with; None: so that their mean square is 1.
     """
 
-    def __init__(self, factors: ConditionalFactors, popularity: Popularity) -> None:
+    def __init__(
+        self,
+        factors: ConditionalFactors,
+        popularity: Popularity,
+        item_scale: float | None = None,
+    ) -> None:
         self._factors = factors
         self._popularity = popularity
-        known = factors.item.total > 0
-        square = np.mean(np.square(factors.item_factors[known]))
-        self._item_scale = 1.0 / np.sqrt(max(square, 1e-12))
+        if item_scale is None:
+            known = factors.item.total > 0
+            square = np.mean(np.square(factors.item_factors[known]))
+            item_scale = 1.0 / np.sqrt(max(square, 1e-12))
+        self._item_scale = item_scale
         clicks = factors.clicks
         order = np.argsort(clicks.scenario, kind="stable")
         bounds = np.searchsorted(clicks.scenario[order], np.arange(clicks.scenario_count + 1))
         self._pairs = [order[start:stop] for start, stop in pairwise(bounds)]
+
+    def kept(self) -> KeptFactors:
+        """What a later state of the clicks starts from."""
+        factors = self._factors
+        return KeptFactors(
+            FactorStart(factors.basis_users, factors.basis_items), float(self._item_scale)
+        )
 
     def rows(self) -> TableRows:
         """Every user and item: what is exported."""
@@ -119,10 +147,20 @@ class ScenarioFactors:
         )
 
 
-def fit_scenario_factors(clicks: Clicks, config: FactorConfig, seed: int) -> ScenarioFactors:
-    """`ScenarioFactors` of clicks."""
-    factors = ConditionalFactors(clicks, config, seed)
-    return ScenarioFactors(factors, Popularity(clicks, config.content_penalty))
+def fit_scenario_factors(
+    clicks: Clicks, config: FactorConfig, seed: int, kept: KeptFactors | None = None
+) -> ScenarioFactors:
+    """`ScenarioFactors` of clicks.
+
+    Args:
+      clicks, config, seed: As of `ConditionalFactors`.
+      kept: Of an earlier state of the clicks: few sweeps from there, in the same basis and scale.
+    """
+    popularity = Popularity(clicks, config.content_penalty)
+    if kept is None:
+        return ScenarioFactors(ConditionalFactors(clicks, config, seed), popularity)
+    factors = ConditionalFactors(clicks, config, seed, kept.start)
+    return ScenarioFactors(factors, popularity, kept.item_scale)
 
 
 def _left_out(

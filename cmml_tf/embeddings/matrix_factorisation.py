@@ -6,9 +6,14 @@ from cmml_tf.config import EmbeddingConfig
 from cmml_tf.datasets.safe_files.matrix_file import read_matrix
 from cmml_tf.datasets.tasks.scenario_data import ScenarioData
 
+_SWEEPS_FROM_START = 3
+
 
 def pretrained_embeddings(
-    data: ScenarioData, config: EmbeddingConfig, seed: int
+    data: ScenarioData,
+    config: EmbeddingConfig,
+    seed: int,
+    start: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """User and item embeddings that know nothing of the pairs of any scenario's episodes.
 
@@ -22,6 +27,8 @@ def pretrained_embeddings(
       data: The data set.
       config: Files, or settings of the factorisation.
       seed: Fixes the first factors.
+      start: Embeddings of an earlier state of the data, whose rows are the leading ones: few
+        sweeps from there, turned to where they are. None: there are none.
 
     Returns:
       float32 [U, d_u] and [I, d_i].
@@ -39,7 +46,7 @@ def pretrained_embeddings(
         )
     if data.user_embeddings is not None and data.item_embeddings is not None:
         return data.user_embeddings, data.item_embeddings
-    return _factorise(data, config, seed)
+    return _factorise(data, config, seed, start)
 
 
 def _given(path: str, option: str, kind: str, rows: int) -> np.ndarray:
@@ -53,7 +60,10 @@ def _given(path: str, option: str, kind: str, rows: int) -> np.ndarray:
 
 
 def _factorise(
-    data: ScenarioData, config: EmbeddingConfig, seed: int
+    data: ScenarioData,
+    config: EmbeddingConfig,
+    seed: int,
+    start: tuple[np.ndarray, np.ndarray] | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     if not len(data.background_users):
         raise ValueError(
@@ -81,14 +91,27 @@ def _factorise(
         model = AlternatingLeastSquares(
             factors=config.dimension,
             regularization=config.regularization,
-            iterations=config.iterations,
+            iterations=config.iterations if start is None else _SWEEPS_FROM_START,
             random_state=seed,
         )
+        if start is not None:
+            model.user_factors = _grown(start[0], len(data.user_ids))
+            model.item_factors = _grown(start[1], len(data.item_ids))
         model.fit(pairs, show_progress=False)
-    return (
-        _scaled(model.user_factors, data.background_users, config.root_mean_square),
-        _scaled(model.item_factors, data.background_items, config.root_mean_square),
-    )
+    user = _scaled(model.user_factors, data.background_users, config.root_mean_square)
+    item = _scaled(model.item_factors, data.background_items, config.root_mean_square)
+    if start is None:
+        return user, item
+    # Orthogonal Procrustes: no product changes.
+    product = user[: len(start[0])].T @ start[0] + item[: len(start[1])].T @ start[1]
+    left, _, right = np.linalg.svd(product.astype(np.float64))
+    turn = (left @ right).astype(np.float32)
+    return user @ turn, item @ turn
+
+
+def _grown(embeddings: np.ndarray, rows: int) -> np.ndarray:
+    """The embeddings with zeros behind them, float32 [rows, d]; a sweep finds what they become."""
+    return np.pad(np.asarray(embeddings, np.float32), ((0, rows - len(embeddings)), (0, 0)))
 
 
 def _scaled(factors: np.ndarray, fitted: np.ndarray, root_mean_square: float) -> np.ndarray:

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from cmml_tf.config import TrainingConfig
+from cmml_tf.datasets.tasks.earlier import Earlier
 from cmml_tf.episodes.evaluation_episodes import Known
 from cmml_tf.evaluation.calibration import scored_episodes
 from cmml_tf.evaluation.scorer import ModelScorer, Scorer
@@ -198,6 +199,44 @@ class Setting(ABC, Generic[DataT, AskedT, PartsT]):
         if self.tasks_are_users:
             return named_users(names, user_id_key)
         return [str(one) for one in names]
+
+    def open_whole(self, config: Any, seed: int) -> DataT:
+        """The same source with its held-out tasks among those that are learned from: for a refit.
+
+        They can still be asked, which says nothing any more. There is nothing to validate with.
+
+        Raises:
+          ValueError, FileNotFoundError, ConnectionError: As `open`; or this setting has no refits.
+        """
+        del config, seed
+        raise ValueError(f"A run of the setting {self.form.name} cannot be trained on everything.")
+
+    def open_next(self, config: Any, seed: int, earlier: Earlier, whole: bool = False) -> DataT:
+        """The source as it is now, for a run that continues one of an earlier state of it.
+
+        Args:
+          config, seed: As of `open`.
+          earlier: That state: its ids keep their rows, what was learned from is not held out.
+          whole: As of `open_whole`.
+
+        Raises:
+          ValueError, FileNotFoundError, ConnectionError: As `open`; or it cannot be continued.
+        """
+        del config, seed, earlier, whole
+        raise ValueError(
+            f"`continue_from` must be none: a run of the setting {self.form.name} cannot be "
+            "continued with further data. Train it from the beginning."
+        )
+
+    def state(self, data: DataT) -> Earlier | None:
+        """What a later run needs to know of this data; None: it cannot continue from it."""
+        del data
+        return None
+
+    def learned(self, data: DataT) -> dict[str, int]:
+        """How much is learned from: tasks, and the pairs or ratings that training knows."""
+        del data
+        return {}
 
     def check(self, data: DataT, config: Any) -> dict[str, int]:
         """What training tasks leave out, for people; refuses data that cannot be sampled.

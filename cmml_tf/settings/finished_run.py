@@ -1,6 +1,6 @@
 """A trained run as a program asks it: by raw ids, with tables in and out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,8 @@ import pandas as pd
 
 from cmml_tf.evaluation.scorer import ModelScorer
 from cmml_tf.models.adapting_model import AdaptingModel
-from cmml_tf.settings.run import MODEL, SettingRun
+from cmml_tf.settings.refit import refit
+from cmml_tf.settings.run import MODEL, Say, SettingRun
 from cmml_tf.settings.run_end import manifest_facts
 from cmml_tf.types import Support
 
@@ -42,13 +43,25 @@ class Run:
 
     Args:
       run: A run whose training is done.
+      evaluated: Of a refit, the run whose evaluation is its own.
+      facts: Of a refit, what a manifest says of it beside the metrics.
+
+    Attributes:
+      facts: The same; nothing of other runs.
 
     Raises:
       ValueError: Nothing has been trained in its folder.
     """
 
-    def __init__(self, run: SettingRun) -> None:
+    def __init__(
+        self,
+        run: SettingRun,
+        evaluated: "Run | None" = None,
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
         self._run = run
+        self._evaluated = evaluated
+        self.facts: Mapping[str, Any] = dict(facts or {})
         self._model = run.trained(MODEL)
         self._scorer = ModelScorer(self._model, tasks=1)
         data = run.prepared.data
@@ -66,8 +79,29 @@ class Run:
         return self._run.folder.path
 
     def evaluate(self) -> Evaluation:
-        """Asks the saved evaluation tasks, the model beside its controls; once, then it is kept."""
-        return self._evaluation
+        """Asks the saved evaluation tasks, the model beside its controls; once, then it is kept.
+
+        Of a refit: what the run has reached that it was made of.
+        """
+        return self._evaluation if self._evaluated is None else self._evaluated.evaluate()
+
+    def refit(self, progress: bool = True) -> "Run":
+        """The same configuration trained on everything, what was held out included.
+
+        It takes the steps that this run found to be the best, and is kept in the folder `refit` of
+        the run's; one that was killed is continued.
+
+        Args:
+          progress: Whether epochs are shown.
+
+        Raises:
+          ValueError: This is a refit, or the folder's is of another state of the run.
+        """
+        if self._evaluated is not None:
+            raise ValueError(f"The run in {self.folder} is a refit. Refit the one it was made of.")
+        say: Say = print if progress else lambda line: None
+        made = refit(self._run, say, verbose=2 if progress else 0)
+        return Run(made.run, self, made.facts)
 
     @cached_property
     def _evaluation(self) -> Evaluation:
@@ -161,7 +195,8 @@ class Run:
           UnmetRequirementError: The model is not better than what the option `require` names.
         """
         run = replace(self._run, config=replace(self._run.config, export_dir=str(export_dir)))
-        facts, further = manifest_facts(self.evaluate().metrics), {"items": items, "users": users}
+        facts = {**manifest_facts(self.evaluate().metrics), **self.facts}
+        further = {"items": items, "users": users}
         return run.export(self._model, facts, further).version
 
     def _scores(self, support: pd.DataFrame, user: np.ndarray, item: np.ndarray) -> np.ndarray:

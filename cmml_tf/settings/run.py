@@ -1,20 +1,23 @@
 """One run of any setting, from raw data to an exported model, resumable at every epoch."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
+from cmml_tf.config import TrainingConfig
 from cmml_tf.config.requirement import required_controls
+from cmml_tf.datasets.tasks.earlier import Earlier
 from cmml_tf.evaluation.report import Report
 from cmml_tf.files import write_whole
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.serving.exported import Exported, export_once
 from cmml_tf.settings.base import AskedTasks, Prepared, Setting, TaskData
 from cmml_tf.settings.clock import Clock
+from cmml_tf.settings.continued import check_features, earlier_state, keep_state
 from cmml_tf.settings.export_place import export_place
 from cmml_tf.settings.judging import report_on
 from cmml_tf.settings.requirement import check_required
@@ -26,9 +29,11 @@ from cmml_tf.settings.run_end import (
     warning,
     what_next,
 )
+from cmml_tf.settings.systems import within_steps
 from cmml_tf.settings.training import fit
 from cmml_tf.training.checkpoint import restore_best_weights
 from cmml_tf.training.run_folder import (
+    CONTINUED,
     FREE_TO_CHANGE,
     RunFolder,
     environment,
@@ -47,6 +52,7 @@ from cmml_tf.training.strategies import (
 MODEL, TWIN = "model", "twin"
 """Folders of a run's trainings."""
 _MODEL_SHARE = 0.6
+_CONTINUED_PART = 10
 
 Say = Callable[[str], None]
 
@@ -66,6 +72,14 @@ class SettingRun:
     config: Any
     folder: RunFolder
     prepared: Prepared[TaskData, AskedTasks]
+
+    @property
+    def training(self) -> TrainingConfig:
+        """The schedule: as configured, and a tenth of the steps where a run is continued."""
+        own = self.config.training
+        if self.config.continue_from is None:
+            return own
+        return within_steps(own, max(1, _steps(own) // _CONTINUED_PART))
 
     def build(self) -> AdaptingModel:
         """The model with its first weights, fixed by the seed."""
@@ -94,6 +108,7 @@ class SettingRun:
         verbose: int,
         say: Say,
         max_epochs: int | None = None,
+        learning_rates: Sequence[float] | None = None,
     ) -> tuple[AdaptingModel, int]:
         """Trains the model in the folder `name`, or finishes its training.
 
@@ -104,17 +119,21 @@ class SettingRun:
           verbose: Keras' progress.
           say: Where a line for people goes.
           max_epochs: Epochs at the most; None: as configured.
+          learning_rates: One an epoch, where nothing is validated.
 
         Returns:
           The model, and its epochs.
         """
         config, folder = self.config, self.folder.path / name
         say(f"\nTraining {name}")
+        training = self.training
         with strategy.scope():
             built = self.setting.build_for_training(
-                config.model, self.prepared, config.episode, config.training, config.seed
+                config.model, self.prepared, config.episode, training, config.seed
             )
-        training = config.training
+            if config.continue_from is not None:
+                start = self.folder.path / CONTINUED / name
+                restore_best_weights(built, start / "checkpoints")
         if max_epochs is not None:
             training = replace(training, max_epochs=min(max_epochs, training.max_epochs))
         result = fit(
@@ -128,6 +147,8 @@ class SettingRun:
             None if max_minutes is None else max(max_minutes, 0.01),
             verbose,
             with_support=name != TWIN,
+            learning_rates=learning_rates,
+            steps_before=0 if config.continue_from is None else _steps(config.training),
         )
         if result.resumed_from:
             say(f"Resumed behind epoch {result.resumed_from}.")
@@ -210,19 +231,44 @@ def open_run(setting: Setting, config: Any, say: Say, writes: bool = True) -> Se
     """
     # The same command gives the same metrics: no operation may depend on thread timing.
     tf.config.experimental.enable_op_determinism()
-    data = setting.open(config, config.seed)
+    path = run_path(setting, config)
+    source = earlier_state(setting, config, path)
+    if source is None:
+        data = setting.open(config, config.seed)
+    else:
+        earlier = Earlier.load(source)
+        data = setting.open_next(config, config.seed, earlier)
+        check_features(setting, data, earlier, source)
     # Before the folder is claimed: what cannot be read or sampled leaves no folder behind.
     left_out = setting.check(data, config)
-    folder = RunFolder(run_path(setting, config), writes)
+    folder = RunFolder(path, writes)
     folder.claim(config)
     for what, count in {**data.counts, **left_out}.items():
         say(f"  {what}: {count:,}")
     for line in setting.describe(data):
         say(f"  {line}")
     folder.check_data(data.fingerprint(), config, setting.form.name)
+    if writes:
+        leave_state(setting, data, folder.path, source)
     return SettingRun(
         setting, config, folder, setting.prepare(data, folder.path, config, config.seed)
     )
+
+
+def leave_state(setting: Setting, data: TaskData, folder: Path, source: Path | None) -> None:
+    """Keeps in a run's folder what it continues, and what a later run needs of its data.
+
+    Args:
+      setting: Of the run.
+      data: Of the run.
+      folder: Its own.
+      source: Of what it continues; None: nothing.
+    """
+    if source is not None:
+        keep_state(source, folder)
+    state = setting.state(data)
+    if state is not None:
+        state.save(folder)
 
 
 def run_path(setting: Setting, config: Any) -> Path:
@@ -325,3 +371,7 @@ def evaluate_again(setting: Setting, config: Any, say: Say) -> None:
     write_whole(file, json.dumps(metrics, indent=2))
     run.write_table(report)
     say(f"\n{report.table(config.preset)}\n\nMetrics: {file}")
+
+
+def _steps(training: TrainingConfig) -> int:
+    return training.max_epochs * training.steps_per_epoch

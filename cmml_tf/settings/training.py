@@ -1,6 +1,6 @@
 """Training of a model of any setting, with validation and resumed where it was."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ def fit(
     max_minutes: float | None = None,
     verbose: int = 2,
     with_support: bool = True,
+    learning_rates: Sequence[float] | None = None,
+    steps_before: int = 0,
 ) -> TrainingResult:
     """Trains `model` and leaves it with the weights of its best epoch; see `fit_model`.
 
@@ -42,6 +44,7 @@ def fit(
       verbose: Keras' progress: 0 silent, 1 a bar, 2 a line an epoch.
       with_support: False: the model is never given a support set, in training and validation; such
         a twin is the control that says what a support set is worth.
+      learning_rates, steps_before: As of `fit_model`.
     """
     validate: Callable[[], dict[str, float]] | None = None
     asked = prepared.validation
@@ -63,6 +66,8 @@ def fit(
         folder,
         max_minutes,
         verbose,
+        learning_rates,
+        steps_before,
     )
 
 

@@ -134,5 +134,18 @@ def restore_best_weights(model: tf.keras.Model, folder: Path) -> None:
         raise ValueError(f"The weights in {folder} do not fit this model: {error}") from error
 
 
+def best_epoch(folder: Path) -> int:
+    """Which epoch's weights those of `restore_best_weights` are, from 1.
+
+    Raises:
+      FileNotFoundError: No epoch has been completed.
+      ValueError: The weights are damaged.
+    """
+    best = CheckpointFiles(tf.train.Checkpoint(), folder / "best").latest()
+    if best is None:
+        raise FileNotFoundError(f"{folder} holds no weights: no epoch has been completed.")
+    return int(best.rpartition("-")[2])
+
+
 def _weights_of(model: tf.keras.Model) -> tf.train.Checkpoint:
     return tf.train.Checkpoint(weights=list(model.trainable_variables))

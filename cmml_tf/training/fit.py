@@ -1,7 +1,7 @@
 """Meta-training of a model (algorithm 1), resumable at every epoch."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,6 +50,8 @@ def fit_model(
     folder: Path,
     max_minutes: float | None = None,
     verbose: int = 1,
+    learning_rates: Sequence[float] | None = None,
+    steps_before: int = 0,
 ) -> TrainingResult:
     """Trains `model` on any endless dataset of tasks and leaves it with its best epoch's weights.
 
@@ -67,6 +69,8 @@ def fit_model(
       folder: Checkpoints, logs and TensorBoard events; an unfinished training in it is resumed.
       max_minutes: Stops after this wall-clock time.
       verbose: Keras' progress: 0 silent, 1 a bar, 2 a line an epoch.
+      learning_rates: One an epoch, where no validation lowers it; None: it stays the first.
+      steps_before: Steps that the model's weights have behind them; their average goes on.
 
     Raises:
       ValueError: The tasks of a step cannot be divided among the replicas; weights are to be
@@ -86,17 +90,21 @@ def fit_model(
     ):
         save_to = folder if is_chief(strategy) else Path(scratch)
         model.compile(optimizer=AdamL2(training.learning_rate, training.weight_decay))
+        model.optimizer.create_variables(model.trainable_variables)
         callbacks: list[tf.keras.callbacks.Callback] = [
             FiniteLoss() if is_parameter_server(strategy) else FiniteStepLoss()
         ]
         remembered: list[tf.keras.callbacks.Callback] = []
         average = None
         if training.weight_average > 0:
-            average = WeightAverage(model, training.weight_average)
+            average = WeightAverage(model, training.weight_average, steps_before)
             callbacks.append(average)
         if validate is not None:
             callbacks.append(Validation(lambda: agreed(strategy, validate()), average))
             remembered = _decisions(training, watched)
+        if learning_rates is not None:
+            rates = list(learning_rates)
+            callbacks.append(tf.keras.callbacks.LearningRateScheduler(rates.__getitem__))
         if max_minutes is not None:
             callbacks.append(_time_limit(strategy, max_minutes))
         monitor = None if validate is None else watched

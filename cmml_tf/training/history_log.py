@@ -11,6 +11,8 @@ import tensorflow as tf
 
 from cmml_tf.files import write_whole
 
+_HISTORY = "metrics.jsonl"
+
 
 class HistoryLog(tf.keras.callbacks.Callback):
     """Writes `history.csv` and `metrics.jsonl` after each epoch, one line an epoch.
@@ -40,9 +42,24 @@ class HistoryLog(tf.keras.callbacks.Callback):
     def _write(self) -> None:
         rows = self._history()
         lines = "".join(json.dumps(row) + "\n" for row in rows)
-        write_whole(self._folder / "metrics.jsonl", lines)
+        write_whole(self._folder / _HISTORY, lines)
         table = io.StringIO(newline="")
         writer = csv.DictWriter(table, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
         write_whole(self._folder / "history.csv", table.getvalue())
+
+
+def read_history(folder: Path) -> list[dict[str, float]]:
+    """The epochs of a training that a `HistoryLog` has written; none where it has not.
+
+    Raises:
+      ValueError: The file is damaged.
+    """
+    file = folder / _HISTORY
+    try:
+        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    except FileNotFoundError:
+        return []
+    except ValueError as error:
+        raise ValueError(f"{file} is damaged: it must hold one JSON object a line.") from error

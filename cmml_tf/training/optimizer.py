@@ -1,5 +1,6 @@
 """Adam as the paper's experiments ran it: L2 in the gradient, epsilon outside the correction."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -35,6 +36,10 @@ class AdamL2(tf.keras.optimizers.legacy.Adam):
                 f"`weight_decay` must be zero or more. Received: weight_decay={weight_decay}."
             )
         self.weight_decay = weight_decay
+
+    def create_variables(self, variables: Sequence[tf.Variable]) -> None:
+        """Creates what it remembers of these; created within a step, it is traced twice."""
+        self._create_all_weights(variables)
 
     def _prepare_local(self, var_device: Any, var_dtype: Any, apply_state: Any) -> None:
         super()._prepare_local(var_device, var_dtype, apply_state)

@@ -25,6 +25,10 @@ FREE_TO_CHANGE = (
     *("run_dir", "export_dir", "hash_user_ids", "limits", "require", "max_minutes", "strategy"),
     *("read.block_mb", "read.max_malformed"),
 )
+REFIT = "refit"
+"""The folder of a run's refit in the run's own, and what its record names as the setting."""
+CONTINUED = "continued"
+"""The folder, in a run's own, of what a run has left that this one continues."""
 _CONFIG, _DATA = "config.yaml", "data.json"
 _KEYS = ("fingerprint", "configuration")
 # What a run leaves only behind its configuration and the record of its data.
@@ -200,10 +204,13 @@ def setting_of(path: Path) -> str:
 
     Raises:
       FileNotFoundError: The folder holds no run.
-      ValueError: The record of its data is missing or damaged.
+      ValueError: The record of its data is missing or damaged, or it is a refit.
     """
     _require_run(path)
-    return read_record(path / _DATA, ("setting",))["setting"]
+    setting = read_record(path / _DATA, ("setting",))["setting"]
+    if setting == REFIT:
+        raise ValueError(f"{path} is the refit of the run in {path.parent}. Give that folder.")
+    return setting
 
 
 def load_config(path: Path, kind: type) -> Any:

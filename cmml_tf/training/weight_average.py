@@ -17,16 +17,17 @@ class WeightAverage(tf.keras.callbacks.Callback):
     Args:
       model: Its trainable variables are averaged; they must exist.
       momentum: Below 1; 0 follows the weights exactly.
+      steps_before: Steps that the average has behind it, whose momentum it goes on with.
 
     Attributes:
       variables: The averages and the step count, for checkpoints.
     """
 
-    def __init__(self, model: tf.keras.Model, momentum: float) -> None:
+    def __init__(self, model: tf.keras.Model, momentum: float, steps_before: int = 0) -> None:
         super().__init__()
         self._weights = list(model.trainable_variables)
         self._averages = [tf.Variable(weight, trainable=False) for weight in self._weights]
-        self._step = tf.Variable(0.0, trainable=False)
+        self._step = tf.Variable(float(steps_before), trainable=False)
         self._momentum = momentum
         self.variables = [*self._averages, self._step]
 

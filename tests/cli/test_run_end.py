@@ -18,6 +18,7 @@ SMALL = (
     *("--data", DATA, "--quick", "--training.steps-per-epoch", "5", "--training.max-epochs", "5"),
     *("--scenario.min-interactions", "4", "--run-dir", "run"),
 )
+MANIFEST = "1/assets.extra/cmml_manifest.json"
 RESULTS = (
     *("meta_test", "meta_test_interval", "controls", "control_settings", "curve", "parts"),
     *("context_gain", "verdict", "episodes_hash", "curve_hash"),
@@ -86,10 +87,38 @@ def test_a_killed_run_ends_with_the_same_metrics_though_its_export_fails(straigh
     ), done.stderr
     metrics = json.loads((commands.folder / "run" / "metrics.json").read_text())
     assert metrics["export"] == "export/candidates/1"
-    manifest = "export/candidates/1/assets.extra/cmml_manifest.json"
-    ours, theirs = (json.loads((f / manifest).read_text()) for f in (commands.folder, folder))
+    ours, theirs = (
+        json.loads((f / "export" / "candidates" / MANIFEST).read_text())
+        for f in (commands.folder, folder)
+    )
     assert ours["model_digest"] == theirs["model_digest"]
     assert ours["meta_test"] == theirs["meta_test"]
+
+
+@pytest.mark.slow
+def test_a_killed_refit_goes_on_and_is_the_one_that_was_not_killed(straight, commands):
+    folder, _ = straight
+    refit = ("run", "--refit")
+    digests = []
+    for name in ("straight", "killed"):
+        shutil.copytree(folder / "run", commands.folder / "run")
+        if name == "killed":
+            process = commands.start("export.py", *refit)
+            while not (commands.folder / "run/refit/model/metrics.jsonl").exists():
+                assert process.poll() is None, process.communicate()
+                time.sleep(0.01)
+            process.kill()
+            process.communicate()
+        done = commands.run("export.py", *refit, "--export-dir", name)
+        assert done.returncode == 0, done.stderr
+        assert ("Resumed behind epoch" in done.stdout) == (name == "killed")
+        assert "scenarios learned from: 11 (+3)" in done.stdout
+        manifest = json.loads((commands.folder / name / MANIFEST).read_text())
+        assert manifest["refit"]["steps"] == 25
+        assert manifest["meta_test"] == _results(folder)["meta_test"]
+        digests.append(manifest["model_digest"])
+        shutil.rmtree(commands.folder / "run")
+    assert digests[0] == digests[1]
 
 
 def test_the_end_says_what_to_do_next_and_that_works(straight, tmp_path):

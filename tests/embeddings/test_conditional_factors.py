@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from cmml_tf.embeddings.conditional_factors import Clicks, ConditionalFactors, FactorConfig
+from cmml_tf.config import FactorConfig
+from cmml_tf.embeddings.conditional_factors import Clicks, ConditionalFactors, FactorStart
 from cmml_tf.embeddings.leave_scenario_out import ScenarioFactors, fit_scenario_factors
 from cmml_tf.embeddings.popularity import Popularity
 
@@ -135,3 +136,40 @@ def test_wrong_content_is_named():
         Clicks(
             np.zeros(1, int), np.zeros(1, int), np.zeros(1, int), 1, 40, 1, None, np.ones((3, 2))
         )
+
+
+def test_factors_of_a_log_that_has_grown_stay_where_they_were():
+    rng = np.random.default_rng(0)
+    users, items = rng.normal(size=(300, 4)), rng.normal(size=(80, 4))
+
+    def drawn(number, first, last):
+        """Clicks by taste in scenarios `first` to `last`, which show 20 items each."""
+        rows = []
+        for scenario in range(first, last):
+            shown = np.random.default_rng(scenario).choice(80, 20, replace=False)
+            user = rng.integers(number, size=600)
+            chance = np.exp(users[user] @ items[shown].T)
+            share = chance.cumsum(1) / chance.sum(1, keepdims=True)
+            place = (share > rng.random((600, 1))).argmax(1)
+            rows.append((user, shown[place], np.full(600, scenario)))
+        return [np.concatenate(part) for part in zip(*rows, strict=True)]
+
+    config = FactorConfig(dimension=4)
+    old = drawn(250, 0, 10)
+    old[1] %= 70
+    before = ConditionalFactors(Clicks(*old, 250, 70, 10), config, 0)
+    grown = [np.concatenate(parts) for parts in zip(old, drawn(300, 10, 12), strict=True)]
+    clicks = Clicks(*grown, 300, 80, 12)
+    start = FactorStart(before.basis_users, before.basis_items)
+    now, anew = ConditionalFactors(clicks, config, 0, start), ConditionalFactors(clicks, config, 1)
+
+    def alike(one, other):
+        return np.sum(one * other) / np.linalg.norm(one) / np.linalg.norm(other)
+
+    assert alike(now.user_factors[:250], before.user_factors) > 0.97
+    assert alike(now.item_factors[:70], before.item_factors) > 0.97
+    assert alike(anew.item_factors[:70], before.item_factors) < 0.9  # another basis
+    # What it says of pairs, new ids included, is what a fit from nothing says.
+    of_pairs = [one.user_factors @ one.item_factors.T for one in (now, anew)]
+    assert alike(*of_pairs) > 0.99
+    assert alike(of_pairs[0][250:, 70:], of_pairs[1][250:, 70:]) > 0.95

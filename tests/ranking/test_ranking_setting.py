@@ -1,5 +1,8 @@
 """The ranking setting: trained on two tastes it finds them, without reading who is asked."""
 
+import json
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +15,7 @@ from cmml_tf.datasets.open_ranking_data import open_ranking_data
 from cmml_tf.episodes.ranking_episodes import RankingEpisodeSampler
 from cmml_tf.settings.named import SETTINGS
 from cmml_tf.settings.ranking.parts import check_tables_fit
+from cmml_tf.training.history_log import read_history
 from cmml_tf.types import Support
 
 OPTIONS = {
@@ -78,6 +82,66 @@ def test_the_served_model_answers_the_same(run, tmp_path):
     np.testing.assert_array_equal(served["serving_default"](**none, **query)["score"], unsupported)
     named = served["explain"](**support, **query)
     assert named["table_weight"].shape == [1, 1, 6]  # 5 tables and popularity
+
+
+def test_a_refit_learns_from_who_was_asked_too_and_its_figures_are_the_runs(run, tmp_path):
+    made = run.refit(progress=False)
+    assert made.folder == run.folder / "refit"
+    assert made.evaluate() is run.evaluate()
+    asked = run.evaluate().metrics["counts"]["users who are asked"]
+    facts = made.facts["refit"]
+    assert facts["learned"] == {"users": 90, "pairs": 90 * 16}
+    assert facts["added"] == {"users": asked, "pairs": asked * 16}
+    assert facts["steps"] == 120
+    support = pd.DataFrame({"user": "new", "item": [0, 2, 4]})
+    best = made.recommend(support, "new", k=8)["item"].tolist()
+    assert sum(item % 2 == 0 for item in best) >= 7
+    # The same run gives the same refit; one that is there is found.
+    shutil.copytree(run.folder, tmp_path / "copy")
+    shutil.rmtree(tmp_path / "copy" / "refit" / "model")
+    versions = [
+        one.export(tmp_path / name)
+        for name, one in (
+            ("run", run),
+            ("found", run.refit(progress=False)),
+            ("copy", cmml_tf.load(tmp_path / "copy").refit(progress=False)),
+        )
+    ]
+    own, found, copy = [
+        json.loads((version / "assets.extra" / "cmml_manifest.json").read_text())
+        for version in versions
+    ]
+    assert found["model_digest"] == copy["model_digest"] != own["model_digest"]
+    assert found["refit"] == facts
+    assert "refit" not in own
+    assert found["meta_test"] == own["meta_test"]
+    assert found["data_fingerprint"] != own["data_fingerprint"]
+    assert facts["evaluated_data_fingerprint"] == own["data_fingerprint"]
+    with pytest.raises(ValueError, match="is a refit"):
+        made.refit()
+    with pytest.raises(ValueError, match="is the refit of the run in"):
+        cmml_tf.load(made.folder)
+
+
+def test_a_run_goes_on_with_users_and_items_that_came_later(run, tmp_path):
+    new = pd.DataFrame({"user": ["u3", "u5", "u8", "u9"], "item": 99})
+    data = cmml_tf.user_data(pd.concat([clicks(users=110), new]), objective="ranking")
+    said = {"run_dir": tmp_path / "next", "options": OPTIONS, "progress": False}
+    later = cmml_tf.fit(data, continue_from=run.folder, **said)
+    ids = [one._run.prepared.data.item_ids.tolist() for one in (later, run)]
+    assert ids[0] == [*ids[1], 99]
+    learned = {*pd.read_parquet(run.folder / "tasks.parquet")["id"]}
+    assert len(learned) == 72
+    assert not learned & {*pd.read_parquet(later.folder / "tasks.parquet")["id"]} ^ learned
+    assert read_history(later.folder / "model")[-1]["epoch"] == 1  # 12 steps of 120
+    metrics = [one.evaluate().metrics["curve"]["5"]["own"]["ndcg@100"] for one in (later, run)]
+    assert metrics[0] > metrics[1] - 0.05
+    support = pd.DataFrame({"user": "new", "item": [0, 2, 4]})
+    best = later.recommend(support, "new", k=8)["item"].tolist()
+    assert sum(item % 2 == 0 for item in best) >= 7
+    assert later.recommend(support, "new", among=[99])["item_known"].all()
+    # The refit goes on from the refit of the run, where there is one.
+    assert later.refit(progress=False).facts["refit"]["learned"]["users"] == 110
 
 
 def test_tables_that_do_not_fit_are_refused_with_the_size_that_does():

@@ -35,7 +35,7 @@ class MoodConfig:
     training: TrainingConfig
     episode: int = 16  # tasks of a training step
     data, preset, seed, strategy, quick = "moods", "mean", 0, "none", False
-    max_minutes = require = None
+    max_minutes = require = continue_from = None
 
 
 class Moods:

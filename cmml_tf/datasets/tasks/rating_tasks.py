@@ -87,6 +87,17 @@ class RatingData:
         return digest.hexdigest()
 
 
+def joined_tasks(parts: Sequence[RatingTasks]) -> RatingTasks:
+    """The tasks of several parts, one after the other."""
+    lengths = np.concatenate([part.lengths for part in parts])
+    return RatingTasks(
+        np.concatenate([part.user for part in parts]),
+        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        np.concatenate([part.item for part in parts]),
+        np.concatenate([part.rating for part in parts]),
+    )
+
+
 def all_ratings(
     user: np.ndarray, item: np.ndarray, rating: np.ndarray, without: np.ndarray
 ) -> RatingTasks:

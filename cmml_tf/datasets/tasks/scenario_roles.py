@@ -19,6 +19,7 @@ def choose_roles(
     seed: int,
     protocol: SettledProtocol,
     starts: np.ndarray | None,
+    learned_before: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """Numbers of the meta-test, validation and meta-train scenarios of a data set, sorted.
 
@@ -32,19 +33,30 @@ def choose_roles(
       seed: Fixes what is drawn.
       protocol: Says what is held out.
       starts: float64 [S], when each begins; needed for `time`.
+      learned_before: Names of those that a run that is continued has learned from, object of str:
+        these are never held out.
 
     Raises:
       ValueError: None is asked, or fewer than two are left to learn from.
     """
     total = len(scenario_names)
+    no_longer_new = np.isin(scenario_names, [] if learned_before is None else learned_before)
     if protocol.moment is None:
         order = order_of_names(seed, scenario_names)[::-1]
+        order = np.concatenate([order[no_longer_new[order]], order[~no_longer_new[order]]])
         test = max(1, round(total * split.meta_test_fraction))
     else:
         order = np.lexsort((order_of_names(seed, scenario_names), starts))
         test = int((starts >= protocol.moment).sum())
     validation = validation_size(total - test, split.validation_fraction)
     learned = total - test - validation
+    known = [str(scenario_names[one]) for one in order[learned:] if no_longer_new[one]]
+    if known:
+        raise ValueError(
+            f"The held-out scenarios of {name} must be new to the run that is continued, which "
+            f"learned from {', '.join(known[:3])}. Give a later `time`, or lower the fractions "
+            "that are held out."
+        )
     if protocol.moment is not None and (learned < 2 or test == 0):
         raise ValueError(
             f"`time` must leave scenarios that begin at it or later, and before it at least 2 to "

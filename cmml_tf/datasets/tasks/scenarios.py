@@ -9,7 +9,8 @@ import pandas as pd
 
 from cmml_tf.config import ScenarioConfig
 from cmml_tf.datasets.interactions import EmbeddingTable, Interactions
-from cmml_tf.datasets.reading.ids import rows_of
+from cmml_tf.datasets.reading.ids import as_text, is_text, rows_of
+from cmml_tf.datasets.tasks.earlier import Earlier, earlier_first
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,9 @@ class ScenarioPairs:
     untimed: int = 0
 
 
-def find_scenarios(interactions: Interactions, config: ScenarioConfig) -> ScenarioPairs:
+def find_scenarios(
+    interactions: Interactions, config: ScenarioConfig, earlier: Earlier | None = None
+) -> ScenarioPairs:
     """Groups interactions into scenarios and keeps those that are large enough.
 
     Scenarios of an item (by its `genres`, `year`, `tags` or a catalogue column) have all its pairs;
@@ -61,6 +64,7 @@ def find_scenarios(interactions: Interactions, config: ScenarioConfig) -> Scenar
     Args:
       interactions: What was read.
       config: The definition and the filters.
+      earlier: A state of the log whose ids keep their rows, those included that are gone.
 
     Raises:
       ValueError: The data has nothing that the definition asks for, no interaction reaches
@@ -83,6 +87,9 @@ def find_scenarios(interactions: Interactions, config: ScenarioConfig) -> Scenar
     item_ids, row_items = _vocabulary(
         table["item"], interactions.item_embeddings, None if pool is None else pool["item"]
     )
+    if earlier is not None:
+        user_ids, row_users = _behind(earlier.user_ids, user_ids, row_users)
+        item_ids, row_items = _behind(earlier.item_ids, item_ids, row_items)
     known = (row_users >= 0) & (row_items >= 0)
     if not known.all():
         counts["interactions of an id without embedding, left out"] = int((~known).sum())
@@ -302,6 +309,15 @@ def _vocabulary(
     ids = np.asarray(ids)
     ids = ids.astype(np.int64) if ids.dtype.kind in "iu" else ids.astype(object)
     return ids, codes[: len(column)].astype(np.int32)
+
+
+def _behind(
+    earlier: np.ndarray, ids: np.ndarray, rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ids and rows with the ids of an earlier state in front."""
+    together = earlier_first(earlier, ids)
+    ids = as_text(ids) if is_text(together) else ids
+    return together, rows_of(ids, together)[rows].astype(np.int32)
 
 
 def _pool(

@@ -11,6 +11,8 @@ import numpy as np
 
 from cmml_tf.config import SplitConfig
 from cmml_tf.datasets.tasks import scenario_parts
+from cmml_tf.datasets.tasks.earlier import Earlier
+from cmml_tf.datasets.tasks.nothing_held_out import learned_whole
 from cmml_tf.datasets.tasks.protocols import LogTimes, SettledProtocol, iso_time, settle_protocol
 from cmml_tf.datasets.tasks.scenario_data import ScenarioData
 from cmml_tf.datasets.tasks.scenario_parts import Claims, ScenarioRows, SplitRules
@@ -26,7 +28,13 @@ from cmml_tf.datasets.tasks.scenario_roles import (
 from cmml_tf.datasets.tasks.scenarios import ScenarioPairs
 
 
-def split_scenarios(pairs: ScenarioPairs, split: SplitConfig, seed: int) -> ScenarioData:
+def split_scenarios(
+    pairs: ScenarioPairs,
+    split: SplitConfig,
+    seed: int,
+    whole: bool = False,
+    earlier: Earlier | None = None,
+) -> ScenarioData:
     """Splits scenarios and users for meta-learning.
 
     A held-out scenario that is left without support or without evaluation pairs (one of a single
@@ -37,6 +45,8 @@ def split_scenarios(pairs: ScenarioPairs, split: SplitConfig, seed: int) -> Scen
       pairs: The scenarios.
       split: The protocol, shares and caps.
       seed: Fixes scenarios, users and the order of support pairs.
+      whole: Held-out scenarios are learned from as well (`nothing_held_out`).
+      earlier: What a run that is continued has learned from is not held out; None: nothing.
 
     Raises:
       ValueError: There are too few scenarios or users for the shares asked for, none is left, or
@@ -50,7 +60,8 @@ def split_scenarios(pairs: ScenarioPairs, split: SplitConfig, seed: int) -> Scen
     protocol = settle_protocol(pairs.name, split, times)
     starts = None if times is None else times.starts
     names = np.array(pairs.scenario_names, object)
-    roles = choose_roles(pairs.name, names, split, seed, protocol, starts)
+    before = None if earlier is None or whole else earlier.tasks
+    roles = choose_roles(pairs.name, names, split, seed, protocol, starts, before)
     is_evaluation = choose_evaluation_users(pairs.user_ids, split, seed, protocol.name)
     rules = SplitRules(split, seed, protocol, is_evaluation, len(pairs.item_ids))
     scenarios, claims = {}, Claims.none()
@@ -63,7 +74,7 @@ def split_scenarios(pairs: ScenarioPairs, split: SplitConfig, seed: int) -> Scen
     counted = {role: len(kept) for role, kept in scenarios.items()}
     pair_times = None if protocol.moment is None else pairs.times
     background, history, rest = rules.rest(pairs.users, pairs.items, pair_times, claims)
-    return ScenarioData(
+    data = ScenarioData(
         name=pairs.name,
         user_ids=pairs.user_ids,
         item_ids=pairs.item_ids,
@@ -82,6 +93,10 @@ def split_scenarios(pairs: ScenarioPairs, split: SplitConfig, seed: int) -> Scen
         moment=None if protocol.moment is None else iso_time(protocol.moment),
         evaluation_users=np.flatnonzero(is_evaluation).astype(np.int32),
     )
+    if not whole:
+        return data
+    every = scenario_rows(pairs, np.arange(len(names)))
+    return learned_whole(data, every, pairs.users, pairs.items, split, seed)
 
 
 def split_counts(

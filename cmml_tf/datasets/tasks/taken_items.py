@@ -77,7 +77,7 @@ class RankingData:
       name: Of the source.
       user_ids: Raw ids of the users.
       item_ids: Raw ids of the catalogue, the most taken first: what users who are learned from
-        have taken.
+        have taken. In a run that continues another that one's catalogue is in front.
       learned: The users who are learned from.
       asked: Tasks of all other users.
       counts: What the data holds, for people.

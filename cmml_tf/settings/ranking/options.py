@@ -18,9 +18,10 @@ class RankingOptions:
 
     config = RankingRunConfig
     common = (
-        *("data", "objective", "liked", "preset", "seed", "run_dir", "export_dir", "max_minutes"),
-        *("quick", "tasks.tasks", "tasks.meta_test_fraction", "read.columns"),
-        *("read.max_malformed", "model.table_items", "top_k", "training.max_epochs"),
+        *("data", "objective", "liked", "preset", "seed", "run_dir", "continue_from"),
+        *("export_dir", "max_minutes", "quick", "tasks.tasks", "tasks.meta_test_fraction"),
+        *("read.columns", "read.max_malformed", "model.table_items", "top_k"),
+        "training.max_epochs",
     )
 
     def __init__(self, presets: Mapping[str, RankingPreset] = RANKING_PRESETS) -> None:

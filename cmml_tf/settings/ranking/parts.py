@@ -1,8 +1,10 @@
 """What the ranking setting fits before training: folds, the tables' weighting, the tables."""
 
+import json
 import tempfile
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
@@ -21,11 +23,14 @@ from cmml_tf.embeddings.item_tables import (
 from cmml_tf.episodes.asked_newcomers import AskedNewcomers
 from cmml_tf.evaluation.catalogue_ranking import evaluate_catalogue
 from cmml_tf.evaluation.scorer import Scorer
+from cmml_tf.files import write_whole
 from cmml_tf.settings.base import Prepared
+from cmml_tf.training.run_folder import CONTINUED, read_record
 
 _POWERS, _PENALTIES, _DROPOUT = (0.0, 0.3, 0.6), (30.0, 300.0), 0.9
 
 _MOST_HELD_OUT = 1000
+WEIGHTING_FILE = "weighting.json"
 
 
 def check_tables_fit(model: RankingModelConfig, items: int, memory: int) -> None:
@@ -58,16 +63,18 @@ class RankingParts(Prepared[RankingData, AskedNewcomers]):
     Attributes:
       seed: Fixes the folds.
       model: Says which tables there are.
+      folder: Of the run.
     """
 
     seed: int
     model: RankingModelConfig
+    folder: Path
 
     @property
     def table_items(self) -> int:
         """M: items in the tables. Of what a single user has taken a table knows nothing more."""
-        several = int((self.data.taken > 1).sum())
-        return max(1, min(several, self.model.table_items))
+        several = np.flatnonzero(self.data.taken > 1)[-1:] + 1
+        return min(int(several.sum()) or 1, self.model.table_items)
 
     @cached_property
     def folds(self) -> np.ndarray:
@@ -114,7 +121,16 @@ class RankingParts(Prepared[RankingData, AskedNewcomers]):
 
     @cached_property
     def weighting(self) -> Weighting:
-        """The one by which an EDLAE table that `others` give ranks best for `held_out`."""
+        """The one by which an EDLAE table that `others` give ranks best for `held_out`.
+
+        A run that continues another keeps that one's.
+        """
+        earlier = self.folder / CONTINUED / WEIGHTING_FILE
+        chosen = Weighting(**read_record(earlier)) if earlier.exists() else self._best_weighting()
+        write_whole(self.folder / WEIGHTING_FILE, json.dumps(chosen._asdict()))
+        return chosen
+
+    def _best_weighting(self) -> Weighting:
         matrix = user_matrix(self.others, self.table_items)
         times = np.bincount(self.others.item, minlength=len(self.data.item_ids))
         recalls = {}

@@ -13,6 +13,7 @@ import tensorflow as tf
 from cmml_tf.config import TrainingConfig
 from cmml_tf.config.ranking import RankingEpisodeConfig, RankingModelConfig, RankingRunConfig
 from cmml_tf.datasets.open_ranking_data import open_ranking_data
+from cmml_tf.datasets.tasks.earlier import Earlier
 from cmml_tf.datasets.tasks.taken_items import RankingData
 from cmml_tf.episodes.asked_newcomers import AskedNewcomers, NewcomerCurve
 from cmml_tf.episodes.evaluation_episodes import Known
@@ -58,6 +59,30 @@ class RankingSetting(Setting[RankingData, AskedNewcomers, RankingParts]):
         """Users who are learned from."""
         return data.user_ids[data.learned.user].tolist()
 
+    def open_whole(self, config: RankingRunConfig, seed: int) -> RankingData:
+        """Every user is learned from."""
+        return open_ranking_data(
+            config.data, config.tasks, config.liked, seed, read=config.read, whole=True
+        )
+
+    def open_next(
+        self, config: RankingRunConfig, seed: int, earlier: Earlier, whole: bool = False
+    ) -> RankingData:
+        """Clicks that have become more."""
+        tasks, read = config.tasks, config.read
+        return open_ranking_data(
+            config.data, tasks, config.liked, seed, read=read, whole=whole, earlier=earlier
+        )
+
+    def state(self, data: RankingData) -> Earlier:
+        """Users are named by their ids."""
+        learned = data.user_ids[data.learned.user]
+        return Earlier(data.user_ids, data.item_ids, learned, np.zeros(0, object))
+
+    def learned(self, data: RankingData) -> dict[str, int]:
+        """Users, and what they have taken."""
+        return {"users": len(data.learned), "pairs": len(data.learned.item)}
+
     def check(self, data: RankingData, config: RankingRunConfig) -> dict[str, int]:
         """Nothing is left out; refused are data without a user to learn from and tables that this
         machine cannot hold.
@@ -77,7 +102,7 @@ class RankingSetting(Setting[RankingData, AskedNewcomers, RankingParts]):
         # A comparison has no model of its own; its systems differ in other things than the tables.
         model = config.model if isinstance(config, RankingRunConfig) else RankingModelConfig()
         return RankingParts(
-            data, None, asked, seed, model, curve=NewcomerCurve(asked), scale=(0.0, 1.0)
+            data, None, asked, seed, model, folder, curve=NewcomerCurve(asked), scale=(0.0, 1.0)
         )
 
     def build(

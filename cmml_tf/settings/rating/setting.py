@@ -76,6 +76,14 @@ class RatingSetting(Setting[RatingData, AskedUsers, RatingParts]):
         """Users who are trained on or steer training."""
         return data.user_ids[np.concatenate([data.meta_train.user, data.validation.user])].tolist()
 
+    def open_whole(self, config: UserRunConfig, seed: int) -> RatingData:
+        """Every user with enough ratings is learned from."""
+        return open_rating_data(config.data, config.tasks, seed, read=config.read, whole=True)
+
+    def learned(self, data: RatingData) -> dict[str, int]:
+        """Users who are tasks, and all ratings that are known."""
+        return {"users": len(data.meta_train), "ratings": len(data.log.item)}
+
     def check(self, data: RatingData, config: UserRunConfig) -> dict[str, int]:
         """Nothing is left out; a user without a rating for the support is refused."""
         RatingEpisodeSampler(data.meta_train, data.query, config.episode, config.seed)

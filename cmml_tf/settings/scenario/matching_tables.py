@@ -1,12 +1,14 @@
 """What a matching model knows of users and items, and what it is trained with."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from cmml_tf.config import EpisodeConfig, FactorConfig
 from cmml_tf.datasets.tasks.scenario_data import ScenarioData
-from cmml_tf.embeddings.leave_scenario_out import TableRows, fit_scenario_factors
+from cmml_tf.embeddings.conditional_factors import FactorStart
+from cmml_tf.embeddings.leave_scenario_out import KeptFactors, TableRows, fit_scenario_factors
 from cmml_tf.embeddings.training_tables import (
     TrainingTables,
     clicks_of,
@@ -15,6 +17,11 @@ from cmml_tf.embeddings.training_tables import (
 )
 from cmml_tf.episodes.hiding import Hiding
 from cmml_tf.episodes.matching_sampler import MatchingSampler
+from cmml_tf.files import write_whole
+from cmml_tf.plain_arrays import open_archive
+from cmml_tf.training.run_folder import CONTINUED
+
+FACTORS_FILE = "factors.npz"
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,7 @@ def matching_tables(
     seed: int,
     user_content: np.ndarray | None,
     item_content: np.ndarray | None,
+    folder: Path,
 ) -> MatchingTables:
     """Fits factors on what the protocol lets be known, or takes those that the data set ships.
 
@@ -53,11 +61,16 @@ def matching_tables(
       config: Of the factors.
       seed: Of the first ones.
       user_content, item_content: float32 [U, c_u], [I, c_i].
+      folder: Of the run. What the next run starts from is written there; where the run continues
+        another, that one's is in it.
     """
     if data.user_embeddings is not None:
         tables, rows = given_tables(data)
         return MatchingTables(rows, tables, None, None)
-    factors = fit_scenario_factors(clicks_of(data, user_content, item_content), config, seed)
+    earlier = folder / CONTINUED / FACTORS_FILE
+    kept = _read(earlier) if earlier.exists() else None
+    factors = fit_scenario_factors(clicks_of(data, user_content, item_content), config, seed, kept)
+    _write(folder / FACTORS_FILE, factors.kept())
     maps = factors.content_maps()
     return MatchingTables(factors.rows(), training_tables(data, factors), *maps)
 
@@ -74,3 +87,14 @@ def matching_sampler(tables: TrainingTables, config: EpisodeConfig, seed: int) -
     sizes = replace(config, support_positives=most, support_negatives=2 * most)
     hiding = Hiding(tables.users, tables.items, seed)
     return MatchingSampler(tables.data, sizes, seed, hiding, config.query_negatives)
+
+
+def _write(file: Path, kept: KeptFactors) -> None:
+    arrays = {**kept.start._asdict(), "item_scale": np.float64(kept.item_scale)}
+    write_whole(file, lambda out: np.savez(out, **arrays))
+
+
+def _read(file: Path) -> KeptFactors:
+    with open_archive(file) as archive:
+        arrays = archive.read(lambda name: True)
+    return KeptFactors(FactorStart(arrays["users"], arrays["items"]), float(arrays["item_scale"]))

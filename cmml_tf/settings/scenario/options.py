@@ -25,6 +25,7 @@ class ScenarioOptions:
             "schedule",
             "seed",
             "run_dir",
+            "continue_from",
             "export_dir",
             "max_minutes",
             "quick",

@@ -21,6 +21,7 @@ from cmml_tf.episodes.scenario_curve import ScenarioCurve
 from cmml_tf.files import write_whole
 from cmml_tf.settings.base import Prepared
 from cmml_tf.settings.scenario.matching_tables import MatchingTables, matching_tables
+from cmml_tf.training.run_folder import CONTINUED
 from cmml_tf.types import ContentColumn
 
 
@@ -86,6 +87,7 @@ class ScenarioParts(Prepared[ScenarioData, EvaluationEpisodes]):
             self.seed,
             None if self.user_content is None else self.user_content.matrix,
             None if self.item_content is None else self.item_content.matrix,
+            self.folder,
         )
 
     @cached_property
@@ -159,7 +161,11 @@ def _embeddings(
 ) -> tuple[np.ndarray, np.ndarray]:
     user_file, item_file = (folder / f"{prefix}{side}_embeddings.npy" for side in ("user", "item"))
     if not (user_file.exists() and item_file.exists()):
-        user, item = pretrained_embeddings(data, config, seed)
+        earlier = [folder / CONTINUED / file.name for file in (user_file, item_file)]
+        start = None
+        if all(file.exists() for file in earlier):
+            start = read_matrix(earlier[0]), read_matrix(earlier[1])
+        user, item = pretrained_embeddings(data, config, seed, start)
         for file, matrix in ((user_file, user), (item_file, item)):
             write_whole(file, partial(np.save, arr=matrix))
     # Read as maps: large tables are then in memory once, in the model.

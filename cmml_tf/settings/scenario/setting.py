@@ -14,6 +14,7 @@ from cmml_tf.baselines.conet import CoNet
 from cmml_tf.config import EpisodeConfig, ModelConfig, ScenarioRunConfig, TrainingConfig
 from cmml_tf.datasets.open_data import open_scenario_data, open_scenario_log
 from cmml_tf.datasets.open_features import FeatureSource, described
+from cmml_tf.datasets.tasks.earlier import Earlier
 from cmml_tf.datasets.tasks.scenario_data import ScenarioData
 from cmml_tf.episodes.cross_domain import cross_domain_sampler, source_item_of_users
 from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes, Known
@@ -48,13 +49,25 @@ class ScenarioSetting(Setting[ScenarioData, EvaluationEpisodes, ScenarioParts]):
 
     def open(self, config: ScenarioRunConfig, seed: int) -> ScenarioData:
         """See `open_scenario_data`."""
-        return open_scenario_data(
-            config.data,
-            config.scenario,
-            config.split,
-            seed,
-            read=config.read,
-            features=FeatureSource(config.items, config.users, config.kinds),
+        return _open(config, seed)
+
+    def open_whole(self, config: ScenarioRunConfig, seed: int) -> ScenarioData:
+        """Every scenario is learned from, with all of its users."""
+        return _open(config, seed, whole=True)
+
+    def open_next(
+        self, config: ScenarioRunConfig, seed: int, earlier: Earlier, whole: bool = False
+    ) -> ScenarioData:
+        """A log that has grown."""
+        return _open(config, seed, whole, earlier)
+
+    def state(self, data: ScenarioData) -> Earlier:
+        """Scenarios are named; features as they are described."""
+        sides = (("item", data.item_features), ("user", data.user_features))
+        features = [f"{side} {one.name} ({one.kind})" for side, columns in sides for one in columns]
+        names = [one.name for one in data.meta_train]
+        return Earlier(
+            data.user_ids, data.item_ids, np.array(names, object), np.array(features, object)
         )
 
     def open_log(
@@ -68,6 +81,10 @@ class ScenarioSetting(Setting[ScenarioData, EvaluationEpisodes, ScenarioParts]):
     def learned_tasks(self, data: ScenarioData) -> Sequence[str]:
         """Scenarios that are trained on or steer training."""
         return [one.name for one in data.meta_train] + [one.name for one in data.validation]
+
+    def learned(self, data: ScenarioData) -> dict[str, int]:
+        """Scenarios and distinct pairs."""
+        return {"scenarios": len(data.meta_train), "pairs": len(data.training_pairs()[0])}
 
     def describe(self, data: ScenarioData) -> Sequence[str]:
         """The protocol, what is known of what is asked, and features of items and users."""
@@ -203,6 +220,21 @@ class ScenarioSetting(Setting[ScenarioData, EvaluationEpisodes, ScenarioParts]):
             "limits": config.limits,
             "user_id_key": read_user_id_key(config.hash_user_ids),
         }
+
+
+def _open(
+    config: ScenarioRunConfig, seed: int, whole: bool = False, earlier: Earlier | None = None
+) -> ScenarioData:
+    return open_scenario_data(
+        config.data,
+        config.scenario,
+        config.split,
+        seed,
+        read=config.read,
+        features=FeatureSource(config.items, config.users, config.kinds),
+        whole=whole,
+        earlier=earlier,
+    )
 
 
 def _with_tables(

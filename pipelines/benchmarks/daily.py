@@ -1,0 +1,153 @@
+"""A log day by day: each day's model continues yesterday's, or is trained from nothing.
+
+A day's log holds what was before its end, and the scenarios that begin behind the last day, which
+are what every day is asked (protocol `time`).
+"""
+
+import json
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from cmml_tf.config import ScenarioRunConfig, override
+from cmml_tf.evaluation.scorer import ModelScorer, Scorer
+from cmml_tf.models.adapting_model import AdaptingModel
+from cmml_tf.settings.named import SETTINGS
+from cmml_tf.settings.run import MODEL, SettingRun, open_run
+from cmml_tf.settings.run_end import save_metrics
+from cmml_tf.settings.scenario.form import SCENARIO
+from cmml_tf.types import Support
+
+_SETTING = SETTINGS["scenario"]
+_METRIC = "recall@10"
+
+
+def measure(
+    log: str,
+    items: str | None,
+    users: str | None,
+    preset: str | None,
+    days: int,
+    every: int,
+    hold_back: float,
+) -> dict[str, Any]:
+    """Quality, CPU seconds from the log to the trained model, and drift, of each day.
+
+    Args:
+      log: A table with user, item, scenario and timestamp (seconds).
+      items, users: Tables of features; None: none.
+      preset: Of the model; None: the default.
+      days: Days behind the first training.
+      every: Days from one training from nothing to the next; the last day has one, too.
+      hold_back: Share of the scenarios, the last to begin, that every day is asked.
+    """
+    table = pd.read_parquet(log)
+    starts = table.dropna(subset="scenario").groupby("scenario")["timestamp"].min().sort_values()
+    asked = starts.index[-max(1, round(hold_back * len(starts))) :]
+    end = starts[asked].min()
+    is_asked = table["scenario"].isin(asked)
+    base = SCENARIO.options.base(preset, None)
+    base = override(base, {"items": items, "users": users, "curve": {"draws": 1}})
+    rows = []
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        yesterday: _Trained | None = None
+        for day in range(days + 1):
+            moment = end - (days - day) * 86_400
+            data = folder / f"day-{day}.parquet"
+            table[is_asked | (table["timestamp"] < moment)].to_parquet(data)
+            split = replace(base.split, protocol="time", time=str(moment))
+            config = replace(base, data=str(data), split=split)
+            row: dict[str, Any] = {"day": day}
+            if yesterday is not None:
+                start = str(yesterday.run.folder.path)
+                run_dir = str(folder / f"continued-{day}")
+                today = _trained(replace(config, run_dir=run_dir, continue_from=start))
+                row |= {"continued": today.figures(), "drift": _drift(yesterday.model, today)}
+                yesterday = today
+            if day % every == 0 or day == days:
+                fresh = _trained(replace(config, run_dir=str(folder / f"nothing-{day}")))
+                row["from_nothing"] = fresh.figures()
+                yesterday = yesterday or fresh
+            print(json.dumps(row), file=sys.stderr, flush=True)
+            rows.append(row)
+    return {"asked_scenarios": len(asked), "preset": base.preset, "days": rows, **_summary(rows)}
+
+
+class _Trained:
+    """A trained run with what it cost and reached."""
+
+    def __init__(self, run: SettingRun, model: AdaptingModel, seconds: float) -> None:
+        self.run, self.model, self.seconds = run, model, seconds
+        self.scorer = _SETTING.scorer(model)
+        self.recall = self.asked(self.scorer)
+        save_metrics(run.folder.path, {"meta_test": {_METRIC: self.recall}})
+
+    def asked(self, scorer: Scorer) -> float:
+        """Recall@10 of the tasks."""
+        return _SETTING.evaluate(scorer, self.run.prepared.meta_test).means()[_METRIC]
+
+    def figures(self) -> dict[str, float]:
+        return {_METRIC: self.recall, "cpu_seconds": self.seconds}
+
+
+def _trained(config: ScenarioRunConfig) -> _Trained:
+    begin = time.process_time()
+    run = open_run(_SETTING, config, lambda line: None)
+    model, _ = run.train(MODEL, tf.distribute.get_strategy(), None, 0, lambda line: None)
+    return _Trained(run, model, time.process_time() - begin)
+
+
+class _Cached(ModelScorer):
+    """Scores with contexts that another model has made."""
+
+    def __init__(self, model: AdaptingModel, contexts_of: AdaptingModel) -> None:
+        super().__init__(model, tasks=1)
+        self._earlier = ModelScorer(contexts_of, tasks=1)
+
+    def adapt(self, support: Support) -> Any:
+        return self._earlier.adapt(support)
+
+
+def _drift(before: AdaptingModel, now: _Trained) -> dict[str, float]:
+    """How far a day moves what is kept of yesterday.
+
+    `recall@10_with_yesterdays_contexts`: of today's model when it is given them. `score`: the
+    mean distance between yesterday's and today's scores of the same pairs, over today's deviation.
+    """
+    scores = []
+    yesterday = _SETTING.scorer(before)
+    for task in now.run.prepared.meta_test:
+        users = np.full((1, len(task.candidates)), task.users[0])
+        old, new = (
+            scorer.score(scorer.adapt(task.support), users, task.candidates[None])
+            for scorer in (yesterday, now.scorer)
+        )
+        scores.append(np.abs(old - new).mean() / new.std())
+    return {
+        f"{_METRIC}_with_yesterdays_contexts": now.asked(_Cached(now.model, before)),
+        "score": float(np.mean(scores)),
+    }
+
+
+def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Over the days that have both."""
+    both = [row for row in rows if {"continued", "from_nothing"} <= row.keys()]
+    means = {
+        kind: {name: float(np.mean([row[kind][name] for row in both])) for name in both[0][kind]}
+        for kind in ("continued", "from_nothing")
+    }
+    differences = [row["continued"][_METRIC] - row["from_nothing"][_METRIC] for row in both]
+    cost = {kind: mean["cpu_seconds"] for kind, mean in means.items()}
+    return {
+        "means": means,
+        "worst_difference": min(differences),
+        "share_of_the_cost": cost["continued"] / cost["from_nothing"],
+    }
