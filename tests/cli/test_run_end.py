@@ -113,7 +113,7 @@ def test_a_killed_refit_goes_on_and_is_the_one_that_was_not_killed(straight, com
         assert done.returncode == 0, done.stderr
         assert ("Resumed behind epoch" in done.stdout) == (name == "killed")
         assert "scenarios learned from: 11 (+3)" in done.stdout
-        manifest = json.loads((commands.folder / name / MANIFEST).read_text())
+        manifest = json.loads((commands.folder / name / "candidates" / MANIFEST).read_text())
         assert manifest["refit"]["steps"] == 25
         assert manifest["meta_test"] == _results(folder)["meta_test"]
         digests.append(manifest["model_digest"])
