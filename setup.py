@@ -58,6 +58,8 @@ setup(
         "figures": [*TENSORFLOW, *FIGURES],
         # `cmml prepare --runner beam`.
         "beam": [*TENSORFLOW, *BEAM],
+        # `mkdocs build` of the site. MkDocs 2 has no plugins, and the theme none of its themes.
+        "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.7.5,<10", "mkdocstrings[python]>=1,<2"],
         "test": [
             *DEMO,
             *FIGURES,
