@@ -109,12 +109,16 @@ class MatchingSampler(EpisodeSampler):
 
 
 def _compact(support: Support) -> Support:
-    """Pairs that are kept in front, those that are not behind the length.
+    """Pairs that are kept in front, and of those that are not as many as the longest task needs.
+
+    Most supports are far smaller than the largest, and what stands behind the length costs as much
+    as what counts.
 
     Args:
       support: As `Support`, but for `length`: bool [B, S], which pairs are kept.
     """
     order = tf.argsort(tf.cast(~support.length, tf.int32), axis=1, stable=True)
-    user, item, label = (tf.gather(part, order, batch_dims=1) for part in support[:3])
     length = tf.reduce_sum(tf.cast(support.length, tf.int32), axis=1)
+    order = order[:, : tf.maximum(tf.reduce_max(length), 1)]
+    user, item, label = (tf.gather(part, order, batch_dims=1) for part in support[:3])
     return Support(tf.cast(user, tf.int64), tf.cast(item, tf.int64), label, length)

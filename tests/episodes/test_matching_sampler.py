@@ -1,0 +1,37 @@
+"""Tasks that matching is trained with: supports of any size, no larger than the step needs."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from episodes.small_data import random_scenarios, scenario_data
+
+from cmml_tf.config import EpisodeConfig
+from cmml_tf.episodes.matching_sampler import MatchingSampler
+
+CONFIG = EpisodeConfig(16, 32, query_positives=8, tasks_per_step=3)
+
+
+@pytest.fixture(scope="module")
+def supports():
+    data = scenario_data(random_scenarios(8), users=30, items=96)
+    sampler = MatchingSampler(data, CONFIG, 0, None, query_negatives=2)
+    draw = tf.function(sampler.sample, input_signature=[tf.TensorSpec([], tf.int64)])
+    drawn = (draw(np.int64(step)).support for step in range(60))
+    return [tf.nest.map_structure(lambda part: part.numpy(), one) for one in drawn]
+
+
+def test_a_step_has_room_for_its_longest_support_and_no_more(supports):
+    for one in supports:
+        assert one.user.shape == one.item.shape == one.label.shape
+        assert one.user.shape[1] == max(1, one.length.max())
+
+
+def test_supports_are_of_all_sizes_with_and_without_negatives(supports):
+    positives = [
+        (int(label[:length].sum()), int(length))
+        for one in supports
+        for label, length in zip(one.label, one.length, strict=True)
+    ]
+    counts = {count for count, _ in positives}
+    assert {0, 1, 16} <= counts and len(counts) > 8
+    assert {length / count for count, length in positives if count} >= {1.0, 2.0, 3.0}
