@@ -11,7 +11,7 @@ class FactorConfig:
 
     dimension: PositiveInt = 16
     """Numbers of a user's and of an item's factors. Not read where a data set ships its own."""
-    user_penalty: PositiveFloat = 3.0
+    user_penalty: PositiveFloat = 1.0
     """Precision of the users' prior; users are whitened, so their variance is about 1."""
     item_penalty: PositiveFloat = 10.0
     """Precision of the items' prior."""
