@@ -33,5 +33,6 @@ def test_supports_are_of_all_sizes_with_and_without_negatives(supports):
         for label, length in zip(one.label, one.length, strict=True)
     ]
     counts = {count for count, _ in positives}
-    assert {0, 1, 16} <= counts and len(counts) > 8
+    assert {0, 1, 16} <= counts
+    assert len(counts) > 8
     assert {length / count for count, length in positives if count} >= {1.0, 2.0, 3.0}

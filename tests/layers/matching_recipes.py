@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 from layers.layer_recipe import LayerRecipe, normal
 
+from cmml_tf.layers.matching.item_fold_in import ItemFoldIn
 from cmml_tf.layers.matching.item_posterior import ClickerPosterior, CountPosterior
 from cmml_tf.layers.matching.item_view import ItemTower, ItemView
 from cmml_tf.layers.matching.matching import Matching
@@ -86,6 +87,23 @@ class TestClickerPosterior(LayerRecipe):
         layer.build([None, None, 4])
 
 
+class TestItemFoldIn(LayerRecipe):
+    weights = 4
+    output_shapes = ([5],)
+    input_axes = ((0,), *[(0, 1)] * 4)
+
+    def make(self):
+        return ItemFoldIn(4)
+
+    def inputs(self):
+        inverse = np.broadcast_to(np.eye(5, dtype=np.float32), [3, 5, 5])
+        return [inverse, normal(3, 5, 4), normal(3, 5, 4, seed=2), normal(3, 5, 4, seed=3),
+                marks(3, 5)]  # fmt: skip
+
+    def build(self, layer):
+        layer.build([None, None, 4])
+
+
 class TestOwnClicks(LayerRecipe):
     weights = 2
     output_shapes = ([5, 4],)
@@ -131,7 +149,7 @@ class TestPairTaste(LayerRecipe):
 
 
 class TestMatching(LayerRecipe):
-    weights = 48
+    weights = 53
     output_shapes = ([5],)
     refused = (({"units": 0}, r"`units` must be a positive integer\. Received: units=0"),)
     # The support is read by a method of the layer, before the call.

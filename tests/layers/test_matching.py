@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from cmml_tf.layers.learned_number import REACH
+from cmml_tf.layers.matching.item_fold_in import ItemFoldIn
 from cmml_tf.layers.matching.item_posterior import ClickerPosterior, CountPosterior
 from cmml_tf.layers.matching.item_view import ItemTower
 from cmml_tf.layers.matching.keys import floats_to_key, key_to_floats, matches
@@ -122,6 +123,29 @@ def test_an_item_is_folded_in_from_its_takers():
     np.testing.assert_allclose(layer(v, takers, count), expected, rtol=1e-5)
 
 
+def test_least_squares_fold_an_item_in_from_who_took_it_and_who_did_not():
+    layer = perturbed(ItemFoldIn(D), [None, None, D])
+    layer.log_precision.assign_sub(5.0 * np.ones(D + 1, np.float32))  # so that clicks tell
+    users, asked, v = normal(1, 6, D), normal(1, 3, D), normal(1, 3, D)
+    clicks = np.array([[1, 1, 1, 1, 1, 0]], np.float32)
+    taken = [[], [0], [1, 3, 4]]  # support pairs of each item
+    counts = np.array([[len(one) for one in taken]], np.float32)
+    takers = np.stack([[users[0, one].sum(axis=0) for one in taken]]).astype(np.float32)
+    found = layer(layer.inverse(users, clicks), asked, v, takers, counts).numpy()[0]
+
+    a, p = (np.exp(REACH * one.numpy()) for one in (layer.log_confidence, layer.log_others))
+    penalty = np.diag(np.exp(layer.log_precision.numpy()))
+    x = np.c_[np.full(6, 2.0), users[0]]
+    for q, one in enumerate(taken):
+        mean = np.r_[0.0, layer.prior_scale.numpy() * v[0, q]]
+        left = p * x[:5].T @ x[:5] + penalty
+        right = (1 + a) * x[one].sum(axis=0) + penalty @ mean
+        if one:  # each of several takers is taken for their mean
+            left += a * len(one) * np.outer(x[one].mean(axis=0), x[one].mean(axis=0))
+        expected = np.r_[2.0, asked[0, q]] @ np.linalg.solve(left, right)
+        np.testing.assert_allclose(found[q], expected, rtol=1e-3, atol=1e-4)
+
+
 def test_a_user_moves_towards_what_the_user_clicked_in_the_support():
     layer = perturbed(OwnClicks(D), [None, None, D])
     user, moved = normal(1, 2, D), normal(1, 2, D)
@@ -139,7 +163,8 @@ def test_votes_count_takers_by_how_much_they_are_like_the_user():
     scale, k = layer.scale.numpy(), np.exp(REACH * layer.log_prior_count.numpy())
     cosine = (user[0, 0] * scale) @ (others[0] * scale).T
     cosine /= np.linalg.norm(user[0, 0] * scale) * np.linalg.norm(others[0] * scale, axis=1)
-    alike = np.exp(REACH * layer.sharpness.numpy() * cosine)
+    sharpness = 24 / (1 + np.exp(-REACH * layer.sharpness.numpy()))
+    alike = np.exp(sharpness * cosine)
     votes = alike[0] / alike[:2].mean()
     found = layer(user, others, clicks, matched, matched.sum(axis=-1)).numpy()[0]
     np.testing.assert_allclose(found[0], np.log((votes + k) / (1 + k)), rtol=1e-4)

@@ -24,6 +24,7 @@ class MatchContext(NamedTuple):
       user: float32 [B, S, d], factors of the support's users, less their mean.
       mean_user: float32 [B, d], that mean, over the positives.
       item: float32 [B, S, d], factors of its items after the support, less their mean.
+      inverse: float32 [B, d + 1, d + 1], as `ItemFoldIn.inverse` gives it.
     """
 
     positives: tf.Tensor
@@ -37,6 +38,7 @@ class MatchContext(NamedTuple):
     user: tf.Tensor
     mean_user: tf.Tensor
     item: tf.Tensor
+    inverse: tf.Tensor
 
     def counts(self, user_key: tf.Tensor, item_key: tf.Tensor) -> tf.Tensor:
         """Of keys int64 [B, Q] float32 [B, Q, 3]: the item's positives and negatives, the user's
@@ -71,7 +73,11 @@ class MatchContext(NamedTuple):
         )
         pairs *= (self.positive + self.negative)[..., None]
         flat = tf.reshape(pairs, [tf.shape(pairs)[0], tf.shape(pairs)[1] * pairs.shape[2]])
-        return tf.concat([task, taste.weight, taste.product_weight, self.mean_user, flat], axis=1)
+        width = self.inverse.shape[-1]
+        inverse = tf.reshape(self.inverse, [-1, width * width])
+        return tf.concat(
+            [task, taste.weight, taste.product_weight, self.mean_user, inverse, flat], axis=1
+        )
 
     @classmethod
     def unpack(
@@ -87,8 +93,9 @@ class MatchContext(NamedTuple):
         """
         width = task_width(dimension, features, products)
         task, pairs = packed[:, :width], packed[:, width:]
-        weight, product_weight, mean_user = tf.split(
-            task[:, _TASK_NUMBERS:], [features, products, dimension], axis=1
+        side = dimension + 1
+        weight, product_weight, mean_user, inverse = tf.split(
+            task[:, _TASK_NUMBERS:], [features, products, dimension, side**2], axis=1
         )
         positives, negatives, distinct, center, trust = tf.unstack(
             task[:, :_TASK_NUMBERS], num=_TASK_NUMBERS, axis=1
@@ -115,12 +122,13 @@ class MatchContext(NamedTuple):
             user=user,
             mean_user=mean_user,
             item=item,
+            inverse=tf.reshape(inverse, [-1, side, side]),
         )
 
 
 def task_width(dimension: int, features: int, products: int) -> int:
     """Numbers of a task in a packed context, for d, T taste features and K products."""
-    return _TASK_NUMBERS + features + products + dimension
+    return _TASK_NUMBERS + features + products + dimension + (dimension + 1) ** 2
 
 
 def pair_width(dimension: int) -> int:

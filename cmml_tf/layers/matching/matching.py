@@ -5,6 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from cmml_tf.layers.building import build_named
+from cmml_tf.layers.matching.item_fold_in import ItemFoldIn
 from cmml_tf.layers.matching.item_posterior import ClickerPosterior, CountPosterior
 from cmml_tf.layers.matching.item_view import ItemTower, ItemView
 from cmml_tf.layers.matching.keys import matches
@@ -16,10 +17,10 @@ from cmml_tf.layers.matching.support_groups import SupportGroups
 from cmml_tf.layers.matching.user_votes import UserVotes
 from cmml_tf.layers.mlp import MLP
 
-_FEATURES = 15
+_FEATURES = 16
 _PRODUCT_UNITS = 64
 _TASK_EVIDENCE = 5
-_GATES = 3
+_GATES = 4
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
@@ -27,9 +28,9 @@ class Matching(tf.keras.layers.Layer):
     """Reads a support set into a `MatchContext`, and scores query pairs by what matches them.
 
     The score is what anybody in the scenario likes (`CountPosterior`, on `ScenarioTaste`), plus
-    what this user likes (the product of `OwnClicks` and `ClickerPosterior`; `UserVotes`), plus a
-    linear map and a small network of these numbers, which corrects them. Items and users that no
-    table knows are matched by their keys like any other.
+    what this user likes (the product of `OwnClicks` and `ClickerPosterior`; `ItemFoldIn`;
+    `UserVotes`), plus a linear map and a small network of these numbers, which corrects them. Items
+    and users that no table knows are matched by their keys like any other.
 
     Args:
       dimension: d, the width of user and item factors, the first values of a row. In a row of the
@@ -68,6 +69,7 @@ class Matching(tf.keras.layers.Layer):
         self.scenario_taste = ScenarioTaste(products, name="scenario_taste")
         self.count_posterior = CountPosterior(name="count_posterior")
         self.clicker_posterior = ClickerPosterior(dimension, name="clicker_posterior")
+        self.item_fold_in = ItemFoldIn(dimension, name="item_fold_in")
         self.own_clicks = OwnClicks(dimension, name="own_clicks")
         self.user_votes = UserVotes(dimension, name="user_votes")
         self.pair_taste = PairTaste(dropout=dropout, seed=seed, name="pair_taste")
@@ -93,6 +95,7 @@ class Matching(tf.keras.layers.Layer):
         build_named(self.count_posterior, [None, None, _TASK_EVIDENCE + self.statistics])
         for part in (
             self.clicker_posterior,
+            self.item_fold_in,
             self.own_clicks,
             self.user_votes,
             self.pair_taste,
@@ -106,6 +109,7 @@ class Matching(tf.keras.layers.Layer):
         self.tilt_scale = self.add_weight(name="tilt_scale", shape=[d], initializer=number(0.3))
         self.norm_scale = self.add_weight(name="norm_scale", shape=[d], initializer="zeros")
         self.vote_scale = self.add_weight(name="vote_scale", shape=[], initializer=number(0.3))
+        self.fold_scale = self.add_weight(name="fold_scale", shape=[], initializer=number(2.0))
         super().build(input_shape)
 
     def encode(
@@ -151,6 +155,7 @@ class Matching(tf.keras.layers.Layer):
             named,
             ItemView(*(part[pairs:] for part in everyone)),
         )
+        inverse = self.item_fold_in.inverse(users, positive)
         mean_user = _mean(users, positive)
         users = users - mean_user[:, None]
         folded = self.clicker_posterior(
@@ -169,6 +174,7 @@ class Matching(tf.keras.layers.Layer):
             user=users,
             mean_user=mean_user,
             item=folded - mean_item[:, None],
+            inverse=inverse,
         )
 
     def call(
@@ -211,6 +217,13 @@ class Matching(tf.keras.layers.Layer):
 
         folded = self.clicker_posterior(items.factor, takers, count)
         user = self.own_clicks(self._users(user_row), moved, own_count)
+        fold_in = self.item_fold_in(
+            context.inverse,
+            user,
+            items.factor,
+            takers + count[..., None] * context.mean_user[:, None],
+            count,
+        )
         scaled = user * self.tilt_scale
         tilt = tf.reduce_sum(scaled * folded, axis=-1)
         votes = self.user_votes(
@@ -234,6 +247,7 @@ class Matching(tf.keras.layers.Layer):
                 tilt_before,
                 tilt_takers,
                 votes,
+                3.0 * fold_in,
                 tf.math.log1p(count) - log_n / 2.0,
                 tf.math.log((count + 1.0) / (refusals + 1.0)),
                 same + log_n / 3.0,
@@ -248,6 +262,7 @@ class Matching(tf.keras.layers.Layer):
         return (
             posterior * (1.0 + gate[..., 1])
             + tilt * (1.0 + gate[..., 0])
+            + fold_in * self.fold_scale * (1.0 + gate[..., 3])
             + products
             + pair
             + tf.linalg.matvec(tf.square(folded), self.norm_scale)

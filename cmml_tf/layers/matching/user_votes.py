@@ -6,14 +6,17 @@ import tensorflow as tf
 
 from cmml_tf.layers.learned_number import REACH, learned_number
 
+_SHARPEST = 24.0
+
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class UserVotes(tf.keras.layers.Layer):
     """log((m + k) / (c + k)), m = sum over the clicks on the item of a_s, c their number.
 
     a_s = exp(t cos(u, u_s)), in units of its mean over all clicks of the support, of the asked
-    user's factor u and a support user's u_s, each dimension weighed by a learned number; t and k
-    are learned. A user of whom nothing is known has u = 0, all a_s are 1, and this is 0.
+    user's factor u and a support user's u_s, each dimension weighed by a learned number; t (from 0
+    to 24) and k are learned. A user of whom nothing is known has u = 0, all a_s are 1, and this is
+    0.
 
     Args:
       dimension: d.
@@ -25,7 +28,7 @@ class UserVotes(tf.keras.layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         self.scale = self.add_weight(name="scale", shape=[self.dimension], initializer="ones")
-        self.sharpness = learned_number(self, "sharpness", 2.0)
+        self.sharpness = learned_number(self, "sharpness", -1.6)
         self.log_prior_count = learned_number(self, "log_prior_count", 2.0)
         super().build(input_shape)
 
@@ -47,7 +50,9 @@ class UserVotes(tf.keras.layers.Layer):
         """
         direction = tf.math.l2_normalize(user * self.scale, axis=-1, epsilon=1e-6)
         others = tf.math.l2_normalize(support_user * self.scale, axis=-1, epsilon=1e-6)
-        alike = tf.exp(REACH * self.sharpness * tf.matmul(direction, others, transpose_b=True))
+        # Bounded, so that no exponential overflows; data sets differ in it by a factor of five.
+        sharpness = _SHARPEST * tf.sigmoid(REACH * self.sharpness)
+        alike = tf.exp(sharpness * tf.matmul(direction, others, transpose_b=True))
         n = tf.reduce_sum(clicks, axis=1)[:, None]
         total = tf.linalg.matvec(alike, clicks)
         votes = tf.reduce_sum(alike * matched, axis=-1) * (n + 1e-6) / (total + 1e-6)
