@@ -102,6 +102,7 @@ def open_asked_log(
 
 
 def _setting(exports: Sequence[Export]) -> Setting:
+    exports[0].check_setting()
     name = exports[0].setting
     if name not in SETTINGS:
         raise ValueError(
@@ -109,7 +110,7 @@ def _setting(exports: Sequence[Export]) -> Setting:
             f"Received: {name!r}."
         )
     for other in exports[1:]:
-        if other.manifest.get("setting", name) != name:
+        if other.setting not in (None, name):
             raise ValueError(
                 f"{other.folder} must be of the setting {name}, as {exports[0].folder} is. "
                 f"Received: {other.setting}."

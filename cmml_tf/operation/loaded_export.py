@@ -42,21 +42,27 @@ class Export:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.manifest = read_manifest(folder)
+        for name in ("model", "limits"):
+            if not isinstance(self.manifest.get(name), dict):
+                raise ValueError(f"The manifest of {folder} must have `{name}`.")
         self._learned = read_learned_tasks(folder)
 
     @property
-    def setting(self) -> str:
-        """The name of the setting that its model is of.
+    def setting(self) -> str | None:
+        """The name of the setting that its model is of; None: the manifest does not say."""
+        return self.manifest.get("setting")
+
+    def check_setting(self) -> None:
+        """Sees whether it says which setting its model is of.
 
         Raises:
-          ValueError: The manifest does not say.
+          ValueError: It does not.
         """
-        if "setting" not in self.manifest:
+        if self.setting is None:
             raise ValueError(
-                f"{self.folder} does not say which setting it is of: only exports of training "
-                "commands and runs of this version do. Export the run again."
+                f"{self.folder} does not say which setting it is of: only exports of runs of this "
+                "version do. Export the run again."
             )
-        return self.manifest["setting"]
 
     @property
     def limits(self) -> RequestLimits:
@@ -104,7 +110,7 @@ class LoadedExport(Export):
         Raises:
           ValueError: It is not; a sentence says what differs.
         """
-        if "probes" not in self.manifest:
+        if not {"probes", "files"} <= self.manifest.keys():
             raise ValueError(f"{self.folder} records no probe requests: export the run again.")
         recorded, now = self.manifest["files"], file_digests(self.folder)
         different = sorted(
@@ -112,13 +118,14 @@ class LoadedExport(Export):
         )
         probes = self.manifest["probes"]
         try:
+            scores = probes["score"]
             found = answers(self._loaded.signatures[probes["signature"]], probes["inputs"])
         except (ValueError, KeyError, TypeError, tf.errors.OpError) as error:
             reason = str(error).splitlines()[0]
             raise ValueError(
                 f"{self.folder} does not answer its manifest's probe requests: {reason}"
             ) from error
-        if not same_scores(found, probes["score"]):
+        if not same_scores(found, scores):
             raise ValueError(
                 f"{self.folder} gives other scores than its manifest's probe requests have"
                 f"{f', and other files ({different[0]})' if different else ''}: it is not what was "

@@ -1,15 +1,24 @@
 """A candidate becomes the served version, or is refused with a sentence and stays where it is."""
 
+import os
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import tensorflow as tf
+
 from cmml_tf.operation.asked_log import open_asked_log
 from cmml_tf.operation.gate import Comparison, compare_exports
 from cmml_tf.operation.loaded_export import LoadedExport
 from cmml_tf.program import UnmetRequirementError
-from cmml_tf.serving.version.version_folder import CANDIDATES, move_in, version_path, versions
+from cmml_tf.serving.version.version_folder import (
+    CANDIDATES,
+    WITHDRAWN,
+    move_in,
+    version_path,
+    versions,
+)
 from cmml_tf.serving.version.warmup_check import check_warmup_rows
 
 
@@ -39,15 +48,18 @@ def place_of(candidate: Path, against: Path | None) -> Place:
       FileNotFoundError: There is no such folder.
       ValueError: The base path cannot be told, or the candidate stands in it already.
     """
-    if not candidate.is_dir():
-        raise FileNotFoundError(f"There is no folder {candidate}.")
+    if candidate.is_symlink() or not candidate.is_dir():
+        raise FileNotFoundError(f"There is no folder {candidate}, or it is a link to one.")
     if against is None:
-        if candidate.resolve().parent.name != CANDIDATES:
+        if candidate.absolute().parent.name not in (CANDIDATES, WITHDRAWN):
             raise ValueError(
                 f"`against` must be given, the served version or the model base path, for a "
-                f"candidate that is in no folder `{CANDIDATES}`. Received: {candidate}."
+                f"candidate that is in no folder `{CANDIDATES}` or `{WITHDRAWN}`. Received: "
+                f"{candidate}."
             )
-        against = candidate.parent.parent
+        against = candidate.absolute().parent.parent
+        if not candidate.is_absolute():
+            against = Path(os.path.relpath(against))
     is_version = against.name.isdigit() and against.name.isascii()
     if is_version and not against.is_dir():
         raise FileNotFoundError(f"There is no version {against}.")
@@ -85,10 +97,11 @@ def judged(
     """
     try:
         loaded = LoadedExport(candidate)
+        loaded.check_setting()
         loaded.check_answers()
         check_warmup_rows(candidate, place.base)
-    except ValueError as error:
-        raise UnmetRequirementError(f"Not promoted: {error}") from error
+    except (ValueError, tf.errors.OpError) as error:
+        raise UnmetRequirementError(f"Not promoted: {str(error).splitlines()[0]}") from error
     current = None if place.current is None else LoadedExport(place.current)
     exports = [loaded] if current is None else [loaded, current]
     with tempfile.TemporaryDirectory() as folder:

@@ -30,7 +30,10 @@ def read_learned_tasks(version: Path) -> np.ndarray:
     path = version / LEARNED_FILE
     if not path.exists():
         return np.zeros(0, np.uint64)
-    found = np.load(path, allow_pickle=False)
+    try:
+        found = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(f"{path} cannot be read: {error}.") from error
     if found.ndim != 1 or found.dtype != np.uint64:
         raise ValueError(f"{path} must hold a vector of uint64. Received: {found.dtype}.")
     return found
