@@ -102,8 +102,7 @@ def open_asked_log(
 
 
 def _setting(exports: Sequence[Export]) -> Setting:
-    exports[0].check_setting()
-    name = exports[0].setting
+    name = exports[0].check_setting()
     if name not in SETTINGS:
         raise ValueError(
             f"{exports[0].folder} must be of one of the settings {', '.join(SETTINGS)}. "

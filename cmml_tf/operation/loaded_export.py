@@ -52,8 +52,8 @@ class Export:
         """The name of the setting that its model is of; None: the manifest does not say."""
         return self.manifest.get("setting")
 
-    def check_setting(self) -> None:
-        """Sees whether it says which setting its model is of.
+    def check_setting(self) -> str:
+        """The name of the setting that its model is of.
 
         Raises:
           ValueError: It does not.
@@ -63,6 +63,7 @@ class Export:
                 f"{self.folder} does not say which setting it is of: only exports of runs of this "
                 "version do. Export the run again."
             )
+        return self.setting
 
     @property
     def limits(self) -> RequestLimits:
