@@ -13,6 +13,11 @@ from cmml_tf.serving.version.learned_tasks import are_learned, read_learned_task
 from cmml_tf.serving.version.manifest import read_manifest
 from cmml_tf.serving.version.probes import answers, file_digests, same_scores
 
+# What TensorFlow raises where a SavedModel is damaged: it depends on where.
+_DAMAGED = (
+    *(OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError),
+    *(tf.errors.OpError, DecodeError),
+)
 _KNOWN = ("valid", "user_known", "item_known", "query_known")
 _LIMITS = ("support_pairs", "query_pairs", "tasks")
 
@@ -101,7 +106,7 @@ class LoadedExport(Export):
             self._loaded = tf.saved_model.load(str(folder))
             self._encode = self._loaded.signatures["encode_context"]
             self._score = self._loaded.signatures["score_with_context"]
-        except (OSError, ValueError, KeyError, tf.errors.OpError, DecodeError) as error:
+        except _DAMAGED as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ValueError(f"The SavedModel in {folder} cannot be loaded: {reason}") from error
 
@@ -121,8 +126,8 @@ class LoadedExport(Export):
         try:
             scores = probes["score"]
             found = answers(self._loaded.signatures[probes["signature"]], probes["inputs"])
-        except (ValueError, KeyError, TypeError, tf.errors.OpError) as error:
-            reason = str(error).splitlines()[0]
+        except _DAMAGED as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ValueError(
                 f"{self.folder} does not answer its manifest's probe requests: {reason}"
             ) from error
