@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from cmml_tf.layers.building import build_named
+from cmml_tf.layers.flat_pairs import on_flat_pairs
 
 
 def fan_in_uniform() -> tf.keras.initializers.Initializer:
@@ -63,6 +64,9 @@ class MLP(tf.keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """float32 [..., I] -> float32 [..., units[-1]]."""
+        return on_flat_pairs(self._of_rows, inputs)
+
+    def _of_rows(self, inputs: tf.Tensor) -> tf.Tensor:
         for layer in self.dense_layers:
             inputs = layer(inputs)
         return inputs

@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from cmml_tf.layers.building import build_named
+from cmml_tf.layers.flat_pairs import on_flat_pairs
 from cmml_tf.layers.mlp import dense
 
 LEAK = 0.01
@@ -63,11 +64,16 @@ class HiddenLayers(tf.keras.layers.Layer):
 
         `modulate(l, x)` changes the pre-activation x [B, Q, H] of layer l, before LeakyReLU.
         """
+        if modulate is None:
+            return on_flat_pairs(self._unmodulated, pairs)
         for index, layer in enumerate(self.hidden_layers):
-            pairs = layer(pairs)
-            if modulate is not None:
-                pairs = modulate(index, pairs)
+            pairs = modulate(index, on_flat_pairs(layer, pairs))
             pairs = tf.nn.leaky_relu(pairs, LEAK)
+        return pairs
+
+    def _unmodulated(self, pairs: tf.Tensor) -> tf.Tensor:
+        for layer in self.hidden_layers:
+            pairs = tf.nn.leaky_relu(layer(pairs), LEAK)
         return pairs
 
     def get_config(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from cmml_tf.layers.backbones.backbone import Backbone
 from cmml_tf.layers.building import build_named
+from cmml_tf.layers.flat_pairs import on_flat_pairs
 from cmml_tf.layers.learned_number import REACH, learned_number
 from cmml_tf.layers.mlp import MLP
 from cmml_tf.layers.step_dropout import StepDropout
@@ -94,6 +95,9 @@ class ScenarioBasis(tf.keras.layers.Layer):
 
         `use` tells the calls of one training step apart: support pairs, query pairs.
         """
+        return on_flat_pairs(lambda rows: self._of_rows(rows, use, training), pairs)
+
+    def _of_rows(self, pairs: tf.Tensor, use: int, training: bool | None) -> tf.Tensor:
         user, item = tf.split(pairs, 2, axis=-1)
         product = user * item
 

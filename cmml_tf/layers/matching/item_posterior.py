@@ -5,6 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from cmml_tf.layers.building import build_named
+from cmml_tf.layers.flat_pairs import on_flat_pairs
 from cmml_tf.layers.learned_number import REACH, learned_number
 
 
@@ -31,7 +32,9 @@ class CountPosterior(tf.keras.layers.Layer):
 
     def call(self, prior: tf.Tensor, count: tf.Tensor, evidence: tf.Tensor) -> tf.Tensor:
         """s and c float32 [B, Q], evidence [B, Q, e] -> float32 [B, Q]."""
-        strength = tf.squeeze(self.strength(self.hidden(evidence)), axis=-1)
+        strength = on_flat_pairs(
+            lambda rows: tf.squeeze(self.strength(self.hidden(rows)), axis=-1), evidence
+        )
         expected = strength + REACH * self.log_strength + prior
         # Not log(exp(expected) + count), which would overflow.
         return expected + tf.math.softplus(tf.math.log(tf.maximum(count, 1e-30)) - expected)

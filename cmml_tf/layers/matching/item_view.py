@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from cmml_tf.layers.building import build_named
+from cmml_tf.layers.flat_pairs import on_flat_pairs
 from cmml_tf.layers.mlp import MLP
 
 _PRODUCT_UNITS = 64
@@ -77,6 +78,9 @@ class ItemTower(tf.keras.layers.Layer):
 
     def call(self, rows: tf.Tensor) -> ItemView:
         """float32 [..., row] -> `ItemView`."""
+        return on_flat_pairs(self._of_rows, rows)
+
+    def _of_rows(self, rows: tf.Tensor) -> ItemView:
         hidden = self.hidden(rows)
         both, factor = tf.concat([rows, hidden], axis=-1), rows[..., : self.dimension]
         moved = factor + self.factor(hidden)

@@ -5,6 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from cmml_tf.layers.building import build_named
+from cmml_tf.layers.flat_pairs import on_flat_pairs
 from cmml_tf.layers.matching.item_fold_in import ItemFoldIn
 from cmml_tf.layers.matching.item_posterior import ClickerPosterior, CountPosterior
 from cmml_tf.layers.matching.item_view import ItemTower, ItemView
@@ -258,7 +259,6 @@ class Matching(tf.keras.layers.Layer):
             ],
             axis=-1,
         )
-        both = tf.concat([features, self.correction_hidden(features)], axis=-1)
         return (
             posterior * (1.0 + gate[..., 1])
             + tilt * (1.0 + gate[..., 0])
@@ -267,8 +267,13 @@ class Matching(tf.keras.layers.Layer):
             + pair
             + tf.linalg.matvec(tf.square(folded), self.norm_scale)
             + votes * self.vote_scale * (1.0 + gate[..., 2])
-            + tf.squeeze(self.correction(both), axis=-1)
+            + on_flat_pairs(self._corrected, features)
         )
+
+    def _corrected(self, features: tf.Tensor) -> tf.Tensor:
+        """What is added for features [N, F] of the terms of the score: float32 [N]."""
+        both = tf.concat([features, self.correction_hidden(features)], axis=-1)
+        return tf.squeeze(self.correction(both), axis=-1)
 
     def item_columns(self, item_row: tf.Tensor) -> tf.Tensor:
         """Numbers of an item of which scores without a match are nearly linear: [N, width]."""
@@ -278,7 +283,7 @@ class Matching(tf.keras.layers.Layer):
         return tf.concat(parts, axis=1)
 
     def _users(self, row: tf.Tensor) -> tf.Tensor:
-        return self.user_map(row[..., : self.dimension])
+        return on_flat_pairs(self.user_map, row[..., : self.dimension])
 
     def _amount(self, context: MatchContext) -> tf.Tensor:
         """How much there is of the support: float32 [B, 5]."""

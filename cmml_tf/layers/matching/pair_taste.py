@@ -5,6 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from cmml_tf.layers.building import build_named
+from cmml_tf.layers.flat_pairs import on_flat_pairs
 from cmml_tf.layers.mlp import MLP
 from cmml_tf.layers.step_dropout import StepDropout
 
@@ -38,8 +39,10 @@ class PairTaste(tf.keras.layers.Layer):
     def call(self, user: tf.Tensor, item: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """float32 [B, N, d] each -> float32 [B, N]."""
         pair = tf.concat([user, item, user * item], axis=-1)
-        hidden = tf.nn.relu(self.hidden(self.dropout(pair, training=training)))
-        return tf.squeeze(self.score(hidden), axis=-1)
+        return on_flat_pairs(self._of_rows, self.dropout(pair, training=training))
+
+    def _of_rows(self, pair: tf.Tensor) -> tf.Tensor:
+        return tf.squeeze(self.score(tf.nn.relu(self.hidden(pair))), axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         return {

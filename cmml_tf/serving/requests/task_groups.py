@@ -1,6 +1,7 @@
 """Computing many tasks a few at a time, so that memory does not grow with their number."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -56,8 +57,7 @@ def in_groups(
         )
         return tuple(array.concat() for array in arrays)
 
-    # As one operation that is not run: inlined, it would cost a small request more than its checks.
-    loop = tf.function(grouped, autograph=False, experimental_attributes={"_noinline": True})
+    loop = _not_inlined(grouped)
     alone = tf.less_equal(tf.shape(inputs[0])[0], size)
     values = tf.cond(alone, lambda: tuple(traced(*inputs)), lambda: loop(size, *inputs))
     return tuple(
@@ -94,8 +94,23 @@ def pairs_in_groups(
         size = tf.maximum(MATCHES_AT_A_TIME // (tasks * support), 1)
         return (_swapped(in_groups(of_pairs, [*map(_swapped, query)], size, [answer])[0]),)
 
-    size = tf.maximum(MATCHES_AT_A_TIME // (tf.maximum(tf.shape(query[0])[1], 1) * support), 1)
-    return in_groups(of_tasks, [context, *query], size, [answer])[0]
+    fitting = MATCHES_AT_A_TIME // (tf.maximum(tf.shape(query[0])[1], 1) * support)
+    size = tf.maximum(fitting, 1)
+    groups = _not_inlined(lambda *part: in_groups(of_tasks, part, size, [answer])[0])
+    traced = tf.function(function, autograph=False)
+    # A usual request is asked once whether it fits, not first by tasks and then by pairs.
+    return tf.cond(
+        tf.shape(context)[0] <= fitting,
+        lambda: traced(context, *query),
+        lambda: groups(context, *query),
+    )
+
+
+def _not_inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """One operation of the graph, which is rarely run: inlined, it would cost a small request more
+    than its checks.
+    """
+    return tf.function(function, autograph=False, experimental_attributes={"_noinline": True})
 
 
 def _swapped(value: tf.Tensor) -> tf.Tensor:
