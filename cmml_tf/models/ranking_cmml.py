@@ -33,6 +33,7 @@ class RankingCMML(CMML):
     """
 
     may_recommend_refused = False
+    not_for_xla = "XLA has no lists of the items that tasks have taken, however many"
     context_encoder: KnownItemsContext
 
     def __init__(

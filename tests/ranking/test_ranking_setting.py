@@ -1,5 +1,6 @@
 """The ranking setting: trained on two tastes it finds them, without reading who is asked."""
 
+import copy
 import json
 import shutil
 
@@ -16,7 +17,7 @@ from cmml_tf.episodes.ranking_episodes import RankingEpisodeSampler
 from cmml_tf.settings.named import SETTINGS
 from cmml_tf.settings.ranking.parts import check_tables_fit
 from cmml_tf.training.history_log import read_history
-from cmml_tf.types import Support
+from cmml_tf.types import Episode, Support
 
 OPTIONS = {
     "model": {"folds": 2, "dropouts": [0.5, 0.9], "shrinkages": [0.0]},
@@ -142,6 +143,16 @@ def test_a_run_goes_on_with_users_and_items_that_came_later(run, tmp_path):
     assert later.recommend(support, "new", among=[99])["item_known"].all()
     # The refit goes on from the refit of the run, where there is one.
     assert later.refit(progress=False).facts["refit"]["learned"]["users"] == 110
+
+
+def test_what_xla_cannot_compile_is_refused_by_name(run):
+    model = copy.deepcopy(run.model)
+    model.compile("sgd", jit_compile=True)
+    one = tf.zeros([1, 1], tf.int32)
+    support = Support(one, one, tf.ones([1, 1]), tf.ones([1], tf.int32))
+    episode = Episode(support, one, one, tf.ones([1, 1]))
+    with pytest.raises(ValueError, match="`jit_compile` must be false for RankingCMML: XLA has no"):
+        model.predict(tf.data.Dataset.from_tensors(episode))
 
 
 def test_tables_that_do_not_fit_are_refused_with_the_size_that_does():
