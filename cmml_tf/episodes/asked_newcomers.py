@@ -92,6 +92,12 @@ class AskedNewcomers(SavedTasks):
             marked[row, self._part(name, place)] = True
         return marked
 
+    def counts(self) -> dict[str, np.ndarray]:
+        """Items that each user has taken, known or to be found, int: a user once, by name."""
+        taken = np.diff(self.known_start) + np.diff(self.query_start)
+        _, first = np.unique(self.names, return_index=True)
+        return {"items taken": taken[first]}
+
     def known(self) -> dict[str, float]:
         """Share of what is asked that is known: no user, and all items, since they are ranked."""
         return {"users": 0.0, "items": 1.0}

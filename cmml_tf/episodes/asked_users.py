@@ -110,6 +110,10 @@ class AskedUsers(SavedTasks):
         """bool [T, Q], whether someone who is learned from has rated the item."""
         return self.item_known[self._asked]
 
+    def counts(self) -> dict[str, np.ndarray]:
+        """Ratings that are known, int [T]."""
+        return {"known ratings": self.support_length}
+
     def known(self) -> dict[str, float]:
         """Share of the asked ratings whose user, and whose item, is learned from: of users none."""
         return {"users": 0.0, "items": float(self.query_item_known.mean())}

@@ -178,6 +178,14 @@ class EvaluationEpisodes(SavedTasks):
             candidate_known=known.items[self.candidate],
         )
 
+    def counts(self) -> dict[str, np.ndarray]:
+        """Pairs to be found, items to rank and support pairs, int [T] each."""
+        return {
+            "pairs to be found": np.diff(self.pair_start),
+            "items ranked": np.diff(self.candidate_start),
+            "support pairs": self.support_length,
+        }
+
     def known(self) -> dict[str, float]:
         """Share of the asked pairs whose user, and whose item, the embeddings know."""
         pairs = np.diff(self.pair_start)

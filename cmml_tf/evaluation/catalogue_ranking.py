@@ -5,7 +5,9 @@ import numpy as np
 from cmml_tf.episodes.asked_newcomers import AskedNewcomers, NewcomerBatch
 from cmml_tf.evaluation.scorer import Scorer
 from cmml_tf.evaluation.task_metrics import TaskMetrics, users_apart
-from cmml_tf.metrics.ranking import ranking_metrics
+from cmml_tf.metrics.lists import Lists
+from cmml_tf.metrics.ranking import metrics_of_ranking
+from cmml_tf.metrics.tie_groups import sort_in_tie_groups
 
 CUTOFFS = (20, 100)
 
@@ -24,11 +26,15 @@ def evaluate_catalogue(scorer: Scorer, asked: AskedNewcomers) -> TaskMetrics:
       ValueError: A score is NaN.
     """
     found: dict[str, list[np.ndarray]] = {}
+    takers = np.bincount(asked.query_item, minlength=int(asked.items))
+    lists = Lists(CUTOFFS[0], takers, len(asked))
     for batch in asked:
         scores = _scores(scorer, batch)
         # Behind every other score; taken items are never among those that are known.
         scores = np.where(batch.known, -np.inf, scores)
-        metrics = ranking_metrics(scores, batch.taken, CUTOFFS)
+        groups = sort_in_tie_groups(scores)
+        lists.add(groups, ~batch.known)
+        metrics = metrics_of_ranking(groups, batch.taken, CUTOFFS)
         number = batch.taken.sum(axis=1)
         for k in CUTOFFS:
             metrics[f"recall@{k}"] *= number / np.minimum(number, k)
@@ -36,7 +42,8 @@ def evaluate_catalogue(scorer: Scorer, asked: AskedNewcomers) -> TaskMetrics:
             found.setdefault(name, []).append(values)
     rows = {name: np.concatenate(values) for name, values in found.items()}
     names, task = np.unique(asked.names, return_inverse=True)
-    return TaskMetrics(names, task, rows, users_apart(rows, np.zeros(len(asked), bool)))
+    parts = users_apart(rows, np.zeros(len(asked), bool))
+    return TaskMetrics(names, task, rows, parts, lists.metrics())
 
 
 def scored_catalogue(scorer: Scorer, asked: AskedNewcomers) -> tuple[np.ndarray, np.ndarray]:

@@ -9,12 +9,15 @@ from cmml_tf.episodes.evaluation_episodes import EvaluationEpisode
 from cmml_tf.evaluation.scorer import GridScorer, Scorer
 from cmml_tf.evaluation.task_metrics import KNOWN_ITEMS, UNKNOWN_ITEMS, TaskMetrics, users_apart
 from cmml_tf.metrics.inputs import as_mask, as_matrix
+from cmml_tf.metrics.lists import Lists, mean_lists
 from cmml_tf.metrics.ranking import metrics_of_ranking
-from cmml_tf.metrics.tie_groups import sort_in_tie_groups
+from cmml_tf.metrics.tie_groups import TieGroups, sort_in_tie_groups
 
 CandidateScores = Callable[[EvaluationEpisode], np.ndarray]
 """An episode to the scores float [U, I] of its users and candidates."""
 
+LISTED = 10
+"""Items of a list of recommendations."""
 _PAIRS_PER_CALL = 8192
 
 
@@ -23,6 +26,7 @@ def evaluate_ranking(
 ) -> TaskMetrics:
     """Ranks all candidates for every user of every episode.
 
+    What the first `LISTED` hold is averaged over scenarios (`Lists`).
     Users and items that the embeddings know, and others, are parts of the result. In the part of
     an item kind only items of that kind are to be found; what is ranked is the same.
 
@@ -33,21 +37,24 @@ def evaluate_ranking(
     Raises:
       ValueError: A score is NaN.
     """
-    names, scenario, known, ranked = [], [], [], []
+    names, scenario, known, ranked, lists = [], [], [], [], []
     for place, episode in enumerate(episodes):
         names.append(episode.name)
         scenario.append(np.full(len(episode.users), place))
         known.append(episode.user_known)
-        ranked.append(_ranked(scores_of(episode), episode))
+        groups = sort_in_tie_groups(as_matrix("scores", scores_of(episode)))
+        ranked.append(_ranked(groups, episode))
+        listed = Lists(LISTED, episode.relevant.sum(axis=0), len(episode.users))
+        listed.add(groups)
+        lists.append(listed.metrics())
     rows, with_known, with_unknown = (_joined(part) for part in zip(*ranked, strict=True))
     parts = users_apart(rows, np.concatenate(known))
     parts |= {KNOWN_ITEMS: with_known, UNKNOWN_ITEMS: with_unknown}
-    return TaskMetrics(tuple(names), np.concatenate(scenario), rows, parts)
+    return TaskMetrics(tuple(names), np.concatenate(scenario), rows, parts, mean_lists(lists))
 
 
-def _ranked(scores: np.ndarray, episode: EvaluationEpisode) -> list[dict[str, np.ndarray]]:
+def _ranked(groups: TieGroups, episode: EvaluationEpisode) -> list[dict[str, np.ndarray]]:
     """The metrics of all relevant items, of the known and of the unknown ones."""
-    groups = sort_in_tie_groups(as_matrix("scores", scores))
     relevant = as_mask("relevant", episode.relevant, groups.order.shape)
     whole = metrics_of_ranking(groups, relevant)
     asked = relevant.any(axis=0)

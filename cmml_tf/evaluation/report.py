@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from cmml_tf.evaluation.task_metrics import UNKNOWN_ITEMS, UNKNOWN_USERS, TaskMetrics
 from cmml_tf.evaluation.verdict import Gain, Verdict, better_by, finite
@@ -133,8 +134,14 @@ class Report:
             "controls": {
                 name: _plain(one.means()) for name, one in self.systems.items() if name != OWN
             },
+            "controls_interval": {
+                name: self._columns(one.half_widths())
+                for name, one in self.systems.items()
+                if name != OWN
+            },
             "control_settings": {name: dict(one) for name, one in self.chosen.items() if one},
             "parts": {name: self._parts(one) for name, one in self.systems.items()},
+            "lists": self._lists(),
             "curve": {
                 size: {
                     name: self._columns(one.means()) | self._parts(one)
@@ -146,9 +153,20 @@ class Report:
             "verdict": self.verdict().as_json(),
         }
 
+    def tasks(self) -> pd.DataFrame:
+        """One line a task: name, users asked, the model's metrics, then the decisive metric of each
+        control as `<metric> of <control>`.
+        """
+        table = self.own.table()
+        metric = self.gains[0].metric
+        for name, one in self.systems.items():
+            if name != OWN:
+                table[f"{metric} of {name}"] = one.table()[metric]
+        return table
+
     def table(self, name: str) -> str:
         """The report as text; `name` is the model's."""
-        labels = {OWN: name, **_LABELS, **self.simple.labels}
+        labels = control_labels(name, self.simple)
         order = (OWN, TWIN, NONE, *self.simple.labels, SWAPPED, FLIPPED)
         columns = self.columns[: self.shown]
         interval = f"  ± (95%, over {self.asked.tasks})"
@@ -215,11 +233,29 @@ class Report:
             }
         return found
 
+    def _lists(self) -> dict[str, dict[str, float | None]]:
+        """What each system's lists hold, and `taken`, what was to be found; empty for ratings."""
+        found: dict[str, dict[str, float | None]] = {}
+        for name, one in self.systems.items():
+            listed = {key: value for key, value in one.lists.items() if "@" in key}
+            if listed:
+                found[name] = _plain(listed)
+        if found:
+            suffix = "_taken"
+            taken = {k.removesuffix(suffix): v for k, v in self.own.lists.items() if "@" not in k}
+            found["taken"] = _plain(taken)
+        return found
+
     def _parts(self, metrics: TaskMetrics) -> dict[str, dict[str, float | None]]:
         return {name: self._columns(means) for name, means in metrics.part_means().items()}
 
     def _columns(self, means: Mapping[str, float]) -> dict[str, float | None]:
         return _plain({name: means[name] for name in self.columns})
+
+
+def control_labels(model: str, simple: Simple) -> dict[str, str]:
+    """How tables spell the model, called `model`, and each of its controls, by name."""
+    return {OWN: model, **_LABELS, **simple.labels}
 
 
 def _plain(means: Mapping[str, float]) -> dict[str, float | None]:

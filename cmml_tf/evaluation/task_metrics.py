@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from cmml_tf.evaluation.statistics import PairedDifference, paired_difference
+from cmml_tf.metrics.lists import mean_lists
 
 KNOWN_USERS, UNKNOWN_USERS = "known_users", "unknown_users"
 KNOWN_ITEMS, UNKNOWN_ITEMS = "known_items", "unknown_items"
@@ -22,12 +23,15 @@ class TaskMetrics:
       rows: Metric name to float64 [R]; NaN where a metric is undefined.
       parts: The same metrics on a part of what is asked, by the part's name, such as
         `known_users` or `unknown_items`: float64 [R], NaN where a row has nothing of that part.
+      lists: What lists of recommendations hold, see `metrics.lists`; empty where nothing is
+        recommended.
     """
 
     names: Sequence[str] | np.ndarray
     task: np.ndarray
     rows: dict[str, np.ndarray]
     parts: Mapping[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    lists: Mapping[str, float] = field(default_factory=dict)
 
     def means(self) -> dict[str, float]:
         """Each metric's mean over all rows, as the paper reports it; NaN where none is defined."""
@@ -72,7 +76,9 @@ def mean_of_draws(draws: Sequence[TaskMetrics]) -> TaskMetrics:
         name: _mean_rows([draw.parts[name] for draw in draws], rows)
         for name, rows in first.parts.items()
     }
-    return replace(first, rows=_mean_rows([draw.rows for draw in draws], first.rows), parts=parts)
+    rows = _mean_rows([draw.rows for draw in draws], first.rows)
+    lists = mean_lists([draw.lists for draw in draws])
+    return replace(first, rows=rows, parts=parts, lists=lists)
 
 
 def users_apart(rows: dict[str, np.ndarray], known: np.ndarray) -> dict[str, dict[str, np.ndarray]]:

@@ -15,7 +15,9 @@ class EpisodeModel(tfrs.Model):
     """Scores the query pairs of tasks; a subclass says how, in `call(episode, training)`.
 
     `compile` and `fit` work as for any Keras model, on a `tf.data.Dataset` of `Episode`s. The
-    reported loss is the mean over all tasks seen, not the last batch's.
+    reported loss is the mean over all tasks seen, not the last batch's; beside it stands the mean
+    norm of the gradients, all variables' as one vector (of each replica's share, where several
+    divide a step).
 
     A model is saved, copied and pickled as any Keras model. What is large, embedding tables and
     the values of features, are weights and in no configuration: `from_config` and `clone_model`
@@ -42,6 +44,7 @@ class EpisodeModel(tfrs.Model):
         # A model may hold another, with a loss of its own.
         with tf.name_scope(self.name):
             self._loss_mean = tf.keras.metrics.Mean(name="loss")
+            self._gradient_norm = tf.keras.metrics.Mean(name="gradient_norm")
 
     def build(self, input_shape: Any = None) -> None:
         """Creates every weight that does not exist yet.
@@ -85,6 +88,8 @@ class EpisodeModel(tfrs.Model):
             share = loss / replicas if replicas > 1 else loss
         variables = self.trainable_variables
         gradients = tape.gradient(share, variables)
+        # Before anything is clipped: what a clip, or a learning rate, has to do with.
+        self._gradient_norm.update_state(tf.linalg.global_norm(gradients))
         clip, summed = self.gradient_clip, False
         if clip is not None:
             # As dense tensors: a table's gradient comes in pieces, and only the sum of these, and
@@ -97,7 +102,7 @@ class EpisodeModel(tfrs.Model):
         self.optimizer.apply_gradients(
             zip(gradients, variables, strict=True), experimental_aggregate_gradients=not summed
         )
-        return self._report(loss, episode)
+        return self._report(loss, episode) | {"gradient_norm": self._gradient_norm.result()}
 
     def test_step(self, episode: Episode) -> dict[str, tf.Tensor]:
         """The loss of B tasks, without training."""
@@ -123,7 +128,7 @@ class EpisodeModel(tfrs.Model):
     @property
     def metrics(self) -> list[tf.keras.metrics.Metric]:
         """What Keras resets at each epoch."""
-        return [self._loss_mean]
+        return [self._loss_mean, self._gradient_norm]
 
     def get_config(self) -> dict[str, Any]:
         return {

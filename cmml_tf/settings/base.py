@@ -68,6 +68,9 @@ class AskedTasks(Protocol):
     def known(self) -> dict[str, float]:
         """Share of what is asked whose `users`, and whose `items`, are known."""
 
+    def counts(self) -> dict[str, np.ndarray]:
+        """What is known and asked of each task, by what is counted: int [T], in their order."""
+
     def fingerprint(self) -> str:
         """sha256 (hex): which tasks these are."""
 

@@ -15,6 +15,7 @@ from cmml_tf.evaluation.report import Report
 from cmml_tf.files import write_whole
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.serving.exported import Exported, export_once
+from cmml_tf.serving.version.cost import version_bytes, version_cost
 from cmml_tf.settings.base import AskedTasks, Prepared, Setting, TaskData
 from cmml_tf.settings.clock import Clock
 from cmml_tf.settings.continued import check_features, earlier_state, keep_state
@@ -170,9 +171,12 @@ class SettingRun:
         }
 
     def write_table(self, report: Report) -> None:
-        """Writes what each evaluation task has reached."""
+        """Writes what each evaluation task has, and what the model and its controls reached."""
         file = self.folder.path / f"meta_test_{self.setting.form.asked[0]}.csv"
-        write_whole(file, report.own.table().to_csv(index=False))
+        table = report.tasks()
+        for place, (what, count) in enumerate(self.prepared.meta_test.counts().items(), start=2):
+            table.insert(place, what, count)
+        write_whole(file, table.to_csv(index=False))
 
     def export(
         self,
@@ -356,9 +360,17 @@ def _finish(
     say(f"\n{report.table(run.config.preset)}\n\nMetrics: {file}")
     exported = export_finished(folder, lambda facts: run.export(model, facts))
     clock.lap("export")
-    save_metrics(folder, metrics | {"export": str(exported.version), "seconds": clock.seconds})
+    metrics |= {"export": str(exported.version), "export_cost": _export_cost(run, exported)}
+    save_metrics(folder, metrics | {"seconds": clock.seconds})
     lines = [described(exported), *warning(metrics), what_next(exported, run.config.data)]
     say("\n".join(lines))
+
+
+def _export_cost(run: SettingRun, exported: Exported) -> dict[str, Any]:
+    """What the version costs; of a smoke run its bytes alone, as loading it takes seconds."""
+    if run.config.quick:
+        return {"bytes": version_bytes(exported.version)}
+    return version_cost(exported.version)
 
 
 def evaluate_again(setting: Setting, config: Any, say: Say) -> None:

@@ -13,7 +13,7 @@ from cmml_tf.training.run_folder import read_record
 
 _METRICS = "metrics.json"
 # Of the process that wrote the file, not of the model; and what is too long for a manifest.
-_LEFT_OUT = ("export", "seconds", "curve", "parts")
+_LEFT_OUT = ("export", "export_cost", "seconds", "curve", "parts", "lists", "controls_interval")
 
 
 def warn_of_export(export_dir: Path, say: Callable[[str], None]) -> None:

@@ -1,0 +1,1 @@
+"""Reports for people: one HTML file of a run or a comparison, from the files of its folder."""

@@ -1,0 +1,144 @@
+"""HTML of which a page is made. What comes from data is escaped here, once."""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from cmml_tf.reports.style import STYLE
+
+_NOTHING = "–"
+
+
+class Markup(str):
+    """Text that is HTML already."""
+
+
+Cell = str | float | int | None
+"""Of a table; `Markup` is taken as it is, a float is written with four digits."""
+
+
+def clean(name: object) -> str:
+    """A name as a page and a picture can show it: control characters and the like replaced."""
+    return "".join(
+        char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(name)
+    )
+
+
+def html(value: Cell) -> str:
+    """A value as HTML."""
+    if isinstance(value, Markup):
+        return value
+    return escape(written(value))
+
+
+def written(value: Cell) -> str:
+    """A value as text: whole numbers with thousands, others with four digits, none as a dash."""
+    if value is None or value != value:
+        return _NOTHING
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return clean(value)
+
+
+def interval(mean: float | None, half_width: float | None) -> str:
+    """`0.1234 ± 0.0012`."""
+    if mean is None or half_width is None:
+        return written(mean)
+    return f"{mean:.4f} ± {half_width:.4f}"
+
+
+def joined(parts: Iterable[str]) -> Markup:
+    """Pieces of HTML, one after another."""
+    return Markup("\n".join(part for part in parts if part))
+
+
+def paragraph(*texts: Cell, kind: str = "") -> Markup:
+    """A paragraph."""
+    return Markup(f"<p{_class(kind)}>{' '.join(map(html, texts))}</p>")
+
+
+def table(head: Sequence[Cell], rows: Iterable[Sequence[Cell]], strong: object = None) -> Markup:
+    """A table that scrolls where the page is too narrow for it.
+
+    Args:
+      head: Above the columns.
+      rows: The first cell of each is its name.
+      strong: The name whose row is printed bold.
+    """
+    lines = []
+    for name, *cells in rows:
+        kind = _class("strong" if strong is not None and name == strong else "")
+        others = "".join(f"<td>{html(cell)}</td>" for cell in cells)
+        lines.append(f'<tr{kind}><th scope="row">{html(name)}</th>{others}</tr>')
+    above = "".join(f'<th scope="col">{html(cell)}</th>' for cell in head)
+    return Markup(
+        f'<div class="scroll" tabindex="0"><table><thead><tr>{above}</tr></thead>\n<tbody>'
+        + "\n".join(lines)
+        + "</tbody></table></div>"
+    )
+
+
+def section(ident: str, title: str, *parts: str) -> Markup:
+    """A part of a page with a heading; nothing where it has no content."""
+    content = joined(parts)
+    if not content:
+        return Markup("")
+    return Markup(f'<section id="{ident}"><h2>{html(title)}</h2>\n{content}\n</section>')
+
+
+def details(summary: str, content: str) -> Markup:
+    """What is folded away."""
+    return Markup(f"<details><summary>{html(summary)}</summary>\n{content}\n</details>")
+
+
+def figures(*parts: str) -> Markup:
+    """Figures side by side where there is room."""
+    content = joined(parts)
+    return Markup(f'<div class="figures">{content}</div>' if content else "")
+
+
+def page(title: str, about: str, verdict: str, is_good: bool, sections: Sequence[str]) -> str:
+    """A whole page: no script, nothing that is loaded from elsewhere.
+
+    Args:
+      title: Of the page.
+      about: Below it.
+      verdict: The sentence a reader takes away.
+      is_good: Whether it says nothing to worry about.
+      sections: Of `section`; those without content are left out.
+    """
+    kept = [one for one in sections if one]
+    links = "".join(f'<a href="#{ident}">{heading}</a>' for ident, heading in map(_heading, kept))
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
+<link rel="icon" href="data:,">
+<title>{html(title)}</title>
+<style>{STYLE}</style>
+</head>
+<body>
+<header><h1>{html(title)}</h1>
+{about}
+<p class="verdict {"good" if is_good else "poor"}">{html(verdict)}</p>
+<nav aria-label="Sections">{links}</nav></header>
+<main>
+{joined(kept)}
+</main>
+</body>
+</html>
+"""
+
+
+def _heading(one: str) -> tuple[str, str]:
+    ident = one.split('id="', 1)[1].split('"', 1)[0]
+    return ident, one.split("<h2>", 1)[1].split("</h2>", 1)[0]
+
+
+def _class(kind: str) -> str:
+    return f' class="{kind}"' if kind else ""
