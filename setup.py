@@ -25,12 +25,14 @@ TENSORFLOW = [
     "pyyaml>=6,<7",
     "scipy>=1.13,<2",
     "tyro>=1.0,<2",
+    # The figures of a run's report.
+    "matplotlib>=3.8,<4",
 ]
 MATRIX_FACTORISATION = ["implicit>=0.7.2,<0.8", "threadpoolctl>=3.1"]
 # Brings protobuf 6 and pyarrow 25, which are older than without it.
 BEAM = ["apache-beam>=2.77,<3"]
 SERVER = ["grpcio-health-checking>=1.74,<2"]
-FIGURES = ["matplotlib>=3.8,<4", "scikit-learn>=1.5,<2"]
+FIGURES = ["scikit-learn>=1.5,<2"]
 DEMO = [
     *TENSORFLOW,
     *MATRIX_FACTORISATION,

@@ -41,6 +41,7 @@ MAY_IMPORT = {
     "serving": {
         *("content", "files", "types", "layers", "models", "request_limits", "hashed_ids"),
     },
+    "reports": {"evaluation", "files", "training"},
     "settings": {
         *(
             *DATA,
@@ -54,11 +55,11 @@ MAY_IMPORT = {
             "embeddings",
             "episodes",
         ),
-        *("baselines", "training", "evaluation", "serving"),
+        *("baselines", "training", "evaluation", "serving", "reports"),
     },
     "experiments": {
         *("config", "files", "program", "datasets", "episodes", "models", "training"),
-        *("evaluation", "interpretation", "settings"),
+        *("evaluation", "interpretation", "reports", "settings"),
     },
     "operation": {
         *("config", "types", "program", "request_limits", "hashed_ids", "episodes", "client"),
@@ -67,7 +68,7 @@ MAY_IMPORT = {
     "api": {"config", "datasets", "training", "settings", "experiments"},
     "commands": {
         *("config", "files", "plain_yaml", "request_limits", "hashed_ids", "program", "datasets"),
-        *("embeddings", "training", "interop", "serving", "settings", "experiments"),
+        *("embeddings", "training", "interop", "serving", "reports", "settings", "experiments"),
         "operation",
     },
 }

@@ -13,6 +13,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rollback": ("operation.rollback", "go back to the version before the served one"),
     "evaluate": ("evaluate", "evaluate a finished run again, or an export on a log"),
     "export": ("export", "export the model of a finished run, without training"),
+    "report": ("report", "write the report of a finished run or comparison again"),
     "compare": ("experiments.compare", "compare systems on the same evaluation tasks"),
     "presets": ("presets", "the models to choose between, and when to take which"),
     "prepare": ("data.prepare", "make a large log ready for training"),

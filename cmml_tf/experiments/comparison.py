@@ -15,6 +15,7 @@ from cmml_tf.evaluation.significance import holm, wilcoxon_p
 from cmml_tf.evaluation.statistics import mean_over_runs
 from cmml_tf.experiments.comparison_cell import Cell, CellResult, write_parquet
 from cmml_tf.files import write_whole
+from cmml_tf.reports.comparison_page import write_comparison_report
 from cmml_tf.settings.form import SettingForm
 from cmml_tf.training.efficiency import Cost
 
@@ -176,10 +177,11 @@ class Comparison:
         }
 
     def save(self, out: Path) -> None:
-        """Writes `tasks.parquet`, `table.json` and `table.md`."""
+        """Writes `tasks.parquet`, `table.json`, `table.md` and `report.html`."""
         write_parquet(out / "tasks.parquet", self.tasks)
         write_whole(out / "table.json", json.dumps(self.as_json(), indent=2))
         write_whole(out / "table.md", self.markdown())
+        write_comparison_report(out, self.form)
 
 
 def _row(

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from cmml_tf.reports.form import ReportedForm, better, short
-from cmml_tf.reports.markup import Markup, figures, paragraph, table
-from cmml_tf.reports.pictures import Dot, Picture, draw_dots
+from cmml_tf.reports.markup import Markup, figures, paragraph, signed, table
+from cmml_tf.reports.pictures import Dot, Picture, clipped, draw_dots
 
 _MOST_BY_NAME, _ENDS, _GROUPS, _MOST_DRAWN = 60, 15, 8, 40
 
@@ -55,7 +55,7 @@ def gains_and_losses(form: ReportedForm, compared: Compared) -> tuple[Markup, li
             caption,
             [
                 (
-                    f"{line['name']} ({int(line['rows']):,})",
+                    f"{clipped(line['name'])} ({int(line['rows']):,})",
                     {one: Dot(line[one]) for one in compared.systems},
                 )
                 for _, line in shown.iterrows()
@@ -69,7 +69,7 @@ def gains_and_losses(form: ReportedForm, compared: Compared) -> tuple[Markup, li
                 int(line["rows"]),
                 *(_count(line[count]) for count in compared.counts),
                 *(float(line[one]) for one in compared.systems),
-                _signed(line["gain"]),
+                signed(line["gain"]),
             ]
             for _, line in lines.iterrows()
         ]
@@ -137,11 +137,6 @@ def _count(value: float) -> int | str:
     return int(value) if float(value).is_integer() else f"{value:,.1f}"
 
 
-def _signed(value: float) -> Markup:
-    kind = "good" if value > 0 else "poor" if value < 0 else ""
-    return Markup(f'<span class="{kind}">{value:+.4f}</span>')
-
-
 def run_groups(
     form: ReportedForm, tasks: pd.DataFrame, metrics: Sequence[str], own: str
 ) -> Compared | None:
@@ -157,7 +152,7 @@ def run_groups(
       None where the file is of an earlier version, and says nothing of controls.
     """
     metric = form.decisive.metric
-    simple = form.simple.in_curve[0]
+    simple = next(iter((*form.simple.in_curve, *form.simple.labels)))
     named = {"none": "none", simple: short(form.simple.labels[simple])}
     columns = {f"{metric} of {name}": label for name, label in named.items()}
     if not {metric, *columns} <= {*tasks.columns}:

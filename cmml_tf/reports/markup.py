@@ -1,11 +1,13 @@
 """HTML of which a page is made. What comes from data is escaped here, once."""
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
 from cmml_tf.reports.style import STYLE
 
-_NOTHING = "–"
+_NOTHING = "\N{EN DASH}"
+_BREAKS = re.compile("[^0-9A-Za-z]")
 
 
 class Markup(str):
@@ -48,6 +50,19 @@ def interval(mean: float | None, half_width: float | None) -> str:
     return f"{mean:.4f} ± {half_width:.4f}"
 
 
+def signed(value: float, half_width: float | None = 0.0) -> Markup:
+    """A difference, coloured where it is sure: green above nothing, red below.
+
+    Args:
+      value: The difference.
+      half_width: Half of its interval; None: it has none, so nothing is sure; 0: its sign counts.
+    """
+    is_sure = half_width is not None and abs(value) > half_width
+    kind = ("good" if value > 0 else "poor") if is_sure else ""
+    interval = f" ± {half_width:.4f}" if half_width else ""
+    return Markup(f'<span class="{kind}">{value:+.4f}{interval}</span>')
+
+
 def joined(parts: Iterable[str]) -> Markup:
     """Pieces of HTML, one after another."""
     return Markup("\n".join(part for part in parts if part))
@@ -58,24 +73,26 @@ def paragraph(*texts: Cell, kind: str = "") -> Markup:
     return Markup(f"<p{_class(kind)}>{' '.join(map(html, texts))}</p>")
 
 
-def table(head: Sequence[Cell], rows: Iterable[Sequence[Cell]], strong: object = None) -> Markup:
+def table(
+    head: Sequence[Cell], rows: Iterable[Sequence[Cell]], strong: object = None, kind: str = ""
+) -> Markup:
     """A table that scrolls where the page is too narrow for it.
 
     Args:
       head: Above the columns.
       rows: The first cell of each is its name.
       strong: The name whose row is printed bold.
+      kind: `facts`: of words rather than numbers.
     """
     lines = []
     for name, *cells in rows:
-        kind = _class("strong" if strong is not None and name == strong else "")
+        own = _class("strong" if strong is not None and name == strong else "")
         others = "".join(f"<td>{html(cell)}</td>" for cell in cells)
-        lines.append(f'<tr{kind}><th scope="row">{html(name)}</th>{others}</tr>')
+        lines.append(f'<tr{own}><th scope="row">{_named(name)}</th>{others}</tr>')
     above = "".join(f'<th scope="col">{html(cell)}</th>' for cell in head)
     return Markup(
-        f'<div class="scroll" tabindex="0"><table><thead><tr>{above}</tr></thead>\n<tbody>'
-        + "\n".join(lines)
-        + "</tbody></table></div>"
+        f'<div class="scroll" tabindex="0"><table{_class(kind)}>'
+        f"<thead><tr>{above}</tr></thead>\n<tbody>" + "\n".join(lines) + "</tbody></table></div>"
     )
 
 
@@ -92,20 +109,25 @@ def details(summary: str, content: str) -> Markup:
     return Markup(f"<details><summary>{html(summary)}</summary>\n{content}\n</details>")
 
 
+def preformatted(text: str) -> Markup:
+    """Lines as they are."""
+    return Markup("<pre>" + "\n".join(escape(clean(line)) for line in text.splitlines()) + "</pre>")
+
+
 def figures(*parts: str) -> Markup:
     """Figures side by side where there is room."""
     content = joined(parts)
     return Markup(f'<div class="figures">{content}</div>' if content else "")
 
 
-def page(title: str, about: str, verdict: str, is_good: bool, sections: Sequence[str]) -> str:
+def page(title: str, about: str, verdict: str, kind: str, sections: Sequence[str]) -> str:
     """A whole page: no script, nothing that is loaded from elsewhere.
 
     Args:
       title: Of the page.
       about: Below it.
       verdict: The sentence a reader takes away.
-      is_good: Whether it says nothing to worry about.
+      kind: Of the sentence: `good`, `poor` or `plain`.
       sections: Of `section`; those without content are left out.
     """
     kept = [one for one in sections if one]
@@ -125,7 +147,7 @@ def page(title: str, about: str, verdict: str, is_good: bool, sections: Sequence
 <body>
 <header><h1>{html(title)}</h1>
 {about}
-<p class="verdict {"good" if is_good else "poor"}">{html(verdict)}</p>
+<p class="verdict {kind}">{html(verdict)}</p>
 <nav aria-label="Sections">{links}</nav></header>
 <main>
 {joined(kept)}
@@ -138,6 +160,13 @@ def page(title: str, about: str, verdict: str, is_good: bool, sections: Sequence
 def _heading(one: str) -> tuple[str, str]:
     ident = one.split('id="', 1)[1].split('"', 1)[0]
     return ident, one.split("<h2>", 1)[1].split("</h2>", 1)[0]
+
+
+def _named(name: Cell) -> str:
+    """A name that may be broken behind each sign that is no letter."""
+    if isinstance(name, Markup):
+        return name
+    return _BREAKS.sub(lambda sign: f"{escape(sign[0])}<wbr>", written(name))
 
 
 def _class(kind: str) -> str:

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from cmml_tf.reports.markup import Markup, clean, html
 from cmml_tf.reports.style import COLOURS, INK, LINE, MUTED, PAPER, SERIES
 
-_WIDTH = 4.4
-_LONGEST_LABEL = 30
+_WIDTH = 3.9
+_LONGEST_LABEL = 24
 _MARKERS = "osD^vPX*"
 _LOOK = {
     "svg.fonttype": "none",
@@ -122,7 +122,7 @@ def draw_dots(
                         label=clean(one) if y == _first(rows, one) else None,
                         zorder=3 + len(series) - place,
                     )
-        axes.set_yticks(range(len(rows)), [_clipped(label) for label, _ in rows])
+        axes.set_yticks(range(len(rows)), [clean(label) for label, _ in rows])
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.grid(axis="x")
         axes.grid(axis="y", alpha=0.6)
@@ -153,7 +153,7 @@ def draw_lines(
       axes_labels: Below and beside.
     """
     with rc_context(_LOOK):
-        figure = Figure(figsize=(_WIDTH, 3.1), layout="constrained")
+        figure = Figure(figsize=(_WIDTH, 2.9), layout="constrained")
         axes = figure.subplots()
         named = any(isinstance(place, str) for place in places)
         x = range(len(places)) if named else [float(place) for place in places]
@@ -200,7 +200,8 @@ def _legend(figure: Figure, axes: Axes) -> None:
     )
 
 
-def _clipped(label: str) -> str:
+def clipped(label: str) -> str:
+    """A label that leaves room for a figure beside it."""
     label = clean(label)
     return label if len(label) <= _LONGEST_LABEL else f"{label[: _LONGEST_LABEL - 1]}…"
 

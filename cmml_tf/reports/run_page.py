@@ -7,25 +7,25 @@ from typing import Any
 import yaml
 
 from cmml_tf.evaluation.report import NONE, OWN, SWAPPED, TWIN, control_labels
-from cmml_tf.files import make_folder, write_whole
 from cmml_tf.reports.form import ReportedForm, best_first, better, short
 from cmml_tf.reports.groups import gains_and_losses, run_groups
 from cmml_tf.reports.markup import (
     Markup,
     details,
     figures,
-    html,
     interval,
     page,
     paragraph,
+    preformatted,
     section,
+    signed,
     table,
     written,
 )
 from cmml_tf.reports.pictures import Dot, Picture, draw_dots, draw_lines
 from cmml_tf.reports.run_content import RunContent
+from cmml_tf.reports.written_page import write_page
 
-REPORT, FIGURES = "report.html", "figures"
 _PARTS = ("known_users", "unknown_users", "known_items", "unknown_items")
 _NAN = float("nan")
 
@@ -45,20 +45,7 @@ def write_run_report(folder: Path, form: ReportedForm) -> Path:
       ValueError: A file of the folder is damaged.
       OSError: The folder cannot be written.
     """
-    text, pictures = run_page(RunContent.read(folder, form))
-    return write_page(folder, text, pictures)
-
-
-def write_page(folder: Path, text: str, pictures: list[Picture]) -> Path:
-    """Writes a page and its pictures into a folder.
-
-    Raises:
-      OSError: They cannot be written.
-    """
-    for picture in pictures:
-        write_whole(make_folder(folder / FIGURES) / f"{picture.name}.svg", picture.svg)
-    write_whole(folder / REPORT, text)
-    return folder / REPORT
+    return write_page(folder, *run_page(RunContent.read(folder, form)))
 
 
 def run_page(run: RunContent) -> tuple[str, list[Picture]]:
@@ -68,8 +55,8 @@ def run_page(run: RunContent) -> tuple[str, list[Picture]]:
     text = page(
         f"{run.config.get('preset', 'A model')} on {Path(str(run.config.get('data'))).name}",
         _about(run),
-        f"{verdict['sentence']}",
-        not verdict["at_chance"] and not verdict["below"],
+        verdict["sentence"],
+        "poor" if verdict["at_chance"] or verdict["below"] else "good",
         [*(content for content, _ in parts), _export(run), _made_of(run)],
     )
     return text, [picture for _, pictures in parts for picture in pictures]
@@ -148,20 +135,11 @@ def _systems(run: RunContent) -> Part:
     ), [picture]
 
 
-def _difference(one: Mapping[str, float | None] | None) -> Markup:
+def _difference(one: Mapping[str, float | None] | None) -> Markup | None:
     if one is None:
         return Markup("")
-    mean, half = one["difference"], one["interval"]
-    if mean is None:
-        return html_text("–")
-    kind = "" if half is None or abs(mean) <= half else "good" if mean > 0 else "poor"
-    spelled = f"{mean:+.4f}" if half is None else f"{mean:+.4f} ± {half:.4f}"
-    return Markup(f'<span class="{kind}">{spelled}</span>')
-
-
-def html_text(value: str) -> Markup:
-    """Text as a part of a page."""
-    return Markup(html(value))
+    mean = one["difference"]
+    return None if mean is None else signed(mean, one["interval"])
 
 
 def _chosen(run: RunContent) -> Markup:
@@ -402,14 +380,7 @@ def _made_of(run: RunContent) -> Markup:
     return section(
         "made-of",
         "Data and configuration",
-        Markup(table(["", ""], facts).replace("<table>", '<table class="facts">')),
+        table(["", ""], facts, kind="facts"),
         details("What the data holds", table(["", "count"], [[k, v] for k, v in counts.items()])),
-        details(
-            "Configuration",
-            f"<pre>{_escaped(yaml.safe_dump(run.config, sort_keys=False))}</pre>",
-        ),
+        details("Configuration", preformatted(yaml.safe_dump(run.config, sort_keys=False))),
     )
-
-
-def _escaped(text: str) -> str:
-    return "\n".join(html(line) for line in text.splitlines())

@@ -54,6 +54,7 @@ p {{ margin: .4rem 0 .8rem; max-width: 72ch; }}
   border-radius: .4rem; font-size: 1.1rem;
 }}
 .verdict.good {{ border-color: var(--good); background: var(--good-panel); }}
+.verdict.plain {{ border-color: var(--s0); background: var(--panel); }}
 .verdict.poor {{ border-color: var(--poor); background: var(--poor-panel); }}
 nav {{ display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; font-size: .95rem; }}
 a {{ color: var(--s0); text-underline-offset: .15em; }}
@@ -64,7 +65,7 @@ section {{ margin-top: 2.2rem; padding-top: 1.3rem; border-top: 1px solid var(--
 }}
 figure {{
   margin: 0; padding: .8rem; background: var(--panel); border-radius: .5rem;
-  max-width: 42rem; min-width: 0;
+  max-width: 34rem; min-width: 0;
 }}
 figcaption {{ margin-top: .3rem; }}
 svg {{ display: block; width: 100%; height: auto; color: var(--ink); }}
@@ -89,6 +90,8 @@ pre {{
   overflow-x: auto; padding: .8rem; background: var(--panel); border-radius: .5rem;
   font-size: .85rem; line-height: 1.4;
 }}
-@media (max-width: 30rem) {{ th, td {{ padding: .3rem .5rem; }} tbody th {{ min-width: 7rem; }} }}
+@media (max-width: 30rem) {{
+  body {{ padding-inline: .8rem; }} figure {{ padding: .4rem; }}
+  th, td {{ padding: .3rem .5rem; }} tbody th {{ min-width: 7rem; }} }}
 @media print {{ nav {{ display: none; }} section {{ break-inside: avoid-page; }} }}
 """

@@ -29,10 +29,12 @@ from cmml_tf.settings.run_end import (
     warn_of_export,
     warning,
     what_next,
+    write_report,
 )
 from cmml_tf.settings.systems import within_steps
 from cmml_tf.settings.training import fit
 from cmml_tf.training.checkpoint import restore_best_weights
+from cmml_tf.training.event_files import write_curves
 from cmml_tf.training.run_folder import (
     CONTINUED,
     FREE_TO_CHANGE,
@@ -177,6 +179,23 @@ class SettingRun:
         for place, (what, count) in enumerate(self.prepared.meta_test.counts().items(), start=2):
             table.insert(place, what, count)
         write_whole(file, table.to_csv(index=False))
+
+    def write_curves(self, report: Report) -> None:
+        """Writes the decisive metric by the size of the support set for TensorBoard.
+
+        Sizes that are a share, as 80% of what is known, are left out.
+        """
+        curve, metric = self.prepared.curve, self.setting.form.decisive.metric
+        if curve is not None:
+            lines = {
+                name: {
+                    size: systems[name].means()[metric]
+                    for label, systems in report.curve.items()
+                    if (size := curve.sizes[label]) >= 0
+                }
+                for name in next(iter(report.curve.values()))
+            }
+            write_curves(self.folder.path / "tensorboard", f"{metric} by support size", lines)
 
     def export(
         self,
@@ -358,10 +377,14 @@ def _finish(
     metrics = run.metrics(report)
     file = save_metrics(folder, metrics | {"seconds": clock.seconds})
     say(f"\n{report.table(run.config.preset)}\n\nMetrics: {file}")
-    exported = export_finished(folder, lambda facts: run.export(model, facts))
-    clock.lap("export")
-    metrics |= {"export": str(exported.version), "export_cost": _export_cost(run, exported)}
-    save_metrics(folder, metrics | {"seconds": clock.seconds})
+    run.write_curves(report)
+    try:
+        exported = export_finished(folder, lambda facts: run.export(model, facts))
+        clock.lap("export")
+        metrics |= {"export": str(exported.version), "export_cost": _export_cost(run, exported)}
+        save_metrics(folder, metrics | {"seconds": clock.seconds})
+    finally:
+        write_report(folder, run.setting.form, say)  # also of a model that may not be exported
     lines = [described(exported), *warning(metrics), what_next(exported, run.config.data)]
     say("\n".join(lines))
 

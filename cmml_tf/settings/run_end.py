@@ -9,6 +9,7 @@ from typing import Any
 from cmml_tf.files import check_folder, write_whole
 from cmml_tf.serving.exported import Exported
 from cmml_tf.serving.version.version_folder import CANDIDATES
+from cmml_tf.settings.form import SettingForm
 from cmml_tf.training.run_folder import read_record
 
 _METRICS = "metrics.json"
@@ -52,6 +53,16 @@ def export_finished(run_dir: Path, export: Callable[[dict[str, Any]], Exported])
         ) from error
     save_metrics(run_dir, metrics | {"export": str(exported.version)})
     return exported
+
+
+def write_report(run_dir: Path, form: SettingForm, say: Callable[[str], None]) -> None:
+    """Writes `report.html`, or says why there is none: a finished run is none the less finished."""
+    try:
+        from cmml_tf.reports.run_page import write_run_report
+
+        say(f"Report: {write_run_report(run_dir, form)}")
+    except (ValueError, OSError, ImportError) as error:
+        say(f"warning: there is no report: {error}")
 
 
 def warning(metrics: dict[str, Any]) -> list[str]:

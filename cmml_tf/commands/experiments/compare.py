@@ -28,5 +28,5 @@ def main(argv: Sequence[str]) -> int:
     out = comparison_folder(config)
     comparison = compare(config, out)
     comparison.save(out)
-    print(f"\n{comparison.markdown()}\nTable: {out / 'table.md'}")
+    print(f"\n{comparison.markdown()}\nTable: {out / 'table.md'}\nReport: {out / 'report.html'}")
     return 0
