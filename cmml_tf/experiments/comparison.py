@@ -15,7 +15,6 @@ from cmml_tf.evaluation.significance import holm, wilcoxon_p
 from cmml_tf.evaluation.statistics import mean_over_runs
 from cmml_tf.experiments.comparison_cell import Cell, CellResult, write_parquet
 from cmml_tf.files import write_whole
-from cmml_tf.reports.comparison_page import write_comparison_report
 from cmml_tf.settings.form import SettingForm
 from cmml_tf.training.efficiency import Cost
 
@@ -181,6 +180,8 @@ class Comparison:
         write_parquet(out / "tasks.parquet", self.tasks)
         write_whole(out / "table.json", json.dumps(self.as_json(), indent=2))
         write_whole(out / "table.md", self.markdown())
+        from cmml_tf.reports.comparison_page import write_comparison_report  # loads matplotlib
+
         write_comparison_report(out, self.form)
 
 

@@ -15,8 +15,8 @@ class EpisodeModel(tfrs.Model):
     """Scores the query pairs of tasks; a subclass says how, in `call(episode, training)`.
 
     `compile` and `fit` work as for any Keras model, on a `tf.data.Dataset` of `Episode`s. The
-    reported loss is the mean over all tasks seen, not the last batch's; beside it stands the mean
-    norm of the gradients, all variables' as one vector (of each replica's share, where several
+    reported loss is the mean over all tasks seen, not the last batch's; beside it stands the norm
+    of the step's gradients, all variables' as one vector (of a replica's share, where several
     divide a step).
 
     A model is saved, copied and pickled as any Keras model. What is large, embedding tables and
@@ -44,7 +44,6 @@ class EpisodeModel(tfrs.Model):
         # A model may hold another, with a loss of its own.
         with tf.name_scope(self.name):
             self._loss_mean = tf.keras.metrics.Mean(name="loss")
-            self._gradient_norm = tf.keras.metrics.Mean(name="gradient_norm")
 
     def build(self, input_shape: Any = None) -> None:
         """Creates every weight that does not exist yet.
@@ -89,7 +88,7 @@ class EpisodeModel(tfrs.Model):
         variables = self.trainable_variables
         gradients = tape.gradient(share, variables)
         # Before anything is clipped: what a clip, or a learning rate, has to do with.
-        self._gradient_norm.update_state(tf.linalg.global_norm(gradients))
+        norm = tf.linalg.global_norm(gradients)
         clip, summed = self.gradient_clip, False
         if clip is not None:
             # As dense tensors: a table's gradient comes in pieces, and only the sum of these, and
@@ -102,7 +101,7 @@ class EpisodeModel(tfrs.Model):
         self.optimizer.apply_gradients(
             zip(gradients, variables, strict=True), experimental_aggregate_gradients=not summed
         )
-        return self._report(loss, episode) | {"gradient_norm": self._gradient_norm.result()}
+        return self._report(loss, episode) | {"gradient_norm": norm}
 
     def test_step(self, episode: Episode) -> dict[str, tf.Tensor]:
         """The loss of B tasks, without training."""
@@ -128,7 +127,7 @@ class EpisodeModel(tfrs.Model):
     @property
     def metrics(self) -> list[tf.keras.metrics.Metric]:
         """What Keras resets at each epoch."""
-        return [self._loss_mean, self._gradient_norm]
+        return [self._loss_mean]
 
     def get_config(self) -> dict[str, Any]:
         return {

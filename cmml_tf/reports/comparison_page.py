@@ -121,7 +121,8 @@ def _spelled(mean: Mapping[str, float | None]) -> str:
 
 
 def _dot(mean: Mapping[str, float | None]) -> Dot:
-    return Dot(*(_NAN if mean[name] is None else mean[name] for name in ("mean", "half_width")))
+    value, half = mean["mean"], mean["half_width"]
+    return Dot(_NAN if value is None else value, _NAN if half is None else half)
 
 
 def _systems(content: ComparisonContent) -> Part:

@@ -1,7 +1,7 @@
 """Who gains by a support set, and who loses: scenarios by name, or users in groups."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -40,7 +40,7 @@ def gains_and_losses(form: ReportedForm, compared: Compared) -> tuple[Markup, li
     gains = _gains(tasks, own, others, sign)
     parts: list[str] = [paragraph(_sentence(gains, own, others, what))]
     pictures: list[Picture] = []
-    head = [what, rows_are, *compared.counts, *compared.systems, "gain"]
+    head = [what, "gain", *compared.systems, rows_are, *compared.counts]
     about = (
         f"Gain: {own} less the better of {' and '.join(others)}, of {better(form)}; "
         "positive where the model is better."
@@ -66,10 +66,10 @@ def gains_and_losses(form: ReportedForm, compared: Compared) -> tuple[Markup, li
         counted = [
             [
                 line["name"],
+                signed(line["gain"]),
+                *(float(line[one]) for one in compared.systems),
                 int(line["rows"]),
                 *(_count(line[count]) for count in compared.counts),
-                *(float(line[one]) for one in compared.systems),
-                signed(line["gain"]),
             ]
             for _, line in lines.iterrows()
         ]
@@ -119,7 +119,7 @@ def _grouped(tasks: pd.DataFrame, compared: Compared) -> pd.DataFrame:
     lines = []
     for _, group in tasks.groupby(np.broadcast_to(place, len(tasks))):
         low, high = int(group[by].min()), int(group[by].max())
-        line = {"name": f"{low:,}" if low == high else f"{low:,} to {high:,}"}
+        line: dict[str, Any] = {"name": f"{low:,}" if low == high else f"{low:,} to {high:,}"}
         line["rows"] = group["rows"].sum()
         line |= {count: group[count].mean() for count in compared.counts}
         for one in compared.systems:

@@ -4,11 +4,12 @@ import io
 import re
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from cmml_tf.reports.markup import Markup, clean, html
 from cmml_tf.reports.style import COLOURS, INK, LINE, MUTED, PAPER, SERIES
@@ -16,7 +17,7 @@ from cmml_tf.reports.style import COLOURS, INK, LINE, MUTED, PAPER, SERIES
 _WIDTH = 3.9
 _LONGEST_LABEL = 24
 _MARKERS = "osD^vPX*"
-_LOOK = {
+_LOOK: dict[Any, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,
     "font.size": 9,
@@ -119,7 +120,7 @@ def draw_dots(
                         markerfacecolor=PAPER if place and place == 1 else None,
                         elinewidth=1.4,
                         capsize=2.5,
-                        label=clean(one) if y == _first(rows, one) else None,
+                        label=clean(one) if len(series) > 1 and y == _first(rows, one) else None,
                         zorder=3 + len(series) - place,
                     )
         axes.set_yticks(range(len(rows)), [clean(label) for label, _ in rows])
@@ -171,7 +172,7 @@ def draw_lines(
         if named:
             axes.set_xticks(x, [str(place) for place in places])
         else:
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(axis="y")
         axes.set_axisbelow(True)
         axes.set_xlabel(clean(axes_labels[0]))
@@ -208,7 +209,8 @@ def clipped(label: str) -> str:
 
 def _svg(figure: Figure, name: str) -> str:
     text = io.StringIO()
-    with rc_context({"svg.hashsalt": name}), warnings.catch_warnings():
+    salt: dict[Any, Any] = {"svg.hashsalt": name}
+    with rc_context(salt), warnings.catch_warnings():
         # The font that lays out a label may lack its letters; whoever looks at it has another.
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         figure.savefig(text, format="svg", metadata=_NO_METADATA)

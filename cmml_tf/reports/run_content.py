@@ -51,10 +51,9 @@ class RunContent:
         return cls(
             folder,
             form,
-            *(
-                read_record(folder / name)
-                for name in ("config.yaml", "environment.json", "data.json")
-            ),
+            read_record(folder / "config.yaml"),
+            read_record(folder / "environment.json"),
+            read_record(folder / "data.json"),
             read_record(folder / "metrics.json", ("meta_test", "controls", "verdict")),
             _tasks(folder / f"meta_test_{form.asked[0]}.csv"),
             {

@@ -10,6 +10,7 @@ from cmml_tf.evaluation.report import NONE, OWN, SWAPPED, TWIN, control_labels
 from cmml_tf.reports.form import ReportedForm, best_first, better, short
 from cmml_tf.reports.groups import gains_and_losses, run_groups
 from cmml_tf.reports.markup import (
+    Cell,
     Markup,
     details,
     figures,
@@ -362,7 +363,7 @@ def _export(run: RunContent) -> Markup:
 def _made_of(run: RunContent) -> Markup:
     metrics, environment = run.metrics, run.environment
     versions = environment.get("versions", {})
-    facts = [
+    facts: list[list[Cell]] = [
         ["data", str(run.config.get("data"))],
         ["data fingerprint", run.data.get("fingerprint")],
         ["evaluation tasks", metrics.get("episodes_hash")],

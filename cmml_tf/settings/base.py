@@ -68,9 +68,6 @@ class AskedTasks(Protocol):
     def known(self) -> dict[str, float]:
         """Share of what is asked whose `users`, and whose `items`, are known."""
 
-    def counts(self) -> dict[str, np.ndarray]:
-        """What is known and asked of each task, by what is counted: int [T], in their order."""
-
     def fingerprint(self) -> str:
         """sha256 (hex): which tasks these are."""
 
@@ -337,6 +334,11 @@ class Setting(ABC, Generic[DataT, AskedT, PartsT]):
         """
         del known
         return prepared, prepared.meta_test.known()
+
+    def counts(self, asked: AskedT) -> dict[str, np.ndarray]:
+        """What is known and asked of each task, by what is counted: int [T], in their order."""
+        del asked
+        return {}
 
     def requests(self, prepared: PartsT, number: int) -> Sequence[Request]:
         """What a service would ask, for measuring what it costs.

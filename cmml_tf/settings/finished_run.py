@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cmml_tf.evaluation.report import Report
 from cmml_tf.evaluation.scorer import ModelScorer
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.settings.refit import refit
 from cmml_tf.settings.run import MODEL, Say, SettingRun
-from cmml_tf.settings.run_end import manifest_facts
+from cmml_tf.settings.run_end import manifest_facts, save_metrics
 from cmml_tf.types import Support
 
 _PAIRS_PER_CALL = 8192
@@ -103,11 +104,29 @@ class Run:
         made = refit(self._run, say, verbose=2 if progress else 0)
         return Run(made.run, self, made.facts)
 
+    def report(self) -> Path:
+        """Writes `report.html` into the folder, a page for people, and returns it.
+
+        Where no command has done so, `metrics.json` and what each evaluation task reached are
+        written first. Of a refit: the page of the run that it was made of.
+        """
+        if self._evaluated is not None:
+            return self._evaluated.report()
+        if not (self.folder / "metrics.json").exists():
+            self._run.write_table(self._report)
+            save_metrics(self.folder, self.evaluate().metrics)
+        from cmml_tf.reports.run_page import write_run_report  # loads matplotlib
+
+        return write_run_report(self.folder, self._run.setting.form)
+
+    @cached_property
+    def _report(self) -> Report:
+        return self._run.report(self._model, self._run.trained_twin(self._model))
+
     @cached_property
     def _evaluation(self) -> Evaluation:
         run = self._run
-        report = run.report(self._model, run.trained_twin(self._model))
-        return Evaluation(run.metrics(report), report.table(run.config.preset))
+        return Evaluation(run.metrics(self._report), self._report.table(run.config.preset))
 
     def recommend(
         self,

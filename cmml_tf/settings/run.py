@@ -176,7 +176,8 @@ class SettingRun:
         """Writes what each evaluation task has, and what the model and its controls reached."""
         file = self.folder.path / f"meta_test_{self.setting.form.asked[0]}.csv"
         table = report.tasks()
-        for place, (what, count) in enumerate(self.prepared.meta_test.counts().items(), start=2):
+        counts = self.setting.counts(self.prepared.meta_test)
+        for place, (what, count) in enumerate(counts.items(), start=2):
             table.insert(place, what, count)
         write_whole(file, table.to_csv(index=False))
 

@@ -13,7 +13,7 @@ from cmml_tf.models.episode_model import EpisodeModel
 from cmml_tf.training.checkpoint import TrainingState, restore_best_weights
 from cmml_tf.training.event_files import EventFiles
 from cmml_tf.training.finite_loss import FiniteLoss, FiniteStepLoss
-from cmml_tf.training.history_log import HistoryLog
+from cmml_tf.training.history_log import HistoryLog, MeanGradientNorm
 from cmml_tf.training.optimizer import AdamL2
 from cmml_tf.training.strategies import (
     agreed,
@@ -91,9 +91,9 @@ def fit_model(
         save_to = folder if is_chief(strategy) else Path(scratch)
         model.compile(optimizer=AdamL2(training.learning_rate, training.weight_decay))
         model.optimizer.create_variables(model.trainable_variables)
-        callbacks: list[tf.keras.callbacks.Callback] = [
-            FiniteLoss() if is_parameter_server(strategy) else FiniteStepLoss()
-        ]
+        callbacks: list[tf.keras.callbacks.Callback] = [FiniteLoss()]
+        if not is_parameter_server(strategy):  # else no process sees the steps
+            callbacks = [FiniteStepLoss(), MeanGradientNorm()]
         remembered: list[tf.keras.callbacks.Callback] = []
         average = None
         if training.weight_average > 0:

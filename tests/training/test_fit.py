@@ -143,7 +143,7 @@ def test_another_seed_is_another_training_and_without_validation_the_last_weight
     data, straight, tmp_path
 ):
     last, result = _fit(data, tmp_path, seed=1, max_epochs=2)
-    assert [set(entry) for entry in result.history] == [{"epoch", "loss"}] * 2
+    assert [set(entry) for entry in result.history] == [{"epoch", "loss", "gradient_norm"}] * 2
     assert result.history[0]["loss"] != straight[1].history[0]["loss"]
     saved = build(MODEL, data)
     restore_best_weights(saved, tmp_path / "checkpoints")

@@ -182,6 +182,10 @@ class RankingSetting(Setting[RankingData, AskedNewcomers, RankingParts]):
         users = float(known.users[asked.user].mean())
         return prepared, {"users": users, "items": float(known.items[asked.query_item].mean())}
 
+    def counts(self, asked: AskedNewcomers) -> dict[str, np.ndarray]:
+        """See `AskedNewcomers.counts`."""
+        return asked.counts()
+
     def simple_systems(self, prepared: RankingParts, names: Sequence[str]) -> dict[str, Scorer]:
         """Popularity, neighbours, EASE, factors and a sum, without any network."""
         return simple_ranking_systems(prepared, names)

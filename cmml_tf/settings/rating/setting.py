@@ -213,6 +213,10 @@ class RatingSetting(Setting[RatingData, AskedUsers, RatingParts]):
         shares = asked.known() | {"users": float(known.users[asked.user].mean())}
         return replace(prepared, meta_test=asked, curve=curve), shares
 
+    def counts(self, asked: AskedUsers) -> dict[str, np.ndarray]:
+        """See `AskedUsers.counts`."""
+        return asked.counts()
+
     def simple_systems(self, prepared: RatingParts, names: Sequence[str]) -> dict[str, Scorer]:
         """Means, neighbours and factors, without any network."""
         return simple_rating_systems(prepared.data, names)

@@ -185,6 +185,10 @@ class ScenarioSetting(Setting[ScenarioData, EvaluationEpisodes, ScenarioParts]):
             curve = curve.with_known(known)
         return replace(prepared, meta_test=asked, curve=curve), asked.known()
 
+    def counts(self, asked: EvaluationEpisodes) -> dict[str, np.ndarray]:
+        """See `EvaluationEpisodes.counts`."""
+        return asked.counts()
+
     def simple_systems(self, prepared: ScenarioParts, names: Sequence[str]) -> dict[str, Scorer]:
         """Counts, factors and neighbours, without any network."""
         return simple_scenario_systems(prepared, names)
