@@ -52,6 +52,8 @@ def test_evaluation_is_a_table_and_its_numbers(fitted):
     assert f"{evaluation.metrics['meta_test']['recall@10']:.4f}" in str(evaluation)
     assert {"item_pop", "twin", "none", "als_fold_in"} < evaluation.metrics["controls"].keys()
     assert evaluation.metrics["verdict"]["sentence"] in str(evaluation)
+    assert evaluation.metrics["verdict"]["sentence"] in fitted[0].report().read_text()
+    assert (fitted[1] / "metrics.json").exists()
 
 
 def test_scores_are_those_of_the_exported_model(fitted, tmp_path):

@@ -51,6 +51,8 @@ def test_one_command_trains_evaluates_and_exports(commands):
     assert [*metrics["curve"]] == ["0", "1", "3", "5", "10", "80%"]
     assert "users who are asked: 18" in done.stdout
     assert (commands.folder / metrics["export"] / "saved_model.pb").is_file()
+    assert metrics["lists"]["own"].keys() == {"coverage@20", "popularity@20", "novelty@20"}
+    assert "By items taken" in (commands.folder / "run" / "report.html").read_text()
     again = commands.run("evaluate.py", "run")
     assert again.returncode == 0, again.stderr
     evaluated = json.loads((commands.folder / "run" / "evaluation.json").read_text())

@@ -12,6 +12,7 @@ import tensorflow as tf
 import yaml
 from cli.conftest import QUICK
 
+from cmml_tf.commands.main import load
 from cmml_tf.config.requirement import MODEL_CONTROLS, SCENARIO_CONTROLS
 
 CUTOFFS = (1, 3, 5, 10, 20, 50, 100)
@@ -93,6 +94,45 @@ def test_run_folder_says_what_was_done_with_what(finished_run):
     table = pd.read_csv(run_dir / "meta_test_scenarios.csv")
     mean = np.average(table["recall@10"], weights=table["users"])
     assert mean == pytest.approx(_read(run_dir)["meta_test"]["recall@10"])
+
+
+def test_the_report_says_what_metrics_say_and_is_written_again(finished_run, tmp_path, capsys):
+    metrics, file = _read(finished_run.run_dir), finished_run.run_dir / "report.html"
+    text = file.read_text()
+    assert "Report: run/report.html" in finished_run.output.splitlines()
+    for number in (metrics["meta_test"]["recall@10"], metrics["lists"]["own"]["coverage@10"]):
+        assert f"{number:.4f}" in text
+    systems = {"own", *metrics["controls"]}
+    assert metrics["lists"].keys() == {*systems, "taken"}
+    assert metrics["lists"]["chance"]["coverage@10"] > metrics["lists"]["item_pop"]["coverage@10"]
+    assert metrics["controls_interval"].keys() == set(metrics["controls"])
+    assert metrics["export_cost"]["bytes"] > 1e5
+    shutil.copytree(finished_run.run_dir, tmp_path / "run")
+    (tmp_path / "run" / "report.html").unlink()
+    assert load("report")([str(tmp_path / "run")]) == 0
+    assert capsys.readouterr().out == f"Report: {tmp_path / 'run' / 'report.html'}\n"
+    assert (tmp_path / "run" / "report.html").read_text() == text
+
+
+def test_tensorboard_shows_gradients_and_the_curve_by_support_size(finished_run):
+    def scalars(folder):
+        (file,) = folder.glob("events.out.tfevents.*")
+        found = {}
+        for event in tf.compat.v1.train.summary_iterator(str(file)):
+            for value in event.summary.value:
+                number = float(tf.make_ndarray(value.tensor))
+                found.setdefault(value.tag, {})[event.step] = number
+        return found
+
+    run = finished_run.run_dir
+    trained = scalars(run / "model" / "tensorboard" / "train")
+    assert len(trained["epoch_gradient_norm"]) == 5
+    assert all(norm > 0 for norm in trained["epoch_gradient_norm"].values())
+    assert len(scalars(run / "model" / "tensorboard" / "validation")["epoch_recall@20"]) == 5
+    metrics = _read(run)
+    shown = scalars(run / "tensorboard" / "own")["recall@10 by support size"]
+    assert shown[4] == pytest.approx(metrics["curve"]["4"]["own"]["recall@10"])
+    assert len(shown) == len(metrics["curve"])
 
 
 def test_exported_model_can_be_loaded(finished_run):

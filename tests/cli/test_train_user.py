@@ -60,6 +60,10 @@ def test_one_command_trains_evaluates_and_exports(ridge):
     assert gain.keys() >= {"over", "ndcg@3", "ndcg@3_interval", "ndcg@3_over"}
     assert f"Evaluation episodes: {metrics['episodes_hash']}" in output
     assert metrics["seconds"].keys() == SECONDS
+    assert metrics["lists"] == {}
+    report = (commands.folder / "run" / "report.html").read_text()
+    assert metrics["verdict"]["sentence"] in report
+    assert "By known ratings" in report
     loaded = tf.saved_model.load(str(commands.folder / metrics["export"]))
     assert "score_features" in loaded.signatures
 

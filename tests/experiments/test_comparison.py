@@ -94,6 +94,10 @@ def test_table_is_means_intervals_and_paired_tests_of_the_cells(tmp_path):
         np.mean(values["item-pop"])
     )
     assert written["systems"][0]["curve"]["4"] == pytest.approx(0.4)
+    report = (tmp_path / "report.html").read_text()
+    assert f"is the best by recall@10, {comparison.row(best).metrics['recall@10']}" in report
+    assert all(row.label in report for row in comparison.rows)
+    assert f"Of {TASKS} scenarios" in report
     text = (tmp_path / "table.md").read_text()
     assert "| recall@10 by size of the support | 0 | 4 | all |" in text
     assert "| CMML-FiLM | 0.5800 | 0.6800 | 0.7800 |" in text
