@@ -8,7 +8,7 @@ CLIENT = ["numpy>=1.24,<3", "grpcio>=1.53", "protobuf>=3.20.3,<8"]
 # `cmml init-export` writes them.
 SHIPPED = [
     *("*.config", "Dockerfile", ".dockerignore", "kubernetes.yaml", "nginx.conf"),
-    *("nightly.sh", "nightly.yaml"),
+    *("nightly.sh", "nightly.yaml", "grafana.json"),
 ]
 TENSORFLOW = [
     # These four move together: a different minor of one pulls in a second TensorFlow.
@@ -31,6 +31,8 @@ TENSORFLOW = [
 MATRIX_FACTORISATION = ["implicit>=0.7.2,<0.8", "threadpoolctl>=3.1"]
 # Brings protobuf 6 and pyarrow 25, which are older than without it.
 BEAM = ["apache-beam>=2.77,<3"]
+# What a client sees, as metrics.
+MONITORING = ["prometheus-client>=0.20,<1"]
 SERVER = ["grpcio-health-checking>=1.74,<2"]
 FIGURES = ["scikit-learn>=1.5,<2"]
 DEMO = [
@@ -58,6 +60,8 @@ setup(
         # The development server; production serves with TensorFlow Serving itself.
         "server": [*TENSORFLOW, *SERVER],
         "figures": [*TENSORFLOW, *FIGURES],
+        # Beside the client alone, too.
+        "monitoring": MONITORING,
         # `cmml prepare --runner beam`.
         "beam": [*TENSORFLOW, *BEAM],
         # `mkdocs build` of the site. MkDocs 2 has no plugins, and the theme none of its themes.
@@ -65,6 +69,7 @@ setup(
         "test": [
             *DEMO,
             *FIGURES,
+            *MONITORING,
             *BEAM,
             "pytest>=8.2,<10",
             "pytest-xdist>=3.6,<4",

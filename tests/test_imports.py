@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "content": {"files", "plain_arrays", "types"},
     "episodes": {*DATA, "files", "plain_arrays"},
     "metrics": set(),
+    "monitoring": {"client", "metrics"},
     "layers": {"types"},
     "models": {"config", "types", "layers"},
     "tasks": {"config"},
@@ -68,8 +69,8 @@ MAY_IMPORT = {
     "api": {"config", "datasets", "training", "settings", "experiments"},
     "commands": {
         *("config", "files", "plain_yaml", "request_limits", "hashed_ids", "program", "datasets"),
-        *("embeddings", "training", "interop", "serving", "reports", "settings", "experiments"),
-        "operation",
+        *("embeddings", "training", "interop", "serving", "monitoring", "reports", "settings"),
+        *("experiments", "operation"),
     },
 }
 # What a plain installation leaves out may be asked for by each part but these.

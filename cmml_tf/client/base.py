@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Generator, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import grpc
 
@@ -29,6 +29,34 @@ class Attempt(NamedTuple):
     options: dict[str, Any]
 
 
+class Observer(Protocol):
+    """Is told what becomes of calls, in the thread or loop of each; it must be quick.
+
+    `cmml_tf.monitoring.prometheus.PrometheusMetrics` is one.
+    """
+
+    def tried_again(self, model: str, method: str) -> None:
+        """A call is about to be sent again, because the server was full."""
+
+    def ended(
+        self,
+        model: str,
+        method: str,
+        seconds: float,
+        answer: Any = None,
+        error: BaseException | None = None,
+    ) -> None:
+        """A method has returned `answer` or raised `error`.
+
+        Args:
+          model: Name the model is served under.
+          method: `score`, `recommend`, ...
+          seconds: From call to end, pauses included.
+          answer: What the caller gets, such as `Scores`.
+          error: What the caller gets instead; of a cancelled call `GeneratorExit`.
+        """
+
+
 Steps = Generator[Attempt | float, Any, _Result]
 """Attempts, and seconds to pause between them; is sent the responses or thrown their errors."""
 
@@ -49,6 +77,7 @@ class BaseClient:
         metadata: Sequence[tuple[str, str]] = (),
         max_attempts: int = 4,
         channel_options: ChannelOptions = (),
+        observer: Observer | None = None,
     ):
         """Makes ready to call; connects at the first call.
 
@@ -65,6 +94,7 @@ class BaseClient:
             server that has no free thread (RESOURCE_EXHAUSTED) is asked again until the deadline,
             with growing pauses, unless this is 1.
           channel_options: Further gRPC channel options.
+          observer: Is told what becomes of every call.
 
         Raises:
           ValueError: Both `version` and `label`, or `max_attempts` out of range.
@@ -73,6 +103,7 @@ class BaseClient:
         self._plans = Plans(model_name, version, label, context_cache)
         self._timeout = timeout
         self._metadata = tuple(metadata)
+        self._observer = observer
         self._settings = ChannelSettings(target, credentials, max_attempts, channel_options)
         self._open()
 
@@ -80,6 +111,19 @@ class BaseClient:
         raise NotImplementedError
 
     def _steps(self, plan: Plan[_Result], timeout: float | None) -> Steps[_Result]:
+        """A plan with its calls sent until they are answered, and the observer told of its end."""
+        if self._observer is None:
+            return (yield from self._sent(plan, timeout))
+        tell, began = self._observer.ended, time.monotonic()
+        try:
+            answer = yield from self._sent(plan, timeout)
+        except BaseException as error:
+            tell(self._model_name, _name(plan), time.monotonic() - began, error=error)
+            raise
+        tell(self._model_name, _name(plan), time.monotonic() - began, answer)
+        return answer
+
+    def _sent(self, plan: Plan[_Result], timeout: float | None) -> Steps[_Result]:
         """A plan with its calls sent until they are answered, within the deadline."""
         end = time.monotonic() + (self._timeout if timeout is None else timeout)
         backoff = Backoff(end, self._settings.retries)
@@ -94,6 +138,8 @@ class BaseClient:
                     if pause is None:
                         call = plan.throw(explained(error, self._settings.proxy()))
                     else:
+                        if self._observer is not None:
+                            self._observer.tried_again(self._model_name, _name(plan))
                         yield pause
                 else:
                     call = plan.send(response)
@@ -117,3 +163,8 @@ class BaseClient:
                 last = str(response)
             yield _PAUSE_SECONDS
         raise not_ready(self._model_name, timeout, last, self._settings.proxy())
+
+
+def _name(plan: Plan[Any]) -> str:
+    """The method that a plan is of: a generator has its function's name."""
+    return str(getattr(plan, "__name__", ""))

@@ -13,7 +13,7 @@ from cmml_tf.program import Arguments
 FILES = (
     *("models.config", "batching.config", "monitoring.config"),
     *("Dockerfile", ".dockerignore", "kubernetes.yaml", "nginx.conf"),
-    *("nightly.sh", "nightly.yaml"),
+    *("nightly.sh", "nightly.yaml", "grafana.json"),
 )
 """TensorFlow Serving's own, and what runs it; nothing is needed for one model alone."""
 

@@ -3,10 +3,12 @@
 import numpy as np
 
 from cmml_tf.episodes.asked_newcomers import AskedNewcomers, NewcomerBatch
+from cmml_tf.evaluation.ranking import SAMPLED
 from cmml_tf.evaluation.scorer import Scorer
 from cmml_tf.evaluation.task_metrics import TaskMetrics, users_apart
 from cmml_tf.metrics.lists import Lists
 from cmml_tf.metrics.ranking import metrics_of_ranking
+from cmml_tf.metrics.scores import evenly_spaced
 from cmml_tf.metrics.tie_groups import sort_in_tie_groups
 
 CUTOFFS = (20, 100)
@@ -26,10 +28,12 @@ def evaluate_catalogue(scorer: Scorer, asked: AskedNewcomers) -> TaskMetrics:
       ValueError: A score is NaN.
     """
     found: dict[str, list[np.ndarray]] = {}
+    sample: list[np.ndarray] = []
     takers = np.bincount(asked.query_item, minlength=int(asked.items))
     lists = Lists(CUTOFFS[0], takers, len(asked))
     for batch in asked:
         scores = _scores(scorer, batch)
+        sample.append(evenly_spaced(scores[~batch.known], SAMPLED))
         # Behind every other score; taken items are never among those that are known.
         scores = np.where(batch.known, -np.inf, scores)
         groups = sort_in_tie_groups(scores)
@@ -43,7 +47,7 @@ def evaluate_catalogue(scorer: Scorer, asked: AskedNewcomers) -> TaskMetrics:
     rows = {name: np.concatenate(values) for name, values in found.items()}
     names, task = np.unique(asked.names, return_inverse=True)
     parts = users_apart(rows, np.zeros(len(asked), bool))
-    return TaskMetrics(names, task, rows, parts, lists.metrics())
+    return TaskMetrics(names, task, rows, parts, lists.metrics(), np.concatenate(sample))
 
 
 def scored_catalogue(scorer: Scorer, asked: AskedNewcomers) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,7 @@ from cmml_tf.evaluation.task_metrics import KNOWN_ITEMS, UNKNOWN_ITEMS, TaskMetr
 from cmml_tf.metrics.inputs import as_mask, as_matrix
 from cmml_tf.metrics.lists import Lists, mean_lists
 from cmml_tf.metrics.ranking import metrics_of_ranking
+from cmml_tf.metrics.scores import evenly_spaced
 from cmml_tf.metrics.tie_groups import TieGroups, sort_in_tie_groups
 
 CandidateScores = Callable[[EvaluationEpisode], np.ndarray]
@@ -18,6 +19,8 @@ CandidateScores = Callable[[EvaluationEpisode], np.ndarray]
 
 LISTED = 10
 """Items of a list of recommendations."""
+SAMPLED = 2000
+"""Scores of a scenario, or a batch of users, that are kept for their distribution."""
 _PAIRS_PER_CALL = 8192
 
 
@@ -37,12 +40,14 @@ def evaluate_ranking(
     Raises:
       ValueError: A score is NaN.
     """
-    names, scenario, known, ranked, lists = [], [], [], [], []
+    names, scenario, known, ranked, lists, sample = [], [], [], [], [], []
     for place, episode in enumerate(episodes):
         names.append(episode.name)
         scenario.append(np.full(len(episode.users), place))
         known.append(episode.user_known)
-        groups = sort_in_tie_groups(as_matrix("scores", scores_of(episode)))
+        scores = as_matrix("scores", scores_of(episode))
+        sample.append(evenly_spaced(scores, SAMPLED))
+        groups = sort_in_tie_groups(scores)
         ranked.append(_ranked(groups, episode))
         listed = Lists(LISTED, episode.relevant.sum(axis=0), len(episode.users))
         listed.add(groups)
@@ -50,7 +55,14 @@ def evaluate_ranking(
     rows, with_known, with_unknown = (_joined(part) for part in zip(*ranked, strict=True))
     parts = users_apart(rows, np.concatenate(known))
     parts |= {KNOWN_ITEMS: with_known, UNKNOWN_ITEMS: with_unknown}
-    return TaskMetrics(tuple(names), np.concatenate(scenario), rows, parts, mean_lists(lists))
+    return TaskMetrics(
+        tuple(names),
+        np.concatenate(scenario),
+        rows,
+        parts,
+        mean_lists(lists),
+        np.concatenate(sample),
+    )
 
 
 def _ranked(groups: TieGroups, episode: EvaluationEpisode) -> list[dict[str, np.ndarray]]:

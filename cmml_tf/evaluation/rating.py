@@ -8,9 +8,11 @@ from cmml_tf.episodes.asked_users import AskedUsers
 from cmml_tf.evaluation.scorer import Scorer, answers_of
 from cmml_tf.evaluation.task_metrics import KNOWN_ITEMS, UNKNOWN_ITEMS, TaskMetrics, users_apart
 from cmml_tf.metrics.rating import interval_metrics, rating_metrics
+from cmml_tf.metrics.scores import evenly_spaced
 from cmml_tf.types import Episode
 
 CUTOFFS = (1, 3)
+_SAMPLED = 20_000
 
 Predictions = Callable[[Episode], Mapping[str, np.ndarray]]
 """An `Episode` of arrays to what is said of its query, float [B, Q] each: `score`, the predicted
@@ -43,7 +45,8 @@ def evaluate_ratings(predictions_of: Predictions, asked: AskedUsers) -> TaskMetr
     parts = users_apart(rows, np.zeros(len(asked), bool))
     for name, inside in ((KNOWN_ITEMS, known), (UNKNOWN_ITEMS, ~known)):
         parts[name] = rows if inside.all() else _metrics(said, rating, levels, inside)
-    return TaskMetrics(asked.names, np.arange(len(asked)), rows, parts)
+    sample = evenly_spaced(said["score"], _SAMPLED)
+    return TaskMetrics(asked.names, np.arange(len(asked)), rows, parts, scores=sample)
 
 
 def predicted_ratings(scorer: Scorer) -> Predictions:

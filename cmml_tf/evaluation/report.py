@@ -10,6 +10,7 @@ import pandas as pd
 
 from cmml_tf.evaluation.task_metrics import UNKNOWN_ITEMS, UNKNOWN_USERS, TaskMetrics
 from cmml_tf.evaluation.verdict import Gain, Verdict, better_by, finite
+from cmml_tf.metrics.scores import score_summary
 
 OWN, NONE, TWIN, SWAPPED, FLIPPED = "own", "none", "twin", "swapped", "flipped"
 
@@ -142,6 +143,7 @@ class Report:
             "control_settings": {name: dict(one) for name, one in self.chosen.items() if one},
             "parts": {name: self._parts(one) for name, one in self.systems.items()},
             "lists": self._lists(),
+            "scores": score_summary(self.own.scores) if len(self.own.scores) else None,
             "curve": {
                 size: {
                     name: self._columns(one.means()) | self._parts(one)

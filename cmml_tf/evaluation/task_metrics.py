@@ -25,6 +25,7 @@ class TaskMetrics:
         `known_users` or `unknown_items`: float64 [R], NaN where a row has nothing of that part.
       lists: What lists of recommendations hold, see `metrics.lists`; empty where nothing is
         recommended.
+      scores: float [N], some of the scores of what was asked, at equal distances.
     """
 
     names: Sequence[str] | np.ndarray
@@ -32,6 +33,7 @@ class TaskMetrics:
     rows: dict[str, np.ndarray]
     parts: Mapping[str, dict[str, np.ndarray]] = field(default_factory=dict)
     lists: Mapping[str, float] = field(default_factory=dict)
+    scores: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def means(self) -> dict[str, float]:
         """Each metric's mean over all rows, as the paper reports it; NaN where none is defined."""

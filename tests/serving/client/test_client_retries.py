@@ -103,3 +103,46 @@ def test_waiting_outlasts_a_full_server(crowded):
     with Client(address, "cmml") as client:
         client.wait_until_ready(20)
     assert handler.seen == 4
+
+
+class Told:
+    """An observer that remembers."""
+
+    def __init__(self):
+        self.tries, self.ends = [], []
+
+    def tried_again(self, model, method):
+        self.tries.append((model, method))
+
+    def ended(self, model, method, seconds, answer=None, error=None):
+        self.ends.append((model, method, seconds, answer, error))
+
+
+def test_an_observer_is_told_of_further_tries_and_of_the_end(crowded):
+    told = Told()
+    _, address = crowded(3)
+    with Client(address, "cmml", timeout=20, observer=told) as client:
+        answer = client.score(*TASK)
+    assert told.tries == [("cmml", "score")] * 3
+    ((model, method, seconds, given, error),) = told.ends
+    assert (model, method, given, error) == ("cmml", "score", answer, None)
+    assert 0.03 < seconds < 20  # three pauses, the first of 10 ms or more
+
+
+def test_an_observer_is_told_of_a_call_that_was_cancelled(crowded):
+    told = Told()
+    _, address = crowded(10_000)
+
+    async def cancelled():
+        async with AsyncClient(address, "cmml", timeout=20, observer=told) as client:
+            call = asyncio.create_task(client.score(*TASK))
+            while not told.tries:
+                await asyncio.sleep(0.01)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+
+    asyncio.run(cancelled())
+    ((_, method, _, answer, error),) = told.ends
+    assert (method, answer) == ("score", None)
+    assert isinstance(error, GeneratorExit)
