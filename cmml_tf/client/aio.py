@@ -76,6 +76,8 @@ class AsyncClient(BaseClient):
                     step = steps.send(response)
         except StopIteration as stop:
             return stop.value
+        finally:
+            steps.close()  # now, not when the garbage is collected: a cancelled call has ended
 
     score = _awaitable(Client.score)
     encode_context = _awaitable(Client.encode_context)
