@@ -40,18 +40,23 @@ def test_calls_latency_cache_and_scores_are_counted(contract_server):
     assert 0 < counted("call_seconds_sum", **method) < 60
     assert counted("pairs_total", model="cmml") == 3 * len(answer.score)
     assert counted("score_bucket", model="cmml", le="1e+09") == 3 * len(answer.score)
-    assert (cache.hits, cache.misses) == (2, 1)
-    assert counted("context_cache_hits_total") == 2
-    assert counted("context_cache_misses_total") == 1
+    # The first call does not know which version it asks, and looks nothing up.
+    assert counted("context_cache_hits_total") == cache.hits == 2
+    assert counted("context_cache_misses_total") == cache.misses
 
 
 def test_refusals_and_failures_are_counted_by_what_they_are(contract_server):
     counted = Counted()
-    with Client(contract_server.address, "cmml", timeout=20, observer=counted) as client:
-        with pytest.raises(InputError):
-            client.score(["u1"], ["i1", "i2"], [1.0], "u7", ["i8"])
-        with pytest.raises(grpc.RpcError):
-            client.score(*TASK, timeout=0.0)
+    with (
+        Client(contract_server.address, "cmml", timeout=20, observer=counted) as client,
+        pytest.raises(InputError),
+    ):
+        client.score(["u1"], ["i1", "i2"], [1.0], "u7", ["i8"])
+    with (
+        Client("127.0.0.1:1", "cmml", timeout=20, max_attempts=1, observer=counted) as client,
+        pytest.raises(grpc.RpcError),
+    ):
+        client.score(*TASK)
     with (
         Client(contract_server.address, "absent", timeout=20, observer=counted) as client,
         pytest.raises(grpc.RpcError),
@@ -59,7 +64,7 @@ def test_refusals_and_failures_are_counted_by_what_they_are(contract_server):
         client.score(*TASK)
     method = {"model": "cmml", "method": "score"}
     assert counted("calls_total", outcome="INVALID_ARGUMENT", **method) == 1
-    assert counted("calls_total", outcome="DEADLINE_EXCEEDED", **method) == 1
+    assert counted("calls_total", outcome="UNAVAILABLE", **method) == 1
     assert counted("calls_total", outcome="NOT_FOUND", model="absent", method="score") == 1
 
 
