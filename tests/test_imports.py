@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "content": {"files", "plain_arrays", "types"},
     "episodes": {*DATA, "files", "plain_arrays"},
     "metrics": set(),
-    "monitoring": {"client", "metrics"},
+    "monitoring": {"client"},
     "layers": {"types"},
     "models": {"config", "types", "layers"},
     "tasks": {"config"},

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-BINS = 10
+_BINS = 10
 
 
 def score_summary(scores: np.ndarray) -> dict[str, Any]:
@@ -14,7 +14,7 @@ def score_summary(scores: np.ndarray) -> dict[str, Any]:
       scores: float [N], N > 0.
     """
     scores = np.asarray(scores, np.float64)
-    quantiles = np.quantile(scores, np.linspace(0, 1, BINS + 1))
+    quantiles = np.quantile(scores, np.linspace(0, 1, _BINS + 1))
     return {
         "count": len(scores),
         "mean": float(scores.mean()),

@@ -143,6 +143,8 @@ def test_exported_model_can_be_loaded(finished_run):
     manifest, metrics = json.loads(file.read_text()), _read(finished_run.run_dir)
     assert manifest["meta_test"] == metrics["meta_test"]
     assert manifest["episodes_hash"] == metrics["episodes_hash"]
+    assert manifest["scores"] == metrics["scores"]
+    assert manifest["scores"]["quantiles"] == sorted(manifest["scores"]["quantiles"])
 
 
 @pytest.mark.slow
