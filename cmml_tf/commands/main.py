@@ -20,7 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "generate": ("data.generate", "write a data set of a published layout and any size"),
     "hybrid": ("data.hybrid", "put two data sets side by side"),
     "serve": ("serve", "run TensorFlow Serving, or the development server"),
-    "drift": ("drift", "compare what was served with what an export was evaluated on"),
+    "drift": ("operation.drift", "compare what was served with what an export was evaluated on"),
     "init-export": ("init_export", "write the server's configuration files into a folder"),
     "import-weights": ("import_weights", "serve a model of the reference implementation"),
     "reproduce": ("experiments.reproduce", "the paper's tables and figures"),
