@@ -82,7 +82,13 @@ def open_asked_log(
     first = exports[0]
     setting = _setting(exports)
     own = setting.form.options.config
-    given = {"data": data, "run_dir": None, "strategy": "none", "require": None}
+    given = {
+        "data": data,
+        "run_dir": None,
+        "continue_from": None,
+        "strategy": "none",
+        "require": None,
+    }
     try:
         config = override(override(own(), first.manifest["config"]), {**given, **(options or {})})
     except (KeyError, TypeError) as error:

@@ -1,7 +1,11 @@
 """What is promoted and what is refused, and that nothing moves where something is refused."""
 
 import math
+import random
 import shutil
+import subprocess
+import sys
+import time
 
 import pytest
 from operation.conftest import LOG, change_manifest
@@ -11,6 +15,8 @@ from cmml_tf.operation.gate import Comparison, Other
 from cmml_tf.operation.promotion import judged, place_of, promote
 from cmml_tf.program import UnmetRequirementError
 from cmml_tf.serving.version.version_folder import versions
+
+KILLS = 8
 
 
 def promoted(base, against=None):
@@ -66,6 +72,33 @@ def test_the_first_version_must_be_above_chance_and_above_what_is_simple(exports
     shutil.rmtree(base)
     base = served(candidate=exports.good)
     assert promoted(base, base) == base / "1"
+
+
+@pytest.mark.slow
+def test_the_command_killed_at_any_moment_has_moved_the_whole_candidate_or_nothing(exports, served):
+    base = served(exports.poor)
+    candidate = base / "candidates" / "1"
+    command = (
+        *(sys.executable, "-c", "from cmml_tf.commands.main import main; main()"),
+        *("promote", str(candidate), "--on", LOG),
+    )
+    rng, longest, outcomes = random.Random(0), None, set()
+    for _ in range(KILLS):
+        shutil.rmtree(candidate, ignore_errors=True)
+        shutil.copytree(exports.good, candidate)
+        before, begin = versions(base), time.monotonic()
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        if longest is not None:
+            time.sleep(rng.uniform(0.5, 1.0) * longest)
+            process.kill()
+        process.communicate()
+        longest = longest or time.monotonic() - begin
+        new = [number for number in versions(base) if number not in before]
+        assert (len(new), candidate.exists()) in ((0, True), (1, False))
+        place = base / str(new[0]) if new else candidate
+        assert content(place) == content(exports.good)
+        outcomes.add(bool(new))
+    assert True in outcomes
 
 
 def _other_weights(version, exports):
