@@ -20,6 +20,7 @@ from cmml_tf.commands.operation.log_options import add_log_options, nested_optio
 from cmml_tf.files import write_whole
 from cmml_tf.hashed_ids import read_user_id_key
 from cmml_tf.program import Arguments
+from cmml_tf.training.run_folder import load_config, setting_of
 
 
 def main(argv: Sequence[str]) -> int:
@@ -40,12 +41,12 @@ def main(argv: Sequence[str]) -> int:
                 f"`{name}` belongs to an export, which needs --data. Received: {name}="
                 f"{getattr(given, name)!r} without it."
             )
+    name = setting_of(given.folder)  # a folder of no run is refused before TensorFlow starts
 
     from cmml_tf.settings.named import SETTINGS
     from cmml_tf.settings.run import evaluate_again
-    from cmml_tf.training.run_folder import load_config, setting_of
 
-    setting = SETTINGS[setting_of(given.folder)]
+    setting = SETTINGS[name]
     config = load_config(given.folder, setting.form.options.config)
     evaluate_again(setting, dataclasses.replace(config, run_dir=str(given.folder)), print)
     return 0

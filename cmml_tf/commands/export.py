@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cmml_tf.program import Arguments
+from cmml_tf.training.run_folder import load_config, setting_of
 
 
 def main(argv: Sequence[str]) -> int:
@@ -29,14 +30,14 @@ def main(argv: Sequence[str]) -> int:
     )
     arguments = parser.parse_args(argv)
     folder = arguments.run_dir
+    name = setting_of(folder)  # a folder of no run is refused before TensorFlow starts
 
     from cmml_tf.settings.named import SETTINGS
     from cmml_tf.settings.refit import refit
     from cmml_tf.settings.run import MODEL, open_run
     from cmml_tf.settings.run_end import described, export_finished
-    from cmml_tf.training.run_folder import load_config, setting_of
 
-    setting = SETTINGS[setting_of(folder)]
+    setting = SETTINGS[name]
     config = load_config(folder, setting.form.options.config)
     changes = {} if arguments.export_dir is None else {"export_dir": arguments.export_dir}
     config = dataclasses.replace(config, run_dir=str(folder), strategy="none", **changes)

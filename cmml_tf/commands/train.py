@@ -2,8 +2,11 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from cmml_tf.commands.options import run_config
+from cmml_tf.files import check_folder
+from cmml_tf.hashed_ids import read_user_id_key
 from cmml_tf.settings.form import SettingForm
 
 
@@ -18,7 +21,11 @@ def train(form: SettingForm, argv: Sequence[str], description: str) -> int:
     config = run_config(argv, description, form.options)
     if config is None:
         return 0
-    # Imported when the options are known to be right: TensorFlow starts here.
+    form.options.check_sources(config)
+    read_user_id_key(config.hash_user_ids)
+    if config.run_dir is not None:
+        check_folder(Path(config.run_dir))
+    # Imported when options and paths are known to be right: TensorFlow starts here.
     from cmml_tf.settings.named import SETTINGS
     from cmml_tf.settings.run import run_from_data_to_export
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from cmml_tf.config import ReadConfig, ScenarioConfig, SplitConfig
 from cmml_tf.datasets.feature_table import FeatureTable, Side
 from cmml_tf.datasets.interactions import Interactions
-from cmml_tf.datasets.open_features import FeatureSource, add_features
+from cmml_tf.datasets.open_features import FeatureSource, add_features, check_features
 from cmml_tf.datasets.preparation.prepared_folder import is_prepared, load_prepared
 from cmml_tf.datasets.reading.own_table import table_files
 from cmml_tf.datasets.reading.times import Times
@@ -34,6 +34,7 @@ from cmml_tf.datasets.tasks.splits import split_scenarios
 from cmml_tf.datasets.tasks.unseen_log import hold_out_all
 from cmml_tf.types import AreNew
 
+_NAMES = (EMBEDDED_NAME, INSTEVAL_NAME, *GROUPLENS_ARCHIVES)
 _ACCEPTED = (
     f"`data` must be {EMBEDDED_NAME}, {INSTEVAL_NAME}, a GroupLens name "
     f"({', '.join(GROUPLENS_ARCHIVES)}), a folder "
@@ -82,11 +83,35 @@ def open_scenario_data(
       ConnectionError: A download is needed and the network does not answer.
     """
     path = Path(data).expanduser()
-    read = ReadConfig() if read is None else read
-    refuse_columns(read, is_own_table(path), data)
+    read, features = read or ReadConfig(), features or FeatureSource()
+    check_scenario_source(data, read, features)
     divide = partial(split_scenarios, split=split, seed=seed, whole=whole, earlier=earlier)
     opened, own = _open(data, path, scenario, split, seed, cache_dir, read, divide, whole, earlier)
-    return add_features(opened, own, features or FeatureSource(), read)
+    return add_features(opened, own, features, read)
+
+
+def check_scenario_source(data: str, read: ReadConfig, features: FeatureSource) -> None:
+    """Refuses names and paths that nothing stands behind; no file of the data is read.
+
+    Args:
+      data, read, features: As of `open_scenario_data`.
+
+    Raises:
+      ValueError: Nothing accepted has this name, or a kind of a feature is not accepted.
+      FileNotFoundError: A table of features is missing.
+    """
+    path = Path(data).expanduser()
+    refuse_columns(read, is_own_table(path), data)
+    if path.is_dir():
+        layouts = (is_prepared, is_scenario_meta, is_movielens, is_taobao, table_files)
+        if not any(is_layout(path) for is_layout in layouts):
+            raise ValueError(
+                f"{_ACCEPTED} Received: the folder {data}, which is none of these (tables in it: "
+                "none)."
+            )
+    elif not path.exists() and not is_planted(data) and data not in _NAMES:
+        raise ValueError(f"{_ACCEPTED} Received: data={data!r}, which is no name or existing path.")
+    check_features(features)
 
 
 def open_scenario_log(
@@ -113,9 +138,8 @@ def open_scenario_log(
     Raises:
       ValueError, FileNotFoundError, ConnectionError: As `open_scenario_data`.
     """
-    path = Path(data).expanduser()
-    read = ReadConfig() if read is None else read
-    refuse_columns(read, is_own_table(path), data)
+    path, read = Path(data).expanduser(), read or ReadConfig()
+    check_scenario_source(data, read, FeatureSource())
     divide = partial(hold_out_all, split=split, seed=seed, are_new=are_new)
     return _open(data, path, scenario, split, seed, None, read, divide)[0]
 
@@ -195,18 +219,11 @@ def _read(
             return load_movielens(path, read, times), path
         if is_taobao(path):
             return load_taobao(path, read, times), None
-        if not table_files(path):
-            raise ValueError(
-                f"{_ACCEPTED} Received: the folder {data}, which is none of these (tables in it: "
-                "none)."
-            )
     if path.exists():
         return load_table(path, definition, read, times), None
     if data == EMBEDDED_NAME:
         return load_embedded_movielens(), None
     if data == INSTEVAL_NAME:
         return load_insteval(), None
-    if data in GROUPLENS_ARCHIVES:
-        folder = download_movielens(data, cache_dir)
-        return load_movielens(folder, read, times), folder
-    raise ValueError(f"{_ACCEPTED} Received: data={data!r}, which is no name or existing path.")
+    folder = download_movielens(data, cache_dir)
+    return load_movielens(folder, read, times), folder

@@ -9,11 +9,12 @@ from cmml_tf.config import ReadConfig
 from cmml_tf.config.ranking import RankingDataConfig
 from cmml_tf.datasets.interactions import Interactions
 from cmml_tf.datasets.open_data import is_own_table
-from cmml_tf.datasets.open_rating_data import read_ratings
+from cmml_tf.datasets.open_rating_data import check_rating_source, read_ratings
 from cmml_tf.datasets.reading.ids import as_text, rows_of
 from cmml_tf.datasets.sources.own_interactions import load_table
 from cmml_tf.datasets.tasks.earlier import Earlier, earlier_first
 from cmml_tf.datasets.tasks.ranking_task_file import read_ranking_task_file
+from cmml_tf.datasets.tasks.rating_task_file import require_task_file
 from cmml_tf.datasets.tasks.taken_items import (
     LEAST_TAKEN,
     RankingData,
@@ -60,7 +61,9 @@ def open_ranking_data(
       FileNotFoundError: A file is missing.
       ConnectionError: A download is needed and the network does not answer.
     """
-    interactions = _read(data, cache_dir, ReadConfig() if read is None else read)
+    read = ReadConfig() if read is None else read
+    check_ranking_source(data, config, read)
+    interactions = _read(data, cache_dir, read)
     table = interactions.table
     counts = {**interactions.counts, "rows read": len(table)}
     if liked is not None:
@@ -119,6 +122,22 @@ def open_ranking_data(
         tasks,
         {what: count for what, count in counts.items() if count},
     )
+
+
+def check_ranking_source(data: str, config: RankingDataConfig, read: ReadConfig) -> None:
+    """Refuses names and paths that nothing stands behind; no file of the data is read.
+
+    Args:
+      data, config, read: As of `open_ranking_data`.
+
+    Raises:
+      ValueError: Nothing accepted has this name.
+      FileNotFoundError: The file of tasks is missing.
+    """
+    if not is_own_table(Path(data).expanduser()):
+        check_rating_source(data, read)
+    if config.tasks is not None:
+        require_task_file(Path(config.tasks))
 
 
 def _read(data: str, cache_dir: str | Path | None, read: ReadConfig) -> Interactions:

@@ -28,7 +28,7 @@ from cmml_tf.datasets.sources.table_features import (
     load_feature_folder,
     load_rating_table,
 )
-from cmml_tf.datasets.tasks.rating_task_file import read_task_file
+from cmml_tf.datasets.tasks.rating_task_file import read_task_file, require_task_file
 from cmml_tf.datasets.tasks.rating_tasks import (
     RatingData,
     RatingTasks,
@@ -37,6 +37,7 @@ from cmml_tf.datasets.tasks.rating_tasks import (
     choose_meta_test,
     draw_tasks,
     joined_tasks,
+    require_user_file,
 )
 from cmml_tf.types import AreNew
 
@@ -74,6 +75,7 @@ def open_rating_data(
       ConnectionError: A download is needed and the network does not answer.
     """
     read = ReadConfig() if read is None else read
+    check_rating_tasks(config)
     interactions, item_features, user_features = read_ratings(data, cache_dir, read)
     table = interactions.table.drop_duplicates(["user", "item"], keep="last")
     check_ratings(interactions.name, table, config)
@@ -134,31 +136,57 @@ def open_rating_data(
     )
 
 
-def read_ratings(
-    data: str, cache_dir: str | Path | None, read: ReadConfig
-) -> tuple[Interactions, list[RawFeature], list[RawFeature]]:
-    """Ratings, item features and user features."""
+def check_rating_source(data: str, read: ReadConfig) -> None:
+    """Refuses names and paths that no ratings stand behind; no file of the data is read.
+
+    Args:
+      data, read: As of `open_rating_data`.
+
+    Raises:
+      ValueError: Nothing accepted has this name.
+    """
     path = Path(data).expanduser()
-    declared = path.is_dir() and is_feature_folder(path)
-    refuse_columns(read, declared or is_own_table(path), data)
-    if declared:
-        return load_feature_folder(path, read)
-    if is_own_table(path):
-        return load_rating_table(path, read)
-    if path.is_dir() and is_movielens(path):
-        folder = path
-    elif not path.exists() and data in GROUPLENS_ARCHIVES:
-        folder = download_movielens(data, cache_dir)
-    elif not path.exists() and data == EMBEDDED_NAME:
-        interactions = load_embedded_movielens()
-        return interactions, movielens_item_features(None, interactions.catalogue), []
-    else:
+    own = is_own_table(path) or (path.is_dir() and is_feature_folder(path))
+    refuse_columns(read, own, data)
+    is_name = data == EMBEDDED_NAME or data in GROUPLENS_ARCHIVES
+    if not (own or (path.is_dir() and is_movielens(path)) or (is_name and not path.exists())):
         raise ValueError(
             f"`data` must be {EMBEDDED_NAME}, a GroupLens name ({', '.join(GROUPLENS_ARCHIVES)}), "
             "a folder as GroupLens publishes it, a folder with features.yaml, or a table (.csv, "
             ".tsv or .parquet) with columns user, item and value, or a folder with the parts of "
             f"one. Received: data={data!r}."
         )
+
+
+def check_rating_tasks(config: RatingDataConfig) -> None:
+    """Refuses files of tasks and users that are missing; none is read.
+
+    Raises:
+      FileNotFoundError: One is.
+    """
+    if config.tasks is not None:
+        require_task_file(Path(config.tasks))
+    if config.meta_test_users is not None:
+        require_user_file(Path(config.meta_test_users))
+
+
+def read_ratings(
+    data: str, cache_dir: str | Path | None, read: ReadConfig
+) -> tuple[Interactions, list[RawFeature], list[RawFeature]]:
+    """Ratings, item features and user features."""
+    check_rating_source(data, read)
+    path = Path(data).expanduser()
+    if path.is_dir() and is_feature_folder(path):
+        return load_feature_folder(path, read)
+    if is_own_table(path):
+        return load_rating_table(path, read)
+    if path.exists():
+        folder = path
+    elif data == EMBEDDED_NAME:
+        interactions = load_embedded_movielens()
+        return interactions, movielens_item_features(None, interactions.catalogue), []
+    else:
+        folder = download_movielens(data, cache_dir)
     interactions = load_movielens(folder, read)
     items = movielens_item_features(folder, interactions.catalogue)
     return interactions, items, movielens_user_features(folder)

@@ -36,6 +36,15 @@ class RunOptions(Protocol):
           ValueError: There is no such preset or schedule.
         """
 
+    def check_sources(self, config: Any) -> None:
+        """Refuses names and paths of data that nothing stands behind, with the sentence of opening.
+
+        Nothing is read and TensorFlow is not needed, so that a command can ask first of all.
+
+        Raises:
+          ValueError, FileNotFoundError: With a sentence that names the fault.
+        """
+
     def quick(self, base: Any) -> dict[str, Any]:
         """What a smoke run changes of it, as nested names and values."""
 

@@ -1,5 +1,6 @@
 """The command `cmml`: what it lists, completes and refuses, as a process of its own."""
 
+import json
 import os
 import subprocess
 import sys
@@ -122,6 +123,65 @@ def test_help_of_no_command_starts_tensorflow():
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_wrong_paths_start_no_tensorflow(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("")
+    commands = {
+        "train scenario --data none": "`data` must be movielens-small, insteval, a GroupLens name",
+        "train scenario --data empty": "Received: the folder empty, which is none of these",
+        "train scenario --items none.csv": "The table none.csv is missing.",
+        "train scenario --users none.csv": "The table none.csv is missing.",
+        "train scenario --kinds none.yaml": "none.yaml",
+        "train scenario --run-dir file": "file must be a folder, but file is a file.",
+        "train scenario --hash-user-ids none.key": "none.key",
+        "train scenario --embedding.user-file a --embedding.item-file a": "file a is missing.",
+        "train user --data none": "`data` must be movielens-small, a GroupLens name",
+        "train user --data empty": "Received: data='empty'.",
+        "train user --tasks.tasks none.csv": "There is no task file none.csv.",
+        "train user --tasks.meta-test-users none": "There is no file of meta-test users none.",
+        "train user --objective ranking --data none": "`data` must be movielens-small, a Grou",
+        "train user --objective ranking --tasks.tasks none.csv": "There is no task file none.csv.",
+        "evaluate none": "none is not the folder of a run",
+        "export none": "none is not the folder of a run",
+        "compare --data none": "`data` must be movielens-small, insteval",
+        "compare --hybrid-with none": "Received: data='none', which is no name",
+        "compare --setting user --systems dcn --tasks.tasks no.csv": "no task file no.csv.",
+        "reproduce table3 --data none": "`data` must be movielens-small, a GroupLens name",
+        "adaptation table --data none": "`data` must be movielens-small, insteval",
+        "prepare --data none --out out": "`data` must be a folder as GroupLens",
+        "import-weights none --export-dir out": "There is no weights or array file 'none'.",
+    }
+    script = (
+        "import contextlib, io, json, sys\n"
+        "from cmml_tf.commands.main import main\n"
+        "said = {}\n"
+        "for words in json.load(sys.stdin):\n"
+        "    sys.argv = ['cmml', *words.split()]\n"
+        "    with contextlib.redirect_stderr(io.StringIO()) as text:\n"
+        "        try:\n            main()\n"
+        "        except SystemExit as end:\n            assert end.code == 2, words\n"
+        "    assert 'tensorflow' not in sys.modules, words\n"
+        "    said[words] = text.getvalue()\n"
+        "json.dump(said, sys.stdout)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        input=json.dumps([*commands]),
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    for words, sentence in commands.items():
+        assert said[words].startswith("error: "), words
+        assert sentence in said[words], words
+        assert said[words].count("\n") == 1, words
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "file"]
 
 
 def test_presets_come_with_when_to_take_them():

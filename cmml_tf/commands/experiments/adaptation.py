@@ -38,7 +38,8 @@ def main(argv: Sequence[str]) -> int:
     table.add_argument("--seeds", nargs="+", type=int, default=[0])
     table.add_argument("--support-sizes", nargs="+", type=int, default=[])
     arguments, of_the_runs = parser.parse_known_args(argv)
-    # Imported behind the help: TensorFlow starts here.
+    configs = _run_configs(arguments, of_the_runs) if _TABLE in arguments.what else []
+    # Imported behind the help, and when paths are known to be right: TensorFlow starts here.
     from cmml_tf.experiments.adaptation.grids import EXPERIMENTS, experiments
 
     wanted = EXPERIMENTS if arguments.what == ["all"] else arguments.what
@@ -52,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
     deadline = None if arguments.minutes is None else time.monotonic() + 60 * arguments.minutes
     for name in wanted:
         cells = (
-            _table_cells(arguments, of_the_runs)
+            _table_cells(configs, arguments.support_sizes)
             if name == _TABLE
             else experiments(arguments.seed)[name]
         )
@@ -65,23 +66,29 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _table_cells(arguments: argparse.Namespace, of_the_runs: Sequence[str]) -> list[Any]:
+def _table_cells(configs: Sequence[Any], support_sizes: Sequence[int]) -> list[Any]:
     from cmml_tf.experiments.adaptation.presets_table import preset_cells
 
-    configs = [
+    return preset_cells(configs, tuple(support_sizes))
+
+
+def _run_configs(arguments: argparse.Namespace, of_the_runs: Sequence[str]) -> list[Any]:
+    return [
         _run_config(preset, data, seed, of_the_runs)
         for preset in arguments.presets
         for data in arguments.data
         for seed in arguments.seeds
     ]
-    return preset_cells(configs, tuple(arguments.support_sizes))
 
 
 def _run_config(preset: str, data: str, seed: int, more: Sequence[str]) -> Any:
     name, _, schedule = preset.partition(":")
     flags = ["--preset", name, "--data", data, "--seed", str(seed)]
     schedules = ["--schedule", schedule] if schedule else []
-    return run_config([*flags, *schedules, *more], "", FORMS["scenario"].options)
+    options = FORMS["scenario"].options
+    config = run_config([*flags, *schedules, *more], "", options)
+    options.check_sources(config)
+    return config
 
 
 def _results(

@@ -25,10 +25,7 @@ def read_matrix(path: str | Path) -> np.ndarray:
         that are NaN, infinite or beyond float32; the message names row and column of the first.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"The embedding file {path} is missing. Give an existing .npy file."
-        )
+    require_matrix(path)
     try:
         with path.open("rb") as file:
             header = read_header(file, path.stat().st_size)
@@ -45,6 +42,18 @@ def read_matrix(path: str | Path) -> np.ndarray:
     order = "F" if header.fortran_order else "C"
     mapped = np.memmap(path, header.dtype, "r", header.offset, header.shape, order)
     return finite_matrix(f"The embedding file {path}", mapped)
+
+
+def require_matrix(path: Path) -> None:
+    """Passes where there is a file of embeddings.
+
+    Raises:
+      FileNotFoundError: There is none.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"The embedding file {path} is missing. Give an existing .npy file."
+        )
 
 
 def finite_matrix(name: str, numbers: np.ndarray, first_row: int = 0) -> np.ndarray:

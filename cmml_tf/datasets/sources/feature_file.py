@@ -51,8 +51,7 @@ def load_feature_table(
         that is not finite; the message says where.
     """
     path, read = Path(path).expanduser(), ReadConfig() if read is None else read
-    if not path.exists():
-        raise FileNotFoundError(f"The table {path} is missing. Give an existing file.")
+    require_feature_table(path)
     header = header_of((table_files(path) or [path])[0])
     if side in read.given and folded(read.given[side]) not in map(folded, header):
         read = replace(read, columns=None)  # what the log calls it need not be its name here
@@ -83,6 +82,16 @@ def load_feature_table(
         kind = declared.get(name) or guessed_kind(values)
         found.append(content_column(name, kind, _values(path, name, kind, ids, values)))
     return FeatureFile(FeatureTable(path.name, ids, tuple(found)), tuple(names))
+
+
+def require_feature_table(path: Path) -> None:
+    """Passes where there is a file or folder.
+
+    Raises:
+      FileNotFoundError: There is none.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"The table {path} is missing. Give an existing file.")
 
 
 def check_declared(kinds: DeclaredKinds, names: Mapping[Side, Sequence[str]]) -> None:

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from cmml_tf.config.comparison import ComparisonConfig
 from cmml_tf.config.ranking import RANKING_SCHEDULES, RankingRunConfig
+from cmml_tf.datasets.open_ranking_data import check_ranking_source
 from cmml_tf.models.presets import find_preset
 from cmml_tf.models.ranking_presets import RANKING_PRESETS, RankingPreset
 
@@ -38,6 +40,10 @@ class RankingOptions:
             training=chosen.training,
         )
         return base if schedule is None else replace(base, training=RANKING_SCHEDULES[schedule])
+
+    def check_sources(self, config: RankingRunConfig | ComparisonConfig) -> None:
+        """See `check_ranking_source`."""
+        check_ranking_source(config.data, config.tasks, config.read)
 
     def quick(self, base: RankingRunConfig) -> dict[str, Any]:
         """Small tables and few steps."""

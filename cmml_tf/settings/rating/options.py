@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from cmml_tf.config.comparison import ComparisonConfig
 from cmml_tf.config.rating import RATING_SCHEDULES, RatingDataConfig, UserRunConfig
+from cmml_tf.datasets.open_rating_data import check_rating_source, check_rating_tasks
 from cmml_tf.models.presets import find_preset
 from cmml_tf.models.rating_presets import RATING_PRESETS, RatingPreset
 
@@ -37,6 +39,11 @@ class RatingOptions:
             episode=chosen.episode,
         )
         return replace(base, training=RATING_SCHEDULES[base.schedule] or chosen.training)
+
+    def check_sources(self, config: UserRunConfig | ComparisonConfig) -> None:
+        """See `check_rating_source`; files of tasks and users must be there, too."""
+        check_rating_tasks(config.tasks)
+        check_rating_source(config.data, config.read)
 
     def quick(self, base: UserRunConfig) -> dict[str, Any]:
         """Few steps, few questions, and small factor models."""

@@ -1,9 +1,14 @@
 """How the options of a scenario run come about: preset, schedule, smoke run. No TensorFlow."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from cmml_tf.config import SCHEDULES, EpisodeConfig, ScenarioRunConfig, SplitConfig
+from cmml_tf.config.comparison import ComparisonConfig
+from cmml_tf.datasets.open_data import check_scenario_source
+from cmml_tf.datasets.open_features import FeatureSource
+from cmml_tf.datasets.safe_files.matrix_file import require_matrix
 from cmml_tf.models.presets import PRESETS, Preset, find_preset
 
 
@@ -55,6 +60,14 @@ class ScenarioOptions:
             episode=chosen.episode(EpisodeConfig()),
             split=chosen.split(SplitConfig()),
         )
+
+    def check_sources(self, config: ScenarioRunConfig | ComparisonConfig) -> None:
+        """See `check_scenario_source`; files of embeddings must be there, too."""
+        features = FeatureSource(config.items, config.users, config.kinds)
+        check_scenario_source(config.data, config.read, features)
+        for file in (config.embedding.user_file, config.embedding.item_file):
+            if file is not None:
+                require_matrix(Path(file))
 
     def quick(self, base: ScenarioRunConfig) -> dict[str, Any]:
         """A small encoder, few steps, few questions."""
