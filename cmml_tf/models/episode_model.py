@@ -1,5 +1,6 @@
 """What every model that learns from episodes has in common: loss, training step, reported loss."""
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -27,6 +28,10 @@ class EpisodeModel(tfrs.Model):
       task: Scores to losses, for training; called as `task(scores, query_label)`, float32
         [B, Q] each -> [B].
       gradient_clip: Gradient values are clipped to [-c, c]; None: not clipped.
+
+    Attributes:
+      after_step: What else a training step does, behind the optimiser; None: nothing. Part of the
+        step's graph, so set before the first one.
     """
 
     not_for_xla: str | None = None
@@ -41,9 +46,11 @@ class EpisodeModel(tfrs.Model):
         super().__init__(**kwargs)
         self.task = task
         self.gradient_clip = gradient_clip
+        self.after_step: Callable[[], None] | None = None
         # A model may hold another, with a loss of its own.
         with tf.name_scope(self.name):
             self._loss_mean = tf.keras.metrics.Mean(name="loss")
+            self._norm_mean = tf.keras.metrics.Mean(name="gradient_norm")
 
     def build(self, input_shape: Any = None) -> None:
         """Creates every weight that does not exist yet.
@@ -71,12 +78,38 @@ class EpisodeModel(tfrs.Model):
         return tf.reduce_mean(self.task(scores, episode.query_label))
 
     def make_train_function(self, force: bool = False) -> Any:
-        """As Keras' own; `compile` is left to Keras, which restores only a `compile` of its own."""
+        """As Keras' own, but that several steps of one call are traced once and not twice.
+
+        `compile` is left to Keras, which restores only a `compile` of its own.
+        """
         # An older optimizer makes its counter when first asked; within a step, whose layers read
         # it, that would be too late for a strategy.
         if self.optimizer is not None:
             _ = self.optimizer.iterations
-        return super().make_train_function(force)
+        one = self._steps_per_execution is None or int(self._steps_per_execution) == 1
+        if (
+            one
+            or self.run_eagerly
+            or self._cluster_coordinator
+            or (self.train_function and not force)
+        ):
+            return super().make_train_function(force)
+        self.train_function = self.train_tf_function = tf.function(self._several_steps)
+        return self.train_function
+
+    def _several_steps(self, iterator: Any) -> dict[str, tf.Tensor]:
+        step = (
+            tf.function(self.train_step, jit_compile=True) if self.jit_compile else self.train_step
+        )
+
+        def body(done: tf.Tensor) -> tf.Tensor:
+            self.distribute_strategy.run(step, args=(next(iterator),))
+            return done + 1
+
+        steps = self._steps_per_execution.read_value()
+        tf.while_loop(lambda done: done < steps, body, [tf.constant(0, steps.dtype)])
+        self._train_counter.assign_add(steps)
+        return {metric.name: metric.result() for metric in self.metrics}
 
     def train_step(self, episode: Episode) -> dict[str, tf.Tensor]:
         """One optimiser step on B tasks (algorithm 1), divided equally among the replicas."""
@@ -101,7 +134,10 @@ class EpisodeModel(tfrs.Model):
         self.optimizer.apply_gradients(
             zip(gradients, variables, strict=True), experimental_aggregate_gradients=not summed
         )
-        return self._report(loss, episode) | {"gradient_norm": norm}
+        if self.after_step is not None:
+            self.after_step()
+        self._norm_mean.update_state(norm)
+        return self._report(loss, episode) | {"gradient_norm": self._norm_mean.result()}
 
     def test_step(self, episode: Episode) -> dict[str, tf.Tensor]:
         """The loss of B tasks, without training."""
@@ -127,7 +163,7 @@ class EpisodeModel(tfrs.Model):
     @property
     def metrics(self) -> list[tf.keras.metrics.Metric]:
         """What Keras resets at each epoch."""
-        return [self._loss_mean]
+        return [self._loss_mean, self._norm_mean]
 
     def get_config(self) -> dict[str, Any]:
         return {

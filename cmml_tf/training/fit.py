@@ -1,5 +1,6 @@
 """Meta-training of a model (algorithm 1), resumable at every epoch."""
 
+import math
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from cmml_tf.models.episode_model import EpisodeModel
 from cmml_tf.training.checkpoint import TrainingState, restore_best_weights
 from cmml_tf.training.event_files import EventFiles
 from cmml_tf.training.finite_loss import FiniteLoss, FiniteStepLoss
-from cmml_tf.training.history_log import HistoryLog, MeanGradientNorm
+from cmml_tf.training.history_log import HistoryLog
 from cmml_tf.training.optimizer import AdamL2
 from cmml_tf.training.strategies import (
     agreed,
@@ -27,6 +28,9 @@ from cmml_tf.training.strategies import (
 from cmml_tf.training.time_limit import EpochTimeLimit, TimeLimit
 from cmml_tf.training.validation import Validation
 from cmml_tf.training.weight_average import WeightAverage
+
+# Around each call of the graph some milliseconds pass; a time limit is looked at between calls.
+_MOST_STEPS = 10
 
 
 class TrainingResult(NamedTuple):
@@ -89,16 +93,19 @@ def fit_model(
         strategy.scope(),
     ):
         save_to = folder if is_chief(strategy) else Path(scratch)
-        model.compile(optimizer=AdamL2(training.learning_rate, training.weight_decay))
+        model.compile(
+            optimizer=AdamL2(training.learning_rate, training.weight_decay),
+            steps_per_execution=_steps_per_call(strategy, training),
+        )
         model.optimizer.create_variables(model.trainable_variables)
-        callbacks: list[tf.keras.callbacks.Callback] = [FiniteLoss()]
-        if not is_parameter_server(strategy):  # else no process sees the steps
-            callbacks = [FiniteStepLoss(), MeanGradientNorm()]
+        callbacks: list[tf.keras.callbacks.Callback] = [
+            FiniteLoss() if is_parameter_server(strategy) else FiniteStepLoss()
+        ]
         remembered: list[tf.keras.callbacks.Callback] = []
         average = None
         if training.weight_average > 0:
             average = WeightAverage(model, training.weight_average, steps_before)
-            callbacks.append(average)
+        model.after_step = None if average is None else average.update
         if validate is not None:
             callbacks.append(Validation(lambda: agreed(strategy, validate()), average))
             remembered = _decisions(training, watched)
@@ -145,6 +152,11 @@ def _decisions(training: TrainingConfig, watched: str) -> list[tf.keras.callback
             monitor=watched, mode="max", patience=training.early_stopping_patience
         ),
     ]
+
+
+def _steps_per_call(strategy: tf.distribute.Strategy, training: TrainingConfig) -> int:
+    """Steps of one call of the graph, all alike; workers that take steps on their own get one."""
+    return 1 if is_parameter_server(strategy) else math.gcd(training.steps_per_epoch, _MOST_STEPS)
 
 
 def _time_limit(strategy: tf.distribute.Strategy, minutes: float) -> tf.keras.callbacks.Callback:

@@ -5,7 +5,6 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import tensorflow as tf
@@ -13,30 +12,6 @@ import tensorflow as tf
 from cmml_tf.files import write_whole
 
 _HISTORY = "metrics.jsonl"
-
-
-class MeanGradientNorm(tf.keras.callbacks.Callback):
-    """Makes `gradient_norm` of an epoch's logs the mean over its steps.
-
-    Not for parameter servers: no process sees the steps there, and it stays that of the last one.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._norms: list[float] = []
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        del epoch, logs
-        self._norms = []
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        del batch
-        self._norms.append(float(logs["gradient_norm"]))
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        del epoch
-        if self._norms:
-            logs["gradient_norm"] = fmean(self._norms)
 
 
 class HistoryLog(tf.keras.callbacks.Callback):

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import tensorflow as tf
 
 
-class WeightAverage(tf.keras.callbacks.Callback):
+class WeightAverage:
     """Exponential average of the trainable weights over training steps (Polyak averaging).
 
     Few meta-training scenarios make the last weights a noisy choice; their average ranks unseen
@@ -24,23 +23,22 @@ class WeightAverage(tf.keras.callbacks.Callback):
     """
 
     def __init__(self, model: tf.keras.Model, momentum: float, steps_before: int = 0) -> None:
-        super().__init__()
         self._weights = list(model.trainable_variables)
         self._averages = [tf.Variable(weight, trainable=False) for weight in self._weights]
         self._step = tf.Variable(float(steps_before), trainable=False)
         self._momentum = momentum
         self.variables = [*self._averages, self._step]
 
-    @tf.function
-    def _update(self) -> None:
+    def update(self) -> None:
+        """Takes the weights of one more step; within the step, of which replicas do it together."""
+        tf.distribute.get_replica_context().merge_call(self._update)
+
+    def _update(self, strategy: tf.distribute.Strategy) -> None:
+        del strategy
         self._step.assign_add(1.0)
         momentum = tf.minimum(self._momentum, (1.0 + self._step) / (10.0 + self._step))
         for weight, average in zip(self._weights, self._averages, strict=True):
             average.assign_add((1.0 - momentum) * (weight - average))
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        del batch, logs
-        self._update()
 
     @contextmanager
     def applied(self) -> Iterator[None]:

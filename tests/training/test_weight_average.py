@@ -19,7 +19,7 @@ def test_average_follows_the_weights_with_a_growing_momentum():
     expected = 1.0
     for step, value in enumerate([3.0, -2.0, 5.0, 4.0, 0.0, 7.0, 1.0, 2.0, 6.0, 9.0], start=1):
         model.trainable_variables[0].assign([[value]])
-        average.on_train_batch_end(0)
+        average.update()
         momentum = min(0.5, (1 + step) / (10 + step))
         expected = momentum * expected + (1 - momentum) * value
     with average.applied():
