@@ -34,7 +34,8 @@ from cmml_tf.experiments.forms import FORMS
 from cmml_tf.settings.base import TaskData
 from cmml_tf.settings.finished_run import Run
 from cmml_tf.settings.named import SETTINGS
-from cmml_tf.settings.run import open_run, train
+from cmml_tf.settings.run import open_run
+from cmml_tf.settings.whole_run import train
 from cmml_tf.training.run_folder import load_config, setting_of
 
 _KEPT = "data"

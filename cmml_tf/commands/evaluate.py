@@ -44,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
     name = setting_of(given.folder)  # a folder of no run is refused before TensorFlow starts
 
     from cmml_tf.settings.named import SETTINGS
-    from cmml_tf.settings.run import evaluate_again
+    from cmml_tf.settings.whole_run import evaluate_again
 
     setting = SETTINGS[name]
     config = load_config(given.folder, setting.form.options.config)

@@ -27,7 +27,7 @@ def train(form: SettingForm, argv: Sequence[str], description: str) -> int:
         check_folder(Path(config.run_dir))
     # Imported when options and paths are known to be right: TensorFlow starts here.
     from cmml_tf.settings.named import SETTINGS
-    from cmml_tf.settings.run import run_from_data_to_export
+    from cmml_tf.settings.whole_run import run_from_data_to_export
 
     verbose = 1 if sys.stdout.isatty() else 2
     run_from_data_to_export(SETTINGS[form.name], config, print, verbose)

@@ -7,6 +7,7 @@ import pandas as pd
 
 from cmml_tf.config import ReadConfig
 from cmml_tf.config.ranking import RankingDataConfig
+from cmml_tf.config.rating import RatingDataConfig
 from cmml_tf.datasets.interactions import Interactions
 from cmml_tf.datasets.open_data import is_own_table
 from cmml_tf.datasets.open_rating_data import check_rating_source, read_ratings
@@ -124,11 +125,14 @@ def open_ranking_data(
     )
 
 
-def check_ranking_source(data: str, config: RankingDataConfig, read: ReadConfig) -> None:
+def check_ranking_source(
+    data: str, config: RankingDataConfig | RatingDataConfig, read: ReadConfig
+) -> None:
     """Refuses names and paths that nothing stands behind; no file of the data is read.
 
     Args:
-      data, config, read: As of `open_ranking_data`.
+      data, read: As of `open_ranking_data`.
+      config: Of tasks; a comparison's is that of ratings.
 
     Raises:
       ValueError: Nothing accepted has this name.

@@ -34,6 +34,7 @@ class EpisodeModel(tfrs.Model):
         step's graph, so set before the first one.
     """
 
+    train_function: Any  # Keras' own, made at the first step
     not_for_xla: str | None = None
     """Why `compile(jit_compile=True)` is refused; None: it is not."""
 
@@ -86,7 +87,8 @@ class EpisodeModel(tfrs.Model):
         # it, that would be too late for a strategy.
         if self.optimizer is not None:
             _ = self.optimizer.iterations
-        one = self._steps_per_execution is None or int(self._steps_per_execution) == 1
+        steps = self._steps_per_execution
+        one = steps is None or steps.numpy().item() == 1
         if (
             one
             or self.run_eagerly
@@ -106,7 +108,7 @@ class EpisodeModel(tfrs.Model):
             self.distribute_strategy.run(step, args=(next(iterator),))
             return done + 1
 
-        steps = self._steps_per_execution.read_value()
+        steps = tf.convert_to_tensor(self._steps_per_execution)
         tf.while_loop(lambda done: done < steps, body, [tf.constant(0, steps.dtype)])
         self._train_counter.assign_add(steps)
         return {metric.name: metric.result() for metric in self.metrics}

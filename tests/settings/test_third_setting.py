@@ -19,7 +19,7 @@ from cmml_tf.evaluation.verdict import Gain
 from cmml_tf.models.build import build_model
 from cmml_tf.settings.base import Prepared, Setting
 from cmml_tf.settings.form import SettingForm
-from cmml_tf.settings.run import run_from_data_to_export
+from cmml_tf.settings.whole_run import run_from_data_to_export
 from cmml_tf.tasks.rating import RatingTask
 from cmml_tf.types import Episode, Support
 
