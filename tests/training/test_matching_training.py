@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from training.small_run import planted
 
 from cmml_tf.config import MATCHING, EpisodeConfig, TrainingConfig
@@ -22,6 +23,7 @@ TRAINING = TrainingConfig(learning_rate=3e-3, weight_average=0.9, steps_per_epoc
 
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory):
+    tf.config.experimental.enable_op_determinism()  # as a run does
     data = planted(validation=0, meta_test=2).data
     episodes = EvaluationEpisodes.draw(data.meta_test, EPISODE, seed=2)
     return ScenarioParts(data, None, episodes, tmp_path_factory.mktemp("parts"))
