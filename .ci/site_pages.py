@@ -22,6 +22,7 @@ REFERENCE = {
         *("client.sync", "client.aio", "client.answers", "client.clicks"),
         *("client.context_cache", "client.errors"),
     ),
+    "monitoring": ("client.base.Observer", "monitoring.prometheus", "monitoring.drift"),
     "config": ("config",),
     "layers": ("layers",),
     "models": ("models",),
