@@ -7,7 +7,6 @@ import pandas as pd
 
 from cmml_tf.config import ReadConfig
 from cmml_tf.config.ranking import RankingDataConfig
-from cmml_tf.config.rating import RatingDataConfig
 from cmml_tf.datasets.interactions import Interactions
 from cmml_tf.datasets.open_data import is_own_table
 from cmml_tf.datasets.open_rating_data import check_rating_source, read_ratings
@@ -63,7 +62,7 @@ def open_ranking_data(
       ConnectionError: A download is needed and the network does not answer.
     """
     read = ReadConfig() if read is None else read
-    check_ranking_source(data, config, read)
+    check_ranking_source(data, config.tasks, read)
     interactions = _read(data, cache_dir, read)
     table = interactions.table
     counts = {**interactions.counts, "rows read": len(table)}
@@ -125,14 +124,12 @@ def open_ranking_data(
     )
 
 
-def check_ranking_source(
-    data: str, config: RankingDataConfig | RatingDataConfig, read: ReadConfig
-) -> None:
+def check_ranking_source(data: str, tasks: str | None, read: ReadConfig) -> None:
     """Refuses names and paths that nothing stands behind; no file of the data is read.
 
     Args:
       data, read: As of `open_ranking_data`.
-      config: Of tasks; a comparison's is that of ratings.
+      tasks: A file of given tasks; None: none is.
 
     Raises:
       ValueError: Nothing accepted has this name.
@@ -140,8 +137,8 @@ def check_ranking_source(
     """
     if not is_own_table(Path(data).expanduser()):
         check_rating_source(data, read)
-    if config.tasks is not None:
-        require_task_file(Path(config.tasks))
+    if tasks is not None:
+        require_task_file(Path(tasks))
 
 
 def _read(data: str, cache_dir: str | Path | None, read: ReadConfig) -> Interactions:

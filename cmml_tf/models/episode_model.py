@@ -38,6 +38,8 @@ class EpisodeModel(tfrs.Model):
     not_for_xla: str | None = None
     """Why `compile(jit_compile=True)` is refused; None: it is not."""
 
+    train_function: Any
+
     def __init__(
         self,
         task: tf.keras.layers.Layer | None = None,
@@ -122,16 +124,17 @@ class EpisodeModel(tfrs.Model):
             share = loss / replicas if replicas > 1 else loss
         variables = self.trainable_variables
         gradients = tape.gradient(share, variables)
-        # Before anything is clipped: what a clip, or a learning rate, has to do with.
-        norm = tf.linalg.global_norm(gradients)
-        clip, summed = self.gradient_clip, False
+        clip, summed = self.gradient_clip, replicas > 1
         if clip is not None:
             # As dense tensors: a table's gradient comes in pieces, and only the sum of these, and
             # of the replicas', is clipped.
             gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
-            if replicas > 1:
-                context, summed = tf.distribute.get_replica_context(), True
-                gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        if summed:
+            context = tf.distribute.get_replica_context()
+            gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        # Before anything is clipped: what a clip, or a learning rate, has to do with.
+        norm = tf.linalg.global_norm(gradients)
+        if clip is not None:
             gradients = [tf.clip_by_value(gradient, -clip, clip) for gradient in gradients]
         self.optimizer.apply_gradients(
             zip(gradients, variables, strict=True), experimental_aggregate_gradients=not summed

@@ -43,7 +43,7 @@ class RankingOptions:
 
     def check_sources(self, config: RankingRunConfig | ComparisonConfig) -> None:
         """See `check_ranking_source`."""
-        check_ranking_source(config.data, config.tasks, config.read)
+        check_ranking_source(config.data, config.tasks.tasks, config.read)
 
     def quick(self, base: RankingRunConfig) -> dict[str, Any]:
         """Small tables and few steps."""
