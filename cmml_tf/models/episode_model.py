@@ -53,7 +53,9 @@ class EpisodeModel(tfrs.Model):
         # A model may hold another, with a loss of its own.
         with tf.name_scope(self.name):
             self._loss_mean = tf.keras.metrics.Mean(name="loss")
-            self._norm_mean = tf.keras.metrics.Mean(name="gradient_norm")
+            # Two means of one scope would have weights of one name, which no h5 file can hold.
+            with tf.name_scope("gradient_norm"):
+                self._norm_mean = tf.keras.metrics.Mean(name="gradient_norm")
 
     def build(self, input_shape: Any = None) -> None:
         """Creates every weight that does not exist yet.
