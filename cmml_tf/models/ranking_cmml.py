@@ -51,7 +51,7 @@ class RankingCMML(CMML):
         """Creates the weights of the parts."""
         tables = self.pair_embedding
         build_named(tables, [None, None])
-        features = [None, tables.tables + 1, tables.items]
+        features = [None, tables.tables + 1, tables.table_items + tables.levels]
         build_named(self.recommender, features, [None, self.context_encoder.context_dimension])
 
     @property
@@ -65,7 +65,7 @@ class RankingCMML(CMML):
         mask = self.support_mask(support.label, support.length)
         evidence = self.pair_embedding(support.user, support.item, mask)
         context = self.context_encoder(evidence)
-        scores = self.recommender(self.hybrid_context(evidence), context)
+        scores = evidence.of_items(self.recommender(self.hybrid_context(evidence), context))
         lowest = tf.reduce_min(scores, axis=1, keepdims=True)
         return tf.concat([scores, lowest, context], axis=1)
 

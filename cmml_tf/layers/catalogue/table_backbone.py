@@ -53,12 +53,14 @@ class TableBackbone(tf.keras.layers.Layer):
 
     def call(self, features: tf.Tensor, context: tf.Tensor) -> tf.Tensor:
         """f [B, K, I], C [B, D] -> score float32 [B, I]."""
-        linear = tf.einsum("bki,bk->bi", features, self.weights_of(context))
+        weights = self.weights_of(context)[:, None, :]
+        linear = tf.squeeze(tf.matmul(weights, features), axis=1)
         cut = tf.clip_by_value(features, _LOWEST, _HIGHEST)
         squashed = tf.sign(cut) * tf.math.log1p(tf.abs(cut))
-        hidden = tf.einsum("bki,kh->bih", squashed, self.item_kernel)
-        hidden = tf.nn.relu(hidden + self.offset(context)[:, None, :])
-        return linear + tf.einsum("bih,h->bi", hidden, self.output_kernel)
+        # Items stand in a row all along: nothing is transposed.
+        hidden = tf.matmul(self.item_kernel, squashed, transpose_a=True)  # [B, H, I]
+        hidden = tf.nn.relu(hidden + self.offset(context)[:, :, None])
+        return linear + tf.squeeze(tf.matmul(self.output_kernel[None], hidden), axis=1)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self._units}
