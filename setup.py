@@ -65,7 +65,15 @@ setup(
         # `cmml prepare --runner beam`.
         "beam": [*TENSORFLOW, *BEAM],
         # `mkdocs build` of the site. MkDocs 2 has no plugins, and the theme none of its themes.
-        "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.7.5,<10", "mkdocstrings[python]>=1,<2"],
+        "docs": [
+            "mkdocs>=1.6,<2",
+            "mkdocs-material>=9.7.5,<10",
+            "mkdocstrings[python]>=1,<2",
+            "mkdocs-jupyter>=0.25,<0.27",
+            # `jupyter execute` of the notebooks.
+            "nbclient>=0.10,<0.12",
+            "ipykernel>=6.29,<8",
+        ],
         "test": [
             *DEMO,
             *FIGURES,

@@ -15,6 +15,7 @@ NAMES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
 PAGES = [*(ROOT / name for name in NAMES), *sorted((ROOT / "docs").glob("*.md"))]
 # What a page says of names that are gone.
 HISTORY = ROOT / "CHANGELOG.md"
+SITE = ROOT / "mkdocs.yml"
 
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 INDENTED = re.compile(r"(?:^ {4,}\S.*\n?)+", re.MULTILINE)
@@ -129,6 +130,13 @@ def test_the_index_has_every_page():
     index = (ROOT / "docs" / "README.md").read_text()
     pages = {page.name for page in PAGES if page.parent == ROOT / "docs"} - {"README.md"}
     assert {name for name in pages if f"({name})" not in index} == set()
+
+
+def test_the_site_has_every_page():
+    listed = re.findall(r"^ +- (?:[^:\n]+: )?(\S+\.(?:md|ipynb))$", SITE.read_text(), re.MULTILINE)
+    docs = ROOT / "docs"
+    pages = [path.relative_to(docs).as_posix() for path in docs.rglob("*.*")]
+    assert {name for name in pages if name.endswith((".md", ".ipynb"))} <= set(listed)
 
 
 TOLD = {

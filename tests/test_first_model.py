@@ -1,0 +1,75 @@
+"""The page of the first model leads from a table to a recommendation, typed as it stands."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = (ROOT / "docs" / "first_model.md").read_text()
+
+
+def commands():
+    """The blocks of shell commands, but the installation."""
+    blocks = re.findall(r"^```\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    return [block for block in blocks if re.match(r"cmml|curl|kill", block)]
+
+
+def write_clicks(path, scenarios=40, users=500, items=300, number=20_000):
+    """Users with a taste, in scenarios with a theme."""
+    rng = np.random.default_rng(1)
+    scenario, user = rng.integers(0, scenarios, number), rng.integers(0, users, number)
+    taste, kind, theme = (rng.normal(size=(size, 6)) for size in (users, items, scenarios))
+    liking = (0.5 * taste[user] + theme[scenario]) @ kind.T
+    item = (liking + rng.gumbel(size=liking.shape)).argmax(axis=1)
+    columns = {"user": user, "item": item, "scenario": scenario}
+    table = pd.DataFrame({name: [f"{name[0]}{n}" for n in ids] for name, ids in columns.items()})
+    table.to_csv(path, index=False)
+
+
+def test_ten_commands_are_enough():
+    lines = "".join(re.findall(r"^```\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)).splitlines()
+    assert 6 <= sum(bool(re.match(r"pip|cmml|curl|kill", line)) for line in lines) <= 10
+
+
+@pytest.mark.slow
+def test_the_page_leads_to_a_recommendation(tmp_path):
+    write_clicks(tmp_path / "clicks.csv")
+    program = tmp_path / "bin" / "cmml"
+    program.parent.mkdir()
+    program.write_text(
+        f"#!{sys.executable}\nfrom cmml_tf.commands.main import main\nmain()\n", encoding="utf-8"
+    )
+    program.chmod(0o755)
+    script = "set -eo pipefail\nset -m\ntrap 'kill %1 2> /dev/null || true' EXIT\n"
+    script += "\n".join(commands())
+    for port in ("8500", "8501"):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            script = script.replace(port, str(free.getsockname()[1]))
+    environment = {
+        **os.environ,
+        "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+    }
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "export" / "1" / "saved_model.pb").exists()
+    answer = json.loads(done.stdout[done.stdout.rindex('{\n    "outputs"') :])["outputs"]
+    (items,), (scores,) = answer["item_id"], answer["score"]
+    assert len(items) == len(scores) >= 10
+    assert scores == sorted(scores, reverse=True)
