@@ -44,6 +44,10 @@ RUN_BY = {
         "tests/cli/test_train_strategies.py::"
         "test_after_a_worker_is_killed_both_start_again_and_end_as_one_process"
     ),
+    "cmml drift export served.csv": (
+        "tests/monitoring/test_drift_command.py::"
+        "test_the_newest_version_of_a_base_path_or_the_one_that_is_named"
+    ),
     "python pipelines/tfrs_rerank.py": (
         "tests/cli/test_tfrs_rerank.py::"
         "test_recall_before_and_after_is_printed_and_the_server_is_gone"

@@ -22,12 +22,12 @@ def commands():
     return [block for block in blocks if re.match(r"cmml|curl|kill", block)]
 
 
-def write_clicks(path, scenarios=40, users=500, items=300, number=20_000):
+def write_clicks(path, scenarios=50, users=400, items=1000, number=20_000):
     """Users with a taste, in scenarios with a theme."""
     rng = np.random.default_rng(1)
     scenario, user = rng.integers(0, scenarios, number), rng.integers(0, users, number)
     taste, kind, theme = (rng.normal(size=(size, 6)) for size in (users, items, scenarios))
-    liking = (0.5 * taste[user] + theme[scenario]) @ kind.T
+    liking = (taste[user] + theme[scenario]) @ kind.T
     item = (liking + rng.gumbel(size=liking.shape)).argmax(axis=1)
     columns = {"user": user, "item": item, "scenario": scenario}
     table = pd.DataFrame({name: [f"{name[0]}{n}" for n in ids] for name, ids in columns.items()})
