@@ -38,8 +38,6 @@ class EpisodeModel(tfrs.Model):
     not_for_xla: str | None = None
     """Why `compile(jit_compile=True)` is refused; None: it is not."""
 
-    train_function: Any
-
     def __init__(
         self,
         task: tf.keras.layers.Layer | None = None,
