@@ -72,6 +72,7 @@ RECIPES = [
     matching_recipes.TestScenarioTaste,
     matching_recipes.TestCountPosterior,
     matching_recipes.TestClickerPosterior,
+    matching_recipes.TestItemFoldIn,
     matching_recipes.TestOwnClicks,
     matching_recipes.TestUserVotes,
     matching_recipes.TestPairTaste,
