@@ -103,6 +103,16 @@ class TestItemFoldIn(LayerRecipe):
     def build(self, layer):
         layer.build([None, None, 4])
 
+    def check_gradient_reaches_every_weight(self):
+        """Some of them only through the inverse, which is one for all items of a task."""
+        layer = self.built()
+        _, *rest = map(tf.constant, self.inputs())
+        with tf.GradientTape() as tape:
+            inverse = layer.inverse(rest[0], marks(3, 5))
+            loss = tf.reduce_sum(layer(inverse, *rest) ** 2)
+        for gradient in tape.gradient(loss, layer.trainable_variables):
+            assert np.abs(gradient).max() > 0
+
 
 class TestOwnClicks(LayerRecipe):
     weights = 2
