@@ -281,7 +281,9 @@ def test_a_killed_export_leaves_no_numbered_folder_half_written(bad_ends):
         for version in versions(base):
             saved = base / str(version)
             extra = {path.name for path in (saved / "assets.extra").iterdir()}
-            assert extra == {"cmml_manifest.json", "tf_serving_warmup_requests"}
+            assert extra == {
+                *("cmml_manifest.json", "cmml_learned_tasks.npy", "tf_serving_warmup_requests")
+            }
             servable = Servable("killed", version, str(saved), ["serve"])
             assert np.isfinite(servable.run("serving_default", inputs)["score"]).all()
     assert versions(folder / "graph") == []
