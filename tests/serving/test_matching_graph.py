@@ -187,7 +187,7 @@ def test_a_large_catalogue_is_narrowed_but_for_items_of_the_support(tmp_path):
         vocabulary("user_ids", np.arange(USERS), USERS),
         vocabulary("item_ids", np.arange(rows), rows),
         tmp_path,
-        RecommendOptions(top_k=10, candidates=100),
+        RecommendOptions(top_k=50, candidates=100),
     )
     assert graph.catalogue.kept.candidates == 100
     assert graph.catalogue.kept.recall > 0.9
@@ -204,7 +204,7 @@ def test_a_large_catalogue_is_narrowed_but_for_items_of_the_support(tmp_path):
     }
     score = call(signatures["serving_default"], request)["score"][0]
     best = call(signatures["recommend"], request)
-    of_support = [item for item in np.argsort(-score)[:10] if item in named]
+    of_support = [item for item in np.argsort(-score)[:50] if item in named]
     assert of_support
     assert set(of_support) <= set(best["item_id"][0])
     np.testing.assert_allclose(best["score"][0], score[best["item_id"][0]], atol=1e-4)

@@ -59,8 +59,11 @@ class ItemFoldIn(tf.keras.layers.Layer):
         gram = tf.matmul(clicks[..., None] * x, x, transpose_a=True)
         left = tf.exp(REACH * self.log_others) * gram
         left += tf.linalg.diag(tf.exp(self.log_precision))
-        # In double precision, as in `ScenarioTaste`: one NaN would be every score.
-        return tf.cast(tf.linalg.inv(tf.cast(left, tf.float64)), tf.float32)
+        # In double precision, as in `ScenarioTaste`: one NaN would be every score. And by Cholesky,
+        # which makes NaN of what cannot be inverted, for one task, where `inv` fails for all.
+        one = tf.eye(self.dimension + 1, batch_shape=tf.shape(left)[:1], dtype=tf.float64)
+        lower = tf.linalg.cholesky(tf.cast(left, tf.float64))
+        return tf.cast(tf.linalg.cholesky_solve(lower, one), tf.float32)
 
     def call(
         self,
