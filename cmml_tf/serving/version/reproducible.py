@@ -6,13 +6,15 @@ this has a meaning behind the save: names are counted anew here, in the order of
 and the path is taken out. With it goes what an export told of the machine.
 """
 
+import copy
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from google.protobuf import text_format
+from google.protobuf.message import Message
 from tensorflow.core.framework import attr_value_pb2, function_pb2, node_def_pb2
 from tensorflow.core.protobuf import fingerprint_pb2, meta_graph_pb2, saved_model_pb2
 
@@ -32,10 +34,12 @@ def make_reproducible(saved_model_dir: Path, scratch: Path) -> None:
     names: dict[str, str] = {}
     for meta_graph in saved.meta_graphs:
         names |= _function_names(meta_graph)
-    text = text_format.MessageToString(saved, as_one_line=True)
-    text = _NAME.sub(lambda match: names.get(match[0], match[0]), text)
-    text = text.replace(f"{text_format.text_encoding.CEscape(str(scratch), False)}/", "")
-    saved = text_format.Parse(text, saved_model_pb2.SavedModel())
+    path = f"{scratch}/"
+
+    def renamed(text: str) -> str:
+        return _NAME.sub(lambda match: names.get(match[0], match[0]), text).replace(path, "")
+
+    _rewrite(saved, renamed)
     for meta_graph in saved.meta_graphs:
         meta_graph.graph_def.library.function.sort(key=lambda one: one.signature.name)
         for one in meta_graph.graph_def.library.function:
@@ -43,6 +47,44 @@ def make_reproducible(saved_model_dir: Path, scratch: Path) -> None:
     content = saved.SerializeToString(deterministic=True)
     file.write_bytes(content)
     _write_fingerprint(saved_model_dir, saved, content)
+
+
+def _rewrite(message: Message, renamed: Callable[[str], str]) -> None:
+    """Renames every text in a message, keys of maps and bytes that are text included."""
+    for field, value in message.ListFields():
+        if isinstance(value, str | bytes):
+            setattr(message, field.name, _new(value, renamed))
+        elif isinstance(value, Message):
+            _rewrite(value, renamed)
+        elif field.message_type is not None and field.message_type.GetOptions().map_entry:
+            _rewrite_map(value, renamed)
+        elif field.message_type is not None:
+            for one in value:
+                _rewrite(one, renamed)
+        elif field.type in (field.TYPE_STRING, field.TYPE_BYTES):
+            value[:] = [_new(one, renamed) for one in value]
+
+
+def _rewrite_map(entries: Any, renamed: Callable[[str], str]) -> None:
+    """New keys may be old ones of others, so all are put in anew."""
+    kept = {key: copy.deepcopy(value) for key, value in entries.items()}
+    entries.clear()
+    for key, value in kept.items():
+        new = renamed(key) if isinstance(key, str) else key
+        if isinstance(value, Message):
+            _rewrite(value, renamed)
+            entries[new].CopyFrom(value)
+        else:
+            entries[new] = _new(value, renamed) if isinstance(value, str | bytes) else value
+
+
+def _new(value: str | bytes, renamed: Callable[[str], str]) -> str | bytes:
+    if isinstance(value, str):
+        return renamed(value)
+    try:
+        return renamed(value.decode()).encode()
+    except UnicodeDecodeError:  # numbers of a tensor
+        return value
 
 
 def _function_names(meta_graph: meta_graph_pb2.MetaGraphDef) -> dict[str, str]:
