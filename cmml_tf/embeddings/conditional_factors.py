@@ -28,7 +28,6 @@ from scipy.sparse import csr_matrix
 from cmml_tf.config.factors import FactorConfig
 
 _BLOCK_ROWS = 32_768
-_SWEEPS_FROM_START = 2
 
 
 @dataclass(frozen=True)
@@ -101,11 +100,12 @@ class Side:
         return self.content @ self.map
 
     def fit_prior(self, factors: np.ndarray) -> None:
-        """The regression of factors on content; rows count by how well they are known."""
+        """The regression of the leading rows' factors on content; rows count by how well known."""
         if self.content is None:
             return
-        weighted = self.content * known_weight(self.total)[:, None]
-        self.gram = weighted.T @ self.content
+        content = self.content[: len(factors)]
+        weighted = content * known_weight(self.total[: len(factors)])[:, None]
+        self.gram = weighted.T @ content
         self.gram += self.content_penalty * np.eye(len(self.gram))
         self.moment = weighted.T @ factors
         self.map = np.linalg.solve(self.gram, self.moment)
@@ -167,7 +167,6 @@ class ConditionalFactors:
     ) -> None:
         self.clicks = clicks
         self.config = config
-        d = config.dimension
         groups = np.where(clicks.scenario < 0, clicks.scenario_count, clicks.scenario)
         shared = (clicks.scenario_count + 1,)
         self.user = Side(
@@ -182,43 +181,48 @@ class ConditionalFactors:
             (np.ones(len(groups)), (clicks.users, clicks.items)),
             shape=(clicks.user_count, clicks.item_count),
         )
-        transposed = pairs.T.tocsr()
-        v = np.random.default_rng(seed).normal(size=(clicks.item_count, d)) * 0.3
-        if start is not None:
-            v[: len(start.items)], v[len(start.items) :] = start.items, 0.0
-        for sweep in range(config.sweeps if start is None else _SWEEPS_FROM_START):
-            u = self.user.solve(pairs @ v, *self.item.moments(v))
-            v = self.item.solve(transposed @ u, *self.user.moments(u))
-            whiten, back = _whitening(u[self.user.total > 0])
-            u, v = u @ whiten, v @ back
-            if start is not None or sweep >= 2:  # the first factors are noise
-                self.user.fit_prior(u)
-                self.item.fit_prior(v)
-        if start is not None:
-            u, v = self._in_basis_of(start, u, v)
+        both = (pairs, pairs.T.tocsr())
+        u, v = self._swept(*both, seed) if start is None else self._grown(*both, start)
         self.item_moments = self.item.moments(v)
         self.user_sums = pairs @ v
         self.user_factors = self.user.solve(self.user_sums, *self.item_moments)
         self.user_moments = self.user.moments(self.user_factors)
-        self.item_sums = transposed @ self.user_factors
+        self.item_sums = both[1] @ self.user_factors
         self.basis_users, self.basis_items = u, v
         self.item_factors = self.item.solve(self.item_sums, *self.user_moments)
 
-    def _in_basis_of(
-        self, start: FactorStart, u: np.ndarray, v: np.ndarray
+    def _swept(
+        self, pairs: csr_matrix, transposed: csr_matrix, seed: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The same factors, turned to where the earlier ones are (orthogonal Procrustes).
+        """Users' and items' factors [U, d], [I, d] after all sweeps from random ones."""
+        v = np.random.default_rng(seed).normal(size=(pairs.shape[1], self.config.dimension)) * 0.3
+        for sweep in range(self.config.sweeps):
+            u = self.user.solve(pairs @ v, *self.item.moments(v))
+            v = self.item.solve(transposed @ u, *self.user.moments(u))
+            whiten, back = _whitening(u[self.user.total > 0])
+            u, v = u @ whiten, v @ back
+            if sweep >= 2:  # the first factors are noise
+                self.user.fit_prior(u)
+                self.item.fit_prior(v)
+        return u, v
 
-        Neither products nor whitening change, so that what was learned of the earlier factors, and
-        contexts that were made of them, keep a meaning.
+    def _grown(
+        self, pairs: csr_matrix, transposed: csr_matrix, start: FactorStart
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The earlier factors as they are, and new rows solved given them: the basis stays.
+
+        What all rows have become by the new pairs shows in the last solution, which users and items
+        are given in this basis. More sweeps would turn it, and with it what the network has learned
+        of it, and contexts that were made of it.
         """
-        product = np.zeros((u.shape[1], u.shape[1]))
-        for side, factors, before in ((self.user, u, start.users), (self.item, v, start.items)):
-            weight = known_weight(side.total[: len(before)])
-            product += factors[: len(before)].T @ (before * weight[:, None])
-        left, _, right = np.linalg.svd(product)
-        turn = left @ right
-        u, v = u @ turn, v @ turn
+        self.user.fit_prior(start.users)
+        self.item.fit_prior(start.items)
+        users, items = len(start.users), len(start.items)
+        u = np.pad(start.users, ((0, pairs.shape[0] - users), (0, 0)))
+        v = np.pad(start.items, ((0, pairs.shape[1] - items), (0, 0)))
+        for _ in range(2):  # new users by the known items, new items by all users, and once more
+            u[users:] = self.user.solve(pairs @ v, *self.item.moments(v))[users:]
+            v[items:] = self.item.solve(transposed @ u, *self.user.moments(u))[items:]
         self.user.fit_prior(u)
         self.item.fit_prior(v)
         return u, v

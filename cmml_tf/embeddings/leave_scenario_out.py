@@ -154,7 +154,7 @@ def fit_scenario_factors(
 
     Args:
       clicks, config, seed: As of `ConditionalFactors`.
-      kept: Of an earlier state of the clicks: few sweeps from there, in the same basis and scale.
+      kept: Of an earlier state of the clicks: it goes on in their basis and scale.
     """
     popularity = Popularity(clicks, config.content_penalty)
     if kept is None:

@@ -57,11 +57,16 @@ class SettingRun:
 
     @property
     def training(self) -> TrainingConfig:
-        """The schedule: as configured, and a tenth of the steps where a run is continued."""
+        """The schedule as configured; where a run is continued, a tenth of the steps.
+
+        They are taken at a tenth of the learning rate: weights that were trained to the end are
+        to be mended, not found.
+        """
         own = self.config.training
         if self.config.continue_from is None:
             return own
-        return within_steps(own, max(1, _steps(own) // _CONTINUED_PART))
+        slower = replace(own, learning_rate=own.learning_rate / _CONTINUED_PART)
+        return within_steps(slower, max(1, _steps(own) // _CONTINUED_PART))
 
     def build(self) -> AdaptingModel:
         """The model with its first weights, fixed by the seed."""
