@@ -27,6 +27,7 @@ from cmml_tf.serving.requests.examples import read_examples
 from cmml_tf.serving.requests.rules import Tensors
 from cmml_tf.serving.requests.task_groups import (
     in_groups,
+    not_inlined,
     pairs_in_groups,
     tasks_at_a_time,
 )
@@ -266,9 +267,11 @@ def matched_some_at_a_time(
 ) -> Callable[..., tf.Tensor]:
     """The same function of contexts, which grow with the support, and of tensors [B, Q, ...]."""
 
+    in_parts = not_inlined(score)
+
     def grouped(context: tf.Tensor, *query: tf.Tensor) -> tf.Tensor:
         pairs = (tf.shape(context)[1] - width.task) // width.pair
-        return pairs_in_groups(score, context, pairs, query, further)
+        return pairs_in_groups(score, context, pairs, query, in_parts, further)
 
     return grouped
 

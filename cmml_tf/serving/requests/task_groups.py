@@ -57,7 +57,7 @@ def in_groups(
         )
         return tuple(array.concat() for array in arrays)
 
-    loop = _not_inlined(grouped)
+    loop = not_inlined(grouped)
     alone = tf.less_equal(tf.shape(inputs[0])[0], size)
     values = tf.cond(alone, lambda: tuple(traced(*inputs)), lambda: loop(size, *inputs))
     return tuple(
@@ -70,6 +70,7 @@ def pairs_in_groups(
     context: tf.Tensor,
     support: tf.Tensor,
     query: Sequence[tf.Tensor],
+    in_parts: Callable[..., tf.Tensor],
     further: Sequence[int] = (),
 ) -> tf.Tensor:
     """`function(context, *query)`, which compares each query pair with each support pair.
@@ -81,6 +82,8 @@ def pairs_in_groups(
       context: float32 [B, D].
       support: int32 scalar, S.
       query: Tensors [B, Q, ...].
+      in_parts: `not_inlined(function)`, which parts of a large request are asked with. Shared by
+        all uses: each copy in the graph is optimised anew when a version is loaded.
       further: Axes of the answer behind the first two.
     """
     support = tf.maximum(support, 1)
@@ -88,7 +91,7 @@ def pairs_in_groups(
 
     def of_tasks(context: tf.Tensor, *query: tf.Tensor) -> tuple[tf.Tensor]:
         def of_pairs(*part: tf.Tensor) -> tuple[tf.Tensor]:
-            return (_swapped(function(context, *map(_swapped, part))),)
+            return (_swapped(in_parts(context, *map(_swapped, part))),)
 
         tasks = tf.maximum(tf.shape(context)[0], 1)
         size = tf.maximum(MATCHES_AT_A_TIME // (tasks * support), 1)
@@ -96,7 +99,7 @@ def pairs_in_groups(
 
     fitting = MATCHES_AT_A_TIME // (tf.maximum(tf.shape(query[0])[1], 1) * support)
     size = tf.maximum(fitting, 1)
-    groups = _not_inlined(lambda *part: in_groups(of_tasks, part, size, [answer])[0])
+    groups = not_inlined(lambda *part: in_groups(of_tasks, part, size, [answer])[0])
     traced = tf.function(function, autograph=False)
     # A usual request is asked once whether it fits, not first by tasks and then by pairs.
     return tf.cond(
@@ -106,7 +109,7 @@ def pairs_in_groups(
     )
 
 
-def _not_inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+def not_inlined(function: Callable[..., Any]) -> Callable[..., Any]:
     """One operation of the graph, which is rarely run: inlined, it would cost a small request more
     than its checks.
     """
