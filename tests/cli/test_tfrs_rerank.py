@@ -3,6 +3,10 @@
 import json
 import subprocess
 
+import pytest
+
+pytestmark = pytest.mark.slow  # it needs a run, a TFRS model and a server
+
 TINY = ("--epochs", "1", "--dimension", "8", "--candidates", "20", "--users", "3")
 
 

@@ -109,6 +109,7 @@ def test_the_default_reads_few_ratings_too(commands):
     )
 
 
+@pytest.mark.slow
 def test_a_killed_training_continues_and_ends_as_if_never_killed(ridge, commands):
     process = commands.start("train_user.py", *RIDGE)
     history = commands.folder / "run" / "model" / "metrics.jsonl"
@@ -144,6 +145,7 @@ def test_a_finished_run_is_exported_once_more_only_elsewhere(ridge):
     assert read(commands.folder)["export"] == "elsewhere/1"
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_evaluated_again(ridge, commands):
     run_dir = commands.folder / "moved"
     shutil.copytree(ridge[0].folder / "run", run_dir)
