@@ -22,7 +22,10 @@ REFERENCE = {
         *("client.sync", "client.aio", "client.answers", "client.clicks"),
         *("client.context_cache", "client.errors"),
     ),
-    "monitoring": ("client.base.Observer", "monitoring.prometheus", "monitoring.drift"),
+    "monitoring": (
+        *("client.base.Observer", "client.base.EndedCall"),
+        *("monitoring.prometheus", "monitoring.drift"),
+    ),
     "config": ("config",),
     "layers": ("layers",),
     "models": ("models",),

@@ -13,7 +13,7 @@ from cmml_tf.client.answers import (
     Recommendations,
     Scores,
 )
-from cmml_tf.client.base import Observer
+from cmml_tf.client.base import EndedCall, Observer
 from cmml_tf.client.clicks import LabelledSupport, support_from_clicks
 from cmml_tf.client.context_cache import ContextCache
 from cmml_tf.client.errors import InputError, ProxyError, StaleContextError
@@ -24,6 +24,7 @@ __all__ = [
     "Client",
     "ContextCache",
     "Contexts",
+    "EndedCall",
     "ExampleScores",
     "Explanations",
     "FeatureScores",

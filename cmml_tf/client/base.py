@@ -1,7 +1,8 @@
 """What both clients are made of: how a model is reached, and what follows a call that failed."""
 
+import logging
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import grpc
@@ -13,6 +14,7 @@ from cmml_tf.client.transport.failures import Backoff, explained, may_become_rea
 
 _Result = TypeVar("_Result")
 _PAUSE_SECONDS = 0.1
+_log = logging.getLogger(__name__)
 
 
 class Attempt(NamedTuple):
@@ -29,32 +31,36 @@ class Attempt(NamedTuple):
     options: dict[str, Any]
 
 
+class EndedCall(NamedTuple):
+    """A call of a client's method that has returned or raised.
+
+    Attributes:
+      model: Name the model is served under.
+      method: `score`, `recommend`, ...
+      seconds: From call to end, pauses included.
+      answer: What the caller gets, such as `Scores`.
+      error: What the caller gets instead; of a cancelled call `GeneratorExit`.
+    """
+
+    model: str
+    method: str
+    seconds: float
+    answer: Any = None
+    error: BaseException | None = None
+
+
 class Observer(Protocol):
     """Is told what becomes of calls, in the thread or loop of each; it must be quick.
 
+    What it raises is logged and changes nothing for the caller.
     `cmml_tf.monitoring.prometheus.PrometheusMetrics` is one.
     """
 
     def tried_again(self, model: str, method: str) -> None:
         """A call is about to be sent again, because the server was full."""
 
-    def ended(
-        self,
-        model: str,
-        method: str,
-        seconds: float,
-        answer: Any = None,
-        error: BaseException | None = None,
-    ) -> None:
-        """A method has returned `answer` or raised `error`.
-
-        Args:
-          model: Name the model is served under.
-          method: `score`, `recommend`, ...
-          seconds: From call to end, pauses included.
-          answer: What the caller gets, such as `Scores`.
-          error: What the caller gets instead; of a cancelled call `GeneratorExit`.
-        """
+    def ended(self, call: EndedCall) -> None:
+        """A method has returned or raised."""
 
 
 Steps = Generator[Attempt | float, Any, _Result]
@@ -115,12 +121,13 @@ class BaseClient:
         if self._observer is None:
             return (yield from self._sent(plan, timeout))
         tell, began = self._observer.ended, time.monotonic()
+        call = EndedCall(self._model_name, _name(plan), 0.0)
         try:
             answer = yield from self._sent(plan, timeout)
         except BaseException as error:
-            tell(self._model_name, _name(plan), time.monotonic() - began, error=error)
+            _told(tell, call._replace(seconds=time.monotonic() - began, error=error))
             raise
-        tell(self._model_name, _name(plan), time.monotonic() - began, answer)
+        _told(tell, call._replace(seconds=time.monotonic() - began, answer=answer))
         return answer
 
     def _sent(self, plan: Plan[_Result], timeout: float | None) -> Steps[_Result]:
@@ -139,7 +146,7 @@ class BaseClient:
                         call = plan.throw(explained(error, self._settings.proxy()))
                     else:
                         if self._observer is not None:
-                            self._observer.tried_again(self._model_name, _name(plan))
+                            _told(self._observer.tried_again, self._model_name, _name(plan))
                         yield pause
                 else:
                     call = plan.send(response)
@@ -163,6 +170,14 @@ class BaseClient:
                 last = str(response)
             yield _PAUSE_SECONDS
         raise not_ready(self._model_name, timeout, last, self._settings.proxy())
+
+
+def _told(tell: Callable[..., None], *what: Any) -> None:
+    """Tells an observer, whose failure is not the call's."""
+    try:
+        tell(*what)
+    except Exception:  # noqa: BLE001 - it may be anybody's code
+        _log.exception("an observer of calls failed; the call goes on")
 
 
 def _name(plan: Plan[Any]) -> str:

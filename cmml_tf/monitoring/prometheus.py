@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from cmml_tf.client import ContextCache, InputError, Scores, StaleContextError
+from cmml_tf.client import ContextCache, EndedCall, InputError, Scores, StaleContextError
 from cmml_tf.installation import require
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -74,15 +74,9 @@ class PrometheusMetrics:
         """Counts a further try."""
         self._retries.labels(model, method).inc()
 
-    def ended(
-        self,
-        model: str,
-        method: str,
-        seconds: float,
-        answer: Any = None,
-        error: BaseException | None = None,
-    ) -> None:
+    def ended(self, call: EndedCall) -> None:
         """Counts a call and what its answer says."""
+        model, method, seconds, answer, error = call
         self._calls.labels(model, method, _outcome(error)).inc()
         self._seconds.labels(model, method).observe(seconds)
         if isinstance(error, InputError) and error.tasks:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from serving.client.test_client_calls import TASK
 
-from cmml_tf.client import Client, ContextCache, InputError, Scores
+from cmml_tf.client import Client, ContextCache, EndedCall, InputError, Scores
 from cmml_tf.monitoring.prometheus import PrometheusMetrics
 
 prometheus = pytest.importorskip("prometheus_client", reason="the extra [monitoring]")
@@ -73,8 +73,8 @@ def test_unknown_ids_and_tasks_that_are_not_valid_are_counted():
     known = [np.array([True, False]), np.array([False])]
     rows = [np.array([0.5, 0.1]), np.array([0.2])]
     answer = Scores(rows, known, 1, user_known=known, item_known=[k | True for k in known])
-    counted.ended("cmml", "score", 0.01, answer)
-    counted.ended("cmml", "score", 0.01, error=InputError("no", tasks=(0, 3)))
+    counted.ended(EndedCall("cmml", "score", 0.01, answer))
+    counted.ended(EndedCall("cmml", "score", 0.01, error=InputError("no", tasks=(0, 3))))
     assert counted("pairs_total", model="cmml") == 3
     assert counted("unknown_pairs_total", model="cmml", side="user") == 2
     assert counted("unknown_pairs_total", model="cmml", side="item") == 0

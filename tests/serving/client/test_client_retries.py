@@ -8,7 +8,7 @@ import grpc
 import numpy as np
 import pytest
 
-from cmml_tf.client import AsyncClient, Client
+from cmml_tf.client import AsyncClient, Client, InputError
 
 TASK = (["u1"], ["i1"], [1.0], ["u7"], ["i8"])
 MORE_THAN_GRPC_RETRIES = 7
@@ -114,8 +114,29 @@ class Told:
     def tried_again(self, model, method):
         self.tries.append((model, method))
 
-    def ended(self, model, method, seconds, answer=None, error=None):
-        self.ends.append((model, method, seconds, answer, error))
+    def ended(self, call):
+        self.ends.append(call)
+
+
+class Failing:
+    """An observer that fails, as with a full disk."""
+
+    def tried_again(self, model, method):
+        raise StopIteration(model, method)
+
+    def ended(self, call):
+        raise OSError(28, "No space left on device", call.method)
+
+
+def test_an_observer_that_fails_is_logged_and_changes_nothing(crowded, contract_server, caplog):
+    _, address = crowded(2)
+    with Client(address, "cmml", timeout=20, observer=Failing()) as client:
+        assert client.score(*TASK).version == 2
+        with pytest.raises(InputError):
+            client.score(["u1"], ["i1", "i2"], [1.0], "u7", ["i8"])
+    assert [record.exc_info[0] for record in caplog.records] == [
+        *(StopIteration, StopIteration, OSError, OSError)
+    ]
 
 
 def test_an_observer_is_told_of_further_tries_and_of_the_end(crowded):
