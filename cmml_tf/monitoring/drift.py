@@ -98,7 +98,8 @@ def measure_drift(manifest: Mapping[str, Any], served: Mapping[str, np.ndarray])
       served: `score`, and where it is recorded `user_known` and `item_known` (bool): [N] each.
 
     Raises:
-      ValueError: There is no score, or one is not finite.
+      ValueError: There is no score, one is not finite, or what is recorded as known is not yes or
+        no in every row.
     """
     scores = np.asarray(served["score"], np.float64)
     if not len(scores):
@@ -106,15 +107,27 @@ def measure_drift(manifest: Mapping[str, Any], served: Mapping[str, np.ndarray])
     if not np.isfinite(scores).all():
         row = int(np.argmin(np.isfinite(scores)))
         raise ValueError(f"`score` must be finite. Received: {scores[row]} in row {row}.")
+    unknown = {
+        side: 1 - _share(f"{side}_known", served[f"{side}_known"])
+        for side in ("user", "item")
+        if f"{side}_known" in served
+    }
     quantiles = (manifest.get("scores") or {}).get("quantiles")
     known = manifest.get("known") or {}
     return Drift(
         len(scores),
         None if quantiles is None else stability_index(quantiles, scores),
-        {
-            side: float(1 - np.mean(served[f"{side}_known"]))
-            for side in ("user", "item")
-            if f"{side}_known" in served
-        },
+        unknown,
         {side: 1 - known[f"{side}s"] for side in ("user", "item") if f"{side}s" in known},
     )
+
+
+def _share(name: str, known: np.ndarray) -> float:
+    known = np.asarray(known, np.float64)
+    is_answer = np.isin(known, (0, 1))
+    if not is_answer.all():
+        row = int(np.argmin(is_answer))
+        raise ValueError(
+            f"`{name}` must be 1 or 0 in every row. Received: {known[row]} in row {row}."
+        )
+    return float(np.mean(known))

@@ -69,3 +69,9 @@ def test_no_score_and_a_score_that_is_no_number_are_refused():
         _drift(np.zeros(0))
     with pytest.raises(ValueError, match="nan in row 1"):
         _drift(np.array([1.0, np.nan]))
+
+
+@pytest.mark.parametrize("odd", [np.nan, 0.5, -1.0])
+def test_what_is_neither_known_nor_unknown_is_refused(odd):
+    with pytest.raises(ValueError, match=rf"`item_known` must be 1 or 0 .* {odd} in row 1"):
+        _drift(np.zeros(3), item_known=np.array([1.0, odd, 0.0]))

@@ -56,5 +56,15 @@ def test_what_cannot_be_compared_is_named(export, tmp_path):
     with pytest.raises(ValueError, match=r"'score' of .* must hold numbers"):
         _drift(export, file)
     file.write_text("score\n1\n")
-    with pytest.raises(FileNotFoundError, match="is no export"):
+    with pytest.raises(ValueError, match="must be a version folder that this library exported"):
         _drift(tmp_path, file)
+    file.write_text("score,user_known\n1,1\n2,\n")
+    with pytest.raises(ValueError, match=r"`user_known` must be 1 or 0 .* nan in row 1"):
+        _drift(export, file)
+
+
+def test_a_version_may_be_written_with_zeros(export, tmp_path):
+    (export / "2").rename(export / "0002")
+    file = tmp_path / "served.csv"
+    pd.DataFrame({"score": RNG.normal(5, 1, 800)}).to_csv(file, index=False)
+    assert _drift(export, file) == 0

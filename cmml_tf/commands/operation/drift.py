@@ -8,7 +8,6 @@ kept `user_known` and `item_known` (1 or 0), as the answers have them. The manif
 says what is usual. Ends with status 3 where something has drifted.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,22 +34,11 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
-    from cmml_tf.serving.version.manifest import MANIFEST_FILE
-    from cmml_tf.serving.version.version_folder import versions
+    from cmml_tf.serving.version.manifest import read_manifest
+    from cmml_tf.serving.version.version_folder import version_path, versions
 
     numbers = versions(folder)
-    if numbers:
-        folder = folder / str(numbers[-1])
-    file = folder / MANIFEST_FILE
-    if not file.is_file():
-        raise FileNotFoundError(f"{folder} is no export: it has no {MANIFEST_FILE}.")
-    try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{file} is damaged ({error}).") from error
-    if not isinstance(manifest, dict):
-        raise ValueError(f"{file} is damaged: it must hold an object.")
-    return manifest
+    return read_manifest(version_path(folder, numbers[-1]) if numbers else folder)
 
 
 def _served(file: Path) -> dict[str, Any]:
