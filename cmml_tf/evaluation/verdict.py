@@ -109,7 +109,7 @@ class Verdict:
             "below": self.below,
             "better_than": [name for name in self.differences if self.is_better_than(name)],
             "differences": {
-                name: {"difference": one.mean, "interval": finite(one.half_width)}
+                name: {"difference": finite(one.mean), "interval": finite(one.half_width)}
                 for name, one in self.differences.items()
             },
         }

@@ -1,6 +1,7 @@
 """The report of a comparison: every system on the same evaluation tasks."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,26 +11,14 @@ import pandas as pd
 import yaml
 
 from cmml_tf.evaluation.report import NONE, OWN
+from cmml_tf.reports import markup
 from cmml_tf.reports.form import ReportedForm, better, short
 from cmml_tf.reports.groups import Compared, gains_and_losses
-from cmml_tf.reports.markup import (
-    Markup,
-    details,
-    figures,
-    interval,
-    page,
-    paragraph,
-    preformatted,
-    section,
-    signed,
-    table,
-    written,
-)
-from cmml_tf.reports.pictures import Dot, Picture, draw_dots, draw_lines
+from cmml_tf.reports.markup import Markup
+from cmml_tf.reports.pictures import Dot, Part, Picture, draw_dots, draw_lines, or_nan
 from cmml_tf.reports.written_page import write_page
 from cmml_tf.training.run_folder import read_record
 
-_NAN = float("nan")
 _NOTHING = {"mean": None, "half_width": None}
 
 
@@ -51,11 +40,14 @@ class ComparisonContent:
 
     @property
     def systems(self) -> list[dict[str, Any]]:
-        """The systems, the best first."""
+        """The systems, the best first; behind all others what has no decisive metric."""
         metric, sign = self.form.decisive
-        return sorted(
-            self.table["systems"], key=lambda one: -sign * (one["metrics"][metric]["mean"] or 0.0)
-        )
+
+        def place(one: Mapping[str, Any]) -> float:
+            mean = one["metrics"][metric]["mean"]
+            return math.inf if mean is None else -sign * mean
+
+        return sorted(self.table["systems"], key=place)
 
 
 def write_comparison_report(folder: Path, form: ReportedForm) -> Path:
@@ -87,9 +79,9 @@ def comparison_page(content: ComparisonContent) -> tuple[str, list[Picture]]:
     parts = [_systems(content), _controls(content), _curve(content), _groups(content)]
     data = content.config.get("data")
     on = f" on {Path(str(data)).name}" if data else ""
-    text = page(
+    text = markup.page(
         f"{len(content.systems)} systems{on}",
-        paragraph(
+        markup.paragraph(
             f"{content.tasks['task'].nunique():,} held-out {content.form.asked[0]}, "
             f"{content.tasks['seed'].nunique():,} seeds. Intervals are 95%, over seeds and tasks.",
             kind="about",
@@ -99,9 +91,6 @@ def comparison_page(content: ComparisonContent) -> tuple[str, list[Picture]]:
         [*(part for part, _ in parts), _cost(content), _made_of(content)],
     )
     return text, [picture for _, pictures in parts for picture in pictures]
-
-
-Part = tuple[Markup, list[Picture]]
 
 
 def _verdict(content: ComparisonContent) -> str:
@@ -117,12 +106,11 @@ def _verdict(content: ComparisonContent) -> str:
 
 
 def _spelled(mean: Mapping[str, float | None]) -> str:
-    return interval(mean["mean"], mean["half_width"])
+    return markup.interval(mean["mean"], mean["half_width"])
 
 
 def _dot(mean: Mapping[str, float | None]) -> Dot:
-    value, half = mean["mean"], mean["half_width"]
-    return Dot(_NAN if value is None else value, _NAN if half is None else half)
+    return Dot.of(mean["mean"], mean["half_width"])
 
 
 def _systems(content: ComparisonContent) -> Part:
@@ -144,12 +132,12 @@ def _systems(content: ComparisonContent) -> Part:
         ]
         for one in systems
     ]
-    return section(
+    return markup.section(
         "systems",
         "Systems side by side",
-        figures(picture.on_page()),
-        table(["system", "seeds", *form.columns, "p"], rows, strong=systems[0]["label"]),
-        paragraph(
+        markup.figures(picture.on_page()),
+        markup.table(["system", "seeds", *form.columns, "p"], rows, strong=systems[0]["label"]),
+        markup.paragraph(
             f"p: Wilcoxon's signed-rank test of {metric} against the best, paired over tasks, "
             "adjusted by Holm.",
             kind="quiet",
@@ -187,16 +175,16 @@ def _controls(content: ComparisonContent) -> Part:
             one["label"],
             _spelled(one["metrics"][metric]),
             *(_spelled(one["controls"].get(name, _NOTHING)) for name in names),
-            _gain(one["context_gain"]),
+            markup.signed(one["context_gain"]["mean"], one["context_gain"]["half_width"]),
         ]
         for one in models
     ]
-    return section(
+    return markup.section(
         "controls",
         "What a support set is worth",
-        figures(picture.on_page()),
-        table([metric, OWN, *names, "gain by context"], rows),
-        paragraph(
+        markup.figures(picture.on_page()),
+        markup.table([metric, OWN, *names, "gain by context"], rows),
+        markup.paragraph(
             "Gain by context: own against the better of twin (trained without ever a support set) "
             "and none (empty ones).",
             kind="quiet",
@@ -204,17 +192,12 @@ def _controls(content: ComparisonContent) -> Part:
     ), [picture]
 
 
-def _gain(gain: Mapping[str, float | None]) -> Markup | None:
-    mean = gain["mean"]
-    return None if mean is None else signed(mean, gain["half_width"])
-
-
 def _curve(content: ComparisonContent) -> Part:
     form, systems = content.form, [one for one in content.systems if one["curve"]]
     sizes = list(dict.fromkeys(size for one in systems for size in one["curve"]))
     if not sizes:
         return Markup(""), []
-    lines = {one["label"]: [one["curve"].get(size, _NAN) for size in sizes] for one in systems}
+    lines = {one["label"]: [or_nan(one["curve"].get(size)) for size in sizes] for one in systems}
     metric = form.decisive.metric
     picture = draw_lines(
         "curve",
@@ -223,12 +206,14 @@ def _curve(content: ComparisonContent) -> Part:
         dict(list(lines.items())[:8]),
         ("examples in the support set", better(form)),
     )
-    rows = [[label, *(written(value) for value in values)] for label, values in lines.items()]
-    return section(
+    rows = [
+        [label, *(markup.written(value) for value in values)] for label, values in lines.items()
+    ]
+    return markup.section(
         "curve",
         "By the size of the support set",
-        figures(picture.on_page()),
-        table([metric, *sizes], rows),
+        markup.figures(picture.on_page()),
+        markup.table([metric, *sizes], rows),
     ), [picture]
 
 
@@ -259,7 +244,7 @@ def _groups(content: ComparisonContent) -> Part:
     frame = pd.DataFrame({"rows": grouped["rows"].mean(), **columns})
     frame = frame.dropna().rename_axis("name").reset_index()
     result, pictures = gains_and_losses(form, Compared(frame, (), tuple(wanted)))
-    return section("groups", "Who gains, who loses", result), pictures
+    return markup.section("groups", "Who gains, who loses", result), pictures
 
 
 def _cost(content: ComparisonContent) -> Markup:
@@ -280,11 +265,11 @@ def _cost(content: ComparisonContent) -> Markup:
         ]
         for one in content.systems
     ]
-    return section(
+    return markup.section(
         "cost",
         "What they cost",
-        table(["system", *(label for label, _ in names.values())], rows),
-        paragraph(
+        markup.table(["system", *(label for label, _ in names.values())], rows),
+        markup.paragraph(
             f"Adapt: to one task; score: {content.form.request} of an adapted task; median CPU "
             "time. Peak: resident memory of the process that trained and asked the system.",
             kind="quiet",
@@ -296,6 +281,8 @@ def _made_of(content: ComparisonContent) -> Markup:
     if not content.config:
         return Markup("")
     text = yaml.safe_dump(json.loads(json.dumps(content.config)), sort_keys=False)
-    return section(
-        "made-of", "Data and configuration", details("Configuration", preformatted(text))
+    return markup.section(
+        "made-of",
+        "Data and configuration",
+        markup.details("Configuration", markup.preformatted(text)),
     )

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from cmml_tf.reports.form import ReportedForm, better, short
-from cmml_tf.reports.markup import Markup, figures, paragraph, signed, table
+from cmml_tf.reports.markup import Markup, figures, html, paragraph, signed, table
 from cmml_tf.reports.pictures import Dot, Picture, clipped, draw_dots
 
 _MOST_BY_NAME, _ENDS, _GROUPS, _MOST_DRAWN = 60, 15, 8, 40
@@ -75,7 +75,7 @@ def gains_and_losses(form: ReportedForm, compared: Compared) -> tuple[Markup, li
         ]
         parts.extend(
             [
-                Markup(f"<h3>{title}</h3>") if title else "",
+                Markup(f"<h3>{html(title)}</h3>") if title else "",
                 figures(picture.on_page()),
                 table(head, counted),
             ]
@@ -160,4 +160,6 @@ def run_groups(
     fixed = {"name", "users", *metrics}
     counts = [name for name in tasks.columns if name not in fixed and " of " not in name]
     renamed = tasks.rename(columns={"users": "rows", metric: own, **columns})
-    return Compared(renamed, counts, (own, *named.values()))
+    systems = (own, *named.values())
+    # Where the metric is undefined, as of a scenario of which nothing is to be found, none gains.
+    return Compared(renamed.dropna(subset=[*systems]), counts, systems)

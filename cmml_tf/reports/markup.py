@@ -1,5 +1,6 @@
 """HTML of which a page is made. What comes from data is escaped here, once."""
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -50,13 +51,15 @@ def interval(mean: float | None, half_width: float | None) -> str:
     return f"{mean:.4f} ± {half_width:.4f}"
 
 
-def signed(value: float, half_width: float | None = 0.0) -> Markup:
+def signed(value: float | None, half_width: float | None = 0.0) -> Cell:
     """A difference, coloured where it is sure: green above nothing, red below.
 
     Args:
-      value: The difference.
+      value: The difference; None or NaN: there is none.
       half_width: Half of its interval; None: it has none, so nothing is sure; 0: its sign counts.
     """
+    if value is None or math.isnan(value):
+        return None
     is_sure = half_width is not None and abs(value) > half_width
     kind = ("good" if value > 0 else "poor") if is_sure else ""
     interval = f" ± {half_width:.4f}" if half_width else ""

@@ -80,6 +80,20 @@ class Dot(NamedTuple):
     value: float
     half_width: float = float("nan")
 
+    @classmethod
+    def of(cls, value: float | None, half_width: float | None = None) -> "Dot":
+        """As a JSON file has both; null: unknown."""
+        return cls(or_nan(value), or_nan(half_width))
+
+
+Part = tuple[Markup, list[Picture]]
+"""A section of a page, and the pictures in it."""
+
+
+def or_nan(value: float | None) -> float:
+    """A number of a JSON file; NaN where it is null."""
+    return float("nan") if value is None else value
+
 
 def draw_dots(
     name: str,

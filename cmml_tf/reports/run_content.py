@@ -1,6 +1,5 @@
 """What the files of a run's folder say, read for its report."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,8 @@ from typing import Any
 import pandas as pd
 
 from cmml_tf.reports.form import ReportedForm
-from cmml_tf.training.run_folder import read_record
+from cmml_tf.training.history_log import read_history
+from cmml_tf.training.run_folder import read_metrics, read_record
 
 TRAININGS = ("model", "twin")
 
@@ -43,24 +43,17 @@ class RunContent:
           FileNotFoundError: The run is not finished.
           ValueError: A file is damaged; the message names it.
         """
-        if not (folder / "metrics.json").exists():
-            raise FileNotFoundError(
-                f"The run in {folder} is not finished: it has no metrics.json. Give its training "
-                "command again; it goes on where it was."
-            )
+        metrics = read_metrics(folder, ("meta_test", "controls", "verdict"))
+        histories = {name: pd.DataFrame(read_history(folder / name)) for name in TRAININGS}
         return cls(
             folder,
             form,
             read_record(folder / "config.yaml"),
             read_record(folder / "environment.json"),
             read_record(folder / "data.json"),
-            read_record(folder / "metrics.json", ("meta_test", "controls", "verdict")),
+            metrics,
             _tasks(folder / f"meta_test_{form.asked[0]}.csv"),
-            {
-                name: _history(file)
-                for name in TRAININGS
-                if (file := folder / name / "metrics.jsonl").exists()
-            },
+            {name: history for name, history in histories.items() if len(history)},
         )
 
 
@@ -72,10 +65,3 @@ def _tasks(file: Path) -> pd.DataFrame | None:
         return pd.read_csv(file, dtype={"name": str}, keep_default_na=False, na_values=[""])
     except (ValueError, OSError) as error:
         raise ValueError(f"{file} is damaged ({error}). `cmml evaluate` writes it anew.") from error
-
-
-def _history(file: Path) -> pd.DataFrame:
-    try:
-        return pd.DataFrame([json.loads(line) for line in file.read_text().splitlines()])
-    except (ValueError, OSError) as error:
-        raise ValueError(f"{file} is damaged ({error}).") from error

@@ -7,28 +7,15 @@ from typing import Any
 import yaml
 
 from cmml_tf.evaluation.report import NONE, OWN, SWAPPED, TWIN, control_labels
+from cmml_tf.reports import markup
 from cmml_tf.reports.form import ReportedForm, best_first, better, short
 from cmml_tf.reports.groups import gains_and_losses, run_groups
-from cmml_tf.reports.markup import (
-    Cell,
-    Markup,
-    details,
-    figures,
-    interval,
-    page,
-    paragraph,
-    preformatted,
-    section,
-    signed,
-    table,
-    written,
-)
-from cmml_tf.reports.pictures import Dot, Picture, draw_dots, draw_lines
+from cmml_tf.reports.markup import Markup
+from cmml_tf.reports.pictures import Dot, Part, Picture, draw_dots, draw_lines, or_nan
 from cmml_tf.reports.run_content import RunContent
 from cmml_tf.reports.written_page import write_page
 
 _PARTS = ("known_users", "unknown_users", "known_items", "unknown_items")
-_NAN = float("nan")
 
 
 def write_run_report(folder: Path, form: ReportedForm) -> Path:
@@ -53,7 +40,7 @@ def run_page(run: RunContent) -> tuple[str, list[Picture]]:
     """The page and its pictures."""
     parts = [_systems(run), _curve(run), _groups(run), _known(run), _training(run), _lists(run)]
     verdict = run.metrics["verdict"]
-    text = page(
+    text = markup.page(
         f"{run.config.get('preset', 'A model')} on {Path(str(run.config.get('data'))).name}",
         _about(run),
         verdict["sentence"],
@@ -63,16 +50,13 @@ def run_page(run: RunContent) -> tuple[str, list[Picture]]:
     return text, [picture for _, pictures in parts for picture in pictures]
 
 
-Part = tuple[Markup, list[Picture]]
-
-
 def _about(run: RunContent) -> Markup:
     form, metrics = run.form, run.metrics
     known = " and ".join(
         f"{share:.0%} of the {what}" for what, share in metrics.get("known", {}).items()
     )
     tasks = "" if run.tasks is None else f"{len(run.tasks):,} held-out {form.asked[0]}. "
-    return paragraph(
+    return markup.paragraph(
         f"{tasks}Seed {run.config.get('seed')}. Protocol: {metrics.get('protocol', 'unknown')}; "
         f"known of what is asked: {known or 'not recorded'}. Intervals are 95%, over "
         f"{form.asked[0]}.",
@@ -106,7 +90,7 @@ def _systems(run: RunContent) -> Part:
         [
             (
                 short(labels[name]),
-                {"mean": Dot(means[name], _half(halves.get(name, {}).get(gain.metric)))},
+                {"mean": Dot.of(means[name], halves.get(name, {}).get(gain.metric))},
             )
             for name in order
         ],
@@ -118,29 +102,27 @@ def _systems(run: RunContent) -> Part:
     for name in order:
         of_system = metrics["meta_test"] if name == OWN else metrics["controls"][name]
         cells = [
-            interval(of_system.get(one), halves.get(name, {}).get(one)) for one in form.columns
+            markup.interval(of_system.get(one), halves.get(name, {}).get(one))
+            for one in form.columns
         ]
         rows.append([labels[name], _difference(differences.get(name)), *cells])
     head = ["system", f"the model's gain, {gain.metric}", *form.columns]
-    return section(
+    return markup.section(
         "systems",
         "Systems side by side",
-        paragraph(
+        markup.paragraph(
             "All are asked the same. The gain is paired: the model less the system, task by task, "
             "so it may be sure where the intervals of the means overlap.",
             kind="quiet",
         ),
-        figures(picture.on_page()),
-        table(head, rows, strong=labels[OWN]),
+        markup.figures(picture.on_page()),
+        markup.table(head, rows, strong=labels[OWN]),
         _chosen(run),
     ), [picture]
 
 
-def _difference(one: Mapping[str, float | None] | None) -> Markup | None:
-    if one is None:
-        return Markup("")
-    mean = one["difference"]
-    return None if mean is None else signed(mean, one["interval"])
+def _difference(one: Mapping[str, float | None] | None) -> markup.Cell:
+    return "" if one is None else markup.signed(one["difference"], one["interval"])
 
 
 def _chosen(run: RunContent) -> Markup:
@@ -151,11 +133,7 @@ def _chosen(run: RunContent) -> Markup:
         + ", ".join(f"{key} {value:g}" for key, value in numbers.items())
         for name, numbers in settings.items()
     )
-    return paragraph(f"Chosen on other tasks: {said}.", kind="quiet") if said else Markup("")
-
-
-def _half(value: float | None) -> float:
-    return _NAN if value is None else value
+    return markup.paragraph(f"Chosen on other tasks: {said}.", kind="quiet") if said else Markup("")
 
 
 def _curve(run: RunContent) -> Part:
@@ -165,7 +143,7 @@ def _curve(run: RunContent) -> Part:
         return Markup(""), []
 
     def values(name: str) -> list[float]:
-        return [_half(systems.get(name, {}).get(metric)) for systems in curve.values()]
+        return [or_nan(systems.get(name, {}).get(metric)) for systems in curve.values()]
 
     drawn = [OWN, TWIN, NONE, *form.simple.in_curve, SWAPPED]
     first = next(iter(curve.values()))
@@ -177,17 +155,17 @@ def _curve(run: RunContent) -> Part:
         ("examples in the support set", better(form)),
     )
     names = [name for name in labels if name in first]
-    rows = [[labels[name], *(written(value) for value in values(name))] for name in names]
-    return section(
+    rows = [[labels[name], *(markup.written(value) for value in values(name))] for name in names]
+    return markup.section(
         "curve",
         "By the size of the support set",
-        paragraph(
+        markup.paragraph(
             "The same questions with more and more examples. Fewer tasks are asked than above, so "
             "the right end need not be the number there.",
             kind="quiet",
         ),
-        figures(picture.on_page()),
-        table([f"{metric} with", *curve], rows, strong=labels[OWN]),
+        markup.figures(picture.on_page()),
+        markup.table([f"{metric} with", *curve], rows, strong=labels[OWN]),
     ), [picture]
 
 
@@ -199,7 +177,7 @@ def _groups(run: RunContent) -> Part:
     if compared is None:
         return Markup(""), []
     content, pictures = gains_and_losses(run.form, compared)
-    return section("groups", "Who gains, who loses", content), pictures
+    return markup.section("groups", "Who gains, who loses", content), pictures
 
 
 def _known(run: RunContent) -> Part:
@@ -216,7 +194,7 @@ def _known(run: RunContent) -> Part:
             (
                 part.replace("_", " "),
                 {
-                    short(labels[name]): Dot(_half(parts[name].get(part, {}).get(metric)))
+                    short(labels[name]): Dot.of(parts[name].get(part, {}).get(metric))
                     for name in drawn
                     if name in parts
                 },
@@ -232,12 +210,16 @@ def _known(run: RunContent) -> Part:
     ]
     share = run.metrics.get("known", {})
     said = "; ".join(f"{value:.1%} of the {what} are known" for what, value in share.items())
-    return section(
+    return markup.section(
         "known",
         "Known and unknown",
-        paragraph(f"Of what is asked, {said}. A kind of which nothing is asked is left out."),
-        figures(picture.on_page()),
-        table([metric, *(part.replace("_", " ") for part in found)], rows, strong=labels[OWN]),
+        markup.paragraph(
+            f"Of what is asked, {said}. A kind of which nothing is asked is left out."
+        ),
+        markup.figures(picture.on_page()),
+        markup.table(
+            [metric, *(part.replace("_", " ") for part in found)], rows, strong=labels[OWN]
+        ),
     ), [picture]
 
 
@@ -273,13 +255,15 @@ def _training(run: RunContent) -> Part:
         ]
         for name, history in histories.items()
     ]
-    content = table(["training", "epochs", "last loss", f"last {watched}"], rows) if rows else ""
-    return section(
+    content = (
+        markup.table(["training", "epochs", "last loss", f"last {watched}"], rows) if rows else ""
+    )
+    return markup.section(
         "training",
         "Training",
-        figures(*(picture.on_page() for picture in pictures)),
+        markup.figures(*(picture.on_page() for picture in pictures)),
         content,
-        paragraph("Without validation tasks, all epochs are run.", kind="quiet")
+        markup.paragraph("Without validation tasks, all epochs are run.", kind="quiet")
         if rows and not any(watched in history for history in histories.values())
         else "",
     ), pictures
@@ -288,11 +272,11 @@ def _training(run: RunContent) -> Part:
 def _lists(run: RunContent) -> Part:
     lists, labels = run.metrics.get("lists", {}), _labels(run)
     if OWN not in lists:
-        content = paragraph(
+        content = markup.paragraph(
             "Ratings of given items are predicted; no list is recommended, so there is nothing to "
             "count."
         )
-        return section(
+        return markup.section(
             "lists", "What is recommended", content if "lists" in run.metrics else ""
         ), []
     taken = lists["taken"]
@@ -309,26 +293,26 @@ def _lists(run: RunContent) -> Part:
             draw_dots(
                 what,
                 caption,
-                [(short(labels[name]), {"value": Dot(_half(lists[name][key]))}) for name in names],
+                [(short(labels[name]), {"value": Dot.of(lists[name][key])}) for name in names],
                 key,
                 strong=short(labels[OWN]),
-                mark=("what was taken", _half(taken[what])),
+                mark=("what was taken", or_nan(taken[what])),
             )
         )
     rows = [[labels[name], *(lists[name][key] for key in keys)] for name in names]
     rows.append(["what was taken", *(taken[key.split("@")[0]] for key in keys)])
-    return section(
+    return markup.section(
         "lists",
         "What is recommended",
-        paragraph(
+        markup.paragraph(
             "Coverage: the share of the candidates that are in somebody's list. Popularity: the "
             "mean share of rankings in which a listed item is to be found; above that of what was "
             "taken, popular items are recommended too often. Novelty: how surprising a listed item "
             "is, in bits.",
             kind="quiet",
         ),
-        figures(*(picture.on_page() for picture in pictures)),
-        table(["", *keys], rows, strong=labels[OWN]),
+        markup.figures(*(picture.on_page() for picture in pictures)),
+        markup.table(["", *keys], rows, strong=labels[OWN]),
     ), pictures
 
 
@@ -336,19 +320,21 @@ def _export(run: RunContent) -> Markup:
     metrics = run.metrics
     cost = metrics.get("export_cost")
     if not cost:
-        return section("export", "The export", paragraph("This run has exported nothing."))
+        return markup.section(
+            "export", "The export", markup.paragraph("This run has exported nothing.")
+        )
     latency = cost.get("latency")
-    parts = [paragraph(f"{cost['bytes'] / 1e6:,.1f} MB in {metrics['export']}.")]
+    parts = [markup.paragraph(f"{cost['bytes'] / 1e6:,.1f} MB in {metrics['export']}.")]
     if latency:
         parts += [
-            table(
+            markup.table(
                 ["signature", "median, ms", "slowest, ms"],
                 [
                     [name, f"{one['median_ms']:.2f}", f"{one['slowest_ms']:.2f}"]
                     for name, one in latency.items()
                 ],
             ),
-            paragraph(
+            markup.paragraph(
                 "Up to 20 answers to the version's first warm-up request (one task), in the "
                 "process that trained, without a network. Loaded in "
                 f"{cost['load_seconds']:.1f} seconds.",
@@ -356,14 +342,16 @@ def _export(run: RunContent) -> Markup:
             ),
         ]
     else:
-        parts.append(paragraph("A smoke run does not measure how fast it answers.", kind="quiet"))
-    return section("export", "The export", *parts)
+        parts.append(
+            markup.paragraph("A smoke run does not measure how fast it answers.", kind="quiet")
+        )
+    return markup.section("export", "The export", *parts)
 
 
 def _made_of(run: RunContent) -> Markup:
     metrics, environment = run.metrics, run.environment
     versions = environment.get("versions", {})
-    facts: list[list[Cell]] = [
+    facts: list[list[markup.Cell]] = [
         ["data", str(run.config.get("data"))],
         ["data fingerprint", run.data.get("fingerprint")],
         ["evaluation tasks", metrics.get("episodes_hash")],
@@ -378,10 +366,14 @@ def _made_of(run: RunContent) -> Markup:
     )
     facts.append(["seconds", seconds])
     counts: dict[str, Any] = metrics.get("counts", {})
-    return section(
+    return markup.section(
         "made-of",
         "Data and configuration",
-        table(["", ""], facts, kind="facts"),
-        details("What the data holds", table(["", "count"], [[k, v] for k, v in counts.items()])),
-        details("Configuration", preformatted(yaml.safe_dump(run.config, sort_keys=False))),
+        markup.table(["", ""], facts, kind="facts"),
+        markup.details(
+            "What the data holds", markup.table(["", "count"], [[k, v] for k, v in counts.items()])
+        ),
+        markup.details(
+            "Configuration", markup.preformatted(yaml.safe_dump(run.config, sort_keys=False))
+        ),
     )

@@ -12,7 +12,7 @@ from typing import Any
 from cmml_tf.datasets.tasks.earlier import EARLIER_FILES, Earlier
 from cmml_tf.serving.version.manifest import MANIFEST_FILE
 from cmml_tf.settings.base import Setting, TaskData
-from cmml_tf.training.run_folder import CONTINUED, REFIT, load_config, plain, setting_of
+from cmml_tf.training.run_folder import CONTINUED, METRICS, REFIT, load_config, plain, setting_of
 
 _FILES = (
     *EARLIER_FILES,
@@ -56,7 +56,7 @@ def earlier_state(setting: Setting, config: Any, folder: Path) -> Path | None:
             f"{setting.form.name}."
         )
     # The twin is trained when the model is.
-    if not (source / _WEIGHTS[1]).exists() and not (source / "metrics.json").exists():
+    if not (source / _WEIGHTS[1]).exists() and not (source / METRICS).exists():
         raise ValueError(
             f"The run in {source} is not finished. Give its training command again; it goes on "
             "where it was."

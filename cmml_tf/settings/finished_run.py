@@ -15,6 +15,7 @@ from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.settings.refit import refit
 from cmml_tf.settings.run import MODEL, Say, SettingRun
 from cmml_tf.settings.run_end import manifest_facts, save_metrics
+from cmml_tf.training.run_folder import METRICS
 from cmml_tf.types import Support
 
 _PAIRS_PER_CALL = 8192
@@ -112,7 +113,7 @@ class Run:
         """
         if self._evaluated is not None:
             return self._evaluated.report()
-        if not (self.folder / "metrics.json").exists():
+        if not (self.folder / METRICS).exists():
             self._run.write_table(self._report)
             save_metrics(self.folder, self.evaluate().metrics)
         from cmml_tf.reports.run_page import write_run_report  # loads matplotlib

@@ -37,6 +37,7 @@ def _spelled(differences: dict[str, Any], names: Sequence[str]) -> list[str]:
     spelled = []
     for name in names:
         difference, interval = differences[name]["difference"], differences[name]["interval"]
+        mean = "undefined" if difference is None else f"{difference:+.4f}"
         width = "no interval" if interval is None else f"± {interval:.4f}"
-        spelled.append(f"{name} {difference:+.4f} ({width})")
+        spelled.append(f"{name} {mean} ({width})")
     return spelled

@@ -10,9 +10,8 @@ from cmml_tf.files import check_folder, write_whole
 from cmml_tf.serving.exported import Exported
 from cmml_tf.serving.version.version_folder import CANDIDATES
 from cmml_tf.settings.form import SettingForm
-from cmml_tf.training.run_folder import read_record
+from cmml_tf.training.run_folder import METRICS, read_metrics
 
-_METRICS = "metrics.json"
 # Of the process that wrote the file, not of the model; and what is too long for a manifest.
 _LEFT_OUT = ("export", "export_cost", "seconds", "curve", "parts", "lists", "controls_interval")
 
@@ -27,7 +26,7 @@ def warn_of_export(export_dir: Path, say: Callable[[str], None]) -> None:
 
 def save_metrics(run_dir: Path, metrics: dict[str, Any]) -> Path:
     """Writes `metrics.json`, which makes the run complete."""
-    file = run_dir / _METRICS
+    file = run_dir / METRICS
     write_whole(file, json.dumps(metrics, indent=2))
     return file
 
@@ -42,7 +41,7 @@ def export_finished(run_dir: Path, export: Callable[[dict[str, Any]], Exported])
     Raises:
       ValueError, OSError: There is no export; the message says how to repeat it.
     """
-    metrics = _finished_metrics(run_dir)
+    metrics = read_metrics(run_dir)
     try:
         exported = export(manifest_facts(metrics))
     except (ValueError, OSError) as error:
@@ -100,13 +99,3 @@ def what_next(exported: Exported, data: str) -> str:
         f"Next:\n{promote if is_candidate else ''}"
         f"  cmml serve --model_name=cmml --model_base_path={served} --port=8500"
     )
-
-
-def _finished_metrics(run_dir: Path) -> dict[str, Any]:
-    file = run_dir / _METRICS
-    if not file.exists():
-        raise FileNotFoundError(
-            f"The run in {run_dir} is not finished: it has no {_METRICS}. Give its training "
-            "command again; it goes on where it was."
-        )
-    return read_record(file)

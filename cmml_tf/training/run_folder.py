@@ -29,11 +29,13 @@ REFIT = "refit"
 """The folder of a run's refit in the run's own, and what its record names as the setting."""
 CONTINUED = "continued"
 """The folder, in a run's own, of what a run has left that this one continues."""
+METRICS = "metrics.json"
+"""What evaluation has found; a run that has it is finished."""
 _CONFIG, _DATA = "config.yaml", "data.json"
 _KEYS = ("fingerprint", "configuration")
 # What a run leaves only behind its configuration and the record of its data.
 _OF_A_RUN = (
-    *("model", "twin", "trainings", "cells", "metrics.json", "meta_test_tasks.csv"),
+    *("model", "twin", "trainings", "cells", METRICS, "meta_test_tasks.csv"),
     *("validation.npz", "meta_test.npz", "curve.npz", "user_embeddings.npy", "item_embeddings.npy"),
 )
 _ANEW = (
@@ -197,6 +199,26 @@ def settled_options(options: dict[str, Any], free_to_change: Sequence[str]) -> d
 
 def _digest(options: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()
+
+
+def read_metrics(path: Path, keys: Sequence[str] = ()) -> dict[str, Any]:
+    """The metrics of a finished run.
+
+    Args:
+      path: The run's folder.
+      keys: What they must hold.
+
+    Raises:
+      FileNotFoundError: The run is not finished.
+      ValueError: The file is empty, damaged or lacks a key; the message names it.
+    """
+    file = path / METRICS
+    if not file.exists():
+        raise FileNotFoundError(
+            f"The run in {path} is not finished: it has no {METRICS}. Give its training command "
+            "again; it goes on where it was."
+        )
+    return read_record(file, keys)
 
 
 def setting_of(path: Path) -> str:

@@ -1,5 +1,6 @@
 """What a verdict says: at chance, below a control, better beyond the interval, or not shown."""
 
+import json
 import math
 
 import pytest
@@ -70,3 +71,10 @@ def test_without_an_interval_nothing_is_better():
     assert single.as_json()["better_than"] == []
     assert single.as_json()["differences"]["twin"] == {"difference": 0.06, "interval": None}
     assert "+0.0600 beside its twin" in single.sentence
+
+
+def test_an_undefined_difference_is_no_gain_and_is_json():
+    found = verdict(twin=math.nan).as_json()
+    assert "twin" not in found["better_than"]
+    assert found["differences"]["twin"]["difference"] is None
+    json.dumps(found, allow_nan=False)

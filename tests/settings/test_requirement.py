@@ -51,3 +51,9 @@ def test_what_is_not_better_beyond_its_interval_is_named():
         check_required(("twin", "item_pop", "none"), VERDICT)
     with pytest.raises(ValueError, match=r"controls of this run: twin, item_pop, none.*'swapped'"):
         check_required(("swapped",), VERDICT)
+
+
+def test_an_undefined_difference_is_said_to_be_one():
+    undefined = {"twin": {"difference": None, "interval": None}}
+    with pytest.raises(UnmetRequirementError, match=r"twin undefined \(no interval\)"):
+        check_required(("twin",), {"better_than": [], "differences": undefined})
