@@ -1,8 +1,10 @@
 """Notebooks are programs that run, without outputs and without anybody's paths."""
 
 import ast
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -43,12 +45,20 @@ def test_it_is_a_program_without_paths_of_a_machine(path):
 @every_notebook
 def test_it_runs(path, tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-c", program(path)],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    output = tmp_path / "output.txt"
+    with output.open("wb") as written:
+        notebook = subprocess.Popen(
+            [sys.executable, "-c", program(path)],
+            cwd=tmp_path,
+            env=environment,
+            stdout=written,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            status = notebook.wait()
+        finally:
+            # One that fails leaves its server, which would hold a pipe open for ever.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(notebook.pid, signal.SIGKILL)
+    assert status == 0, output.read_text()
