@@ -1,6 +1,7 @@
 """The architecture, read from the source: who imports whom, and how large a module may be."""
 
 import ast
+import functools
 import sys
 from pathlib import Path
 
@@ -88,6 +89,7 @@ SOURCES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 every_module = pytest.mark.parametrize("name", SOURCES)
 
 
+@functools.cache
 def imported(name):
     """Modules that a module imports, anywhere in its source, as full names."""
     path = SOURCES[name]
