@@ -359,7 +359,8 @@ def _made_of(run: RunContent) -> Markup:
         ["git commit", environment.get("git_commit")],
         ["software", ", ".join(f"{name} {version}" for name, version in versions.items())],
         ["Python", environment.get("python")],
-        ["platform", f"{environment.get('platform')}, {environment.get('cpus')} CPUs"],
+        ["platform", environment.get("platform")],
+        ["CPUs", environment.get("cpus")],
     ]
     seconds = ", ".join(
         f"{what} {value:,.0f}" for what, value in metrics.get("seconds", {}).items()
