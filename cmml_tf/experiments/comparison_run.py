@@ -102,7 +102,7 @@ def _evaluated(
 
 
 def _timed(setting: Setting, scorer: Scorer, prepared: Prepared, cost: Cost) -> Cost:
-    requests = setting.requests(prepared, _REQUESTS)
+    requests = setting.requests(prepared, prepared.meta_test, _REQUESTS)
     adapted = scorer.adapt(requests[0].support)
     user, item = requests[0].user, requests[0].item
     return cost._replace(

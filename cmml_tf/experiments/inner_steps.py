@@ -63,7 +63,7 @@ def measure_inner_steps(
     system = FORMS[setting.form.name].systems[name]
     config = None if steps is None else with_inner_steps(system.baseline, steps)
     model = setting.build_system(system, prepared, system.training, seed, config)
-    requests = setting.requests(prepared, _REPEATS)
+    requests = setting.requests(prepared, prepared.meta_test, _REPEATS)
     before = peak_memory_mib()
     scorer = setting.scorer(model)
     request_ms = median_cpu_milliseconds(

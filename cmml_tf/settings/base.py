@@ -340,12 +340,12 @@ class Setting(ABC, Generic[DataT, AskedT, PartsT]):
         del asked
         return {}
 
-    def requests(self, prepared: PartsT, number: int) -> Sequence[Request]:
+    def requests(self, prepared: PartsT, asked: AskedT, number: int) -> Sequence[Request]:
         """What a service would ask, for measuring what it costs.
 
-        Here the query of the first meta-test tasks, where these are `Episode`s.
+        Here the query of the first asked tasks, where these are `Episode`s.
         """
-        episode = next(iter(prepared.meta_test))
+        episode = next(iter(asked))
         made = []
         for task in np.arange(number) % len(episode.query_item):
             one = slice(task, task + 1)
@@ -354,8 +354,13 @@ class Setting(ABC, Generic[DataT, AskedT, PartsT]):
         return made
 
     def sample_tasks(self, prepared: PartsT) -> SampleTasks | None:
-        """Tasks by which an export measures what it keeps of a large catalogue; None: no need."""
-        requests = self.requests(prepared, _SAMPLE_TASKS)
+        """Tasks by which an export measures what it keeps of a large catalogue; None: no need.
+
+        They choose how much is kept, so they are validation tasks where there are any.
+        """
+        validation = prepared.validation
+        asked = prepared.meta_test if validation is None else validation
+        requests = self.requests(prepared, asked, _SAMPLE_TASKS)
         users = [int(request.user[0, 0]) for request in requests]
         return SampleTasks.of([request.support for request in requests], users)
 

@@ -142,7 +142,7 @@ def _trained(run: SettingRun, name: str) -> tuple[AdaptingModel, list[dict[str, 
 
 def _costs(scorer: ModelScorer, run: SettingRun) -> dict[str, float]:
     """Median CPU milliseconds, one task: `encode_ms` of its support, `score_ms` of 100 pairs."""
-    (request,) = run.setting.requests(run.prepared, 1)
+    (request,) = run.setting.requests(run.prepared, run.prepared.meta_test, 1)
     context = scorer.adapt(request.support)
 
     def score(_: int) -> np.ndarray:

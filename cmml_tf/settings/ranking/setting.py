@@ -190,9 +190,11 @@ class RankingSetting(Setting[RankingData, AskedNewcomers, RankingParts]):
         """Popularity, neighbours, EASE, factors and a sum, without any network."""
         return simple_ranking_systems(prepared, names)
 
-    def requests(self, prepared: RankingParts, number: int) -> Sequence[Request]:
+    def requests(
+        self, prepared: RankingParts, asked: AskedNewcomers, number: int
+    ) -> Sequence[Request]:
         """The catalogue for the first tasks."""
-        batch = next(iter(prepared.meta_test))
+        batch = next(iter(asked))
         items = np.arange(len(prepared.data.item_ids), dtype=np.int32)[None]
         made = []
         for task in np.arange(number) % len(batch.taken):

@@ -197,12 +197,13 @@ class ScenarioSetting(Setting[ScenarioData, EvaluationEpisodes, ScenarioParts]):
         """As the data was split."""
         return data.protocol
 
-    def requests(self, prepared: ScenarioParts, number: int) -> Sequence[Request]:
-        """100 candidates of a user for the support sets of meta-test scenarios."""
-        episodes = prepared.meta_test
+    def requests(
+        self, prepared: ScenarioParts, asked: EvaluationEpisodes, number: int
+    ) -> Sequence[Request]:
+        """100 candidates of a user for the support sets of the asked scenarios."""
         made = []
         for place in range(number):
-            task = episodes.episode(place % len(episodes))
+            task = asked.episode(place % len(asked))
             users = np.resize(task.users[:1], (1, _CANDIDATES))
             made.append(Request(task.support, users, np.resize(task.candidates, (1, _CANDIDATES))))
         return made
