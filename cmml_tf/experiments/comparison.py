@@ -12,7 +12,7 @@ import pandas as pd
 
 from cmml_tf.evaluation.report import FLIPPED, NONE, OWN, SWAPPED, TWIN
 from cmml_tf.evaluation.significance import holm, wilcoxon_p
-from cmml_tf.evaluation.statistics import mean_over_runs
+from cmml_tf.evaluation.statistics import mean_interval, mean_over_runs
 from cmml_tf.experiments.comparison_cell import Cell, CellResult, write_parquet
 from cmml_tf.files import write_whole
 from cmml_tf.settings.form import SettingForm
@@ -46,7 +46,7 @@ class Row:
       metrics: Means over seeds with the own support.
       controls: Of a model, the decisive metric's means of `twin`, `none`, `swapped`, `flipped`.
       gain: Of a model, how much better the decisive metric is than the better of `none` and `twin`.
-      curve: Means over seeds of the decisive metric by the size of the support.
+      curve: The decisive metric by the size of the support; intervals over seeds alone.
       p: Against the best system, paired over tasks, adjusted by Holm; None for the best itself.
       cost: Means over seeds.
     """
@@ -57,7 +57,7 @@ class Row:
     metrics: dict[str, Mean]
     controls: dict[str, Mean]
     gain: Mean
-    curve: dict[str, float]
+    curve: dict[str, Mean]
     p: float | None
     cost: Cost
 
@@ -135,9 +135,9 @@ class Comparison:
         if sizes:
             lines += ["", *_header([f"{metric} by size of the support", *sizes])]
             for row in self.rows:
-                lines.append(
-                    _line([row.label, *(_number(row.curve.get(size), ".4f") for size in sizes)])
-                )
+                cells = (str(row.curve[size]) if size in row.curve else "" for size in sizes)
+                lines.append(_line([row.label, *cells]))
+            lines += ["", "By the size of the support: ± over seeds alone."]
         return "\n".join(lines) + "\n"
 
     def _about(self) -> str:
@@ -167,7 +167,10 @@ class Comparison:
                     "metrics": {name: _plain(mean) for name, mean in row.metrics.items()},
                     "controls": {name: _plain(mean) for name, mean in row.controls.items()},
                     "context_gain": _plain(row.gain),
-                    "curve": row.curve,
+                    "curve": {size: mean.mean for size, mean in row.curve.items()},
+                    "curve_interval": {
+                        size: _plain(mean)["half_width"] for size, mean in row.curve.items()
+                    },
                     "p": row.p,
                     "cost": row.cost._asdict(),
                 }
@@ -214,7 +217,10 @@ def _row(
         {m: _mean_of(of_support[OWN], m) for m in results[0].means[OWN]},
         controls,
         gain,
-        {size: fmean(one.curve[size][OWN][metric] for one in results) for size in sizes},
+        {
+            size: Mean(*mean_interval([one.curve[size][OWN][metric] for one in results]))
+            for size in sizes
+        },
         p,
         Cost(*(_mean_cost([getattr(r.cost, field) for r in results]) for field in Cost._fields)),
     )
