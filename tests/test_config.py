@@ -19,6 +19,7 @@ from cmml_tf.config import (
     override,
 )
 from cmml_tf.config.rating import RatingModelConfig
+from cmml_tf.request_limits import RequestLimits
 
 CLASSES = [
     value
@@ -205,6 +206,12 @@ def test_embedding_files_are_given_together():
 def test_sizes_follow_from_the_pairs():
     assert EpisodeConfig(support_positives=3, support_negatives=5).support_size == 8
     assert EpisodeConfig().support_size == 192
+
+
+def test_the_largest_support_that_is_asked_can_be_asked_of_an_export():
+    episode, most = EpisodeConfig(), SplitConfig().max_support_pairs
+    negatives = most * episode.support_negatives // episode.support_positives
+    assert most + negatives <= RequestLimits().support_pairs
 
 
 def test_an_unknown_loss_is_refused():

@@ -54,8 +54,9 @@ class SplitConfig:
     background_fraction: Annotated[float, FROM_0_BELOW_1] = 0.5
     """Share of a meta-training scenario's users (`warm`: of every scenario's) whose pairs there
     only fit the pre-trained embeddings."""
-    max_support_pairs: PositiveInt = 512
-    """Support pairs a held-out scenario has at the most."""
+    max_support_pairs: PositiveInt = 1365
+    """Positive support pairs a held-out scenario has at the most; with two negatives each as many
+    pairs as an export admits."""
 
     def __post_init__(self) -> None:
         check(self)
