@@ -31,6 +31,7 @@ from cmml_tf.datasets.given_tables import Table, as_arrow, write_folder
 from cmml_tf.experiments.comparison import Comparison
 from cmml_tf.experiments.comparison_folder import compare as compare_in_folder
 from cmml_tf.experiments.forms import FORMS
+from cmml_tf.files import whole_folder
 from cmml_tf.settings.base import TaskData
 from cmml_tf.settings.finished_run import Run
 from cmml_tf.settings.named import SETTINGS
@@ -345,7 +346,8 @@ def _kept_options(data: Tasks, folder: Path) -> dict[str, Any]:
         return options
     kept = folder / _KEPT
     if not kept.exists():
-        shutil.copytree(data.scratch, kept)
+        with whole_folder(kept) as part:
+            shutil.copytree(data.scratch, part, dirs_exist_ok=True)
     elif _differ(filecmp.dircmp(data.scratch, kept)):
         raise ValueError(
             f"The data has changed since the run in {folder} began. Choose another `run_dir`, or "

@@ -1,6 +1,7 @@
 """Files that appear whole or not at all, and on disk; what the disk refuses is one sentence."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,36 @@ def write_whole(path: Path, content: str | Callable[[BinaryIO], None]) -> None:
             beside.replace(path)
         except OSError:
             beside.unlink(missing_ok=True)
+            raise
+        flush_entry(path.parent)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Within the context, a new folder to fill; at its end that is flushed to disk and renamed.
+
+    Nobody sees a half folder. What a process that was killed meanwhile has left is replaced.
+
+    Args:
+      path: The folder; it does not exist yet.
+
+    Yields:
+      The new folder, beside the final place.
+
+    Raises:
+      OSError: It could not be written; nothing is left behind.
+    """
+    make_folder(path.parent)
+    beside = path.with_name(f".{path.name}")
+    with refusals_named(path):
+        shutil.rmtree(beside, ignore_errors=True)
+        try:
+            beside.mkdir()
+            yield beside
+            flush(beside)
+            beside.replace(path)
+        except BaseException:
+            shutil.rmtree(beside, ignore_errors=True)
             raise
         flush_entry(path.parent)
 
@@ -99,6 +130,8 @@ def refusals_named(path: Path) -> Iterator[None]:
     """
     try:
         yield
+    except BrokenPipeError:  # of another file: of whoever reads what is printed
+        raise
     except OSError as error:
         raise OSError(not_written(path, _reason(error))) from error
 

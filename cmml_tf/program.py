@@ -2,12 +2,15 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 # Read when TensorFlow is loaded, which happens behind this import.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+_BROKEN_PIPE = 128 + signal.SIGPIPE
 
 
 class Arguments(argparse.ArgumentParser):
@@ -41,14 +44,40 @@ def run(command: Callable[[Sequence[str]], int]) -> None:
     """Runs a command with this process's arguments and ends the process with its status.
 
     What went wrong for a stated reason is one sentence on standard error, and status 2; a model
-    that is not what was required gives status 3.
+    that is not what was required gives status 3. Where nobody reads the output any more, as behind
+    `| head`, the command ends in silence with 141, the status of a program that a broken pipe ends.
     """
     try:
-        status = command(sys.argv[1:])
+        try:
+            status = _status(command)
+        finally:
+            print(end="", flush=True)
+    except OSError as error:
+        status = _unprinted(error)
+    sys.exit(status)
+
+
+def _status(command: Callable[[Sequence[str]], int]) -> int:
+    try:
+        return command(sys.argv[1:])
     except UnmetRequirementError as error:
         print(f"error: {error}", file=sys.stderr)
-        status = 3
+        return 3
+    except BrokenPipeError:
+        raise
     except (ValueError, OSError, ImportError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        status = 2
-    sys.exit(status)
+        return 2
+
+
+def _unprinted(error: OSError) -> int:
+    """The status of a command whose output nobody reads, or nothing holds."""
+    is_unread = isinstance(error, BrokenPipeError)
+    if not is_unread:
+        print(f"error: The output could not be written: {error.strerror}.", file=sys.stderr)
+    # What is left of it would fail again when the interpreter ends.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            os.dup2(nowhere, stream.fileno())
+    return _BROKEN_PIPE if is_unread else 2

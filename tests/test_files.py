@@ -7,8 +7,9 @@ from functools import partial
 import numpy as np
 import pytest
 import tensorflow as tf
+from killed_steps import killed_steps
 
-from cmml_tf.files import check_folder, make_folder, write_whole
+from cmml_tf.files import check_folder, make_folder, whole_folder, write_whole
 from cmml_tf.serving.version.version_folder import publish_version
 from cmml_tf.training.checkpoint_files import CheckpointFiles
 
@@ -70,6 +71,42 @@ def test_folders_are_made_or_the_obstacle_is_named(tmp_path):
     # Nothing can be made there, not even by root.
     with pytest.raises(OSError, match=r"/proc/.*writ"):
         make_folder(tmp_path.__class__("/proc/x"))
+
+
+def test_a_folder_that_is_killed_at_any_step_is_whole_or_not_there(tmp_path):
+    source, target = tmp_path / "source", tmp_path / "run" / "data"
+    for name in ("a", "b/c", "b/d"):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_text(name)
+    program = f"""
+import shutil
+from pathlib import Path
+from cmml_tf.files import whole_folder
+
+def work():
+    if not Path({str(target)!r}).exists():
+        with whole_folder(Path({str(target)!r})) as part:
+            shutil.copytree({str(source)!r}, part, dirs_exist_ok=True)
+"""
+    seen = []
+    # Each attempt finds what the one before has left.
+    for is_done in killed_steps(program, lambda: None):
+        files = [str(path.relative_to(target)) for path in target.rglob("*") if path.is_file()]
+        assert sorted(files) in ([], ["a", "b/c", "b/d"])
+        seen.append(bool(files))
+        assert files or not is_done
+    assert seen[0] is False
+    assert len(seen) > 10
+    assert [path.name for path in target.parent.iterdir()] == ["data"]
+
+
+def test_a_folder_that_cannot_be_filled_leaves_nothing_and_is_named(tmp_path, small_files):
+    with (
+        pytest.raises(OSError, match=r"data could not be written: File too large\. Make sure"),
+        whole_folder(tmp_path / "run" / "data") as part,
+    ):
+        (part / "large").write_bytes(b"x" * 10_000)
+    assert os.listdir(tmp_path / "run") == []
 
 
 @pytest.fixture

@@ -33,27 +33,26 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 def main() -> None:
     """Runs the subcommand that the command line names, and ends the process."""
-    words = sys.argv[1:]
+    run(_named)
+
+
+def _named(words: Sequence[str]) -> int:
     if not words or words[0] in ("-h", "--help"):
         print(overview())
-        sys.exit(0)
+        return 0
     if words[0] == "--version":
         import cmml_tf
 
         print(cmml_tf.__version__)
-        sys.exit(0)
+        return 0
     name = next((n for n in (" ".join(words[:2]), words[0]) if n in COMMANDS), None)
     if name is None:
-        print(
-            f"error: There is no command `cmml {' '.join(words[:2])}`. "
-            f"Accepted: {', '.join(COMMANDS)}.",
-            file=sys.stderr,
+        raise ValueError(
+            f"There is no command `cmml {' '.join(words[:2])}`. Accepted: {', '.join(COMMANDS)}."
         )
-        sys.exit(2)
     taken = len(name.split())
     sys.argv = [f"cmml {name}", *words[taken:]]
-    # Loaded within `run`: what an installation lacks is a sentence, too.
-    run(lambda argv: load(name)(argv))
+    return load(name)(words[taken:])
 
 
 def load(name: str) -> Callable[[Sequence[str]], int]:

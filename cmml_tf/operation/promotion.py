@@ -135,12 +135,6 @@ def promote(
         raise UnmetRequirementError(
             f"Not promoted: {candidate} is {'; and '.join(refusals)}. It stays where it is."
         )
-    found = versions(place.base)
-    if found != place.versions:
-        raise ValueError(
-            f"{place.base} must hold the versions that it held when the comparison began. "
-            f"Received: {found}, and before {place.versions}. Promote again, to compare anew."
-        )
-    version = move_in(candidate, place.base)
+    version = move_in(candidate, place.base, place.versions)
     say(f"Promoted: {candidate} is {version} now.")
     return version

@@ -6,10 +6,12 @@ ones. All of it is copied into the new run's folder, so that the earlier one may
 """
 
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cmml_tf.datasets.tasks.earlier import EARLIER_FILES, Earlier
+from cmml_tf.files import whole_folder, write_whole
 from cmml_tf.serving.version.manifest import MANIFEST_FILE
 from cmml_tf.settings.base import Setting, TaskData
 from cmml_tf.training.run_folder import CONTINUED, METRICS, REFIT, load_config, plain, setting_of
@@ -104,19 +106,18 @@ def keep_state(source: Path, folder: Path) -> None:
     """
     kept = folder / CONTINUED
     if not kept.exists():
-        part = folder / f".{CONTINUED}"
-        shutil.rmtree(part, ignore_errors=True)
-        _copy(source, part)
-        if (source / REFIT / _WEIGHTS[0]).exists():
-            _copy(source / REFIT, part / REFIT)
-        part.replace(kept)
+        with whole_folder(kept) as part:
+            _copy(source, part)
+            if (source / REFIT / _WEIGHTS[0]).exists():
+                _copy(source / REFIT, part / REFIT)
     for name in _CONTENT:  # the encoders that rows and weights belong to
         if (kept / name).exists() and not (folder / name).exists():
-            shutil.copyfile(kept / name, folder / name)
+            with (kept / name).open("rb") as encoder:
+                write_whole(folder / name, partial(shutil.copyfileobj, encoder))
 
 
 def _copy(source: Path, target: Path) -> None:
-    target.mkdir(parents=True)
+    target.mkdir(exist_ok=True)
     for name in _FILES:
         if (source / name).exists():
             shutil.copyfile(source / name, target / name)

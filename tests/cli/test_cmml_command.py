@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,36 @@ def test_an_unknown_command_is_one_sentence():
     assert done.returncode == 2
     assert done.stderr.startswith("error: There is no command `cmml trian scenario`. Accepted: ")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [["--help"], ["presets"]])
+def test_output_that_nobody_reads_any_more_ends_it_in_silence(words):
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [*CMML, *words], stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+        )
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_behind_head_it_is_silent():
+    line = f"{shlex.join([*CMML, 'presets'])} | head -n 1"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True)
+    assert done.stdout.count("\n") == 1
+    assert done.stderr == ""
+
+
+def test_output_that_nothing_holds_is_an_error_without_a_traceback():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*CMML, "--help"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 2
+    assert all(line.startswith("error: ") for line in done.stderr.splitlines())
+    assert "No space left on device" in done.stderr
 
 
 def test_a_wrong_option_value_is_one_sentence():

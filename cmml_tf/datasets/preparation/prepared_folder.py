@@ -14,7 +14,6 @@ user_embeddings.npy, item_embeddings.npy   where the source has embeddings
 
 import itertools
 import json
-import shutil
 from pathlib import Path
 from typing import Any, get_args
 
@@ -30,7 +29,7 @@ from cmml_tf.datasets.reading.ids import as_array
 from cmml_tf.datasets.safe_files.matrix_file import read_matrix
 from cmml_tf.datasets.tasks.scenario_data import HeldOutScenario, Scenario, ScenarioData
 from cmml_tf.datasets.tasks.scenario_roles import META_TEST, META_TRAIN, VALIDATION
-from cmml_tf.files import make_folder
+from cmml_tf.files import whole_folder
 
 MANIFEST = "manifest.json"
 _FORMATS = "cmml_tf prepared scenarios, version "
@@ -150,13 +149,15 @@ def save_prepared(data: ScenarioData, out: str | Path, config: dict[str, Any]) -
     out = Path(out).absolute()
     if out.exists():
         raise ValueError(f"`out` must be a folder that does not exist. Received: out={out}.")
-    beside = out.with_name(f".{out.name}.saving")
-    shutil.rmtree(beside, ignore_errors=True)
-    make_folder(beside)
+    with whole_folder(out) as folder:
+        _fill(folder, data, config)
+
+
+def _fill(folder: Path, data: ScenarioData, config: dict[str, Any]) -> None:
     is_evaluation = np.zeros(len(data.user_ids), bool)
     is_evaluation[data.evaluation_users] = True
-    write_ids(beside / "user_ids.parquet", data.user_ids, evaluation=is_evaluation)
-    write_ids(beside / "item_ids.parquet", data.item_ids)
+    write_ids(folder / "user_ids.parquet", data.user_ids, evaluation=is_evaluation)
+    write_ids(folder / "item_ids.parquet", data.item_ids)
     begin = 0
     for role in FIELDS:
         scenarios = getattr(data, role)
@@ -164,22 +165,21 @@ def save_prepared(data: ScenarioData, out: str | Path, config: dict[str, Any]) -
         arrays = {"number": np.arange(begin, begin + len(scenarios), dtype=np.int32)}
         for field in FIELDS[role]:
             arrays |= packed(field, [getattr(scenario, field) for scenario in scenarios])
-        write_role(beside / f"{role}-00000-of-00001.parquet", role, arrays, names)
+        write_role(folder / f"{role}-00000-of-00001.parquet", role, arrays, names)
         begin += len(scenarios)
     for kind in ("background", "history"):
         pairs = (getattr(data, f"{kind}_{side}") for side in ("users", "items"))
-        write_pairs(beside / f"{kind}-00000-of-00001.parquet", *pairs)
+        write_pairs(folder / f"{kind}-00000-of-00001.parquet", *pairs)
     for kind in ("user", "item"):
         if getattr(data, f"{kind}_embeddings") is not None:
-            np.save(beside / f"{kind}_embeddings.npy", getattr(data, f"{kind}_embeddings"))
+            np.save(folder / f"{kind}_embeddings.npy", getattr(data, f"{kind}_embeddings"))
     files = {
         file.name: {"bytes": file.stat().st_size, "sha256": sha256_of(file)}
-        for file in sorted(beside.iterdir())
+        for file in sorted(folder.iterdir())
     }
     protocol = {"name": data.protocol, "because": data.because, "moment": data.moment}
     manifest = prepared_manifest(data.name, config, data.counts, files, protocol)
-    (beside / MANIFEST).write_text(json.dumps(manifest, indent=2))
-    beside.replace(out)
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2))
 
 
 def prepared_manifest(

@@ -6,7 +6,6 @@ written as it is drawn; memory holds the hidden factors and one block of users.
 """
 
 import itertools
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,7 +17,7 @@ import pyarrow.csv
 from cmml_tf.config.preparation import GenerateConfig
 from cmml_tf.datasets.sources import taobao
 from cmml_tf.datasets.synthetic.choice_model import ChoiceModel, Taken
-from cmml_tf.files import make_folder
+from cmml_tf.files import whole_folder
 
 _GENRES = (
     *("Action", "Adventure", "Animation", "Children", "Comedy", "Crime", "Documentary", "Drama"),
@@ -59,13 +58,9 @@ def generate_logs(
     if size.layout == "movielens":
         _genre_combinations(size.scenarios)
     model = ChoiceModel(size, config.latent, config.strength, config.seed)
-    beside = out.with_name(f".{out.name}.generating")
-    shutil.rmtree(beside, ignore_errors=True)
-    make_folder(beside)
     write = _write_movielens if size.layout == "movielens" else _write_taobao
-    lines = write(beside, model, config, progress)
-    beside.replace(out)
-    return lines
+    with whole_folder(out) as folder:
+        return write(folder, model, config, progress)
 
 
 def _write_movielens(
