@@ -2,6 +2,10 @@
 
 import gzip
 import json
+import os
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -162,6 +166,40 @@ def test_the_same_call_continues_and_other_data_is_refused(fitted):
         cmml_tf.fit(
             themes(clicks(), films()), run_dir=folder, seed=1, options=SHORT, progress=False
         )
+
+
+KILLED = """
+import os, signal, sys
+from test_api import SHORT, clicks, films, themes
+import cmml_tf
+
+folder, left = sys.argv[1], int(sys.argv[2])
+data = themes(clicks(), films())
+
+def before(event, arguments):
+    global left
+    if event in ("open", "os.mkdir", "os.rename") and folder in str(arguments[0]):
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+        left -= 1
+
+sys.addaudithook(before)
+cmml_tf.fit(data, run_dir=folder, options=SHORT, progress=False)
+"""
+
+
+@pytest.mark.slow
+def test_a_call_that_was_killed_while_it_kept_its_tables_is_finished_by_the_next(tmp_path):
+    folder = tmp_path / "run"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    for step in (2, 4, 6, 8):
+        command = [sys.executable, "-c", KILLED, str(folder), str(step)]
+        done = subprocess.run(command, env=environment, capture_output=True, check=False)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        assert not (folder / "config.yaml").exists()
+    run = cmml_tf.fit(themes(clicks(), films()), run_dir=folder, options=SHORT, progress=False)
+    assert len(run.recommend(SUPPORT, "u1", k=3)) == 3
+    assert not (folder / ".data").exists()
 
 
 @pytest.mark.slow
