@@ -47,12 +47,17 @@ class AskedLog(NamedTuple):
 
     def told(self, export: Export, answering: Answering) -> Told:
         """The log before an export: who answers for it is itself, or a server."""
-        ids: LogIds = log_ids(
-            export, self.prepared.data.user_ids, self.prepared.data.item_ids, self.user_id_key
-        )
-        known = known_rows(answering, ids, export.limits)
+        known = known_rows(answering, self._ids(export), export.limits)
         prepared, shares = self.setting.told(self.prepared, known)
-        return Told(ExportScorer(answering, ids, export.limits), prepared, shares)
+        return Told(self.scorer(export, answering), prepared, shares)
+
+    def scorer(self, export: Export, answering: Answering) -> Scorer:
+        """An export as a system that is asked, whatever it knows."""
+        return ExportScorer(answering, self._ids(export), export.limits)
+
+    def _ids(self, export: Export) -> LogIds:
+        data = self.prepared.data
+        return log_ids(export, data.user_ids, data.item_ids, self.user_id_key)
 
 
 def open_asked_log(
@@ -79,9 +84,7 @@ def open_asked_log(
       ValueError, FileNotFoundError, ConnectionError: The log cannot be read, or holds nothing to
         ask; or exports are of different settings or of one that is not known.
     """
-    first = exports[0]
-    setting = _setting(exports)
-    own = setting.form.options.config
+    setting = setting_of(exports[0])
     given = {
         "data": data,
         "run_dir": None,
@@ -89,12 +92,7 @@ def open_asked_log(
         "strategy": "none",
         "require": None,
     }
-    try:
-        config = override(override(own(), first.manifest["config"]), {**given, **(options or {})})
-    except (KeyError, TypeError) as error:
-        raise ValueError(
-            f"{first.folder} does not say how it was configured: its manifest has no `config`."
-        ) from error
+    config = override(trained_config(exports[0]), {**given, **(options or {})})
 
     def learned(names: Sequence[Any]) -> np.ndarray:
         named = setting.named_tasks(names, user_id_key)
@@ -107,17 +105,37 @@ def open_asked_log(
     return AskedLog(setting, prepared, protocol, user_id_key)
 
 
-def _setting(exports: Sequence[Export]) -> Setting:
-    name = exports[0].check_setting()
+def setting_of(export: Export) -> Setting:
+    """The setting that an export is of.
+
+    Raises:
+      ValueError: It does not say, or of one that is not known.
+    """
+    name = export.check_setting()
     if name not in SETTINGS:
         raise ValueError(
-            f"{exports[0].folder} must be of one of the settings {', '.join(SETTINGS)}. "
+            f"{export.folder} must be of one of the settings {', '.join(SETTINGS)}. "
             f"Received: {name!r}."
         )
-    for other in exports[1:]:
-        if other.setting not in (None, name):
-            raise ValueError(
-                f"{other.folder} must be of the setting {name}, as {exports[0].folder} is. "
-                f"Received: {other.setting}."
-            )
     return SETTINGS[name]
+
+
+def trained_config(export: Export) -> Any:
+    """The configuration that an export was trained with.
+
+    Raises:
+      ValueError: It does not say, or of options that this version does not take.
+    """
+    setting, options = setting_of(export), export.manifest.get("config")
+    if options is None:
+        raise ValueError(
+            f"{export.folder} does not say how it was configured: its manifest has no `config`. "
+            "Export its run again."
+        )
+    try:
+        return override(setting.form.options.config(), options)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{export.folder} was configured by options that this version does not take; train it "
+            f"again, or use the version that exported it. {error}"
+        ) from error

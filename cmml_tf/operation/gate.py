@@ -118,7 +118,7 @@ def compare_exports(
     """
     setting, asked = log.setting, log.prepared.meta_test
     simple, gain = setting.form.simple.without_training(), setting.form.decisive
-    scorer, told, _ = log.told(candidate, candidate)
+    scorer, told, known = log.told(candidate, candidate)
     try:
         own = setting.evaluate(scorer, told.meta_test)
     except (ValueError, tf.errors.OpError) as error:
@@ -126,6 +126,12 @@ def compare_exports(
             f"Not promoted: {candidate.folder} does not answer what it is asked: "
             f"{str(error).splitlines()[0]}"
         ) from error
+    if not any(known.values()):
+        raise ValueError(
+            f"The log must ask for users or items that {candidate.folder} knows, for a comparison "
+            f"to say anything. Received: {' and '.join(known)}, none of which it knows: of "
+            "another catalogue, or ids that are written otherwise."
+        )
     if len(own.names) < _LEAST_TASKS:
         raise ValueError(
             f"The log must have at least {_LEAST_TASKS} {setting.form.asked[0]} to be asked: one "
@@ -153,8 +159,7 @@ def compare_exports(
 
 
 def _asked(export: LoadedExport, log: AskedLog) -> TaskMetrics:
-    scorer, prepared, _ = log.told(export, export)
-    return log.setting.evaluate(scorer, prepared.meta_test)
+    return log.setting.evaluate(log.scorer(export, export), log.prepared.meta_test)
 
 
 def _holds(difference: PairedDifference) -> bool:

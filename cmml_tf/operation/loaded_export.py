@@ -1,5 +1,6 @@
 """A version folder as anybody finds it: its manifest, and the signatures of its SavedModel."""
 
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +21,13 @@ _DAMAGED = (
 )
 _KNOWN = ("valid", "user_known", "item_known", "query_known")
 _LIMITS = ("support_pairs", "query_pairs", "tasks")
+# What a manifest must and may say, and of which type.
+_MUST: dict[str, type] = {
+    **{f"model.{side}.id_dtype": str for side in ("users", "items")},
+    "model.users.hashed": bool,
+    **{f"limits.{name}": int for name in _LIMITS},
+}
+_MAY: dict[str, type] = {"setting": str, "config": dict, "probes": dict, "files": dict}
 
 
 class Answering(Protocol):
@@ -40,16 +48,29 @@ class Export:
     Args:
       folder: A version folder.
 
+    Attributes:
+      limits: The largest request that it admits.
+
     Raises:
-      ValueError: It has no manifest, or says of something what is none.
+      ValueError: It has no manifest, or one that lacks what all have; the message says what.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.manifest = read_manifest(folder)
-        for name in ("model", "limits"):
-            if not isinstance(self.manifest.get(name), dict):
-                raise ValueError(f"The manifest of {folder} must have `{name}`.")
+        for name, kind in {**_MUST, **_MAY}.items():
+            value = _said(self.manifest, name)
+            if not isinstance(value, kind) and not (value is None and name in _MAY):
+                raise ValueError(
+                    f"The manifest of {folder} must have `{name}`, a value of type "
+                    f"{kind.__name__}. Received: {reprlib.repr(value)}. Export its run again."
+                )
+        try:
+            self.limits = RequestLimits(**{one: self.manifest["limits"][one] for one in _LIMITS})
+        except ValueError as error:
+            raise ValueError(
+                f"The manifest of {folder} has `limits` that are none: {error}"
+            ) from error
         self._learned = read_learned_tasks(folder)
 
     @property
@@ -69,11 +90,6 @@ class Export:
                 "version do. Export the run again."
             )
         return self.setting
-
-    @property
-    def limits(self) -> RequestLimits:
-        """The largest request that it admits."""
-        return RequestLimits(**{name: self.manifest["limits"][name] for name in _LIMITS})
 
     @property
     def hashes_users(self) -> bool:
@@ -116,7 +132,7 @@ class LoadedExport(Export):
         Raises:
           ValueError: It is not; a sentence says what differs.
         """
-        if not {"probes", "files"} <= self.manifest.keys():
+        if self.manifest.get("probes") is None or self.manifest.get("files") is None:
             raise ValueError(f"{self.folder} records no probe requests: export the run again.")
         recorded, now = self.manifest["files"], file_digests(self.folder)
         different = sorted(
@@ -156,6 +172,13 @@ class LoadedExport(Export):
             context=context, query_user_id=tf.constant(user), query_item_id=tf.constant(item)
         )
         return {name: value.numpy() for name, value in found.items()}
+
+
+def _said(manifest: Mapping[str, Any], name: str) -> Any:
+    found: Any = manifest
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
 
 
 def without_known(answer: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

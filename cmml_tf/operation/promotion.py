@@ -6,11 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import tensorflow as tf
-
-from cmml_tf.operation.asked_log import open_asked_log
+from cmml_tf.operation.asked_log import open_asked_log, trained_config
 from cmml_tf.operation.gate import Comparison, compare_exports
-from cmml_tf.operation.loaded_export import LoadedExport
+from cmml_tf.operation.loaded_export import Export, LoadedExport
 from cmml_tf.program import UnmetRequirementError
 from cmml_tf.serving.version.version_folder import (
     CANDIDATES,
@@ -97,16 +95,45 @@ def judged(
     """
     try:
         loaded = LoadedExport(candidate)
-        loaded.check_setting()
+        trained_config(loaded)
         loaded.check_answers()
         check_warmup_rows(candidate, place.base)
-    except (ValueError, tf.errors.OpError) as error:
+    except ValueError as error:
         raise UnmetRequirementError(f"Not promoted: {str(error).splitlines()[0]}") from error
-    current = None if place.current is None else LoadedExport(place.current)
+    current = None if place.current is None else _served(place.current)
+    if current is not None:
+        _check_same_requests(loaded, current)
     exports = [loaded] if current is None else [loaded, current]
     with tempfile.TemporaryDirectory() as folder:
         log = open_asked_log(exports, data, Path(folder), options, user_id_key)
         return compare_exports(loaded, current, log)
+
+
+def _served(version: Path) -> LoadedExport:
+    try:
+        return LoadedExport(version)
+    except ValueError as error:
+        raise ValueError(
+            f"{error} It is what is served, so there is nothing to compare with: go back to the "
+            "version before it (`cmml rollback`), or name another one with --against."
+        ) from error
+
+
+def _check_same_requests(candidate: Export, current: Export) -> None:
+    """Refuses a candidate that whoever asks the served version would ask in vain."""
+
+    def refuse(what: str, one: str, other: str) -> None:
+        if one != other:
+            raise UnmetRequirementError(
+                f"Not promoted: {what} of {candidate.folder} is {one}, and of {current.folder}, "
+                f"which is served, {other}: whoever asks for one cannot ask the other. Serve it "
+                "under another model base path."
+            )
+
+    if current.setting is not None:
+        refuse("the setting", str(candidate.setting), current.setting)
+    hashed = {True: "a keyed hash", False: "the id itself"}
+    refuse("what names a user", hashed[candidate.hashes_users], hashed[current.hashes_users])
 
 
 def promote(

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 
+import numpy as np
+import pandas as pd
 import pytest
 from operation.conftest import LOG, change_manifest
 
@@ -101,6 +103,28 @@ def test_the_command_killed_at_any_moment_has_moved_the_whole_candidate_or_nothi
     assert True in outcomes
 
 
+@pytest.mark.slow
+def test_of_two_commands_at_once_the_second_has_to_compare_again(exports, served):
+    base = served(exports.poor, exports.good)
+    shutil.copytree(exports.good, base / "candidates" / "2")
+    program = "from cmml_tf.commands.main import main; main()"
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, "promote", str(one), "--on", LOG],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for one in sorted((base / "candidates").iterdir())
+    ]
+    said = [one.communicate()[1] for one in started]
+    assert sorted(one.returncode for one in started) == [0, 2]
+    assert ["Promote again, to compare anew." in one for one in sorted(said)] == [False, True]
+    assert versions(base) == [1, 2]
+    (left,) = (base / "candidates").iterdir()
+    assert content(left) == content(exports.good)
+
+
 def _other_weights(version, exports):
     shutil.rmtree(version / "variables")
     shutil.copytree(exports.lost / "variables", version / "variables")
@@ -130,6 +154,14 @@ BROKEN = {
     "another vocabulary": (_one_id_more, "assets/item_ids.txt"),
     "no model": (lambda version, _: (version / "saved_model.pb").unlink(), "cannot be loaded"),
     "no manifest": (lambda version, _: shutil.rmtree(version / "assets.extra"), "cannot be read"),
+    "no warm-up requests": (
+        lambda version, _: (version / "assets.extra" / "tf_serving_warmup_requests").unlink(),
+        "tf_serving_warmup_requests, the warm-up requests, is missing",
+    ),
+    "no learned tasks": (
+        lambda version, _: (version / "assets.extra" / "cmml_learned_tasks.npy").unlink(),
+        "is not what was exported: assets.extra/cmml_learned_tasks.npy differs",
+    ),
     "no probes": (
         lambda version, _: change_manifest(version, lambda one: one.pop("probes")),
         "records no probe requests",
@@ -150,6 +182,52 @@ def test_a_broken_candidate_is_named_and_not_compared(exports, served, name):
         promoted(base)
     assert said in str(refused.value)
     assert content(base) == before
+
+
+ODD = {
+    "an older one": (lambda one: one.pop("setting"), "does not say which setting it is of"),
+    "no configuration": (lambda one: one.pop("config"), "its manifest has no `config`"),
+    "options of another version": (
+        lambda one: one["config"]["scenario"].update(themes=3),
+        "options that this version does not take.*`themes` is not an option of ScenarioConfig",
+    ),
+    "no limits": (lambda one: one["limits"].pop("tasks"), "must have `limits.tasks`"),
+    "no users": (lambda one: one["model"].pop("users"), "must have `model.users.id_dtype`"),
+    "files of another kind": (lambda one: one.update(files=[1]), r"must have `files`.*\[1\]"),
+    "a negative limit": (lambda one: one["limits"].update(tasks=-1), "positive integer.*tasks=-1"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_what_a_candidate_does_not_say_of_itself_is_said_before_anything_is_asked(
+    exports, served, name
+):
+    change, said = ODD[name]
+    base = served(candidate=exports.poor)
+    change_manifest(base / "candidates" / "1", change)
+    with pytest.raises(UnmetRequirementError, match=f"Not promoted: .*{said}"):
+        promoted(base)
+    assert (base / "candidates" / "1").is_dir()
+
+
+def test_what_cannot_be_compared_with_what_is_served_is_said(exports, served, tmp_path):
+    base = served(exports.poor, exports.poor)
+    change_manifest(base / "1", lambda one: one.update(setting="user"))
+    with pytest.raises(UnmetRequirementError, match=r"the setting of .* is scenario, .* user:"):
+        promoted(base)
+    change_manifest(base / "1", lambda one: one.update(setting="scenario", config=[1]))
+    with pytest.raises(ValueError, match="It is what is served, so there is nothing to compare"):
+        promoted(base)
+    change_manifest(base / "1", lambda one: one.pop("config"))
+    rng, log = np.random.default_rng(0), tmp_path / "other.csv"
+    table = pd.DataFrame(rng.integers(90_000, 90_040, [400, 2]), columns=["user", "item"])
+    table.assign(scenario=np.repeat(["a", "b"], 200)).to_csv(log, index=False)
+    few = {"scenario": {"min_interactions": 50, "definition": "column:scenario"}}
+    candidate = base / "candidates" / "1"
+    with pytest.raises(ValueError, match="users and items, none of which it knows"):
+        judged(candidate, place_of(candidate, None), str(log), few)
+    assert versions(base) == [1]
+    assert candidate.is_dir()
 
 
 def _comparison(current, floor=0.0, chance=(0.3, 0.1)):

@@ -33,7 +33,7 @@ def read_learned_tasks(version: Path) -> np.ndarray:
     try:
         found = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"{path} cannot be read: {error}.") from error
+        raise ValueError(f"{path} is damaged. Export the run again.") from error
     if found.ndim != 1 or found.dtype != np.uint64:
         raise ValueError(f"{path} must hold a vector of uint64. Received: {found.dtype}.")
     return found

@@ -1,8 +1,8 @@
 """What an export answered when it was made, so that anybody can see whether it still does.
 
-The manifest holds a few requests with their scores under `probes`, and sha256 of every file that
-answers are made of under `files`. Requests tell whether this machine computes what the other did,
-files whether anything at all has changed.
+The manifest holds a few requests with their scores under `probes`, and under `files` sha256 of
+every file that answers come from and of the list of learned tasks. Requests tell whether this
+machine computes what the other did, files whether anything at all has changed.
 """
 
 import hashlib
@@ -14,13 +14,14 @@ import numpy as np
 import tensorflow as tf
 
 from cmml_tf.request_limits import RequestLimits
+from cmml_tf.serving.version.learned_tasks import LEARNED_FILE
 from cmml_tf.serving.vocabulary import Vocabulary
 
 SIGNATURE = "serving_default"
 _B, _S, _Q = 3, 6, 4
 # Scores of the same weights on another processor differ in their last digits.
 _RELATIVE, _ABSOLUTE, _DIGITS = 1e-3, 1e-4, 6
-_FILES = ("saved_model.pb", "variables/*", "assets/*")
+_FILES = ("saved_model.pb", "variables/*", "assets/*", str(LEARNED_FILE))
 
 
 def probe_requests(
@@ -71,7 +72,7 @@ def same_scores(found: np.ndarray, recorded: Any) -> bool:
 
 
 def file_digests(folder: Path) -> dict[str, str]:
-    """sha256 (hex) of each file of a version that its answers are made of, by relative path."""
+    """sha256 (hex) of each file that answers, or what may be asked, come from, by relative path."""
     paths = sorted(path for pattern in _FILES for path in folder.glob(pattern) if path.is_file())
     return {path.relative_to(folder).as_posix(): _sha256(path) for path in paths}
 

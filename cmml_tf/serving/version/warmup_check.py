@@ -19,9 +19,12 @@ SHIPPED_ROWS = 128
 
 
 def warmup_rows(version_folder: Path) -> Iterator[tuple[str, int]]:
-    """Signature and rows (tasks, or Examples) of each warm-up request of a version."""
-    records = tf.data.TFRecordDataset(str(version_folder / WARMUP_FILE))
-    for record in records.as_numpy_iterator():
+    """Signature and rows (tasks, or Examples) of each warm-up request of a version.
+
+    Raises:
+      ValueError: Their file is missing or damaged.
+    """
+    for record in _records(version_folder / WARMUP_FILE):
         log = prediction_log_pb2.PredictionLog.FromString(record)
         if log.HasField("regress_log"):
             request = log.regress_log.request
@@ -32,6 +35,16 @@ def warmup_rows(version_folder: Path) -> Iterator[tuple[str, int]]:
             predict = log.predict_log.request
             shape = next(iter(predict.inputs.values())).tensor_shape
             yield predict.model_spec.signature_name, shape.dim[0].size
+
+
+def _records(file: Path) -> list[bytes]:
+    try:
+        return [*tf.data.TFRecordDataset(str(file)).as_numpy_iterator()]
+    except tf.errors.OpError as error:
+        reason = "is damaged" if file.exists() else "is missing"
+        raise ValueError(
+            f"{file}, the warm-up requests, {reason}. Export the run again."
+        ) from error
 
 
 def check_warmup_rows(version_folder: Path, base_path: Path) -> None:
