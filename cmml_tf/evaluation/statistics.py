@@ -35,6 +35,21 @@ class PairedDifference(NamedTuple):
         """The 95% interval, low and high end."""
         return self.mean - self.half_width, self.mean + self.half_width
 
+    @property
+    def is_gain(self) -> bool:
+        """Whether all of the interval is above zero; no interval proves nothing."""
+        return bool(self.interval[0] > 0)
+
+    @property
+    def is_no_loss(self) -> bool:
+        """Whether the interval reaches zero, or lies above it; False without an interval."""
+        return bool(self.interval[1] >= 0)
+
+    def spelled(self, sign: str = "+") -> str:
+        """For people, with the interval where there is one; `sign` "": without it."""
+        mean = f"{self.mean:+.4f}" if sign else f"{abs(self.mean):.4f}"
+        return mean if np.isnan(self.half_width) else f"{mean} ± {self.half_width:.4f}"
+
 
 def mean_interval(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
     """Mean and half of its 95% interval, t * std / sqrt(n), of independent runs.

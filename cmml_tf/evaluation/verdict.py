@@ -70,9 +70,8 @@ class Verdict:
         return sorted(found, key=lambda name: self.differences[name].mean)
 
     def is_better_than(self, control: str) -> bool:
-        """Whether the model is better by more than the interval; no interval proves nothing."""
-        one = self.differences[control]
-        return bool(one.mean - one.half_width > 0)
+        """Whether the model is better by more than the interval."""
+        return self.differences[control].is_gain
 
     @property
     def sentence(self) -> str:
@@ -109,8 +108,7 @@ class Verdict:
             "below": self.below,
             "better_than": [name for name in self.differences if self.is_better_than(name)],
             "differences": {
-                name: {"difference": finite(one.mean), "interval": finite(one.half_width)}
-                for name, one in self.differences.items()
+                name: difference_as_json(one) for name, one in self.differences.items()
             },
         }
 
@@ -118,9 +116,12 @@ class Verdict:
         return self.labels[name]
 
     def _spelled(self, name: str, sign: str = "+") -> str:
-        one = self.differences[name]
-        mean = f"{one.mean:+.4f}" if sign else f"{abs(one.mean):.4f}"
-        return mean if math.isnan(one.half_width) else f"{mean} ± {one.half_width:.4f}"
+        return self.differences[name].spelled(sign)
+
+
+def difference_as_json(one: PairedDifference) -> dict[str, float | None]:
+    """A difference and half of its interval; None for what is undefined."""
+    return {"difference": finite(one.mean), "interval": finite(one.half_width)}
 
 
 def finite(value: float) -> float | None:

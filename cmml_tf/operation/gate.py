@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from cmml_tf.evaluation.statistics import PairedDifference
 from cmml_tf.evaluation.task_metrics import TaskMetrics
-from cmml_tf.evaluation.verdict import better_by, finite
+from cmml_tf.evaluation.verdict import better_by, difference_as_json, finite
 from cmml_tf.operation.asked_log import AskedLog
 from cmml_tf.operation.loaded_export import LoadedExport
 from cmml_tf.program import UnmetRequirementError
@@ -56,12 +56,11 @@ class Comparison:
     def refusals(self) -> list[str]:
         """Why the candidate may not be served, a clause each; empty: it may."""
         found = []
-        if self.current is not None and not _holds(self.current.difference):
+        if self.current is not None and not self.current.difference.is_no_loss:
             found.append(f"worse than {self._spelled(self.current)}")
         if not self.floor.difference.mean >= 0:
             found.append(f"below {self._spelled(self.floor)}")
-        chance = self.chance.difference
-        if not chance.mean - chance.half_width > 0:
+        if not self.chance.difference.is_gain:
             found.append(f"at chance, beside {self._spelled(self.chance)}")
         return found
 
@@ -77,7 +76,7 @@ class Comparison:
             f"  {self.label:{width}}  {self.mean:.4f}",
         ]
         lines += [
-            f"  {one.label:{width}}  {one.mean:.4f}  candidate {_signed(one.difference)}"
+            f"  {one.label:{width}}  {one.mean:.4f}  candidate {one.difference.spelled()}"
             for one in others
         ]
         return "\n".join(lines)
@@ -88,7 +87,12 @@ class Comparison:
         return {
             "metric": self.metric,
             "candidate": {"name": self.label, "mean": finite(self.mean)},
-            **{name: one and _other_as_json(one) for name, one in others.items()},
+            **{
+                name: one
+                and {"name": one.label, "mean": finite(one.mean)}
+                | difference_as_json(one.difference)
+                for name, one in others.items()
+            },
             "tasks": self.tasks[0],
             "protocol": self.protocol,
             "refusals": self.refusals(),
@@ -98,7 +102,7 @@ class Comparison:
         count, tasks = self.tasks
         return (
             f"{other.label}, {self.mean:.4f} against {other.mean:.4f} in {self.metric}, difference "
-            f"{_signed(other.difference)} (95%, over {count} {tasks})"
+            f"{other.difference.spelled()} (95%, over {count} {tasks})"
         )
 
 
@@ -160,22 +164,3 @@ def compare_exports(
 
 def _asked(export: LoadedExport, log: AskedLog) -> TaskMetrics:
     return log.setting.evaluate(log.scorer(export, export), log.prepared.meta_test)
-
-
-def _holds(difference: PairedDifference) -> bool:
-    """Whether a difference is not shown to be a loss."""
-    return difference.mean + difference.half_width >= 0
-
-
-def _signed(difference: PairedDifference) -> str:
-    return f"{difference.mean:+.4f} ± {difference.half_width:.4f}"
-
-
-def _other_as_json(other: Other) -> dict[str, Any]:
-    mean, half_width = other.difference.mean, other.difference.half_width
-    return {
-        "name": other.label,
-        "mean": finite(other.mean),
-        "difference": finite(mean),
-        "interval": finite(half_width),
-    }

@@ -46,7 +46,6 @@ def _data() -> ScenarioData:
         pairs = np.unique(drawn)
         users, items = pairs // CANDIDATES, candidates[pairs % CANDIDATES]
         scenarios.append(Scenario(f"s{number}", users.astype(np.int32), items, candidates))
-    none = np.zeros(0, np.int32)
     return ScenarioData(
         name="generated",
         user_ids=np.arange(USERS),
@@ -54,11 +53,7 @@ def _data() -> ScenarioData:
         meta_train=tuple(scenarios),
         validation=(),
         meta_test=(),
-        background_users=none,
-        background_items=none,
         history_users=np.concatenate([scenario.users for scenario in scenarios]),
         history_items=np.concatenate([scenario.items for scenario in scenarios]),
-        user_embeddings=None,
-        item_embeddings=None,
         counts={},
     )

@@ -35,8 +35,6 @@ def scenario_data(meta_train, history=(), users=50, items=50):
         background_items=NONE,
         history_users=history_users,
         history_items=history_items,
-        user_embeddings=None,
-        item_embeddings=None,
         counts={},
     )
 

@@ -89,7 +89,6 @@ def load_scenario_meta(folder: str | Path, split: SplitConfig, seed: int) -> Sce
             "items. Give a data set with at least one."
         )
     train, validation = _carve_validation(folder, train, split, np.random.default_rng(seed))
-    none = np.zeros(0, np.int32)
     return ScenarioData(
         name=folder.resolve().name,
         user_ids=user_ids,
@@ -97,8 +96,6 @@ def load_scenario_meta(folder: str | Path, split: SplitConfig, seed: int) -> Sce
         meta_train=tuple(train),
         validation=tuple(validation),
         meta_test=tuple(test),
-        background_users=none,
-        background_items=none,
         history_users=np.concatenate([scenario.users for scenario in train]),
         history_items=np.concatenate([scenario.items for scenario in train]),
         user_embeddings=user_embeddings,

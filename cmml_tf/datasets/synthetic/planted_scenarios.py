@@ -145,7 +145,6 @@ def planted_scenarios(
                 halved.support_users, halved.support_items, candidates, label_noise, rng
             )
             held_out.append(replace(halved, support_items=support))
-    none = np.zeros(0, np.int32)
     data = ScenarioData(
         name="planted",
         user_ids=np.arange(users, dtype=np.int64),
@@ -153,8 +152,6 @@ def planted_scenarios(
         meta_train=tuple(train),
         validation=tuple(held_out[:validation]),
         meta_test=tuple(held_out[validation:]),
-        background_users=none,
-        background_items=none,
         history_users=np.concatenate([scenario.users for scenario in train]),
         history_items=np.concatenate([scenario.items for scenario in train]),
         user_embeddings=user_embeddings,

@@ -60,7 +60,7 @@ class HeldOutScenario:
 
 @dataclass(frozen=True)
 class ScenarioData:
-    """A data set ready for meta-learning.
+    """A data set ready for meta-learning; what is left out of it is nothing.
 
     Attributes:
       name: Where it comes from, e.g. `movielens-small`.
@@ -90,13 +90,13 @@ class ScenarioData:
     meta_train: tuple[Scenario, ...]
     validation: tuple[HeldOutScenario, ...]
     meta_test: tuple[HeldOutScenario, ...]
-    background_users: np.ndarray
-    background_items: np.ndarray
-    history_users: np.ndarray
-    history_items: np.ndarray
-    user_embeddings: np.ndarray | None
-    item_embeddings: np.ndarray | None
-    counts: dict[str, int]
+    background_users: np.ndarray = field(default_factory=_no_rows)
+    background_items: np.ndarray = field(default_factory=_no_rows)
+    history_users: np.ndarray = field(default_factory=_no_rows)
+    history_items: np.ndarray = field(default_factory=_no_rows)
+    user_embeddings: np.ndarray | None = None
+    item_embeddings: np.ndarray | None = None
+    counts: dict[str, int] = field(default_factory=dict)
     user_features: tuple[ContentColumn, ...] = ()
     item_features: tuple[ContentColumn, ...] = ()
     protocol: Protocol = "strict"

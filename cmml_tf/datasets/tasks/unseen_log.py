@@ -53,7 +53,6 @@ def hold_out_all(
             f"A scenario of {pairs.name} must have pairs to support and others to be asked. "
             f"Received: {len(names)} scenarios, none of which has both."
         )
-    none = np.zeros(0, np.int32)
     return ScenarioData(
         name=pairs.name,
         user_ids=pairs.user_ids,
@@ -61,12 +60,6 @@ def hold_out_all(
         meta_train=(),
         validation=(),
         meta_test=scenarios,
-        background_users=none,
-        background_items=none,
-        history_users=none,
-        history_items=none,
-        user_embeddings=None,
-        item_embeddings=None,
         counts=pairs.counts
         | {
             "scenarios that a model has learned from, left out": int((~asked).sum()),
