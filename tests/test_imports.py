@@ -67,7 +67,7 @@ MAY_IMPORT = {
         *("config", "types", "program", "request_limits", "hashed_ids", "episodes", "client"),
         *("evaluation", "serving", "settings"),
     },
-    "api": {"config", "datasets", "training", "settings", "experiments"},
+    "api": {"config", "files", "datasets", "training", "settings", "experiments"},
     "commands": {
         *("config", "files", "plain_yaml", "request_limits", "hashed_ids", "program", "datasets"),
         *("embeddings", "training", "interop", "serving", "monitoring", "reports", "settings"),

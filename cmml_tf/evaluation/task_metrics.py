@@ -64,6 +64,18 @@ class TaskMetrics:
         table.insert(0, "name", [self.names[place] for place in table.index])
         return table.reset_index(drop=True)
 
+    def parts_table(self, metric: str) -> pd.DataFrame:
+        """One line a task, as `table`: its mean of a metric on each part that was asked for.
+
+        Columns `<metric> of <part>`, NaN where nothing of the part was asked, and
+        `rows of <part>`, of how many rows it is the mean.
+        """
+        found = {}
+        for name in self.part_means():
+            grouped = pd.Series(self.parts[name][metric]).groupby(self.task)
+            found |= {f"{metric} of {name}": grouped.mean(), f"rows of {name}": grouped.count()}
+        return pd.DataFrame(found).reset_index(drop=True)
+
     def gain_over(self, other: "TaskMetrics", metric: str) -> PairedDifference:
         """This minus another system on the same rows, with its interval over tasks."""
         return paired_difference(self.rows[metric], other.rows[metric], self.task)

@@ -47,6 +47,8 @@ class Row:
       controls: Of a model, the decisive metric's means of `twin`, `none`, `swapped`, `flipped`.
       gain: Of a model, how much better the decisive metric is than the better of `none` and `twin`.
       curve: The decisive metric by the size of the support; intervals over seeds alone.
+      parts: The decisive metric with the own support on a part of what is asked, such as
+        `unknown_items`; without those that nobody was asked.
       p: Against the best system, paired over tasks, adjusted by Holm; None for the best itself.
       cost: Means over seeds.
     """
@@ -58,6 +60,7 @@ class Row:
     controls: dict[str, Mean]
     gain: Mean
     curve: dict[str, Mean]
+    parts: dict[str, Mean]
     p: float | None
     cost: Cost
 
@@ -71,12 +74,14 @@ class Comparison:
       rows: In the order asked for.
       best: Name of the system with the best decisive metric.
       tasks: All per-task results.
+      known: Shares of what is asked whose `users` and `items` are known, means over seeds.
     """
 
     form: SettingForm
     rows: tuple[Row, ...]
     best: str
     tasks: pd.DataFrame
+    known: dict[str, float]
 
     @classmethod
     def of(cls, form: SettingForm, out: Path, cells: Sequence[Cell]) -> "Comparison":
@@ -99,7 +104,9 @@ class Comparison:
         others = [name for name in names if name != best]
         p = dict(zip(others, holm([_p(tasks, name, best, metric) for name in others]), strict=True))
         rows = tuple(_row(form, name, of_system[name], tasks, p.get(name)) for name in names)
-        return cls(form, rows, best, tasks)
+        shares = pd.DataFrame([result.known for result in of_system[best]])
+        known = {str(what): float(share) for what, share in shares.mean().items()}
+        return cls(form, rows, best, tasks, known)
 
     def row(self, system: str) -> Row:
         """The row of a system, by name.
@@ -159,6 +166,7 @@ class Comparison:
             "setting": self.form.name,
             "decisive_metric": self.form.decisive.metric,
             "best": self.best,
+            "known": self.known,
             "systems": [
                 {
                     "system": row.system,
@@ -171,6 +179,7 @@ class Comparison:
                     "curve_interval": {
                         size: _plain(mean)["half_width"] for size, mean in row.curve.items()
                     },
+                    "parts": {name: _plain(mean) for name, mean in row.parts.items()},
                     "p": row.p,
                     "cost": row.cost._asdict(),
                 }
@@ -221,15 +230,23 @@ def _row(
             size: Mean(*mean_interval([one.curve[size][OWN][metric] for one in results]))
             for size in sizes
         },
+        _parts(of_support[OWN], metric),
         p,
         Cost(*(_mean_cost([getattr(r.cost, field) for r in results]) for field in Cost._fields)),
     )
 
 
-def _mean_of(tasks: pd.DataFrame, metric: str) -> Mean:
+def _mean_of(tasks: pd.DataFrame, metric: str, rows: str = "rows") -> Mean:
     """Over the seeds and tasks of one system with one support."""
-    columns = (tasks[name].to_numpy() for name in (metric, "seed", "task", "rows"))
+    columns = (tasks[name].to_numpy() for name in (metric, "seed", "task", rows))
     return Mean(*mean_over_runs(*columns))
+
+
+def _parts(tasks: pd.DataFrame, metric: str) -> dict[str, Mean]:
+    prefix = f"{metric} of "
+    names = [name.removeprefix(prefix) for name in tasks if name.startswith(prefix)]
+    means = {name: _mean_of(tasks, f"{prefix}{name}", f"rows of {name}") for name in names}
+    return {name: mean for name, mean in means.items() if not math.isnan(mean.mean)}
 
 
 def _p(tasks: pd.DataFrame, name: str, best: str, metric: str) -> float:

@@ -1,7 +1,7 @@
 """One cell of a comparison: what a system with a seed reached, per task, in files written whole."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,12 +21,14 @@ class CellResult:
 
     Attributes:
       tasks: One line a task and support: columns task, support, rows (rankings that its metrics
-        are means of) and the metrics. Support is `own`, and of a model `twin`, `none`, `flipped`
-        and, with several tasks, `swapped`, as docs/runs.md has them.
+        are means of), the metrics, and those of `TaskMetrics.parts_table`. Support is `own`, and of
+        a model `twin`, `none`, `flipped` and, with several tasks, `swapped`, as docs/runs.md has
+        them.
       means: Metric means by support.
       curve: The same by the size of the support set.
       cost: Time and memory.
       episodes_hash: Of the evaluation tasks.
+      known: Shares of what is asked whose `users`, and whose `items`, are known.
     """
 
     tasks: pd.DataFrame
@@ -34,6 +36,7 @@ class CellResult:
     curve: dict[str, dict[str, dict[str, float]]]
     cost: Cost
     episodes_hash: str
+    known: dict[str, float] = field(default_factory=dict)
 
 
 class Cell(NamedTuple):
@@ -65,6 +68,7 @@ class Cell(NamedTuple):
             "curve": result.curve,
             "cost": result.cost._asdict(),
             "episodes_hash": result.episodes_hash,
+            "known": result.known,
             **about,
         }
         write_whole(folder / _RESULT, json.dumps(content, indent=2))
@@ -86,6 +90,7 @@ class Cell(NamedTuple):
             content["curve"],
             Cost(**content["cost"]),
             content["episodes_hash"],
+            content.get("known", {}),  # earlier versions kept none
         )
 
 

@@ -90,7 +90,10 @@ def _evaluated(
     points = {} if curve is None else ask_curve(setting, of_size, curve)
     peak = max(peak_memory_mib(), cost.peak_memory_mib or 0.0)
     return CellResult(
-        pd.concat([_by_task(one, name) for name, one in found.items()], ignore_index=True),
+        pd.concat(
+            [_by_task(one, name, setting.form.decisive.metric) for name, one in found.items()],
+            ignore_index=True,
+        ),
         {name: one.means() for name, one in found.items()},
         {
             size: {name: one.means() for name, one in at_size.items()}
@@ -98,6 +101,7 @@ def _evaluated(
         },
         cost._replace(peak_memory_mib=peak),
         asked.fingerprint(),
+        asked.known(),
     )
 
 
@@ -111,7 +115,8 @@ def _timed(setting: Setting, scorer: Scorer, prepared: Prepared, cost: Cost) -> 
     )
 
 
-def _by_task(metrics: TaskMetrics, support: str) -> pd.DataFrame:
+def _by_task(metrics: TaskMetrics, support: str, decisive: str) -> pd.DataFrame:
     table = metrics.table().rename(columns={"name": "task", "users": "rows"})
+    table = table.join(metrics.parts_table(decisive))
     table.insert(1, "support", support)
     return table

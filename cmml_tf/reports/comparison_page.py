@@ -14,6 +14,7 @@ from cmml_tf.evaluation.report import NONE, OWN
 from cmml_tf.reports import markup
 from cmml_tf.reports.form import ReportedForm, better, short
 from cmml_tf.reports.groups import Compared, gains_and_losses
+from cmml_tf.reports.known import PARTS, shares_known
 from cmml_tf.reports.markup import Markup
 from cmml_tf.reports.pictures import Dot, Part, Picture, draw_dots, draw_lines, or_nan
 from cmml_tf.reports.written_page import write_page
@@ -76,7 +77,13 @@ def write_comparison_report(folder: Path, form: ReportedForm) -> Path:
 
 def comparison_page(content: ComparisonContent) -> tuple[str, list[Picture]]:
     """The page and its pictures."""
-    parts = [_systems(content), _controls(content), _curve(content), _groups(content)]
+    parts = [
+        _systems(content),
+        _controls(content),
+        _curve(content),
+        _groups(content),
+        _known(content),
+    ]
     data = content.config.get("data")
     on = f" on {Path(str(data)).name}" if data else ""
     text = markup.page(
@@ -245,6 +252,34 @@ def _groups(content: ComparisonContent) -> Part:
     frame = frame.dropna().rename_axis("name").reset_index()
     result, pictures = gains_and_losses(form, Compared(frame, (), tuple(wanted)))
     return markup.section("groups", "Who gains, who loses", result), pictures
+
+
+def _known(content: ComparisonContent) -> Part:
+    form, systems = content.form, content.systems
+    parts = [part for part in PARTS if any(part in one.get("parts", {}) for one in systems)]
+    if not parts:
+        return Markup(""), []
+    means = {
+        one["label"]: {part: one["parts"].get(part, _NOTHING) for part in parts} for one in systems
+    }
+    picture = draw_dots(
+        "known",
+        "Each system on known users and items, and on those that no training has seen.",
+        [
+            (label, {part.replace("_", " "): _dot(mean) for part, mean in of_system.items()})
+            for label, of_system in means.items()
+        ],
+        better(form),
+    )
+    rows = [[label, *map(_spelled, of_system.values())] for label, of_system in means.items()]
+    head = [form.decisive.metric, *(part.replace("_", " ") for part in parts)]
+    return markup.section(
+        "known",
+        "Known and unknown",
+        shares_known(content.table.get("known", {})),
+        markup.figures(picture.on_page()),
+        markup.table(head, rows, strong=systems[0]["label"]),
+    ), [picture]
 
 
 def _cost(content: ComparisonContent) -> Markup:

@@ -10,12 +10,11 @@ from cmml_tf.evaluation.report import NONE, OWN, SWAPPED, TWIN, control_labels
 from cmml_tf.reports import markup
 from cmml_tf.reports.form import ReportedForm, best_first, better, short
 from cmml_tf.reports.groups import gains_and_losses, run_groups
+from cmml_tf.reports.known import PARTS, shares_known
 from cmml_tf.reports.markup import Markup
 from cmml_tf.reports.pictures import Dot, Part, Picture, draw_dots, draw_lines, or_nan
 from cmml_tf.reports.run_content import RunContent
 from cmml_tf.reports.written_page import write_page
-
-_PARTS = ("known_users", "unknown_users", "known_items", "unknown_items")
 
 
 def write_run_report(folder: Path, form: ReportedForm) -> Path:
@@ -183,7 +182,7 @@ def _groups(run: RunContent) -> Part:
 def _known(run: RunContent) -> Part:
     parts, form, labels = run.metrics.get("parts", {}), run.form, _labels(run)
     metric = form.decisive.metric
-    found = [part for part in _PARTS if part in parts.get(OWN, {})]
+    found = [part for part in PARTS if part in parts.get(OWN, {})]
     if not found:
         return Markup(""), []
     drawn = [OWN, NONE, *form.simple.in_curve[:2]]
@@ -208,14 +207,10 @@ def _known(run: RunContent) -> Part:
         for name in labels
         if name in parts
     ]
-    share = run.metrics.get("known", {})
-    said = "; ".join(f"{value:.1%} of the {what} are known" for what, value in share.items())
     return markup.section(
         "known",
         "Known and unknown",
-        markup.paragraph(
-            f"Of what is asked, {said}. A kind of which nothing is asked is left out."
-        ),
+        shares_known(run.metrics.get("known", {})),
         markup.figures(picture.on_page()),
         markup.table(
             [metric, *(part.replace("_", " ") for part in found)], rows, strong=labels[OWN]

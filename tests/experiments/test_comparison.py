@@ -12,9 +12,11 @@ from scipy import stats
 from cmml_tf.config import SCHEDULES, EpisodeConfig
 from cmml_tf.config.comparison import ComparisonConfig
 from cmml_tf.evaluation.statistics import mean_over_runs
+from cmml_tf.evaluation.task_metrics import TaskMetrics, users_apart
 from cmml_tf.experiments.comparison import Comparison
 from cmml_tf.experiments.comparison_cell import Cell, CellResult
 from cmml_tf.experiments.forms import FORMS
+from cmml_tf.reports.comparison_page import ComparisonContent, comparison_page
 from cmml_tf.settings.systems import system_names, within_steps
 from cmml_tf.training.efficiency import Cost
 
@@ -181,3 +183,28 @@ def test_configuration_refuses_what_it_cannot_run(name):
         ComparisonConfig(setting="item")
     with pytest.raises(ValueError, match="`liked` must be none unless setting is ranking"):
         ComparisonConfig(liked=4.0)
+
+
+def test_parts_of_what_was_asked_count_by_their_own_rows(tmp_path):
+    rows = dict.fromkeys(FORMS["scenario"].columns, np.array([1.0, 0.0, 0.5, 0.25]))
+    apart = users_apart(rows, np.array([True, False, False, False]))
+    metrics = TaskMetrics(["a", "b"], np.array([0, 0, 0, 1]), rows, apart)
+    parts = metrics.parts_table("recall@10")
+    assert parts["rows of unknown_users"].tolist() == [2, 1]
+    assert parts["recall@10 of unknown_users"].tolist() == [0.25, 0.25]
+    tasks = metrics.table().rename(columns={"name": "task", "users": "rows"}).join(parts)
+    tasks.insert(1, "support", "own")
+    means = {"own": metrics.means()}
+    result = CellResult(tasks, means, {}, Cost(), "same", {"users": 0.25, "items": 1.0})
+    Cell("item-pop", 0).save(tmp_path, result, {})
+    comparison = Comparison.of(FORMS["scenario"], tmp_path, [Cell("item-pop", 0)])
+    found = {name: mean.mean for name, mean in comparison.rows[0].parts.items()}
+    expected = {name: part["recall@10"] for name, part in metrics.part_means().items()}
+    assert found == pytest.approx(expected) == {"known_users": 1.0, "unknown_users": 0.25}
+    assert comparison.as_json()["known"] == {"users": 0.25, "items": 1.0}
+    text, pictures = comparison_page(
+        ComparisonContent(FORMS["scenario"], {}, comparison.as_json(), comparison.tasks)
+    )
+    assert "25.0% of the users are known; 100.0% of the items are known" in text
+    assert "unknown users" in text
+    assert "known" in [picture.name for picture in pictures]
