@@ -11,11 +11,15 @@ from cmml_tf.content.encoder import ContentEncoder
 from cmml_tf.models.matching_cmml import MatchingCMML
 from cmml_tf.request_limits import DEFAULT_LIMITS, RequestLimits
 from cmml_tf.serving.catalogue.catalogue import RecommendOptions
-from cmml_tf.serving.graph import ServingGraph, matched_some_at_a_time, which_known
+from cmml_tf.serving.graph import ServingGraph, which_known
 from cmml_tf.serving.requests.checks import Scale, checked_features
 from cmml_tf.serving.requests.content_inputs import ContentInputs
 from cmml_tf.serving.requests.rules import Tensors
-from cmml_tf.serving.requests.task_groups import in_groups, tasks_at_a_time
+from cmml_tf.serving.requests.task_groups import (
+    in_a_loop,
+    matched_some_at_a_time,
+    tasks_at_a_time,
+)
 from cmml_tf.serving.requests.valid_rows import answered
 from cmml_tf.serving.vocabulary import Vocabulary
 
@@ -125,7 +129,14 @@ class ContentServingGraph(ServingGraph):
         self._keys = {"user": self._users, "item": self._items}
         self._table_rows = {"user": model.tables.user_rows, "item": model.tables.item_rows}
         self._encode_rows = model.encode_rows
-        self._score_rows = matched_some_at_a_time(model.score_rows, model.context_width)
+        key = tf.TensorSpec([None, None], tf.int64)
+        rows = [
+            tf.TensorSpec([None, None, width], tf.float32)
+            for width in (model.tables.user_width, model.tables.item_width)
+        ]
+        self._score_rows = matched_some_at_a_time(
+            model.score_rows, model.context_width, [key, key, *rows]
+        )
 
     def score_features(self, **inputs: tf.Tensor) -> Tensors:
         """Pairs by id and features -> `score` float32 [B, Q] and which ids are known, bool [B, Q].
@@ -156,7 +167,7 @@ class ContentServingGraph(ServingGraph):
         S, Q = tf.shape(inputs["support_label"])[1], tf.shape(inputs["query_item_id"])[1]
         specs = [tf.TensorSpec([None, None], t) for t in (tf.float32, tf.bool, tf.bool)]
         values = [inputs[name] for name in names]
-        scores, user, item = in_groups(score, values, tasks_at_a_time(tf.maximum(S, Q)), specs)
+        scores, user, item = in_a_loop(score, values, tasks_at_a_time(tf.maximum(S, Q)), specs)
         return answered({"score": scores, **which_known(user, item)}, valid, numbers=vectors)
 
     def _described(self, side: str, inputs: Tensors, prefix: str) -> _Described:

@@ -13,7 +13,7 @@ from cmml_tf.serving.graph import ServingGraph
 from cmml_tf.serving.requests.checks import Scale, checked_features
 from cmml_tf.serving.requests.feature_inputs import SEPARATOR, FeatureInputs, embed_pairs
 from cmml_tf.serving.requests.rules import Tensors
-from cmml_tf.serving.requests.task_groups import in_groups, tasks_at_a_time
+from cmml_tf.serving.requests.task_groups import in_a_loop, tasks_at_a_time
 from cmml_tf.serving.requests.valid_rows import answered
 from cmml_tf.serving.signatures import FEATURE_SIGNATURE
 from cmml_tf.serving.vocabulary import Vocabulary
@@ -78,7 +78,7 @@ class FeatureServingGraph(ServingGraph):
         answers = [
             tf.TensorSpec([None, width], tf.float32) for width in (None, self.context_width.task)
         ]
-        scores, context = in_groups(score, values, tasks_at_a_time(pairs), answers)
+        scores, context = in_a_loop(score, values, tasks_at_a_time(pairs), answers)
         return answered({"score": scores, "context": context}, valid)
 
     def example_features(self, B: int, S: int, Q: int) -> dict[str, np.ndarray]:

@@ -4,12 +4,11 @@ The computation is the model's own, traced without training; only the variables 
 tables are tracked, so that a SavedModel of this module holds neither Keras layers nor gradients.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import tensorflow as tf
 
-from cmml_tf.models.adapting_model import ContextWidth
 from cmml_tf.models.cmml import CMML
 from cmml_tf.models.matching_cmml import MatchingCMML
 from cmml_tf.request_limits import DEFAULT_LIMITS, RequestLimits
@@ -27,8 +26,7 @@ from cmml_tf.serving.requests.examples import read_examples
 from cmml_tf.serving.requests.rules import Tensors
 from cmml_tf.serving.requests.task_groups import (
     in_groups,
-    not_inlined,
-    pairs_in_groups,
+    matched_some_at_a_time,
     tasks_at_a_time,
 )
 from cmml_tf.serving.requests.valid_rows import answered
@@ -93,12 +91,12 @@ class ServingGraph(tf.Module):
         self._answers: Callable[..., Tensors]
         apart = score
         if isinstance(model, MatchingCMML):
-            width = model.context_width
-            apart = matched_some_at_a_time(_traced_once(model.score_apart), width)
-            score = self._score = matched_some_at_a_time(score, width)
-            matches = matched_some_at_a_time(model.matches, width, [3])
+            apart = _traced_once(model.score_apart)
+            width, ids = model.context_width, [tf.TensorSpec([None, None], tf.int64)] * 2
+            matched = self._score = matched_some_at_a_time(score, width, ids)
+            matches = matched_some_at_a_time(model.matches, width, ids, [3])
             self._modulation = lambda *query: {"matches": matches(*query)}
-            self._answers = lambda *query: {"score": score(*query)}
+            self._answers = lambda *query: {"score": matched(*query)}
         else:
             self._score = _some_tasks_at_a_time(score)
             self._modulation = model.modulation
@@ -258,20 +256,6 @@ def _several_some_tasks_at_a_time(
         size = tasks_at_a_time(tf.shape(arguments[1])[1])
         answers = [tf.TensorSpec([None, None], tf.float32)] * count
         return in_groups(function, arguments, size, answers)
-
-    return grouped
-
-
-def matched_some_at_a_time(
-    score: Callable[..., tf.Tensor], width: ContextWidth, further: Sequence[int] = ()
-) -> Callable[..., tf.Tensor]:
-    """The same function of contexts, which grow with the support, and of tensors [B, Q, ...]."""
-
-    in_parts = not_inlined(score)
-
-    def grouped(context: tf.Tensor, *query: tf.Tensor) -> tf.Tensor:
-        pairs = (tf.shape(context)[1] - width.task) // width.pair
-        return pairs_in_groups(score, context, pairs, query, in_parts, further)
 
     return grouped
 

@@ -11,7 +11,11 @@ from cmml_tf.models.ranking_cmml import RankingCMML
 from cmml_tf.serving.catalogue.narrowing import Narrowing, ScoreApart
 from cmml_tf.serving.catalogue.narrowing_recall import ENOUGH, Kept, SampleTasks, kept_by
 from cmml_tf.serving.catalogue.support_items import SupportItems
-from cmml_tf.serving.requests.task_groups import PAIRS_AT_A_TIME, in_groups
+from cmml_tf.serving.requests.task_groups import (
+    PAIRS_AT_A_TIME,
+    columns_in_a_loop,
+    in_a_loop,
+)
 from cmml_tf.serving.vocabulary import Vocabulary
 
 Score = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
@@ -78,23 +82,23 @@ class Catalogue(tf.Module):
         super().__init__()
         self.items = len(items.lines)
         self.top_k = min(options.top_k, self.items)
-        self._score = score
+        self._score, self._width = score, model.context_width
         self._matches = model.by_key
         ids = items.lines if items.dtype == tf.string else [int(line) for line in items.lines]
         self.item_ids = tf.Variable(tf.constant(ids, items.dtype), trainable=False)
         self.nothing = tf.constant("" if items.dtype == tf.string else -1, items.dtype)
         # Scores of the whole catalogue, and of each chunk's hidden layers, for so many tasks.
         self._tasks = max(1, min(PAIRS_AT_A_TIME // _CHUNK, _MOST_SCORES // self.items))
-        self._all = self._given if isinstance(model, RankingCMML) else self._score_all
+        self._scores_given = isinstance(model, RankingCMML)
         self.narrowing: Narrowing | None = None
         self.kept = Kept(self.items, recall=1.0, tasks=0)
-        if self.items <= LARGEST_SCORED_CATALOGUE or isinstance(model, RankingCMML):
+        if self.items <= LARGEST_SCORED_CATALOGUE or self._scores_given:
             return
-        narrowing = Narrowing(model, self.items, score_apart)
+        narrowing = Narrowing(model, self.items, lambda *asked: self._columns(score_apart, *asked))
         kept = kept_by(
             options.sample or SampleTasks.drawn(model.id_tables.users, self.items),
             encode,
-            tf.function(self._all, autograph=False),
+            tf.function(self._score_all, autograph=False),
             tf.function(narrowing, autograph=False),
             self.items,
             self.top_k,
@@ -122,37 +126,64 @@ class Catalogue(tf.Module):
           them is empty (strings) or -1, and the score the lowest float32.
         """
         answers = [tf.TensorSpec([None, self.top_k], t) for t in (self.nothing.dtype, tf.float32)]
-        return in_groups(self._best, [context, user, *support], self._tasks, answers)
+        return in_a_loop(self._best, [context, user, *support], self._tasks, answers)
 
     def _best(
         self, context: tf.Tensor, user: tf.Tensor, *given: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        support = SupportItems(*given)
-        row: tf.Tensor | None
-        if self.narrowing is None:
-            score = self._without(self._all(context, user), support, support.taken)
-            row, beside = None, ~support.known
+        support, row = SupportItems(*given), None
+        if self._scores_given:
+            score = self._without(context[:, : self.items + 1], support, support.taken)
+        elif self.narrowing is None:
+            rows = self._all_rows(user)
+            score, named = self._scored(context, user, rows, support, ~support.known)
+            score = tf.concat([self._without(score, support, support.taken), named], axis=1)
         else:
-            score, row = self._narrowed(self.narrowing, context, user, support)
-            beside = tf.ones_like(support.known)
-        if self._matches:
-            users = tf.repeat(user[:, None], tf.shape(support.key)[1], axis=1)
-            scored = self._score(context, users, support.key)
-            scored = tf.where(support.offered(beside), scored, _LEFT_OUT)
-            score = tf.concat([score, scored], axis=1)
+            likely, row = self._likely(self.narrowing, context, user, support)
+            rows, anywhere = tf.cast(row, tf.int64), tf.ones_like(support.known)
+            score, named = self._scored(context, user, rows, support, anywhere)
+            score = tf.where(likely > _LEFT_OUT, score, _LEFT_OUT)
+            score = tf.concat([score, named], axis=1)
         best, place = tf.math.top_k(score, self.top_k)
         return self._ids(place, row, support, best), best
 
-    def _narrowed(
+    def _scored(
+        self,
+        context: tf.Tensor,
+        user: tf.Tensor,
+        rows: tf.Tensor,
+        support: SupportItems,
+        beside: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Scores of rows int64 [B, N], and of the support pairs `beside`, [B, S] or none.
+
+        The latter where the model matches by key. What may not be recommended has the lowest score.
+        """
+        N = tf.shape(rows)[1]
+        asked = tf.concat([rows, support.key], axis=1) if self._matches else rows
+        scores = self._columns(self._score, context, user, asked)
+        named = scores[:, N:]
+        if self._matches:
+            named = tf.where(support.offered(beside), named, _LEFT_OUT)
+        return scores[:, :N], named
+
+    def _columns(
+        self, score: Score, context: tf.Tensor, user: tf.Tensor, rows: tf.Tensor
+    ) -> tf.Tensor:
+        """Scores float32 [B, N] of a user's rows int64 [B, N], some at a time."""
+
+        def of_user(context: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+            return score(context, tf.repeat(user[:, None], tf.shape(rows)[1], axis=1), rows)
+
+        return columns_in_a_loop(of_user, context, self._width, rows, _CHUNK)
+
+    def _likely(
         self, narrowing: Narrowing, context: tf.Tensor, user: tf.Tensor, support: SupportItems
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Scores float32 [B, N] and rows int32 [B, N] of the candidates."""
+        """Foretold scores float32 [B, N] and rows int32 [B, N] of the candidates."""
         elsewhere = support.read if self._matches else support.taken
         likely = self._without(narrowing(context, user), support, elsewhere)
-        likely, row = tf.math.top_k(likely, narrowing.candidates)
-        users = tf.repeat(user[:, None], narrowing.candidates, axis=1)
-        score = self._score(context, users, tf.cast(row, tf.int64))
-        return tf.where(likely > _LEFT_OUT, score, _LEFT_OUT), row
+        return tf.math.top_k(likely, narrowing.candidates)
 
     def _without(self, score: tf.Tensor, support: SupportItems, which: tf.Tensor) -> tf.Tensor:
         """Scores [B, I + 1], the lowest for the support items `which` and for what is no item."""
@@ -178,27 +209,11 @@ class Catalogue(tf.Module):
             found = tf.where(place > last, behind, found)
         return tf.where(best > _LEFT_OUT, found, self.nothing)
 
-    def _given(self, context: tf.Tensor, user: tf.Tensor) -> tf.Tensor:
-        """float32 [B, I + 1], which the context holds."""
-        del user
-        return context[:, : self.items + 1]
-
     def _score_all(self, context: tf.Tensor, user: tf.Tensor) -> tf.Tensor:
         """float32 [B, I + 1]; the last column is of no item."""
-        B, width = tf.shape(user)[0], min(_CHUNK, self.items + 1)
-        chunks = -(-(self.items + 1) // width)
-        # What fills the last chunk is the zero row.
-        row = tf.minimum(tf.range(chunks * width, dtype=tf.int64), self.items)
-        users = tf.repeat(user[:, None], width, axis=1)
+        return self._columns(self._score, context, user, self._all_rows(user))
 
-        def score(items: tf.Tensor) -> tf.Tensor:
-            return self._score(context, users, tf.repeat(items[None], B, axis=0))
-
-        scores = tf.map_fn(
-            score,
-            tf.reshape(row, [chunks, width]),
-            fn_output_signature=tf.TensorSpec([None, width], tf.float32),
-            parallel_iterations=1,
-        )  # [chunks, B, width]
-        scores = tf.reshape(tf.transpose(scores, [1, 0, 2]), [B, chunks * width])
-        return scores[:, : self.items + 1]
+    def _all_rows(self, user: tf.Tensor) -> tf.Tensor:
+        """int64 [B, I + 1]; the last is the zero row."""
+        rows = tf.range(self.items + 1, dtype=tf.int64)
+        return tf.repeat(rows[None], tf.shape(user)[0], axis=0)

@@ -22,7 +22,7 @@ from cmml_tf.models.cmml import CMML
 from cmml_tf.models.matching_cmml import MatchingCMML
 
 ScoreApart = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
-"""context [B, D], user rows [B, Q], item rows [B, Q] -> float32 [B, Q]."""
+"""context [B, D], user rows int64 [B], item rows int64 [B, R] -> float32 [B, R]."""
 
 _REFERENCES = 256
 # Of the columns' variance, in so many components at the most.
@@ -67,10 +67,8 @@ class Narrowing(tf.Module):
 
         The last column is of no item.
         """
-        B, R = tf.shape(user)[0], self._rows.shape[0]
-        users = tf.repeat(user[:, None], R, axis=1)
-        rows = tf.broadcast_to(self._rows, [B, R])
-        weights = tf.matmul(self._score_apart(context, users, rows), self.solution)
+        rows = tf.broadcast_to(self._rows, [tf.shape(user)[0], self._rows.shape[0]])
+        weights = tf.matmul(self._score_apart(context, user, rows), self.solution)
         # The table as it is, read without a copy.
         return tf.matmul(weights, self.columns, transpose_b=True)
 

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from cmml_tf.serving.requests.task_groups import not_inlined
+
 Tensors = dict[str, tf.Tensor]
 Sentence = Callable[[], tf.Tensor]
 
@@ -60,14 +62,15 @@ def after_rows(rules: Sequence[RowRule], inputs: Tensors) -> tuple[Tensors, tf.T
 def _unless(
     passed: tf.Tensor, holds: tf.Tensor, sentences: Sequence[Sentence], inputs: Tensors
 ) -> Tensors:
-    def fail() -> tf.Tensor:
+    @not_inlined
+    def fail(holds: tf.Tensor) -> tf.Tensor:
         first = tf.argmin(tf.cast(holds, tf.int32))
         said = tf.stack([sentence() for sentence in sentences])[first]
         failed = tf.debugging.Assert(tf.constant(False), [said])
         with tf.control_dependencies([failed]):
             return tf.constant(False)
 
-    passed = tf.cond(passed, lambda: tf.constant(True), fail)
+    passed = tf.cond(passed, lambda: tf.constant(True), lambda: fail(holds))
     with tf.control_dependencies([passed]):
         return {name: tf.identity(value) for name, value in inputs.items()}
 

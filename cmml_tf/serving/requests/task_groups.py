@@ -1,9 +1,15 @@
-"""Computing many tasks a few at a time, so that memory does not grow with their number."""
+"""Computing many tasks a few at a time, so that memory does not grow with their number.
+
+Each copy of a function in a graph is optimised anew when a version is loaded. So what is usual has
+one copy, and what is rare one beside it: a loop of its own, called as one operation.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
+
+from cmml_tf.models.adapting_model import ContextWidth
 
 PAIRS_AT_A_TIME = 65_536
 """Pairs whose hidden layers may be in memory at a time: about 5 kB each."""
@@ -12,6 +18,8 @@ MATCHES_AT_A_TIME = 2**22
 """Pairs of a query pair and a support pair that are compared at a time: about 40 bytes each."""
 
 State = tuple[tf.Tensor, tuple[tf.TensorArray, ...]]
+Score = Callable[..., tf.Tensor]
+"""context [B, D] and tensors of query pairs [B, Q, ...] -> float32 [B, Q, ...]."""
 
 
 def tasks_at_a_time(pairs: tf.Tensor) -> tf.Tensor:
@@ -25,97 +33,151 @@ def in_groups(
     size: int | tf.Tensor,
     outputs: Sequence[tf.TensorSpec],
 ) -> tuple[tf.Tensor, ...]:
-    """`function(*inputs)`, computed for `size` tasks at a time.
+    """`function(*inputs)`, computed for `size` tasks at a time; up to `size` without a loop.
 
     Args:
       function: Takes tensors [b, ...] and returns tensors [b, ...] of b tasks, each task by itself.
       inputs: Tensors [B, ...].
-      size: b; the last group may be smaller. Up to `size` tasks are computed without a loop.
+      size: b; the last group may be smaller.
       outputs: What the function returns, None for b.
     """
-    traced = tf.function(function, autograph=False)
     size = tf.convert_to_tensor(size)
-
-    def grouped(size: tf.Tensor, *inputs: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        B = tf.shape(inputs[0])[0]
-        groups = (B + size - 1) // size
-        empty = tuple(
-            tf.TensorArray(spec.dtype, groups, infer_shape=False, element_shape=spec.shape)
-            for spec in outputs
-        )
-
-        def compute(group: tf.Tensor, arrays: tuple[tf.TensorArray, ...]) -> State:
-            start = group * size
-            values = traced(*(value[start : start + size] for value in inputs))
-            written = (
-                array.write(group, value) for array, value in zip(arrays, values, strict=True)
-            )
-            return group + 1, tuple(written)
-
-        _, arrays = tf.while_loop(
-            lambda group, _: tf.less(group, groups), compute, (0, empty), parallel_iterations=1
-        )
-        return tuple(array.concat() for array in arrays)
-
-    loop = not_inlined(grouped)
+    loop = not_inlined(lambda size, *inputs: in_a_loop(function, inputs, size, outputs))
     alone = tf.less_equal(tf.shape(inputs[0])[0], size)
-    values = tf.cond(alone, lambda: tuple(traced(*inputs)), lambda: loop(size, *inputs))
+    values = tf.cond(alone, lambda: tuple(function(*inputs)), lambda: loop(size, *inputs))
     return tuple(
         tf.ensure_shape(value, spec.shape) for value, spec in zip(values, outputs, strict=True)
     )
 
 
-def pairs_in_groups(
-    function: Callable[..., tf.Tensor],
-    context: tf.Tensor,
-    support: tf.Tensor,
-    query: Sequence[tf.Tensor],
-    in_parts: Callable[..., tf.Tensor],
-    further: Sequence[int] = (),
-) -> tf.Tensor:
-    """`function(context, *query)`, which compares each query pair with each support pair.
+def in_a_loop(
+    function: Callable[..., tuple[tf.Tensor, ...]],
+    inputs: Sequence[tf.Tensor],
+    size: int | tf.Tensor,
+    outputs: Sequence[tf.TensorSpec],
+) -> tuple[tf.Tensor, ...]:
+    """`in_groups` with a loop however few tasks there are: for what costs more than a loop does."""
+    B = tf.shape(inputs[0])[0]
+    # Without a task it is computed once, for the shape of its answer.
+    groups = tf.maximum((B + size - 1) // size, 1)
+
+    def compute(group: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        start = group * size
+        return function(*(value[start : start + size] for value in inputs))
+
+    values = _each(compute, groups, outputs)
+    return tuple(
+        tf.ensure_shape(value, spec.shape) for value, spec in zip(values, outputs, strict=True)
+    )
+
+
+def matched_some_at_a_time(
+    score: Score, width: ContextWidth, query: Sequence[tf.TensorSpec], further: Sequence[int] = ()
+) -> Score:
+    """`score`, which compares each query pair with each support pair.
 
     So memory grows neither with the tasks nor with query pairs times support pairs.
 
     Args:
-      function: Takes [b, D] and tensors [b, q, ...]; returns float32 [b, q, *further].
-      context: float32 [B, D].
-      support: int32 scalar, S.
-      query: Tensors [B, Q, ...].
-      in_parts: `not_inlined(function)`, which parts of a large request are asked with. Shared by
-        all uses: each copy in the graph is optimised anew when a version is loaded.
+      score: Takes [b, D] and tensors [b, q, ...]; returns float32 [b, q, *further].
+      width: Of its contexts, which grow with the support.
+      query: What the tensors of query pairs are.
       further: Axes of the answer behind the first two.
     """
-    support = tf.maximum(support, 1)
-    answer = tf.TensorSpec([None, None, *further], tf.float32)
 
-    def of_tasks(context: tf.Tensor, *query: tf.Tensor) -> tuple[tf.Tensor]:
-        def of_pairs(*part: tf.Tensor) -> tuple[tf.Tensor]:
-            return (_swapped(in_parts(context, *map(_swapped, part))),)
+    def in_parts(context: tf.Tensor, *query: tf.Tensor) -> tf.Tensor:
+        B, Q = tf.unstack(tf.shape(query[0])[:2])
+        support = tf.maximum(support_pairs(context, width), 1)
+        # Some whole tasks at a time, or some pairs of one task.
+        tasks = tf.maximum(MATCHES_AT_A_TIME // (tf.maximum(Q, 1) * support), 1)
+        pairs = tf.maximum(tf.minimum(MATCHES_AT_A_TIME // support, Q), 1)
+        parts = tf.maximum((Q + pairs - 1) // pairs, 1)
 
-        tasks = tf.maximum(tf.shape(context)[0], 1)
-        size = tf.maximum(MATCHES_AT_A_TIME // (tasks * support), 1)
-        return (_swapped(in_groups(of_pairs, [*map(_swapped, query)], size, [answer])[0]),)
+        def compute(part: tf.Tensor) -> tuple[tf.Tensor]:
+            task, pair = part // parts * tasks, part % parts * pairs
+            own = [one[task : task + tasks, pair : pair + pairs] for one in query]
+            return (tf.reshape(score(context[task : task + tasks], *own), [-1, *further]),)
 
-    fitting = MATCHES_AT_A_TIME // (tf.maximum(tf.shape(query[0])[1], 1) * support)
-    size = tf.maximum(fitting, 1)
-    groups = not_inlined(lambda *part: in_groups(of_tasks, part, size, [answer])[0])
-    traced = tf.function(function, autograph=False)
-    # A usual request is asked once whether it fits, not first by tasks and then by pairs.
-    return tf.cond(
-        tf.shape(context)[0] <= fitting,
-        lambda: traced(context, *query),
-        lambda: groups(context, *query),
-    )
+        flat = tf.TensorSpec([None, *further], tf.float32)
+        (found,) = _each(compute, (B + tasks - 1) // tasks * parts, [flat])
+        return tf.reshape(found, tf.stack([B, Q, *further]))
+
+    context = tf.TensorSpec([None, None], tf.float32)
+    rarely = not_inlined(in_parts, [context, *query])
+
+    def some_at_a_time(context: tf.Tensor, *query: tf.Tensor) -> tf.Tensor:
+        B, Q = tf.unstack(tf.shape(query[0])[:2])
+        support = tf.maximum(support_pairs(context, width), 1)
+        found = tf.cond(
+            B <= MATCHES_AT_A_TIME // (tf.maximum(Q, 1) * support),
+            lambda: score(context, *query),
+            lambda: rarely(context, *query),
+        )
+        return tf.ensure_shape(found, [None, None, *further])
+
+    return some_at_a_time
 
 
-def not_inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+def support_pairs(context: tf.Tensor, width: ContextWidth) -> tf.Tensor:
+    """S of contexts [B, D]: int32 scalar; 0 where their width does not tell."""
+    return (tf.shape(context)[1] - width.task) // width.pair if width.pair else tf.constant(0)
+
+
+def columns_in_a_loop(
+    score: Score, context: tf.Tensor, width: ContextWidth, columns: tf.Tensor, most: int
+) -> tf.Tensor:
+    """float32 [B, N], `score(context, columns[:, n : n + size])` of int64 columns [B, N].
+
+    Args:
+      score: Takes [B, D] and int64 [B, n]; returns float32 [B, n].
+      context: float32 [B, D].
+      width: Of the contexts.
+      columns: What is scored of each task.
+      most: The largest n.
+    """
+    B = tf.maximum(tf.shape(columns)[0], 1)
+    size = tf.minimum(most, PAIRS_AT_A_TIME // B)
+    if width.pair:
+        size = tf.minimum(
+            size, MATCHES_AT_A_TIME // (B * tf.maximum(support_pairs(context, width), 1))
+        )
+
+    def of_columns(some: tf.Tensor) -> tuple[tf.Tensor]:
+        return (tf.transpose(score(context, tf.transpose(some))),)
+
+    answer = tf.TensorSpec([None, None], tf.float32)
+    (found,) = in_a_loop(of_columns, [tf.transpose(columns)], tf.maximum(size, 1), [answer])
+    return tf.transpose(found)
+
+
+def not_inlined(
+    function: Callable[..., Any], signature: Sequence[tf.TensorSpec] | None = None
+) -> Callable[..., Any]:
     """One operation of the graph, which is rarely run: inlined, it would cost a small request more
     than its checks.
     """
-    return tf.function(function, autograph=False, experimental_attributes={"_noinline": True})
+    return tf.function(
+        function, signature, autograph=False, experimental_attributes={"_noinline": True}
+    )
 
 
-def _swapped(value: tf.Tensor) -> tf.Tensor:
-    """[a, b, ...] -> [b, a, ...]."""
-    return tf.transpose(value, [1, 0, *range(2, value.shape.rank)])
+def _each(
+    compute: Callable[[tf.Tensor], tuple[tf.Tensor, ...]],
+    count: tf.Tensor,
+    outputs: Sequence[tf.TensorSpec],
+) -> tuple[tf.Tensor, ...]:
+    """What `compute` gives of 0, 1, ..., `count` - 1, concatenated."""
+    empty = tuple(
+        tf.TensorArray(spec.dtype, count, infer_shape=False, element_shape=spec.shape)
+        for spec in outputs
+    )
+
+    def step(place: tf.Tensor, arrays: tuple[tf.TensorArray, ...]) -> State:
+        values = compute(place)
+        written = (array.write(place, value) for array, value in zip(arrays, values, strict=True))
+        return place + 1, tuple(written)
+
+    _, arrays = tf.while_loop(
+        lambda place, _: tf.less(place, count), step, (0, empty), parallel_iterations=1
+    )
+    return tuple(array.concat() for array in arrays)
