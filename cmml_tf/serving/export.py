@@ -30,6 +30,7 @@ from cmml_tf.serving.signatures import (
     name_methods,
     serving_signatures,
 )
+from cmml_tf.serving.version.frozen_weights import freeze_weights
 from cmml_tf.serving.version.learned_tasks import write_learned_tasks
 from cmml_tf.serving.version.manifest import plain_facts, write_manifest
 from cmml_tf.serving.version.probes import probe_requests
@@ -150,6 +151,8 @@ def export_model(
         tf.saved_model.save(graph, str(version), signatures=signatures)
         name_methods(version)
         read_whole_tables(version)
+        tables = {id(table) for table in model.id_tables.variables}
+        freeze_weights(version, graph.weights, [w for w in graph.weights if id(w) not in tables])
         make_reproducible(version, scratch)
         check_feed_forward(version)
         write_warmup_requests(version, graph, users, items, signatures, labels, features)

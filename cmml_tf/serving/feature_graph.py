@@ -50,8 +50,6 @@ class FeatureServingGraph(ServingGraph):
         embedding = model.pair_embedding
         self.item_inputs = FeatureInputs("item", embedding.item_fields, folder)
         self.user_inputs = FeatureInputs("user", embedding.user_fields, folder, user_id_key)
-        if isinstance(model.label_features, tf.keras.layers.Layer):
-            self.label_weights = list(model.label_features.variables)
         self._features = scale, *_named(self.item_inputs, self.user_inputs)
         self._encode_pairs, self._score_pairs = model.encode_pairs, model.score_pairs
         self._embed = lambda inputs, prefix: embed_pairs(

@@ -80,7 +80,7 @@ class ServingGraph(tf.Module):
         self.item_rows = lookup_table(folder / "item_ids.txt", items.dtype, self.unknown_item)
         self._users = IdKeys(self.user_rows, self.unknown_user, model.by_key)
         self._items = IdKeys(self.item_rows, self.unknown_item, model.by_key)
-        self.weights = network_variables(model)
+        self.weights = scoring_variables(model)
         # Plain functions are not tracked: the model's layers stay outside the SavedModel. Each
         # part is traced once and called by all signatures that need it.
         encode = _traced_once(lambda *support: model.encode_context(Support(*support)))

@@ -109,7 +109,7 @@ def matched_some_at_a_time(
         B, Q = tf.unstack(tf.shape(query[0])[:2])
         support = tf.maximum(support_pairs(context, width), 1)
         found = tf.cond(
-            B <= MATCHES_AT_A_TIME // (tf.maximum(Q, 1) * support),
+            tf.less_equal(B, MATCHES_AT_A_TIME // (tf.maximum(Q, 1) * support)),
             lambda: score(context, *query),
             lambda: rarely(context, *query),
         )
