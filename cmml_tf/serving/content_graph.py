@@ -21,6 +21,7 @@ from cmml_tf.serving.requests.task_groups import (
     tasks_at_a_time,
 )
 from cmml_tf.serving.requests.valid_rows import answered
+from cmml_tf.serving.served_tables import as_served
 from cmml_tf.serving.vocabulary import Vocabulary
 
 SIDES = ("user", "item")
@@ -118,6 +119,7 @@ class ContentServingGraph(ServingGraph):
         limits: RequestLimits = DEFAULT_LIMITS,
         scale: Scale = None,
     ) -> None:
+        model = as_served(model)
         super().__init__(model, users, items, folder, recommending, limits, scale)
         self.content_inputs: dict[str, ContentInputs] = {}
         self.content_maps: dict[str, tf.Variable] = {}
@@ -128,6 +130,7 @@ class ContentServingGraph(ServingGraph):
                 self.content_maps[side] = tf.Variable(one.map, trainable=False, dtype=tf.float32)
         self._keys = {"user": self._users, "item": self._items}
         self._table_rows = {"user": model.tables.user_rows, "item": model.tables.item_rows}
+        self._seen = model.tables.seen
         self._encode_rows = model.encode_rows
         key = tf.TensorSpec([None, None], tf.int64)
         rows = [
@@ -177,7 +180,10 @@ class ContentServingGraph(ServingGraph):
         if side in self.content_inputs:
             content = self.content_inputs[side].encode(inputs, prefix)
             table = self.content_maps[side]
-            of_content = tf.reshape(tf.matmul(content, table[:-1]) + table[-1], tf.shape(row))
+            of_content = tf.matmul(content, table[:-1]) + table[-1]
+            if side == "item":
+                of_content = self._seen(of_content)
+            of_content = tf.reshape(of_content, tf.shape(row))
             row = tf.where(known[..., None], row, of_content)
         return _Described(key, known, row)
 

@@ -151,8 +151,7 @@ def export_model(
         tf.saved_model.save(graph, str(version), signatures=signatures)
         name_methods(version)
         read_whole_tables(version)
-        tables = {id(table) for table in model.id_tables.variables}
-        freeze_weights(version, graph.weights, [w for w in graph.weights if id(w) not in tables])
+        freeze_weights(version, graph.weights)
         make_reproducible(version, scratch)
         check_feed_forward(version)
         write_warmup_requests(version, graph, users, items, signatures, labels, features)

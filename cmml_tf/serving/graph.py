@@ -30,6 +30,7 @@ from cmml_tf.serving.requests.task_groups import (
     tasks_at_a_time,
 )
 from cmml_tf.serving.requests.valid_rows import answered
+from cmml_tf.serving.served_tables import as_served
 from cmml_tf.serving.vocabulary import Vocabulary, lookup_table
 from cmml_tf.types import Support
 
@@ -46,7 +47,8 @@ class ServingGraph(tf.Module):
     with `valid` bool [B].
 
     Args:
-      model: A CMML or MatchingCMML whose weights exist; its variables are shared, not copied.
+      model: A CMML or MatchingCMML whose weights exist; its variables are shared, but for the
+        tables of a MatchingCMML (`ServedTables`).
       users, items: Ids of the rows of the embedding tables.
       folder: Where the vocabulary files are written; they must stay until the module is saved.
       recommending: What `recommend` answers with.
@@ -65,6 +67,8 @@ class ServingGraph(tf.Module):
         scale: Scale = None,
     ) -> None:
         super().__init__()
+        if isinstance(model, MatchingCMML):
+            model = as_served(model)
         self.context_width = model.context_width
         self.limits = limits
         self._scale = scale
@@ -80,7 +84,9 @@ class ServingGraph(tf.Module):
         self.item_rows = lookup_table(folder / "item_ids.txt", items.dtype, self.unknown_item)
         self._users = IdKeys(self.user_rows, self.unknown_user, model.by_key)
         self._items = IdKeys(self.item_rows, self.unknown_item, model.by_key)
-        self.weights = scoring_variables(model)
+        self.tables = list(model.id_tables.variables)
+        tables = {id(table) for table in self.tables}
+        self.weights = [one for one in scoring_variables(model) if id(one) not in tables]
         # Plain functions are not tracked: the model's layers stay outside the SavedModel. Each
         # part is traced once and called by all signatures that need it.
         encode = _traced_once(lambda *support: model.encode_context(Support(*support)))

@@ -74,11 +74,28 @@ class ItemTower(tf.keras.layers.Layer):
         build_named(self.taste, [None, row + self.units])
         build_named(self.factor, [None, self.units])
         build_named(self.product, [None, self.dimension])
+        self.row = row
         super().build(input_shape)
 
+    @property
+    def view_width(self) -> int:
+        """Numbers that `with_view` puts behind a row."""
+        return 1 + self.features + self.dimension + self._sizes["products"]
+
+    def with_view(self, rows: tf.Tensor) -> tf.Tensor:
+        """Rows that need no computing: float32 [..., row] -> [..., row + view_width]."""
+        view = self(rows)
+        taste = view.taste[..., : self.features]
+        return tf.concat([rows, view.base[..., None], taste, view.factor, view.product], axis=-1)
+
     def call(self, rows: tf.Tensor) -> ItemView:
-        """float32 [..., row] -> `ItemView`."""
-        return on_flat_pairs(self._of_rows, rows)
+        """float32 [..., row], or what `with_view` made of it -> `ItemView`."""
+        if rows.shape[-1] == self.row:
+            return on_flat_pairs(self._of_rows, rows)
+        sizes = [self.row, 1, self.features, self.dimension, self._sizes["products"]]
+        row, base, taste, factor, product = tf.split(rows, sizes, axis=-1)
+        taste = tf.concat([taste, row[..., : self.dimension]], axis=-1)
+        return ItemView(tf.squeeze(base, axis=-1), taste, factor, product)
 
     def _of_rows(self, rows: tf.Tensor) -> ItemView:
         hidden = self.hidden(rows)

@@ -127,7 +127,8 @@ class Matching(tf.keras.layers.Layer):
 
         Args:
           user_key, item_key: int64 [B, S].
-          user_row, item_row: float32 [B, S, ...], rows of the tables, zeros for unknown ids.
+          user_row, item_row: float32 [B, S, ...], rows of the tables, zeros for unknown ids; those
+            of items may be as `ItemTower.with_view` makes them.
           label: float32 [B, S], above 0.5 for a positive pair.
           valid: bool [B, S], true for the leading pairs; the others may hold anything finite.
           catalogue_row: float32 [R, ...], rows of items that stand for the catalogue.
@@ -278,7 +279,7 @@ class Matching(tf.keras.layers.Layer):
     def item_columns(self, item_row: tf.Tensor) -> tf.Tensor:
         """Numbers of an item of which scores without a match are nearly linear: [N, width]."""
         item = self.item_tower(item_row)
-        base, known = item.base[:, None], item_row[:, self.dimension :]
+        base, known = item.base[:, None], self._known(item_row)
         parts = [base, item.taste, item.factor, item.product, tf.square(item.factor), known]
         return tf.concat(parts, axis=1)
 
@@ -304,9 +305,11 @@ class Matching(tf.keras.layers.Layer):
     def _evidence(self, amount: tf.Tensor, item_row: tf.Tensor) -> tf.Tensor:
         """How much there is of the support and is known of the item: float32 [B, Q, e]."""
         shape = tf.concat([tf.shape(item_row)[:2], [_TASK_EVIDENCE]], axis=0)
-        return tf.concat(
-            [tf.broadcast_to(amount[:, None], shape), item_row[..., self.dimension :]], axis=-1
-        )
+        return tf.concat([tf.broadcast_to(amount[:, None], shape), self._known(item_row)], axis=-1)
+
+    def _known(self, item_row: tf.Tensor) -> tf.Tensor:
+        """`known` and the statistics of items."""
+        return item_row[..., self.dimension : self.dimension + self.statistics]
 
     def get_config(self) -> dict[str, Any]:
         sizes = ("dimension", "taste_features", "products", "units")

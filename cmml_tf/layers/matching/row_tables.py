@@ -92,8 +92,11 @@ class RowTables(tf.keras.layers.Layer):
 
     def catalogue_rows(self) -> tf.Tensor:
         """Rows that stand for the catalogue, float32 [sampled, item_width]."""
-        places = tf.range(self.sampled, dtype=tf.int64) * self.catalogue // self.sampled
-        return tf.gather(self.item_table, places)
+        return tf.gather(self.item_table, self.sampled_rows())
+
+    def sampled_rows(self) -> tf.Tensor:
+        """Which these are, int64 [sampled]."""
+        return tf.range(self.sampled, dtype=tf.int64) * self.catalogue // self.sampled
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self._sizes}

@@ -40,24 +40,22 @@ Bound = dict[str, dict[int, int]]
 """Function -> place of an argument -> the variable that it always is, as a node of the objects."""
 
 
-def freeze_weights(
-    saved_model_dir: Path, weights: Iterable[tf.Variable], frozen: Iterable[tf.Variable]
-) -> None:
+def freeze_weights(saved_model_dir: Path, weights: Iterable[tf.Variable]) -> None:
     """Rewrites a SavedModel in place.
 
     Args:
       saved_model_dir: The folder with `saved_model.pb`.
-      weights: What the saved object holds in its list `weights`, in its order.
-      frozen: Those of them that are to be constants. One that is too large, is written anywhere, or
-        is not the same in all calls of a function stays a variable.
+      weights: What the saved object holds in its list `weights`, in its order. One that is too
+        large, is written anywhere, or is not the same in all calls of a function stays a variable.
     """
     file = saved_model_dir / "saved_model.pb"
     saved = saved_model_pb2.SavedModel.FromString(file.read_bytes())
-    chosen = {id(one) for one in frozen if one.shape.num_elements() <= LARGEST}
     for meta_graph in saved.meta_graphs:
         nodes = _listed(meta_graph, "weights")
         values = {
-            nodes[place]: one.numpy() for place, one in enumerate(weights) if id(one) in chosen
+            nodes[place]: one.numpy()
+            for place, one in enumerate(weights)
+            if one.shape.num_elements() <= LARGEST
         }
         _freeze(meta_graph, values)
     file.write_bytes(saved.SerializeToString(deterministic=True))

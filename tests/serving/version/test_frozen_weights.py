@@ -53,7 +53,7 @@ def test_answers_are_the_same_and_only_what_must_be_is_still_a_variable(tmp_path
     first_values = [one.numpy() for one in module.weights]
     tf.saved_model.save(module, str(tmp_path), signatures=module.score)
     before = reads(tmp_path)
-    freeze_weights(tmp_path, module.weights, module.weights)
+    freeze_weights(tmp_path, module.weights)
     loaded = tf.saved_model.load(str(tmp_path))
     # What is written, and what is not among the weights.
     assert reads(tmp_path) == (before if which == "small" else 2)
