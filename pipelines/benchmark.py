@@ -6,6 +6,7 @@ python pipelines/benchmark.py training         # training steps against the same
 python pipelines/benchmark.py episodes         # the episode pipeline
 python pipelines/benchmark.py user             # a new user's request in the user setting
 python pipelines/benchmark.py recommend        # the best of a catalogue, beside a two-tower's
+python pipelines/benchmark.py alternatives     # implicit, a two-tower and ours: recall and cost
 python pipelines/benchmark.py baselines        # adaptation by gradients beside CMML
 python pipelines/benchmark.py evaluation --data movielens-small
 python pipelines/benchmark.py daily --data log.parquet   # continued each day, or from nothing
@@ -38,6 +39,10 @@ def main(argv: Sequence[str]) -> int:
         subparser.add_argument("--rounds", type=int, default=9)
     evaluation = subcommands.add_parser("evaluation")
     evaluation.add_argument("--data", default="movielens-small")
+    alternatives = subcommands.add_parser("alternatives")
+    alternatives.add_argument("--rounds", type=int, default=9)
+    alternatives.add_argument("--data", default="movielens-small")
+    alternatives.add_argument("--plot", help="an SVG file: cost against recall")
     daily = subcommands.add_parser("daily")
     daily.add_argument("--data", required=True, help="a log: user, item, scenario, timestamp")
     daily.add_argument("--items", help="a table of features of items")
@@ -57,6 +62,10 @@ def main(argv: Sequence[str]) -> int:
         from benchmarks import evaluation
 
         figures = evaluation.measure(arguments.data)
+    elif arguments.what == "alternatives":
+        from benchmarks.alternatives import measurement
+
+        figures = measurement.measure(arguments.rounds, arguments.data, arguments.plot)
     elif arguments.what == "daily":
         from benchmarks import daily as days
 

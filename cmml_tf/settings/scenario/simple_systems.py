@@ -63,7 +63,7 @@ _OF_SUPPORT = {"item_pop": ItemPop, "chance": Chance}
 def simple_scenario_systems(prepared: ScenarioParts, names: Sequence[str]) -> dict[str, Scorer]:
     """The systems of these names; see above for the numbers of those that have some."""
     log: KnownLog | None = None
-    rehearsal: _Rehearsal | None = None
+    rehearsal: Rehearsal | None = None
     found: dict[str, Scorer] = {}
     for name in names:
         if name in _OF_SUPPORT:
@@ -72,13 +72,13 @@ def simple_scenario_systems(prepared: ScenarioParts, names: Sequence[str]) -> di
         log = log or KnownLog.of(*prepared.data.training_pairs(), *prepared.known_embeddings)
         systems = _FAMILIES[name](log)
         if len(systems) > 1:
-            rehearsal = rehearsal or _rehearsal(prepared, log)
+            rehearsal = rehearsal or rehearsal_of(prepared, log)
             systems = [systems[rehearsal.best(_FAMILIES[name])]]
         found[name] = systems[0]
     return found
 
 
-class _Rehearsal(NamedTuple):
+class Rehearsal(NamedTuple):
     """Tasks that are not reported, and what is known before these are met."""
 
     log: KnownLog
@@ -94,7 +94,8 @@ class _Rehearsal(NamedTuple):
         return int(np.argmax(means))
 
 
-def _rehearsal(prepared: ScenarioParts, log: KnownLog) -> _Rehearsal:
+def rehearsal_of(prepared: ScenarioParts, log: KnownLog) -> Rehearsal:
+    """By which the numbers of a system are chosen, `log` being what all of training knows."""
     data = prepared.data
     scenarios: Sequence[HeldOutScenario] = data.validation[:_SCENARIOS]
     if not scenarios:
@@ -108,7 +109,7 @@ def _rehearsal(prepared: ScenarioParts, log: KnownLog) -> _Rehearsal:
         log = _log_without(log, data, chosen, prepared.embedding)
     of_support = EpisodeConfig(support_negatives=0)
     curve = ScenarioCurve.draw(scenarios, of_support, seed=0, curve=CurveConfig(draws=1))
-    return _Rehearsal(log, [curve.tasks(size, 0) for size in _SIZES])
+    return Rehearsal(log, [curve.tasks(size, 0) for size in _SIZES])
 
 
 def _log_without(

@@ -1,0 +1,1 @@
+"""What a user would pick instead, beside ours: quality on the same episodes, cost of a request."""
