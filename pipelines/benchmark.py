@@ -8,6 +8,7 @@ python pipelines/benchmark.py user             # a new user's request in the use
 python pipelines/benchmark.py recommend        # the best of a catalogue, beside a two-tower's
 python pipelines/benchmark.py alternatives     # implicit, a two-tower and ours: recall and cost
 python pipelines/benchmark.py baselines        # adaptation by gradients beside CMML
+python pipelines/benchmark.py xla              # what XLA gains: passes, training, a server
 python pipelines/benchmark.py evaluation --data movielens-small
 python pipelines/benchmark.py daily --data log.parquet   # continued each day, or from nothing
 python pipelines/benchmark.py serve            # requests a second, overhead, start, failures
@@ -32,7 +33,7 @@ def main(argv: Sequence[str]) -> int:
     subcommands = parser.add_subparsers(dest="what", required=True)
     measured = (
         *("encoder", "adaptation", "training", "episodes", "user", "baselines", "client"),
-        *("help", "tables", "reading", "recommend"),
+        *("help", "tables", "reading", "recommend", "xla"),
     )
     for name in measured:
         subparser = subcommands.add_parser(name)

@@ -100,6 +100,8 @@ NOT_RUN = {
     "tests/cli trains smaller ones",
     "cmml export runs/first --refit": "tests/ranking and tests/test_api.py refit through the "
     "function that the command calls",
+    "cmml export runs/film --compile 1x192x100": "tests/serving/version/test_compiled.py exports "
+    "through the function that the command calls",
     "cmml train scenario --data log.parquet --run-dir runs/monday": "two trainings; tests/settings/"
     "test_continued.py continues through the function that the command calls",
     "cmml train scenario --data log.parquet --run-dir runs/tuesday": "as the line before",

@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "plain_arrays": set(),
     "plain_yaml": set(),
     "request_limits": set(),
+    "compiled_size": set(),
     "hashed_ids": set(),
     "config": {"request_limits"},
     "datasets": {*PLAIN_FILES, "config", "files", "types"},
@@ -42,6 +43,7 @@ MAY_IMPORT = {
     "interpretation": {"types", "layers", "models"},
     "serving": {
         *("content", "files", "types", "layers", "models", "request_limits", "hashed_ids"),
+        "compiled_size",
     },
     "reports": {"evaluation", "files", "training"},
     "settings": {
@@ -57,7 +59,7 @@ MAY_IMPORT = {
             "embeddings",
             "episodes",
         ),
-        *("baselines", "training", "evaluation", "serving", "reports"),
+        *("baselines", "training", "evaluation", "serving", "reports", "compiled_size"),
     },
     "experiments": {
         *("config", "files", "program", "datasets", "episodes", "models", "training"),
@@ -71,7 +73,7 @@ MAY_IMPORT = {
     "commands": {
         *("config", "files", "plain_yaml", "request_limits", "hashed_ids", "program", "datasets"),
         *("embeddings", "training", "interop", "serving", "monitoring", "reports", "settings"),
-        *("experiments", "operation"),
+        *("experiments", "operation", "compiled_size"),
     },
 }
 # What a plain installation leaves out may be asked for by each part but these.

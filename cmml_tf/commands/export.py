@@ -3,6 +3,7 @@
 cmml export runs/cmml-matching-movielens-small-0
 cmml export runs/user-ridge-ml-1m-0 --export-dir /models/cmml
 cmml export runs/cmml-matching-log-0 --refit     # trained on everything, what was asked included
+cmml export runs/cmml-film-log-0 --compile 1x192x100     # with XLA, for requests up to this size
 
 For runs whose export failed, or belongs elsewhere too. Without --export-dir it goes where the run's
 own went: to the candidates, unless the run was told a model base path. One that has a version of
@@ -13,6 +14,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+from cmml_tf.compiled_size import CompiledSize
 from cmml_tf.program import Arguments
 from cmml_tf.training.run_folder import load_config, setting_of
 
@@ -28,7 +30,16 @@ def main(argv: Sequence[str]) -> int:
         help="train the evaluated configuration on everything first, and export that model; one "
         "that was killed goes on",
     )
+    parser.add_argument(
+        "--compile",
+        nargs="+",
+        default=[],
+        metavar="BxSxQ",
+        help="tasks, support pairs and query pairs of requests that XLA compiles; servers need "
+        "--xla_cpu_compilation_enabled=true",
+    )
     arguments = parser.parse_args(argv)
+    compiled = [CompiledSize.parse(size) for size in arguments.compile]
     folder = arguments.run_dir
     name = setting_of(folder)  # a folder of no run is refused before TensorFlow starts
 
@@ -45,5 +56,8 @@ def main(argv: Sequence[str]) -> int:
     refitted = refit(run, print, 2) if arguments.refit else None
     trained, more = (run, {}) if refitted is None else (refitted.run, refitted.facts)
     model = trained.trained(MODEL)
-    print(described(export_finished(folder, lambda facts: trained.export(model, facts | more))))
+    exported = export_finished(
+        folder, lambda facts: trained.export(model, facts | more, compiled=compiled)
+    )
+    print(described(exported))
     return 0

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from cmml_tf.compiled_size import CompiledSize
 from cmml_tf.layers.embedding import PairEmbedding
 from cmml_tf.layers.feature_embedding import FeaturePairEmbedding
 from cmml_tf.models.cmml import CMML
@@ -15,6 +16,7 @@ from cmml_tf.models.matching_cmml import MatchingCMML
 from cmml_tf.request_limits import DEFAULT_LIMITS, RequestLimits
 from cmml_tf.serving.catalogue.catalogue import RecommendOptions
 from cmml_tf.serving.catalogue.narrowing_recall import SampleTasks
+from cmml_tf.serving.compiled import check_compiled
 from cmml_tf.serving.content_graph import ContentServingGraph, ServedContent
 from cmml_tf.serving.endpoints import add_endpoints
 from cmml_tf.serving.feature_graph import (
@@ -60,6 +62,7 @@ def export_model(
     user_id_key: bytes | None = None,
     content: ServedContent | None = None,
     learned: Iterable[Any] = (),
+    compiled: Sequence[CompiledSize] = (),
 ) -> Path:
     """Writes the next version of a model base path.
 
@@ -95,14 +98,18 @@ def export_model(
       content: Of a MatchingCMML: what makes rows of users and items that the export does not know.
       learned: Names of the tasks that the model has learned from, hashed users as they are named in
         requests; of an evaluation on another log they are left out.
+      compiled: Sizes for which XLA compiles contexts and scores of a network: a request is padded
+        to the first that holds it, and one beyond all is not compiled. Servers need
+        `--xla_cpu_compilation_enabled=true` to load such an export. Not for models that solve in
+        closed form or match ids.
 
     Returns:
       The version folder `export_dir/N`.
 
     Raises:
       ValueError: Ids or content that do not fit the tables, weights that are not finite, a size
-        that is not positive, or a model that is not feed-forward; the message names its first
-        gradient operation.
+        that is not positive, sizes to compile that do not fit the model or the limits, or a model
+        that is not feed-forward; the message names its first gradient operation.
       TypeError: A feed-forward model that is neither.
       OSError: The folder could not be written, for example on a full disk; nothing is left of it.
     """
@@ -126,13 +133,14 @@ def export_model(
     facts = plain_facts(given)
     recommending = RecommendOptions(top_k, retrieval_candidates, sample_tasks)
     recommending.check()
+    check_compiled(model, compiled, limits)
     _check_weights(model)
 
     def write(version: Path, scratch: Path) -> None:
         graph: ServingGraph
         if is_described:
             graph = FeatureServingGraph(
-                model, users, items, scratch, recommending, limits, scale, user_id_key
+                model, users, items, scratch, recommending, limits, scale, user_id_key, compiled
             )
             signatures = {**serving_signatures(graph), **feature_signature(graph)}
             features = {FEATURE_SIGNATURE: graph.example_features}
@@ -143,7 +151,9 @@ def export_model(
             signatures = {**serving_signatures(graph), **content_signature(graph)}
             features = {FEATURE_SIGNATURE: graph.example_features}
         else:
-            graph = ServingGraph(model, users, items, scratch, recommending, limits, scale)
+            graph = ServingGraph(
+                model, users, items, scratch, recommending, limits, scale, compiled
+            )
             signatures, features = serving_signatures(graph), {}
         labels = _BINARY if scale is None else scale
         probes = probe_requests(signatures, users, items, labels, limits)

@@ -1,11 +1,13 @@
 """A model of described users and items as a server runs it: by id, and by features alone."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from cmml_tf.compiled_size import CompiledSize
 from cmml_tf.models.cmml import CMML
 from cmml_tf.request_limits import DEFAULT_LIMITS, RequestLimits
 from cmml_tf.serving.catalogue.catalogue import RecommendOptions
@@ -33,6 +35,7 @@ class FeatureServingGraph(ServingGraph):
       limits: The largest request that is admitted.
       scale: Lowest and highest support label; None where any finite number is one.
       user_id_key: The key of `users`, where they are hashed.
+      compiled: As of `ServingGraph`; scores by features are not compiled.
     """
 
     def __init__(
@@ -45,8 +48,9 @@ class FeatureServingGraph(ServingGraph):
         limits: RequestLimits = DEFAULT_LIMITS,
         scale: Scale = None,
         user_id_key: bytes | None = None,
+        compiled: Sequence[CompiledSize] = (),
     ) -> None:
-        super().__init__(model, users, items, folder, recommending, limits, scale)
+        super().__init__(model, users, items, folder, recommending, limits, scale, compiled)
         embedding = model.pair_embedding
         self.item_inputs = FeatureInputs("item", embedding.item_fields, folder)
         self.user_inputs = FeatureInputs("user", embedding.user_fields, folder, user_id_key)

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from cmml_tf.compiled_size import CompiledSize
 from cmml_tf.models.cmml import CMML
 from cmml_tf.models.matching_cmml import MatchingCMML
 from cmml_tf.request_limits import DEFAULT_LIMITS, RequestLimits
 from cmml_tf.serving.catalogue.catalogue import Catalogue, RecommendOptions
 from cmml_tf.serving.catalogue.support_items import SupportItems
+from cmml_tf.serving.compiled import compiled_for
 from cmml_tf.serving.id_keys import IdKeys
 from cmml_tf.serving.requests.checks import (
     Checked,
@@ -54,6 +56,7 @@ class ServingGraph(tf.Module):
       recommending: What `recommend` answers with.
       limits: The largest request that is admitted.
       scale: Lowest and highest support label; None where any finite number is one.
+      compiled: Sizes for which contexts, and scores of query pairs, are compiled with XLA.
     """
 
     def __init__(
@@ -65,12 +68,14 @@ class ServingGraph(tf.Module):
         recommending: RecommendOptions = RecommendOptions(),  # noqa: B008 - immutable
         limits: RequestLimits = DEFAULT_LIMITS,
         scale: Scale = None,
+        compiled: Sequence[CompiledSize] = (),
     ) -> None:
         super().__init__()
         if isinstance(model, MatchingCMML):
             model = as_served(model)
         self.context_width = model.context_width
         self.limits = limits
+        self.compiled = tuple(compiled)
         self._scale = scale
         self._may_recommend_refused = model.may_recommend_refused
         self.user_id_dtype = users.dtype
@@ -92,7 +97,7 @@ class ServingGraph(tf.Module):
         encode = _traced_once(lambda *support: model.encode_context(Support(*support)))
         score = _traced_once(model.score_with_context)
         # All support pairs that a call may hold fit into memory; all query pairs do not.
-        self._encode = encode
+        self._encode = encode if not compiled else _compiled_encode(model, encode, compiled)
         self._modulation: Callable[..., Tensors]
         self._answers: Callable[..., Tensors]
         apart = score
@@ -106,7 +111,7 @@ class ServingGraph(tf.Module):
         else:
             self._score = _some_tasks_at_a_time(score)
             self._modulation = model.modulation
-            self._answers = _answers_some_tasks_at_a_time(model)
+            self._answers = _answers_some_tasks_at_a_time(model, compiled)
         self.catalogue = Catalogue(model, score, apart, encode, items, recommending)
 
     def serving_default(self, **inputs: tf.Tensor) -> Tensors:
@@ -242,7 +247,18 @@ def _some_tasks_at_a_time(score: Callable[..., tf.Tensor]) -> Callable[..., tf.T
     return lambda *arguments: several(*arguments)[0]
 
 
-def _answers_some_tasks_at_a_time(model: CMML) -> Callable[..., Tensors]:
+def _compiled_encode(
+    model: CMML | MatchingCMML, encode: Callable[..., tf.Tensor], compiled: Sequence[CompiledSize]
+) -> Callable[..., tf.Tensor]:
+    sizes = [(size.tasks, size.support_pairs) for size in compiled]
+    return compiled_for(
+        lambda *support: model.encode_context(Support(*support)), encode, sizes, [0, 1, 2], False
+    )
+
+
+def _answers_some_tasks_at_a_time(
+    model: CMML, compiled: Sequence[CompiledSize]
+) -> Callable[..., Tensors]:
     """`model.answers`."""
     names = model.answer_names
     answers = tf.function(model.answers, autograph=False)
@@ -252,6 +268,9 @@ def _answers_some_tasks_at_a_time(model: CMML) -> Callable[..., Tensors]:
         return tuple(found[name] for name in names)
 
     several = _several_some_tasks_at_a_time(listed, len(names))
+    if compiled:
+        sizes = [(size.tasks, size.query_pairs) for size in compiled]
+        several = compiled_for(listed, several, sizes, [1, 2], True)
     return lambda *arguments: dict(zip(names, several(*arguments), strict=True))
 
 

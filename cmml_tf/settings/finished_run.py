@@ -1,6 +1,6 @@
 """A trained run as a program asks it: by raw ids, with tables in and out."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cmml_tf.compiled_size import CompiledSize
 from cmml_tf.evaluation.report import Report
 from cmml_tf.evaluation.scorer import ModelScorer
 from cmml_tf.models.adapting_model import AdaptingModel
@@ -200,7 +201,12 @@ class Run:
         return np.asarray(self._model.encode_context(self._support(support)))[0]
 
     def export(
-        self, export_dir: str | Path, *, items: Any | None = None, users: Any | None = None
+        self,
+        export_dir: str | Path,
+        *,
+        items: Any | None = None,
+        users: Any | None = None,
+        compiled: Sequence[CompiledSize] = (),
     ) -> Path:
         """Writes the next version folder of a model base path, and returns it.
 
@@ -209,15 +215,17 @@ class Run:
           items: Items that came after the training: a table of features as `scenario_data` takes
             it. They are ranked, by what their features say of them; nothing is trained.
           users: Users, likewise.
+          compiled: Sizes of requests for which XLA compiles a network (`export_model`).
 
         Raises:
-          ValueError: The model knows no further ones, or a table is not accepted.
+          ValueError: The model knows no further ones, is none that XLA makes faster, or a table is
+            not accepted.
           UnmetRequirementError: The model is not better than what the option `require` names.
         """
         run = replace(self._run, config=replace(self._run.config, export_dir=str(export_dir)))
         facts = {**manifest_facts(self.evaluate().metrics), **self.facts}
         further = {"items": items, "users": users}
-        return run.export(self._model, facts, further).version
+        return run.export(self._model, facts, further, compiled).version
 
     def _scores(self, support: pd.DataFrame, user: np.ndarray, item: np.ndarray) -> np.ndarray:
         adapted = self._scorer.adapt(self._support(support))

@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from cmml_tf.compiled_size import CompiledSize
 from cmml_tf.config import TrainingConfig
 from cmml_tf.config.requirement import required_controls
 from cmml_tf.datasets.tasks.earlier import Earlier
@@ -187,6 +188,7 @@ class SettingRun:
         model: AdaptingModel,
         facts: dict[str, Any],
         further: Mapping[str, Any] | None = None,
+        compiled: Sequence[CompiledSize] = (),
     ) -> Exported:
         """Exports the model with what is known of it, unless it has been exported already.
 
@@ -194,6 +196,7 @@ class SettingRun:
           model: The model.
           facts: The content of `metrics.json`.
           further: Tables of `items` and `users` that came after the training.
+          compiled: As of `export_model`.
 
         Raises:
           UnmetRequirementError: The model is not better than what the configuration requires.
@@ -210,6 +213,8 @@ class SettingRun:
         }
         served = self.setting.served(model, self.prepared, further)
         options = {**self.setting.export_options(self.config), **served.options}
+        if compiled:
+            options["compiled"] = tuple(compiled)
         learned = self.setting.learned_tasks(self.prepared.data)
         return export_once(
             served.model,

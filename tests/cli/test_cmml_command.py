@@ -110,6 +110,7 @@ def test_a_wrong_option_value_is_one_sentence():
         ),
         ("compare --seeds 0", "`seeds` must be a positive integer. Received: seeds=0. "),
         ("prepare --seed 1", "Required: --data, --out. --help-all lists every option."),
+        ("export runs/x --compile 192", "A compiled size must be tasks, support pairs and query "),
         ("export", "The following arguments are required: run_dir. See cmml export --help."),
     ],
 )

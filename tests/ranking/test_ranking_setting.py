@@ -11,6 +11,7 @@ import tensorflow as tf
 from ranking.small_clicks import clicks
 
 import cmml_tf
+from cmml_tf.compiled_size import CompiledSize
 from cmml_tf.config.ranking import RankingEpisodeConfig, RankingModelConfig, RankingRunConfig
 from cmml_tf.datasets.open_ranking_data import open_ranking_data
 from cmml_tf.episodes.ranking_episodes import RankingEpisodeSampler
@@ -137,7 +138,9 @@ def test_a_run_goes_on_with_users_and_items_that_came_later(run, tmp_path):
     assert later.refit(progress=False).facts["refit"]["learned"]["users"] == 110
 
 
-def test_what_xla_cannot_compile_is_refused_by_name(run):
+def test_what_xla_cannot_compile_is_refused_by_name(run, tmp_path):
+    with pytest.raises(ValueError, match="empty for a RankingCMML"):
+        run.export(tmp_path, compiled=[CompiledSize(1, 4, 4)])
     model = copy.deepcopy(run.model)
     model.compile("sgd", jit_compile=True)
     one = tf.zeros([1, 1], tf.int32)

@@ -79,6 +79,9 @@ class ServerFlags:
     enable_signature_method_name_check: bool = _flag(
         False, "Regress and Classify demand the signature's own method name (TF 1 exports)."
     )
+    xla_cpu_compilation_enabled: bool = _flag(
+        False, "Load versions that XLA compiles for some sizes of requests (cmml export --compile)."
+    )
     saved_model_tags: str = _flag("serve", "Comma-separated tags of the graph to load.")
     tensorflow_session_parallelism: int = _flag(0, "Sets both thread counts below; 0: automatic.")
     tensorflow_intra_op_parallelism: int = _flag(

@@ -93,8 +93,9 @@ class DevelopmentServer:
         self._admission = Admission(flags.grpc_max_threads - 1, _SILENT_CALLS)
 
     def _load(self, name: str, version: int, path: str) -> Servable:
-        tags = self._flags.saved_model_tags.split(",")
-        servable = Servable(name, version, path, tags, _threads(self._flags))
+        tags, threads = self._flags.saved_model_tags.split(","), _threads(self._flags)
+        compiles = self._flags.xla_cpu_compilation_enabled
+        servable = Servable(name, version, path, tags, threads, compiles)
         if self._flags.enable_model_warmup:
             # Through the batcher, as in TensorFlow Serving: what its sizes refuse fails the load.
             # A batch holds requests of one version, so that nobody shares one with the warm-up.

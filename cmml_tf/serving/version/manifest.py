@@ -18,7 +18,10 @@ from cmml_tf.serving.graph import ServingGraph
 from cmml_tf.serving.version.probes import file_digests
 
 MANIFEST_FILE = Path("assets.extra") / "cmml_manifest.json"
-_WRITTEN_HERE = ("versions", "model", "limits", "recommend", "signatures", "probes", "files")
+_WRITTEN_HERE = (
+    *("versions", "model", "limits", "recommend", "compiled"),
+    *("signatures", "probes", "files"),
+)
 
 # At the beginning of a word: not the second half of a relative path or of an address.
 _ABSOLUTE = re.compile(r"(?<![^\s=,;'\"(\[{])/[^\s=,;'\"()\[\]{}]+")
@@ -77,9 +80,9 @@ def write_manifest(
     it grows with the support; `context_width`, numbers of a task and of each support pair;
     `positives_only`, vocabulary sizes and id types, whether user ids are hashed), `limits` (the
     largest request), `recommend` (K; how many items are scored; the share of the K best of the
-    whole catalogue that is among them, and of how many tasks it is the mean), `signatures`: inputs
-    and outputs with dtype and shape, -1 for an axis of any size, and `probes` and `files` (see
-    `probes`).
+    whole catalogue that is among them, and of how many tasks it is the mean), `compiled` (the sizes
+    that XLA compiles, which warm-up has), `signatures`: inputs and outputs with dtype and shape, -1
+    for an axis of any size, and `probes` and `files` (see `probes`).
     """
     width, catalogue = graph.context_width, graph.catalogue
     document = {
@@ -106,6 +109,7 @@ def write_manifest(
             "recall": catalogue.kept.recall,
             "sample_tasks": catalogue.kept.tasks,
         },
+        "compiled": [asdict(size) for size in graph.compiled],
         "signatures": {
             name: {
                 "inputs": _table(function.structured_input_signature[1]),

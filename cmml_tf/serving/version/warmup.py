@@ -39,6 +39,8 @@ def write_warmup_requests(
 ) -> None:
     """Writes a request of every usual shape for every signature, with ids of the vocabulary.
 
+    Sizes for which the graph is compiled are among the shapes.
+
     Support labels are `labels`, again and again; `features[name](B, S, Q)` gives what inputs
     of the signature of this name are not ids, labels or a context.
     """
@@ -57,7 +59,8 @@ def _logs(
     labels: Sequence[float],
     features: Mapping[str, Features],
 ) -> Iterator[prediction_log_pb2.PredictionLog]:
-    for usual in _USUAL_SHAPES:
+    sizes = [(one.tasks, one.support_pairs, one.query_pairs) for one in graph.compiled]
+    for usual in dict.fromkeys((*_USUAL_SHAPES, *sizes)):
         limits, width = graph.limits, graph.context_width
         B, S, Q = map(min, usual, (limits.tasks, limits.support_pairs, limits.query_pairs))
         values = {

@@ -112,17 +112,30 @@ class Servable:
     """
 
     def __init__(
-        self, name: str, version: int, path: str, tags: Sequence[str], threads: Threads = _THREADS
+        self,
+        name: str,
+        version: int,
+        path: str,
+        tags: Sequence[str],
+        threads: Threads = _THREADS,
+        compiles: bool = True,
     ):
-        """Loads `path`.
+        """Loads `path`; where XLA is off (`compiles`), nothing that has to be compiled.
 
         Raises:
-          ServingError: No graph with these tags.
+          ServingError: No graph with these tags, or XLA is off and the graph needs it.
           Exception: Whatever TensorFlow raises for a folder that is not a whole SavedModel.
         """
         self.name = name
         self.version = version
-        self.signature_defs = dict(_read_meta_graph(path, tags).signature_def)
+        meta_graph = _read_meta_graph(path, tags)
+        if not compiles and _has_to_be_compiled(meta_graph):
+            raise ServingError(
+                Code.INTERNAL,
+                f"XLA compilation disabled: {path} was exported with --compile, and is served with "
+                "--xla_cpu_compilation_enabled=true.",
+            )
+        self.signature_defs = dict(meta_graph.signature_def)
         # Variables and tables live in the session, and go with it.
         self._session = tf.compat.v1.Session(graph=tf.Graph(), config=_session_config(threads))
         tf.compat.v1.saved_model.load(self._session, list(tags), path)
@@ -212,6 +225,11 @@ def _read_meta_graph(path: str, tags: Sequence[str]) -> meta_graph_pb2.MetaGraph
     raise not_found(
         f"Could not find meta graph def matching supplied tags: {{ {' '.join(tags)} }} in {path}"
     )
+
+
+def _has_to_be_compiled(meta_graph: meta_graph_pb2.MetaGraphDef) -> bool:
+    functions = meta_graph.graph_def.library.function
+    return any("_XlaMustCompile" in function.attr for function in functions)
 
 
 def _reason(message: str) -> str:
