@@ -3,17 +3,18 @@
 python pipelines/benchmark.py encoder          # the GRU for serving against tf_keras.layers.GRU
 python pipelines/benchmark.py adaptation       # a request's context and scores, by preset
 python pipelines/benchmark.py training         # training steps against the same with Keras' GRU
-python pipelines/benchmark.py episodes         # the episode pipeline
+python pipelines/benchmark.py episodes         # the episode pipeline, and building it
 python pipelines/benchmark.py user             # a new user's request in the user setting
 python pipelines/benchmark.py recommend        # the best of a catalogue, beside a two-tower's
 python pipelines/benchmark.py alternatives     # implicit, a two-tower and ours: recall and cost
 python pipelines/benchmark.py baselines        # adaptation by gradients beside CMML
-python pipelines/benchmark.py xla              # what XLA gains: passes, training, a server
+python pipelines/benchmark.py xla              # what XLA gains: passes and training
+python pipelines/benchmark.py requests         # what a request costs a server, by model
 python pipelines/benchmark.py evaluation --data movielens-small
 python pipelines/benchmark.py daily --data log.parquet   # continued each day, or from nothing
 python pipelines/benchmark.py serve            # requests a second, overhead, start, failures
 python pipelines/benchmark.py client           # its import, its environment, its own work a call
-python pipelines/benchmark.py help             # `cmml --help`, and that of a few commands
+python pipelines/benchmark.py help             # `cmml --help`, of a few commands, wrong paths
 python pipelines/benchmark.py tables           # 700,000 x 128 and 1,400,000 x 128 frozen embeddings
 python pipelines/benchmark.py reading          # a table of 5,000,000 rows of text ids
 """
@@ -33,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
     subcommands = parser.add_subparsers(dest="what", required=True)
     measured = (
         *("encoder", "adaptation", "training", "episodes", "user", "baselines", "client"),
-        *("help", "tables", "reading", "recommend", "xla"),
+        *("help", "tables", "reading", "recommend", "xla", "requests"),
     )
     for name in measured:
         subparser = subcommands.add_parser(name)

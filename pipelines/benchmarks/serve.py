@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from served_model import served_model
-from tensorflow_serving.apis import predict_pb2
 
 from benchmarks.client import overhead
-from benchmarks.served.exports import QUERY, SUPPORT, request_values, write_exports
+from benchmarks.served.exports import (
+    QUERY,
+    SUPPORT,
+    predict_request,
+    request_values,
+    write_exports,
+)
 from benchmarks.served.load import closed_loop, generator
 from benchmarks.served.reliability import measure as measure_reliability
 from cmml_tf.client import Client
@@ -48,7 +52,7 @@ def measure(rounds: int, seconds: float, odd_requests: int) -> dict[str, Any]:
             values = request_values()
             arguments = [values[name][0] for name in values if name != "support_length"]
             spent = overhead(plain.address, "cmml", arguments, rounds)
-        request = _predict_request("cmml", "serving_default", request_values())
+        request = predict_request("cmml", "serving_default", request_values())
         exports = folder / "cmml" / "1", folder / "other" / "1"
         reliability = measure_reliability(exports, request, odd_requests)
     return {
@@ -110,19 +114,9 @@ def _requests(address: str) -> dict[str, bytes]:
         "with_context": {"context": context, **query},
     }
     return {
-        case: _predict_request(*spec, inputs[case]).SerializeToString()
+        case: predict_request(*spec, inputs[case]).SerializeToString()
         for case, spec in _CASES.items()
     }
-
-
-def _predict_request(
-    model: str, signature: str, inputs: dict[str, np.ndarray]
-) -> predict_pb2.PredictRequest:
-    request = predict_pb2.PredictRequest()
-    request.model_spec.name, request.model_spec.signature_name = model, signature
-    for name, value in inputs.items():
-        request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
-    return request
 
 
 def _start_seconds(folder: Path) -> float:

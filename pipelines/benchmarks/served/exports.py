@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2
 
 from benchmarks.keras_gru import KerasGruEncoder
 from cmml_tf.config import ModelConfig
@@ -17,7 +18,7 @@ USERS, ITEMS, DIMENSION, SUPPORT, QUERY = 3000, 3000, 64, 192, 100
 MODELS = ("cmml", "keras_gru", "trivial")
 
 
-class _Trivial(tf.Module):
+class Trivial(tf.Module):
     """One multiplication: what remains is the server."""
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="value")])
@@ -45,7 +46,7 @@ def write_exports(folder: Path) -> Path:
     signatures = {"serving_default": serving_signatures(graph)["serving_default"]}
     tf.saved_model.save(graph, str(folder / "keras_gru" / "1"), signatures=signatures)
 
-    trivial = _Trivial()
+    trivial = Trivial()
     tf.saved_model.save(trivial, str(folder / "trivial" / "1"), signatures=trivial.double)
     configured = "".join(
         f'config {{ name: "{name}" base_path: "{folder / name}" model_platform: "tensorflow" }} '
@@ -67,3 +68,14 @@ def request_values(B: int = 1) -> dict[str, np.ndarray]:
         "query_user_id": np.repeat(rng.integers(0, USERS, (B, 1)), QUERY, axis=1),
         "query_item_id": rng.integers(0, ITEMS, (B, QUERY)),
     }
+
+
+def predict_request(
+    model: str, signature: str, inputs: dict[str, np.ndarray]
+) -> predict_pb2.PredictRequest:
+    """Inputs by name to a signature of a served model."""
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name, request.model_spec.signature_name = model, signature
+    for name, value in inputs.items():
+        request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+    return request
