@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
+from cmml_tf.compiled_size import CompiledSize
 from cmml_tf.config.rating import RatingModelConfig
 from cmml_tf.models.rating_model import build_rating_model
 from cmml_tf.serving.export import export_model
@@ -25,17 +26,23 @@ S = 3
 LABEL = np.float32([[5, 1, 3], [2, 4, 4]])
 # By features: item 12's id was never trained, so it has the unknown row.
 WORDS = {"id": ["10", "11", "12"], "genre": ["War|Drama", "", "War"], "price": [14.0, 6.0, 10.0]}
-RATING_MODELS = {"ridge": {"kind": "ridge", "ridge_features": 3}, "film": {}}
+RATING_MODELS = {"ridge": {"kind": "ridge", "ridge_features": 3}, "film": {}, "compiled film": {}}
+# Scores by id are then XLA's.
+COMPILED = {"compiled film": [CompiledSize(2, 3, 3)]}
 
 
-@pytest.fixture(scope="module", params=RATING_MODELS)
+@pytest.fixture(
+    scope="module",
+    params=["ridge", "film", pytest.param("compiled film", marks=pytest.mark.slow)],
+)
 def exported(request, tmp_path_factory):
     tf.keras.utils.set_random_seed(0)
     config = RatingModelConfig(feature_dimension=4, **RATING_MODELS[request.param])
     model = build_rating_model(config, [ITEM_ID, GENRE, PRICE], [AGE])
     for variable in model.trainable_variables:
         variable.assign_add(tf.random.normal(variable.shape, stddev=0.1))
-    folder = export_model(model, tmp_path_factory.mktemp("export"), USERS, ITEMS, scale=(0.5, 5.0))
+    base, compiled = tmp_path_factory.mktemp("export"), COMPILED.get(request.param, ())
+    folder = export_model(model, base, USERS, ITEMS, scale=(0.5, 5.0), compiled=compiled)
     return model, folder, tf.saved_model.load(str(folder)).signatures
 
 

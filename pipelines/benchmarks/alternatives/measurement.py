@@ -30,7 +30,7 @@ def measure(rounds: int, data: str, plot: str | None) -> dict[str, Any]:
         costs = cost.measure(PRESETS, rounds, folder)
         reached = {
             protocol: quality.measure(data, protocol, PRESETS, folder / protocol)
-            for protocol in quality.PROTOCOLS
+            for protocol in quality.SPLITS
         }
     recall = {
         protocol: {name: one.recall for name, one in systems.items()}

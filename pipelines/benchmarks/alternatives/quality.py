@@ -22,7 +22,12 @@ from cmml_tf.settings.scenario.form import SCENARIO
 from cmml_tf.settings.scenario.simple_systems import rehearsal_of
 
 METRIC = "recall@10"
-PROTOCOLS = ("strict", "warm")
+SPLITS = {
+    "strict": {"protocol": "strict"},
+    # What presets differ in, the users of whom nothing is trained on, decides here who is asked.
+    "warm": {"protocol": "warm", "background_fraction": 0.5},
+}
+"""By protocol."""
 RETRAINED = "two_tower, retrained"
 DIMENSION = 64
 _EPOCHS = 10
@@ -54,13 +59,16 @@ def measure(data: str, protocol: str, presets: Sequence[str], folder: Path) -> d
 
     Args:
       data: Of the scenario setting.
-      protocol: What may be known of the asked scenarios.
+      protocol: One of `SPLITS`, which says what may be known of the asked scenarios.
       presets: Ours.
       folder: For the runs.
     """
     runs = {preset: _opened(data, protocol, preset, folder / preset) for preset in presets}
     first = runs[presets[0]]
     asked = first.prepared.meta_test
+    for preset, run in runs.items():
+        if run.prepared.meta_test.fingerprint() != asked.fingerprint():
+            raise ValueError(f"{preset} is asked other episodes than {presets[0]}.")
     ways: dict[str, Callable[[], CandidateScores]] = {
         preset: lambda run=run: _trained(run) for preset, run in runs.items()
     }
@@ -76,15 +84,12 @@ def measure(data: str, protocol: str, presets: Sequence[str], folder: Path) -> d
         scores_of = way()
         seconds = time.process_time() - begin
         found[name] = Reached(evaluate_ranking(scores_of, asked).means()[METRIC], seconds)
-    for preset, run in runs.items():
-        if run.prepared.meta_test.fingerprint() != asked.fingerprint():
-            raise ValueError(f"{preset} is asked other episodes than {presets[0]}.")
     return found
 
 
 def _opened(data: str, protocol: str, preset: str, folder: Path) -> SettingRun:
     config = SCENARIO.options.base(preset, None)
-    config = override(config, {"data": data, "split": {"protocol": protocol}})
+    config = override(config, {"data": data, "split": SPLITS[protocol]})
     return open_run(SETTINGS["scenario"], replace(config, run_dir=str(folder)), lambda line: None)
 
 
