@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks.alternatives import cost, quality
 from benchmarks.alternatives.picture import draw
 
-PRESETS = ("cmml-matching", "cmml-ridge", "cmml-film")
+PRESETS = ("cmml-matching", "cmml-ridge", "cmml-film-plus")
 _DRAWN = "20000 items"
 
 
