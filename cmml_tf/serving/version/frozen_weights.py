@@ -128,7 +128,8 @@ def _bound(
         for place, output in enumerate(function.signature.output_arg):
             returned = names.get(function.ret[output.name])
             if returned != expected.get(place):
-                unfit |= {returned, expected.get(place)} - {None}
+                both = (returned, expected.get(place))
+                unfit |= {one for one in both if one is not None}
     return bound, unfit
 
 
