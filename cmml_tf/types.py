@@ -65,6 +65,21 @@ class Episode(NamedTuple):
     query_label: Array
 
 
+class SampledEpisode(NamedTuple):
+    """An `Episode` whose query stands for more: all that is taken, and a sample of the rest.
+
+    Attributes:
+      support, query_user, query_item, query_label: As of `Episode`.
+      log_expected: float32 [B, Q], logarithm of how often the sample is expected to hold an item.
+    """
+
+    support: Support
+    query_user: Array
+    query_item: Array
+    query_label: Array
+    log_expected: Array
+
+
 @dataclass(frozen=True)
 class Feature:
     """One declared feature of users or items: all that preprocessing, model and serving need.

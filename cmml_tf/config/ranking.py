@@ -81,6 +81,11 @@ class RankingEpisodeConfig:
     large_supports: Annotated[float, FROM_0_TO_1] = 0.15
     """Share of those whose support is 80% of what the user has taken; sizes of all others are
     uniform in their logarithm."""
+    whole_catalogue: PositiveInt = 50_000
+    """Catalogues of more items are sampled: the softmax of a task is over what is taken and
+    `sampled_items` others, which stand for all."""
+    sampled_items: PositiveInt = 2000
+    """Items drawn for each task then, with replacement, much taken ones more often."""
 
     def __post_init__(self) -> None:
         check(self)

@@ -1,5 +1,14 @@
-"""Training tasks of the ranking setting: users, what they have taken divided anew at each visit."""
+"""Training tasks of the ranking setting: users, what they have taken divided anew at each visit.
 
+The query is the whole catalogue. Of a large one it is what the user takes and a sample of n items,
+drawn with replacement by their rank: item k of I, the most taken first, with the probability
+
+  P_k = log((k + 2) / (k + 1)) / log(I + 1),
+
+so that it is expected n P_k times. This is TensorFlow's log-uniform candidate sampling.
+"""
+
+import math
 from typing import Any
 
 import numpy as np
@@ -7,14 +16,14 @@ import tensorflow as tf
 
 from cmml_tf.config.ranking import RankingEpisodeConfig
 from cmml_tf.datasets.tasks.taken_items import LEAST_TAKEN, TakenItems, size_of
-from cmml_tf.types import Episode, Support
+from cmml_tf.types import Episode, SampledEpisode, Support
 
 TAKEN, KNOWN = 1.0, -1.0
 """Labels of a query as `CatalogueTask` reads them."""
 
 
 class RankingEpisodeSampler:
-    """Tasks with the whole catalogue as their query; those of a step are users of one fold.
+    """Tasks that ask for the whole catalogue; those of a step are users of one fold.
 
     Args:
       taken: The users who are learned from.
@@ -42,38 +51,84 @@ class RankingEpisodeSampler:
                 f"A user who is learned from must have taken {LEAST_TAKEN} items. Received: the "
                 f"most that a user has is {int(taken.lengths.max(initial=0))}."
             )
+        self._samples = config.sampled_items if items > config.whole_catalogue else 0
         parts = [enough[folds[enough] == fold] for fold in range(int(folds.max()) + 1)]
         self._parts = [part for part in parts if len(part)]
 
-    def sample(self, step: tf.Tensor) -> Episode:
-        """The tasks of a step (int64 scalar): support [B, S], query [B, I]."""
-        types = [tf.int32, tf.int32, tf.int32, tf.float32]
-        user, item, length, label = tf.numpy_function(self._draw, [step], types)
-        B, items = self._config.tasks_per_step, self._items
+    def sample(self, step: tf.Tensor) -> Episode | SampledEpisode:
+        """The tasks of a step (int64 scalar): support [B, S], query [B, I] or a sample [B, Q]."""
+        types = [tf.int32, tf.int32, tf.int32, tf.int32, tf.float32]
+        user, item, length, query, label = tf.numpy_function(self._draw, [step], types)
+        B = self._config.tasks_per_step
         user, length = tf.ensure_shape(user, [B]), tf.ensure_shape(length, [B])
-        item, label = tf.ensure_shape(item, [B, None]), tf.ensure_shape(label, [B, items])
+        item = tf.ensure_shape(item, [B, None])
+        queries = [B, None if self._samples else self._items]
+        query, label = tf.ensure_shape(query, queries), tf.ensure_shape(label, queries)
         users = tf.repeat(user[:, None], tf.shape(item)[1], axis=1)
         support = Support(users, item, tf.ones_like(item, tf.float32), length)
-        query_user = tf.repeat(user[:, None], items, axis=1)
-        query_item = tf.repeat(tf.range(items)[None], B, axis=0)
-        return Episode(support, query_user, query_item, label)
+        query_user = tf.repeat(user[:, None], tf.shape(query)[1], axis=1)
+        if not self._samples:
+            return Episode(support, query_user, query, label)
+        log_expected = log_expected_samples(query, self._items, self._samples)
+        return SampledEpisode(support, query_user, query, label, log_expected)
 
     def _draw(self, step: np.ndarray) -> tuple[Any, ...]:
-        """Users int32 [B], support int32 [B, S] and its length [B], query labels [B, I]."""
+        """Users int32 [B], support int32 [B, S] and its length [B], query and its labels [B, Q]."""
         config, rng = self._config, np.random.default_rng([self._seed, int(step)])
         users = self._parts[int(step) % len(self._parts)]
         places = rng.choice(
             users, config.tasks_per_step, replace=len(users) < config.tasks_per_step
         )
-        label = np.zeros([len(places), self._items], np.float32)
-        supports = []
-        for task, place in enumerate(places):
+        supports, taken = [], []
+        for place in places:
             items = rng.permutation(self._taken.of(place))
             size = size_of(rng, len(items), config.empty_supports, config.large_supports)
-            label[task, items[size:]], label[task, items[:size]] = TAKEN, KNOWN
             supports.append(items[:size])
+            taken.append(items[size:])
         length = np.array([len(support) for support in supports], np.int32)
-        padded = np.zeros([len(places), max(1, int(length.max()))], np.int32)
-        for task, support in enumerate(supports):
-            padded[task, : len(support)] = support
-        return self._taken.user[places], padded, length, label
+        query, label = (
+            self._sampled(supports, taken, rng) if self._samples else self._whole(supports, taken)
+        )
+        return self._taken.user[places], _padded(supports), length, query, label
+
+    def _whole(self, supports: list[np.ndarray], taken: list[np.ndarray]) -> tuple[np.ndarray, ...]:
+        """The catalogue and its labels, int32 and float32 [B, I]."""
+        label = np.zeros([len(taken), self._items], np.float32)
+        for row, known, items in zip(label, supports, taken, strict=True):
+            row[items], row[known] = TAKEN, KNOWN
+        query = np.arange(self._items, dtype=np.int32)
+        return np.repeat(query[None], len(taken), axis=0), label
+
+    def _sampled(
+        self, supports: list[np.ndarray], taken: list[np.ndarray], rng: np.random.Generator
+    ) -> tuple[np.ndarray, ...]:
+        """What is taken, padded, then the samples, int32 and float32 [B, Q].
+
+        What pads, and a sample that the user has taken or knows, is left out as what is known is.
+        """
+        first = _padded(taken)
+        label = np.full(first.shape, KNOWN, np.float32)
+        drawn = self._items + 1.0
+        drawn = np.floor(drawn ** rng.random([len(taken), self._samples])).astype(np.int32) - 1
+        drawn = np.minimum(drawn, self._items - 1)
+        of_drawn = np.zeros(drawn.shape, np.float32)
+        for task, items in enumerate(taken):
+            label[task, : len(items)] = TAKEN
+            own = np.concatenate([items, supports[task]])
+            of_drawn[task, np.isin(drawn[task], own)] = KNOWN
+        return np.concatenate([first, drawn], axis=1), np.concatenate([label, of_drawn], axis=1)
+
+
+def log_expected_samples(item: tf.Tensor, items: int, samples: int) -> tf.Tensor:
+    """log n P_k, float32, of items k (int32) of I; see above."""
+    rank = tf.cast(item, tf.float32)
+    chance = tf.math.log1p(1.0 / (rank + 1.0)) / math.log(items + 1.0)
+    return tf.math.log(samples * chance)
+
+
+def _padded(parts: list[np.ndarray]) -> np.ndarray:
+    """int32 [B, n], n at least 1; 0 behind each part."""
+    padded = np.zeros([len(parts), max(1, *map(len, parts))], np.int32)
+    for row, part in zip(padded, parts, strict=True):
+        row[: len(part)] = part
+    return padded

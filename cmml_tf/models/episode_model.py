@@ -9,7 +9,7 @@ import tensorflow_recommenders as tfrs
 from cmml_tf.layers.building import deserialized, serialize
 from cmml_tf.layers.precision import require_float32
 from cmml_tf.layers.step_dropout import training_step
-from cmml_tf.types import Episode
+from cmml_tf.types import Episode, SampledEpisode
 
 
 class EpisodeModel(tfrs.Model):
@@ -69,8 +69,10 @@ class EpisodeModel(tfrs.Model):
     def build_parts(self) -> None:
         """Creates the weights of the parts that have none; a subclass says how."""
 
-    def compute_loss(self, episode: Episode, training: bool = False) -> tf.Tensor:
+    def compute_loss(self, episode: Episode | SampledEpisode, training: bool = False) -> tf.Tensor:
         """The mean loss over the tasks of a batch (equations 4 and 5).
+
+        The task of a sampled query is told how often each item was expected in it.
 
         Raises:
           ValueError: The model was built without a task.
@@ -78,7 +80,8 @@ class EpisodeModel(tfrs.Model):
         if self.task is None:
             raise ValueError("The model has no `task`: give one to train or evaluate its loss.")
         scores = self(episode, training=training)
-        return tf.reduce_mean(self.task(scores, episode.query_label))
+        sampled = [episode.log_expected] if isinstance(episode, SampledEpisode) else []
+        return tf.reduce_mean(self.task(scores, episode.query_label, *sampled))
 
     def make_train_function(self, force: bool = False) -> Any:
         """As Keras' own, but that several steps of one call are traced once and not twice.

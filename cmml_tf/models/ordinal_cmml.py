@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from cmml_tf.layers.ordinal.levels import level_interval, level_weights, mean_level, median_level
 from cmml_tf.models.cmml import CMML
-from cmml_tf.types import Episode
+from cmml_tf.types import Episode, SampledEpisode
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
@@ -17,7 +17,7 @@ class OrdinalCMML(CMML):
 
     answer_names = ("score", "score_median", "score_low", "score_high")
 
-    def compute_loss(self, episode: Episode, training: bool = False) -> tf.Tensor:
+    def compute_loss(self, episode: Episode | SampledEpisode, training: bool = False) -> tf.Tensor:
         """The mean loss over the tasks of a batch, of the distributions of the query ratings.
 
         Raises:

@@ -6,11 +6,11 @@ import tensorflow as tf
 
 from cmml_tf.layers.building import build_named
 from cmml_tf.layers.catalogue.item_evidence import ItemEvidence
-from cmml_tf.layers.catalogue.item_tables import ItemTablesLayer
+from cmml_tf.layers.catalogue.item_tables import Evidence, ItemTablesLayer
 from cmml_tf.layers.catalogue.known_items_context import KnownItemsContext
 from cmml_tf.layers.catalogue.table_backbone import TableBackbone
 from cmml_tf.models.cmml import CMML
-from cmml_tf.types import Support
+from cmml_tf.types import Episode, SampledEpisode, Support
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
@@ -59,13 +59,27 @@ class RankingCMML(CMML):
         """D: a score for each item and for an unknown one, and C."""
         return self.pair_embedding.items + 1 + self.context_encoder.context_dimension
 
-    def encode_context(self, support: Support, training: bool = False) -> tf.Tensor:
-        """What the catalogue is worth to the user of each task: float32 [B, D]."""
-        del training
+    def call(self, episode: Episode | SampledEpisode, training: bool = False) -> tf.Tensor:
+        """Scores of the query pairs, float32 [B, Q]; in training no others are made."""
+        if not training:
+            context = self.encode_context(episode.support)
+            return self.score_with_context(context, episode.query_user, episode.query_item)
+        evidence, _, values = self._read(episode.support)
+        places = self.pair_embedding.places(evidence.fold, episode.query_item)
+        return tf.gather(values, places, batch_dims=1)
+
+    def _read(self, support: Support) -> tuple[Evidence, tf.Tensor, tf.Tensor]:
+        """Evidence, C, and what items in the tables and levels are worth, float32 [B, M + L]."""
         mask = self.support_mask(support.label, support.length)
         evidence = self.pair_embedding(support.user, support.item, mask)
         context = self.context_encoder(evidence)
-        scores = evidence.of_items(self.recommender(self.hybrid_context(evidence), context))
+        return evidence, context, self.recommender(self.hybrid_context(evidence), context)
+
+    def encode_context(self, support: Support, training: bool = False) -> tf.Tensor:
+        """What the catalogue is worth to the user of each task: float32 [B, D]."""
+        del training
+        evidence, context, values = self._read(support)
+        scores = evidence.of_items(values)
         lowest = tf.reduce_min(scores, axis=1, keepdims=True)
         return tf.concat([scores, lowest, context], axis=1)
 

@@ -11,17 +11,24 @@ from cmml_tf.layers.catalogue.table_backbone import TableBackbone
 
 
 class OfEvidence(LayerRecipe):
-    """A layer that takes `Evidence`, given as its five parts."""
+    """A layer that takes `Evidence`, given as its six parts."""
 
     weights = 0
-    input_axes = (range(1),) * 5
+    input_axes = (range(1),) * 6
     # It takes a tuple.
     check_keras_model_saved_and_loaded_computes_the_same = None
 
     def inputs(self):
         known = np.array([0, 1, 7], np.float32)
         level = np.array([[0, 1, 1]] * 3, np.int32)  # of three items in no table
-        return [normal(3, 2, 4), normal(3, 6, seed=2), level, known, normal(3, seed=3)]
+        return [
+            normal(3, 2, 4),
+            normal(3, 6, seed=2),
+            level,
+            known,
+            normal(3, seed=3),
+            np.zeros(3, np.int32),
+        ]
 
     def build(self, layer):
         layer.build(None)
@@ -65,7 +72,7 @@ class TestTableBackbone(LayerRecipe):
 
 class TestItemTables(LayerRecipe):
     weights = frozen = 5
-    output_shapes = ([2, 4], [6], [2], [], [])
+    output_shapes = ([2, 4], [6], [2], [], [], [])
     refused = (
         ({"users": 0}, r"`users` must be a positive integer\. Received: users=0"),
         ({"table_items": 7}, r"`table_items` must be at most `items`\. Received: table_items=7"),
@@ -92,4 +99,5 @@ class TestItemTables(LayerRecipe):
     def call(self, layer, inputs, **given):
         mask = given.pop("mask", tf.constant(self.mask))
         evidence = layer(*inputs, mask)
-        return evidence._replace(level=tf.cast(evidence.level, tf.float32))
+        whole = {name: tf.cast(getattr(evidence, name), tf.float32) for name in ("level", "fold")}
+        return evidence._replace(**whole)

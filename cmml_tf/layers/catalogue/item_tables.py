@@ -23,6 +23,7 @@ class Evidence(NamedTuple):
       level: int32 [B, I - M], of each item in no table.
       known: float32 [B], distinct support items of the catalogue.
       mean_popularity: float32 [B], theirs; 0 without any.
+      fold: int32 [B], which version of the tables says it.
     """
 
     sums: tf.Tensor
@@ -30,6 +31,7 @@ class Evidence(NamedTuple):
     level: tf.Tensor
     known: tf.Tensor
     mean_popularity: tf.Tensor
+    fold: tf.Tensor
 
     def of_items(self, values: tf.Tensor) -> tf.Tensor:
         """Numbers of the items in the tables and of levels [B, M + L] to those of items [B, I]."""
@@ -145,7 +147,21 @@ class ItemTablesLayer(tf.keras.layers.Layer):
             axis=1,
         )
         sums = tf.reshape(sums, [B, self.tables, self.table_items])
-        return Evidence(sums, popularity, tf.gather(self.level, fold), known, mean)
+        return Evidence(sums, popularity, tf.gather(self.level, fold), known, mean, fold)
+
+    def places(self, fold: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
+        """Where an item's number stands among those of table items and levels, int32 [B, Q].
+
+        Args:
+          fold: int32 [B], of `Evidence`.
+          item: int [B, Q], rows of the catalogue.
+        """
+        item, M = tf.cast(item, tf.int32), self.table_items
+        if not self.levels:
+            return item
+        folds = tf.repeat(fold[:, None], tf.shape(item)[1], axis=1)
+        level = tf.gather_nd(self.level, tf.stack([folds, tf.maximum(item - M, 0)], axis=-1))
+        return tf.where(item < M, item, M + level)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self._sizes}

@@ -31,7 +31,7 @@ from cmml_tf.settings.ranking.parts import RankingParts, check_tables_fit
 from cmml_tf.settings.ranking.simple_systems import simple_ranking_systems
 from cmml_tf.settings.systems import System
 from cmml_tf.tasks.catalogue import CatalogueTask
-from cmml_tf.types import AreNew, Episode, Support
+from cmml_tf.types import AreNew, Episode, SampledEpisode, Support
 
 _ASKED_OF_LOG = 0.5
 
@@ -159,7 +159,7 @@ class RankingSetting(Setting[RankingData, AskedNewcomers, RankingParts]):
         prepared: RankingParts,
         episode: RankingEpisodeConfig,
         seed: int,
-    ) -> Callable[[tf.Tensor], Episode]:
+    ) -> Callable[[tf.Tensor], Episode | SampledEpisode]:
         """Users, what they have taken divided anew at each visit."""
         del model
         data = prepared.data
