@@ -27,6 +27,7 @@ from cmml_tf.config import ReadConfig, ScenarioConfig, SplitConfig, override
 from cmml_tf.config.comparison import ComparisonConfig
 from cmml_tf.config.ranking import RankingDataConfig
 from cmml_tf.config.rating import RatingDataConfig
+from cmml_tf.config.split import UserSplitConfig
 from cmml_tf.datasets.given_tables import Table, as_arrow, write_folder
 from cmml_tf.experiments.comparison import Comparison
 from cmml_tf.experiments.comparison_folder import compare as compare_in_folder
@@ -111,20 +112,9 @@ def scenario_data(
         if value
     }
     if kinds:
-        options["kinds"] = ",".join(f"{name}={kind}" for name, kind in kinds.items())
+        options["kinds"] = _kinds(kinds)
     with _scratch() as scratch:
-        features = scratch / "features"
-        for name, place, table in (
-            ("data", scratch / "log.parquet", log),
-            ("items", features / "items.parquet", items),
-            ("users", features / "users.parquet", users),
-        ):
-            if isinstance(table, str | Path):
-                options[name] = str(table)
-            elif table is not None:
-                place.parent.mkdir(exist_ok=True)
-                pa.parquet.write_table(as_arrow(table), place)
-                options[name] = str(scratch if name == "data" else place)
+        _placed(options, scratch, {"data": log, "items": items, "users": users})
         return _tasks("scenario", options, scratch, seed)
 
 
@@ -137,6 +127,7 @@ def user_data(
     tasks: RatingDataConfig | RankingDataConfig | None = None,
     objective: Literal["rating", "ranking"] = "rating",
     liked: float | None = None,
+    split: UserSplitConfig | None = None,
     read: ReadConfig | None = None,
     seed: int = 0,
 ) -> Tasks:
@@ -145,13 +136,15 @@ def user_data(
     Args:
       ratings: Columns user, item and value, which a ranking does not need; or the name or path of a
         data set, with features a path of a table.
-      items: Column item and features, or the path of such a table; of ratings only.
+      items: Column item and features, or the path of such a table.
       users: Column user and features; of ratings only.
       kinds: Feature name to `categorical`, `multi-hot` (values with | between them) or `numeric`;
-        of others, numbers are numeric and the rest categorical.
+        of others, numbers are numeric and the rest categorical. Of a ranking also to `text`,
+        `vector`, or `none` for a column that is no feature, and others are guessed.
       tasks: Who is asked, and the rating scale; a `RankingDataConfig` for a ranking.
       objective: `rating`: how a user rates; `ranking`: what a user takes.
       liked: Of a ranking: rows with a lower value are left out.
+      split: Of a ranking: what is known when users are asked.
       read: How files are read.
       seed: Fixes the split.
 
@@ -179,28 +172,37 @@ def user_data(
         if value
     }
     if objective == "ranking":
-        if any(x is not None for x in (items, users, kinds)) or isinstance(tasks, RatingDataConfig):
+        if users is not None or isinstance(tasks, RatingDataConfig):
             raise ValueError(
-                "`items`, `users` and `kinds` must be none for a ranking, which reads no features, "
-                f"and `tasks` a RankingDataConfig. Received: tasks={type(tasks).__name__}."
+                "`users` must be none for a ranking, which reads no features of users, and `tasks` "
+                f"a RankingDataConfig. Received: tasks={type(tasks).__name__}."
             )
         options["liked"] = liked
-    elif objective != "rating" or liked is not None or isinstance(tasks, RankingDataConfig):
+        if split is not None:
+            options["split"] = dataclasses.asdict(split)
+        if kinds:
+            options["kinds"] = _kinds(kinds)
+    elif (
+        objective != "rating"
+        or liked is not None
+        or split is not None
+        or isinstance(tasks, RankingDataConfig)
+    ):
         raise ValueError(
-            "`objective` must be rating or ranking; `liked` and a `RankingDataConfig` are for a "
-            f"ranking. Received: objective={objective!r}, liked={liked!r}, "
-            f"tasks={type(tasks).__name__}."
+            "`objective` must be rating or ranking; `liked`, `split` and a `RankingDataConfig` are "
+            f"for a ranking. Received: objective={objective!r}, liked={liked!r}, "
+            f"split={type(split).__name__}, tasks={type(tasks).__name__}."
         )
     with _scratch() as scratch:
+        if objective == "ranking":
+            _placed(options, scratch, {"data": ratings, "items": items})
+            return _tasks("ranking", options, scratch, seed)
         if isinstance(ratings, str | Path) and items is None and users is None:
             options["data"] = str(ratings)
-        elif objective == "ranking":
-            options["data"] = str(scratch / "clicks.parquet")
-            pa.parquet.write_table(as_arrow(ratings), options["data"])
         else:
             write_folder(scratch, ratings, {"item": items, "user": users}, kinds or {}, read)
             options["data"] = str(scratch)
-        return _tasks("ranking" if objective == "ranking" else "user", options, scratch, seed)
+        return _tasks("user", options, scratch, seed)
 
 
 def fit(
@@ -328,6 +330,23 @@ def _scratch() -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def _kinds(kinds: Mapping[str, str]) -> str:
+    return ",".join(f"{name}={kind}" for name, kind in kinds.items())
+
+
+def _placed(options: dict[str, Any], scratch: Path, tables: Mapping[str, Table | None]) -> None:
+    """Puts tables into options by name: paths as they are, others as files of a folder."""
+    for name, table in tables.items():
+        if isinstance(table, str | Path):
+            options[name] = str(table)
+        elif table is not None:
+            # The folder is the log, a table of parts; what is in folders of it is none of these.
+            place = scratch / ("log.parquet" if name == "data" else f"features/{name}.parquet")
+            place.parent.mkdir(exist_ok=True)
+            pa.parquet.write_table(as_arrow(table), place)
+            options[name] = str(scratch if name == "data" else place)
 
 
 def _tasks(setting: str, options: dict[str, Any], scratch: Path, seed: int) -> Tasks:

@@ -18,8 +18,13 @@ from cmml_tf.config.split import SplitConfig
 
 _EXTENT = ("systems", "seeds", "out", "only_finished")
 _TABLES = ("items", "users", "kinds")
-_OF_SCENARIOS = ("hybrid_with", "alignment", "scenario", "split", "embedding", "factors")
+_OF_SCENARIOS = ("hybrid_with", "alignment", "scenario", "embedding", "factors")
 Setting = Literal["scenario", "user", "ranking"]
+_NOT_READ: dict[str, tuple[str, ...]] = {
+    "scenario": ("tasks", "liked"),
+    "user": (*_OF_SCENARIOS, "split"),
+    "ranking": (*_OF_SCENARIOS, "curve"),
+}
 
 
 @dataclass(frozen=True)
@@ -79,19 +84,19 @@ class ComparisonConfig:
         for name in _TABLES:
             given = getattr(self, name)
             is_taken = self.setting == "scenario" and self.hybrid_with is None
+            is_taken |= self.setting == "ranking" and name != "users"
             if given is not None and not is_taken:
                 raise ValueError(
-                    f"`{name}` must be none unless setting is scenario and hybrid_with is none: in "
-                    "the user setting features stand in the folder of the data. "
+                    f"`{name}` must be none unless setting is scenario and hybrid_with is none, or "
+                    "setting is ranking, which reads features of items: in the user setting "
+                    "features stand in the folder of the data. "
                     f"Received: {name}={given!r}."
                 )
 
     @property
     def free_to_change(self) -> tuple[str, ...]:
         """What may be another when a comparison is continued: its extent, and what is not read."""
-        not_read = ("tasks", "liked") if self.setting == "scenario" else _OF_SCENARIOS
-        if self.setting == "ranking":
-            not_read = (*not_read, "curve")
+        not_read = _NOT_READ[self.setting]
         return (*_EXTENT, *not_read, "read.block_mb", "read.max_malformed")
 
     @property

@@ -1,7 +1,7 @@
 """The ranking setting: what new users take, from what they have taken so far."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
 from cmml_tf.config.checks import (
@@ -16,6 +16,7 @@ from cmml_tf.config.checks import (
 )
 from cmml_tf.config.requirement import RANKING_CONTROLS
 from cmml_tf.config.run import RunConfig
+from cmml_tf.config.split import UserSplitConfig
 from cmml_tf.config.training import TrainingConfig
 
 _SHARES = Bound(
@@ -36,7 +37,8 @@ class RankingDataConfig:
     """A table of given tasks: columns known, user, item, role (`support` or `query`); its users are
     asked, all others are learned from."""
     meta_test_fraction: Annotated[float, INSIDE_0_1] = 0.2
-    """Share of the users that is asked, 2,000 users at the most; not read with `tasks`."""
+    """Share of the users that is asked, 2,000 users at the most; by time, share of those who begin
+    last. Not read with `tasks`."""
 
     def __post_init__(self) -> None:
         check(self)
@@ -122,15 +124,32 @@ class RankingRunConfig(RunConfig):
     run_dir: str | None = None
     """Folder of this run; none: runs/ranking-<preset>-<data>-<seed>. An unfinished run is
     resumed."""
+    items: str | None = None
+    """A table of features of items: a column `item`, all others features (docs/data.md). Its items
+    that nobody has taken are ranked, too, by what their features say; none: no features are
+    read."""
+    kinds: str | None = None
+    """Kinds of features, `title=text,code=none`, or a YAML file; of categorical, multi-hot,
+    numeric, text, vector, none. Others are guessed."""
     liked: float | None = None
     """Rows whose value is below this are left out, as ratings of what was not liked; none: every
     row says that its user has taken its item."""
     top_k: PositiveInt = 20
     """Items that the served model recommends."""
     tasks: RankingDataConfig = RankingDataConfig()
+    split: UserSplitConfig = field(default_factory=UserSplitConfig)
     model: RankingModelConfig = RankingModelConfig()
     episode: RankingEpisodeConfig = RankingEpisodeConfig()
     training: TrainingConfig = _TRAINING
 
     schedules: ClassVar[Collection[str]] = RANKING_SCHEDULES
     controls: ClassVar[Sequence[str]] = RANKING_CONTROLS
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.tasks.tasks is not None and self.split.by_time:
+            raise ValueError(
+                "`tasks.tasks` must be none where users are asked by time: a file of tasks says "
+                f"itself who is asked what. Received: tasks.tasks={self.tasks.tasks!r}, "
+                f"split.protocol={self.split.protocol!r}, split.time={self.split.time!r}."
+            )

@@ -60,18 +60,8 @@ class SplitConfig:
 
     def __post_init__(self) -> None:
         check(self)
-        if self.time is None:
-            return
-        if isinstance(self.time, datetime.date):  # as YAML reads a date
-            object.__setattr__(self, "time", self.time.isoformat())
-        require(
-            self.moment is not None,
-            self,
-            "time",
-            "a date (ISO 8601), seconds since 1970, or a share of the log between 0 and 1",
-        )
-        object.__setattr__(self, "time", str(self.time))
-        if self.protocol not in ("auto", "time"):
+        _settle_time(self)
+        if self.time is not None and self.protocol not in ("auto", "time"):
             raise ValueError(
                 f"`time` must be none unless protocol is time. Received: time={shown(self.time)}, "
                 f"protocol={self.protocol!r}."
@@ -80,16 +70,61 @@ class SplitConfig:
     @property
     def moment(self) -> Moment | None:
         """`time` as a number; none if it is none, or no moment."""
-        if self.time is None or isinstance(self.time, bool):
-            return None
-        text = str(self.time).strip()
-        try:
-            number = float(text)
-        except ValueError:
-            return _date(text)
-        if not 0 < number < math.inf:
-            return None
-        return Moment("share", number) if number < 1 else Moment("seconds", as_seconds(number))
+        return _moment(self.time)
+
+
+@dataclass(frozen=True)
+class UserSplitConfig:
+    """What is known when users are asked (docs/ranking.md, "Who is asked what")."""
+
+    protocol: Literal["auto", "strict", "time"] = "auto"
+    """`strict`: users at random, of whom nothing is known; `time`: all before a moment is known,
+    and who begins after it is asked; `auto`: `time` where a `time` is given, else `strict`."""
+    time: str | float | datetime.date | None = None
+    """The moment of `time`: a date (2024-03-01, 2024-03-01T12:00Z), seconds since 1970, or the
+    share of the log before it (0.8); none: the last users to begin, `tasks.meta_test_fraction`."""
+
+    def __post_init__(self) -> None:
+        check(self)
+        _settle_time(self)
+        if self.protocol == "strict" and self.time is not None:
+            raise ValueError(
+                "`time` must be none where protocol is strict. "
+                f"Received: time={shown(self.time)}, protocol='strict'."
+            )
+
+    @property
+    def by_time(self) -> bool:
+        """Whether a moment divides the log."""
+        return self.protocol == "time" or self.time is not None
+
+
+def _settle_time(config: SplitConfig | UserSplitConfig) -> None:
+    """`time` as text, if it is a moment; refused if it is something else."""
+    if config.time is None:
+        return
+    if isinstance(config.time, datetime.date):  # as YAML reads a date
+        object.__setattr__(config, "time", config.time.isoformat())
+    require(
+        _moment(config.time) is not None,
+        config,
+        "time",
+        "a date (ISO 8601), seconds since 1970, or a share of the log between 0 and 1",
+    )
+    object.__setattr__(config, "time", str(config.time))
+
+
+def _moment(time: str | float | datetime.date | None) -> Moment | None:
+    if time is None or isinstance(time, bool):
+        return None
+    text = str(time).strip()
+    try:
+        number = float(text)
+    except ValueError:
+        return _date(text)
+    if not 0 < number < math.inf:
+        return None
+    return Moment("share", number) if number < 1 else Moment("seconds", as_seconds(number))
 
 
 def as_seconds(number: float) -> float:

@@ -38,28 +38,43 @@ def content_column(name: str, kind: str, values: Sequence[Any]) -> ContentColumn
     return ContentColumn(name, kind, np.fromiter(values, object, len(values)))
 
 
-def with_features(data: ScenarioData, side: Side, table: FeatureTable) -> ScenarioData:
-    """The data with features; ids that are new are further rows behind those that there are.
+class Extended(NamedTuple):
+    """A catalogue with features.
+
+    Attributes:
+      ids: Those that there were, then those of the table alone.
+      columns: The features of each.
+      counts: How many have features, for people.
+    """
+
+    ids: np.ndarray
+    columns: tuple[ContentColumn, ...]
+    counts: dict[str, int]
+
+
+def extended(known: np.ndarray, side: Side, table: FeatureTable, name: str) -> Extended:
+    """A catalogue with a table of features; its ids that are new are further rows behind.
 
     If the ids of one are integers and those of the other text, all become text.
 
     Args:
-      data: Any data set.
-      side: What the table is of.
+      known: int64 or object of str, the ids of the catalogue.
+      side: What they are of.
       table: Features. Of rows that it does not have nothing is known.
+      name: Of the data set, for messages.
 
     Raises:
-      ValueError: No id of the table is one of the data.
+      ValueError: No id of the table is one of the catalogue.
     """
-    known, given = getattr(data, f"{side}_ids"), table.ids
+    given = table.ids
     if is_text(known) != is_text(given):
         known, given = as_text(known), as_text(given)
     rows = rows_of(given, known)
     met = int((rows >= 0).sum())
     if not met:
         raise ValueError(
-            f"The {side}s of {table.name} must be those of {data.name}; none is. Received: "
-            f"{side} {str(given[0])[:40]!r}, and {data.name} has {str(known[0])[:40]!r}."
+            f"The {side}s of {table.name} must be those of {name}; none is. Received: "
+            f"{side} {str(given[0])[:40]!r}, and {name} has {str(known[0])[:40]!r}."
         )
     new = distinct(given[rows < 0])[0] if table.is_catalogue else given[:0]
     ids = np.concatenate([known, new])
@@ -69,16 +84,32 @@ def with_features(data: ScenarioData, side: Side, table: FeatureTable) -> Scenar
         f"{side}s without features": len(known) - met,
         f"{side}s in no interaction, known by their features": len(new),
     }
-    embeddings = getattr(data, f"{side}_embeddings")
+    found = {what: count for what, count in counts.items() if count}
+    columns = tuple(_taken(column, place) for column in table.columns)
+    return Extended(ids, columns, found if table.is_catalogue else {})
+
+
+def with_features(data: ScenarioData, side: Side, table: FeatureTable) -> ScenarioData:
+    """The data with features; see `extended`.
+
+    Args:
+      data: Any data set.
+      side: What the table is of.
+      table: Features.
+
+    Raises:
+      ValueError: No id of the table is one of the data.
+    """
+    known = getattr(data, f"{side}_ids")
+    found = extended(known, side, table, data.name)
     changes: dict[str, Any] = {
-        f"{side}_ids": ids,
-        f"{side}_features": tuple(_taken(column, place) for column in table.columns),
+        f"{side}_ids": found.ids,
+        f"{side}_features": found.columns,
+        "counts": data.counts | found.counts,
     }
-    if table.is_catalogue:
-        found = {what: count for what, count in counts.items() if count}
-        changes["counts"] = data.counts | found
-    if embeddings is not None and len(new):
-        changes[f"{side}_embeddings"] = np.pad(embeddings, ((0, len(new)), (0, 0)))
+    embeddings, new = getattr(data, f"{side}_embeddings"), len(found.ids) - len(known)
+    if embeddings is not None and new:
+        changes[f"{side}_embeddings"] = np.pad(embeddings, ((0, new), (0, 0)))
     return replace(data, **changes)
 
 

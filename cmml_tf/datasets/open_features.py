@@ -84,6 +84,22 @@ def add_features(
     return data
 
 
+def item_table(source: FeatureSource, read: ReadConfig | None = None) -> FeatureTable | None:
+    """The table of items that is named; None: none is.
+
+    Raises:
+      FileNotFoundError: The table is missing.
+      ValueError: It, or a kind, is not accepted; a sentence says why.
+    """
+    kinds = declared_kinds(source.kinds)
+    found = None
+    if source.items is not None:
+        found = load_feature_table(source.items, "item", kinds, read)
+    if source.kinds is not None:
+        check_declared(kinds, {} if found is None else {"item": found.names})
+    return None if found is None else found.table
+
+
 def described(columns: Sequence[ContentColumn]) -> str:
     """The features with their kinds, and of how many rows each is known."""
     return ", ".join(f"{one.name} ({one.kind}, {one.known:,} known)" for one in columns) or "none"

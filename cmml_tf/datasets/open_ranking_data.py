@@ -7,12 +7,17 @@ import pandas as pd
 
 from cmml_tf.config import ReadConfig
 from cmml_tf.config.ranking import RankingDataConfig
+from cmml_tf.config.split import UserSplitConfig
+from cmml_tf.datasets.feature_table import FeatureTable, extended
 from cmml_tf.datasets.interactions import Interactions
 from cmml_tf.datasets.open_data import is_own_table
+from cmml_tf.datasets.open_features import FeatureSource, check_features, item_table
 from cmml_tf.datasets.open_rating_data import check_rating_source, read_ratings
-from cmml_tf.datasets.reading.ids import as_text, rows_of
+from cmml_tf.datasets.reading.ids import as_text, is_text, rows_of
+from cmml_tf.datasets.reading.times import Times
 from cmml_tf.datasets.sources.own_interactions import load_table
 from cmml_tf.datasets.tasks.earlier import Earlier, earlier_first
+from cmml_tf.datasets.tasks.new_users import named_users, random_users, users_by_time
 from cmml_tf.datasets.tasks.ranking_task_file import read_ranking_task_file
 from cmml_tf.datasets.tasks.rating_task_file import require_task_file
 from cmml_tf.datasets.tasks.taken_items import (
@@ -22,9 +27,7 @@ from cmml_tf.datasets.tasks.taken_items import (
     TakenItems,
     draw_tasks,
 )
-from cmml_tf.types import AreNew
-
-_MOST_ASKED = 2000
+from cmml_tf.types import AreNew, ContentColumn
 
 
 def open_ranking_data(
@@ -37,11 +40,13 @@ def open_ranking_data(
     are_new: AreNew | None = None,
     whole: bool = False,
     earlier: Earlier | None = None,
+    split: UserSplitConfig | None = None,
+    features: FeatureSource | None = None,
 ) -> RankingData:
     """Opens a data set and makes every user a task.
 
     No row of a user who is asked is learned from: neither items nor the catalogue. What only such
-    users have taken is neither recommended nor asked for.
+    users have taken is neither recommended nor asked for, unless a table has its features.
 
     Args:
       data: A table with columns user and item, or what `open_rating_data` takes.
@@ -55,15 +60,108 @@ def open_ranking_data(
         nothing any more.
       earlier: A state of the same data that a run knew which is continued: its ids keep their rows,
         whom it learned from is not asked.
+      split: What is known when users are asked; None: users at random, of whom nothing is.
+      features: A table of items, whose items are the catalogue's too, taken or not; None: there is
+        none.
 
     Raises:
-      ValueError: Nothing accepted has this name, a file is damaged, or there are too few users.
+      ValueError: Nothing accepted has this name, a file is damaged, there are too few users, or the
+        data has no times and is to be split by them.
       FileNotFoundError: A file is missing.
       ConnectionError: A download is needed and the network does not answer.
     """
     read = ReadConfig() if read is None else read
-    check_ranking_source(data, config.tasks, read)
-    interactions = _read(data, cache_dir, read)
+    split = UserSplitConfig() if split is None else split
+    features = FeatureSource() if features is None else features
+    check_ranking_source(data, config.tasks, read, features)
+    interactions = _read(data, cache_dir, read, "needed" if split.by_time else "none")
+    table, counts = _taken_rows(interactions, liked, split.by_time)
+    user_ids = _sorted(table["user"])
+    if earlier is not None:
+        user_ids = earlier_first(earlier.user_ids, user_ids)
+    rng = np.random.default_rng(seed)
+    user = pd.Index(user_ids).get_indexer(table["user"])
+    before = None if earlier is None or whole else rows_of(earlier.tasks, user_ids)
+    given = None if config.tasks is None else read_ranking_task_file(Path(config.tasks))
+    parts = None
+    if split.by_time:
+        times = table["timestamp"].to_numpy(np.float64)
+        parts = users_by_time(interactions.name, user, times, config, split, rng, before)
+    elif given is not None:
+        parts = named_users(given, user_ids, user, str(config.tasks), before)
+    else:
+        parts = random_users(user_ids, user, config, rng, are_new, before)
+    is_learned = np.ones(len(user), bool) if whole else parts.is_learned
+    if not is_learned.any():
+        raise ValueError("There must be users to learn from. Received: all users are asked.")
+    items, item_columns, item = _catalogue(
+        interactions.name, table["item"], is_learned, earlier, item_table(features, read), counts
+    )
+    learned = _taken(user[is_learned], item[is_learned])
+    if given is None:
+        known = parts.is_asked & (item >= 0)
+        tasks = draw_tasks(_taken(user[known], item[known]), rng, split.by_time)
+    else:
+        tasks = _given_tasks(given, user_ids, items, Path(str(config.tasks)))
+    if not len(tasks):
+        asked = len(np.unique(user[parts.is_asked]))
+        raise ValueError(
+            f"A user who is asked must have taken {LEAST_TAKEN} items that others have taken. "
+            f"Received: none of {asked} users has."
+        )
+    counts |= {
+        **parts.counts,
+        "users": len(user_ids),
+        "items": len(items),
+        "users who are learned from": len(learned),
+        "items that they have taken": len(learned.item),
+        "users who are asked": len(np.unique(tasks.support.user)),
+        "tasks": len(tasks),
+    }
+    return RankingData(
+        interactions.name,
+        user_ids,
+        items,
+        learned,
+        tasks,
+        {what: count for what, count in counts.items() if count},
+        item_columns,
+        "time" if split.by_time else "strict",
+        parts.moment,
+    )
+
+
+def check_ranking_source(
+    data: str, tasks: str | None, read: ReadConfig, features: FeatureSource
+) -> None:
+    """Refuses names and paths that nothing stands behind; no file of the data is read.
+
+    Args:
+      data, read, features: As of `open_ranking_data`.
+      tasks: A file of given tasks; None: none is.
+
+    Raises:
+      ValueError: Nothing accepted has this name, or a kind of a feature is not accepted.
+      FileNotFoundError: The file of tasks, or of items, is missing.
+    """
+    check_features(features)
+    if not is_own_table(Path(data).expanduser()):
+        check_rating_source(data, read)
+    if tasks is not None:
+        require_task_file(Path(tasks))
+
+
+def _read(data: str, cache_dir: str | Path | None, read: ReadConfig, times: Times) -> Interactions:
+    path = Path(data).expanduser()
+    if is_own_table(path):
+        return load_table(path, read=read, times=times)
+    return read_ratings(data, cache_dir, read)[0]
+
+
+def _taken_rows(
+    interactions: Interactions, liked: float | None, by_time: bool
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Who has taken what, each once, in the order of time if that is asked for; and counts."""
     table = interactions.table
     counts = {**interactions.counts, "rows read": len(table)}
     if liked is not None:
@@ -75,121 +173,35 @@ def open_ranking_data(
                 f"of {interactions.name} is {interactions.table['value'].max():g}."
             )
     rows = len(table)
-    table = table[["user", "item"]].drop_duplicates()
+    if by_time:
+        table = table.sort_values("timestamp", kind="stable")
+    table = table.drop_duplicates(["user", "item"])
     counts["repeated rows of a user and item"] = rows - len(table)
-    user_ids = _sorted(table["user"])
+    return table, counts
+
+
+def _catalogue(
+    name: str,
+    taken: pd.Series,
+    is_learned: np.ndarray,
+    earlier: Earlier | None,
+    table: FeatureTable | None,
+    counts: dict[str, int],
+) -> tuple[np.ndarray, tuple[ContentColumn, ...], np.ndarray]:
+    """Ids and features of the items, and the row of each that was taken, -1 if it has none."""
+    ids = _most_taken_first(taken[is_learned])
     if earlier is not None:
-        user_ids = earlier_first(earlier.user_ids, user_ids)
-    rng = np.random.default_rng(seed)
-    given = None if config.tasks is None else read_ranking_task_file(Path(config.tasks))
-    user = pd.Index(user_ids).get_indexer(table["user"])
-    before = None if earlier is None or whole else rows_of(earlier.tasks, user_ids)
-    asked = _asked_users(given, user_ids, user, config, rng, are_new, before)
-    inside = np.isin(user, asked)
-    if inside.all():
-        raise ValueError("There must be users to learn from. Received: all users are asked.")
-    is_learned = np.ones(len(user), bool) if whole else ~inside
-    item_ids = _most_taken_first(table["item"][is_learned])
-    if earlier is not None:
-        item_ids = earlier_first(earlier.item_ids, item_ids)
-    item = pd.Index(item_ids).get_indexer(table["item"])
-    learned = _taken(user[is_learned], item[is_learned])
-    if given is None:
-        known = inside & (item >= 0)
-        tasks = draw_tasks(_taken(user[known], item[known]), rng)
-    else:
-        tasks = _given_tasks(given, user_ids, item_ids, Path(str(config.tasks)))
-    if not len(tasks):
-        raise ValueError(
-            f"A user who is asked must have taken {LEAST_TAKEN} items that others have taken. "
-            f"Received: none of {len(asked)} users has."
-        )
-    counts |= {
-        "items that only users who are asked have taken, left out": table["item"].nunique()
-        - len(item_ids),
-        "users": len(user_ids),
-        "items": len(item_ids),
-        "users who are learned from": len(learned),
-        "items that they have taken": len(learned.item),
-        "users who are asked": len(np.unique(tasks.support.user)),
-        "tasks": len(tasks),
-    }
-    return RankingData(
-        interactions.name,
-        user_ids,
-        item_ids,
-        learned,
-        tasks,
-        {what: count for what, count in counts.items() if count},
-    )
-
-
-def check_ranking_source(data: str, tasks: str | None, read: ReadConfig) -> None:
-    """Refuses names and paths that nothing stands behind; no file of the data is read.
-
-    Args:
-      data, read: As of `open_ranking_data`.
-      tasks: A file of given tasks; None: none is.
-
-    Raises:
-      ValueError: Nothing accepted has this name.
-      FileNotFoundError: The file of tasks is missing.
-    """
-    if not is_own_table(Path(data).expanduser()):
-        check_rating_source(data, read)
-    if tasks is not None:
-        require_task_file(Path(tasks))
-
-
-def _read(data: str, cache_dir: str | Path | None, read: ReadConfig) -> Interactions:
-    path = Path(data).expanduser()
-    if is_own_table(path):
-        return load_table(path, read=read, times="none")
-    return read_ratings(data, cache_dir, read)[0]
-
-
-def _asked_users(
-    given: pd.DataFrame | None,
-    user_ids: np.ndarray,
-    user: np.ndarray,
-    config: RankingDataConfig,
-    rng: np.random.Generator,
-    are_new: AreNew | None,
-    before: np.ndarray | None,
-) -> np.ndarray:
-    """int [A], rows of the users who are asked; those `before` have been learned from."""
-    if given is not None:
-        named = given["user"].unique().astype(object)
-        found = rows_of(named, as_text(user_ids))
-        if (found < 0).any():
-            raise ValueError(
-                f"The user {named[found < 0][0]} of {config.tasks} is not in the data set."
-            )
-        known = found[:0] if before is None else np.intersect1d(found, before)
-        if len(known):
-            raise ValueError(
-                f"The users of {config.tasks} must be new to the run that is continued, which "
-                f"learned from the user {user_ids[known[0]]}."
-            )
-        return found
-    enough = np.flatnonzero(np.bincount(user, minlength=len(user_ids)) >= LEAST_TAKEN)
-    if are_new is not None:
-        new = enough[are_new(as_text(user_ids[enough]))]
-        enough = new if len(new) > 1 else enough
-    number = min(max(1, round(config.meta_test_fraction * len(enough))), _MOST_ASKED)
-    if len(enough) < 2:
-        raise ValueError(
-            f"There must be two users who have taken {LEAST_TAKEN} items. "
-            f"Received: {len(enough)} of {len(user_ids)} users."
-        )
-    if before is not None:
-        enough = np.setdiff1d(enough, before)
-        if not len(enough):
-            raise ValueError(
-                f"There must be a user with {LEAST_TAKEN} items whom the run that is continued has "
-                "not learned from. Received: none."
-            )
-    return np.sort(rng.permutation(enough)[:number])
+        ids = earlier_first(earlier.item_ids, ids)
+    columns: tuple[ContentColumn, ...] = ()
+    if table is not None:
+        found = extended(ids, "item", table, name)
+        ids, columns = found.ids, found.columns
+        counts |= found.counts
+    values = taken.to_numpy()
+    item = rows_of(as_text(values) if is_text(ids) and not is_text(values) else values, ids)
+    left_out = int(taken[item < 0].nunique())
+    counts["items that only users who are asked have taken, left out"] = left_out
+    return ids, columns, item
 
 
 def _given_tasks(

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from cmml_tf.config.ranking import RankingEpisodeConfig
-from cmml_tf.datasets.tasks.taken_items import LEAST_TAKEN, TakenItems, size_of
+from cmml_tf.datasets.tasks.taken_items import LEAST_TAKEN, RankingData, size_of
 from cmml_tf.types import Episode, SampledEpisode, Support
 
 TAKEN, KNOWN = 1.0, -1.0
@@ -26,8 +26,7 @@ class RankingEpisodeSampler:
     """Tasks that ask for the whole catalogue; those of a step are users of one fold.
 
     Args:
-      taken: The users who are learned from.
-      items: I of the catalogue.
+      data: Whose users are learned from, and its catalogue.
       folds: int [T], the fold of each of them.
       config: Sizes.
       seed: With the step number, fixes the tasks.
@@ -38,13 +37,14 @@ class RankingEpisodeSampler:
 
     def __init__(
         self,
-        taken: TakenItems,
-        items: int,
+        data: RankingData,
         folds: np.ndarray,
         config: RankingEpisodeConfig,
         seed: int,
     ) -> None:
+        taken, items = data.learned, len(data.item_ids)
         self._taken, self._items, self._config, self._seed = taken, items, config, seed
+        self._in_order = data.in_order
         enough = np.flatnonzero(taken.lengths >= LEAST_TAKEN)
         if not len(enough):
             raise ValueError(
@@ -81,7 +81,8 @@ class RankingEpisodeSampler:
         )
         supports, taken = [], []
         for place in places:
-            items = rng.permutation(self._taken.of(place))
+            items = self._taken.of(place)
+            items = items if self._in_order else rng.permutation(items)
             size = size_of(rng, len(items), config.empty_supports, config.large_supports)
             supports.append(items[:size])
             taken.append(items[size:])

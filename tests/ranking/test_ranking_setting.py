@@ -234,7 +234,7 @@ def test_training_tasks_are_of_one_fold_and_the_catalogue_without_what_is_known(
     _, parts, _ = prepared
     data = parts.data
     config = RankingEpisodeConfig(tasks_per_step=8)
-    sampler = RankingEpisodeSampler(data.learned, len(data.item_ids), parts.folds, config, 0)
+    sampler = RankingEpisodeSampler(data, parts.folds, config, 0)
     for step in range(4):
         episode = sampler.sample(tf.constant(step, tf.int64))
         again = sampler.sample(tf.constant(step, tf.int64))

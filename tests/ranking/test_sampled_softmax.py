@@ -24,7 +24,7 @@ def sampler(data, samples=SAMPLES, whole=10, tasks=4):
         tasks_per_step=tasks, whole_catalogue=whole, sampled_items=samples
     )
     folds = np.zeros(len(data.learned), np.int64)
-    return RankingEpisodeSampler(data.learned, len(data.item_ids), folds, config, 0)
+    return RankingEpisodeSampler(data, folds, config, 0)
 
 
 def drawn(data, step=0, **options):

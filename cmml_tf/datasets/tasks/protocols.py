@@ -11,9 +11,9 @@ from cmml_tf.config import Protocol, SplitConfig
 from cmml_tf.datasets.reading.times import Times
 
 _MEANING = {
-    "strict": "nothing of a held-out scenario is known but its support set",
-    "warm": "what other users took in a held-out scenario is known",
-    "time": "what was before the held-out scenarios began is known",
+    "strict": "nothing of a held-out {0} is known but its support set",
+    "warm": "what other users took in a held-out {0} is known",
+    "time": "what was before the held-out {0}s began is known",
 }
 _HALF, _QUARTER = 0.5, 0.25
 
@@ -95,10 +95,12 @@ def times_of(split: SplitConfig) -> Times:
     return "needed" if split.protocol == "time" else "none"
 
 
-def described_protocol(name: Protocol, because: str, moment: str | None) -> str:
-    """How new held-out scenarios are, and why, for people."""
+def described_protocol(
+    name: Protocol, because: str, moment: str | None, task: str = "scenario"
+) -> str:
+    """How new held-out tasks are, and why, for people."""
     why = f" (chosen because {because})" if because else ""
-    return f"protocol {name}{f', {moment}' if moment else ''}: {_MEANING[name]}{why}"
+    return f"protocol {name}{f', {moment}' if moment else ''}: {_MEANING[name].format(task)}{why}"
 
 
 def iso_time(seconds: float) -> str:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cmml_tf.config import Protocol
+from cmml_tf.types import ContentColumn
+
 LEAST_TAKEN, LEAST_QUERY = 10, 3
 """Items that a user has taken at the least, and those of them that are asked."""
 SIZES = (1, 3, 5, 10, 20, -1)
@@ -79,8 +82,12 @@ class RankingData:
       item_ids: Raw ids of the catalogue, the most taken first: what users who are learned from
         have taken. In a run that continues another that one's catalogue is in front.
       learned: The users who are learned from.
-      asked: Tasks of all other users.
+      asked: Tasks of other users.
       counts: What the data holds, for people.
+      item_features: What is known of each item beside who took it; none where nothing is.
+      protocol: `strict`: nothing of a user who is asked was known before; `time`: what was before
+        a moment is known, and what each has taken stands in the order of time.
+      moment: `time`: when the users who are asked begin, as ISO 8601 in UTC.
     """
 
     name: str
@@ -89,6 +96,14 @@ class RankingData:
     learned: TakenItems
     asked: RankingTasks
     counts: dict[str, int]
+    item_features: tuple[ContentColumn, ...] = ()
+    protocol: Protocol = "strict"
+    moment: str | None = None
+
+    @property
+    def in_order(self) -> bool:
+        """Whether a support is what a user took first, not what is drawn."""
+        return self.protocol == "time"
 
     @property
     def taken(self) -> np.ndarray:
@@ -96,24 +111,36 @@ class RankingData:
         return np.bincount(self.learned.item, minlength=len(self.item_ids))
 
     def fingerprint(self) -> str:
-        """sha256 (hex) over ids and every item of every part."""
+        """sha256 (hex) over ids, protocol, features and every item of every part."""
         digest = hashlib.sha256("\n".join(map(str, (*self.user_ids, -1, *self.item_ids))).encode())
         digest.update(self.asked.known.tobytes())
         for part in (self.learned, self.asked.support, self.asked.query):
             for array in (part.user, part.starts, part.item):
                 digest.update(np.ascontiguousarray(array).tobytes())
+        if self.moment is not None:
+            digest.update(self.moment.encode())
+        for column in self.item_features:
+            digest.update(f"{column.name}\n{column.kind}\n".encode())
+            values = column.values
+            text = values.dtype.kind == "O"
+            digest.update("\n".join(map(str, values)).encode() if text else values.tobytes())
         return digest.hexdigest()
 
 
-def draw_tasks(taken: TakenItems, rng: np.random.Generator) -> RankingTasks:
+def draw_tasks(taken: TakenItems, rng: np.random.Generator, in_order: bool = False) -> RankingTasks:
     """A task of every size for each user with at least `LEAST_TAKEN` items.
 
     The query is all that is not known, `LEAST_QUERY` items at the least.
+
+    Args:
+      taken: The users.
+      rng: Draws what is known.
+      in_order: What is known is what stands first.
     """
     known, user, support, query = [], [], [], []
     for size in SIZES:
         for place in np.flatnonzero(taken.lengths >= LEAST_TAKEN):
-            items = rng.permutation(taken.of(place))
+            items = taken.of(place) if in_order else rng.permutation(taken.of(place))
             first = int(_LARGE * len(items)) if size < 0 else size
             if len(items) - first >= LEAST_QUERY:
                 known.append(size)

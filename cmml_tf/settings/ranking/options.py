@@ -6,6 +6,7 @@ from typing import Any
 
 from cmml_tf.config.comparison import ComparisonConfig
 from cmml_tf.config.ranking import RANKING_SCHEDULES, RankingRunConfig
+from cmml_tf.datasets.open_features import FeatureSource
 from cmml_tf.datasets.open_ranking_data import check_ranking_source
 from cmml_tf.models.presets import find_preset
 from cmml_tf.models.ranking_presets import RANKING_PRESETS, RankingPreset
@@ -20,8 +21,19 @@ class RankingOptions:
 
     config = RankingRunConfig
     common = (
-        *("data", "objective", "liked", "preset", "seed", "run_dir", "continue_from"),
+        *(
+            "data",
+            "items",
+            "kinds",
+            "objective",
+            "liked",
+            "preset",
+            "seed",
+            "run_dir",
+            "continue_from",
+        ),
         *("export_dir", "max_minutes", "quick", "tasks.tasks", "tasks.meta_test_fraction"),
+        *("split.protocol", "split.time"),
         *("read.columns", "read.max_malformed", "model.table_items", "top_k"),
         "training.max_epochs",
     )
@@ -43,7 +55,8 @@ class RankingOptions:
 
     def check_sources(self, config: RankingRunConfig | ComparisonConfig) -> None:
         """See `check_ranking_source`."""
-        check_ranking_source(config.data, config.tasks.tasks, config.read)
+        features = FeatureSource(config.items, None, config.kinds)
+        check_ranking_source(config.data, config.tasks.tasks, config.read, features)
 
     def quick(self, base: RankingRunConfig) -> dict[str, Any]:
         """Small tables and few steps."""

@@ -87,7 +87,7 @@ class RankingParts(Prepared[RankingData, AskedNewcomers]):
         """Tasks of users of fold 0, on whom numbers are chosen: nobody who is asked."""
         data, rng = self.data, np.random.default_rng([self.seed, 1])
         places = rng.permutation(np.flatnonzero(self.folds == 0))[:_MOST_HELD_OUT]
-        tasks = draw_tasks(data.learned.take(np.sort(places)), rng)
+        tasks = draw_tasks(data.learned.take(np.sort(places)), rng, data.in_order)
         return AskedNewcomers.of(tasks, data.user_ids, len(data.item_ids))
 
     @cached_property

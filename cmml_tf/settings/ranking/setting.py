@@ -12,8 +12,11 @@ import tensorflow as tf
 
 from cmml_tf.config import TrainingConfig
 from cmml_tf.config.ranking import RankingEpisodeConfig, RankingModelConfig, RankingRunConfig
+from cmml_tf.config.split import UserSplitConfig
+from cmml_tf.datasets.open_features import FeatureSource, described
 from cmml_tf.datasets.open_ranking_data import open_ranking_data
 from cmml_tf.datasets.tasks.earlier import Earlier
+from cmml_tf.datasets.tasks.protocols import described_protocol
 from cmml_tf.datasets.tasks.taken_items import RankingData
 from cmml_tf.episodes.asked_newcomers import AskedNewcomers, NewcomerCurve
 from cmml_tf.episodes.evaluation_episodes import Known
@@ -44,12 +47,15 @@ class RankingSetting(Setting[RankingData, AskedNewcomers, RankingParts]):
 
     def open(self, config: RankingRunConfig, seed: int) -> RankingData:
         """See `open_ranking_data`."""
-        return open_ranking_data(config.data, config.tasks, config.liked, seed, read=config.read)
+        return _open(config, seed)
 
     def open_log(
         self, config: RankingRunConfig, seed: int, are_new: AreNew | None = None
     ) -> RankingData:
-        """Half of the new users are asked; controls know what all others have taken."""
+        """Half of the new users are asked; controls know what all others have taken.
+
+        Users are drawn, and features not read.
+        """
         tasks = replace(config.tasks, tasks=None, meta_test_fraction=_ASKED_OF_LOG)
         return open_ranking_data(
             config.data, tasks, config.liked, seed, read=config.read, are_new=are_new
@@ -61,23 +67,30 @@ class RankingSetting(Setting[RankingData, AskedNewcomers, RankingParts]):
 
     def open_whole(self, config: RankingRunConfig, seed: int) -> RankingData:
         """Every user is learned from."""
-        return open_ranking_data(
-            config.data, config.tasks, config.liked, seed, read=config.read, whole=True
-        )
+        return _open(config, seed, whole=True)
 
     def open_next(
         self, config: RankingRunConfig, seed: int, earlier: Earlier, whole: bool = False
     ) -> RankingData:
         """Clicks that have become more."""
-        tasks, read = config.tasks, config.read
-        return open_ranking_data(
-            config.data, tasks, config.liked, seed, read=read, whole=whole, earlier=earlier
-        )
+        return _open(config, seed, whole, earlier)
+
+    def protocol(self, data: RankingData) -> str:
+        """As the data was split."""
+        return data.protocol
+
+    def describe(self, data: RankingData) -> Sequence[str]:
+        """The protocol, and features of items."""
+        lines = [described_protocol(data.protocol, "", data.moment, "user")]
+        if data.item_features:
+            lines.append(f"item features: {described(data.item_features)}")
+        return lines
 
     def state(self, data: RankingData) -> Earlier:
         """Users are named by their ids."""
         learned = data.user_ids[data.learned.user]
-        return Earlier(data.user_ids, data.item_ids, learned, np.zeros(0, object))
+        features = [f"item {one.name} ({one.kind})" for one in data.item_features]
+        return Earlier(data.user_ids, data.item_ids, learned, np.array(features, object))
 
     def learned(self, data: RankingData) -> dict[str, int]:
         """Users, and what they have taken."""
@@ -90,7 +103,7 @@ class RankingSetting(Setting[RankingData, AskedNewcomers, RankingParts]):
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         check_tables_fit(config.model, len(data.item_ids), memory)
         folds = np.zeros(len(data.learned), np.int64)
-        RankingEpisodeSampler(data.learned, len(data.item_ids), folds, config.episode, config.seed)
+        RankingEpisodeSampler(data, folds, config.episode, config.seed)
         return {}
 
     def prepare(
@@ -162,11 +175,7 @@ class RankingSetting(Setting[RankingData, AskedNewcomers, RankingParts]):
     ) -> Callable[[tf.Tensor], Episode | SampledEpisode]:
         """Users, what they have taken divided anew at each visit."""
         del model
-        data = prepared.data
-        sampler = RankingEpisodeSampler(
-            data.learned, len(data.item_ids), prepared.folds, episode, seed
-        )
-        return sampler.sample
+        return RankingEpisodeSampler(prepared.data, prepared.folds, episode, seed).sample
 
     def evaluate(self, scorer: Scorer, asked: AskedNewcomers) -> TaskMetrics:
         """Recall@20 and NDCG@100 of each task."""
@@ -214,6 +223,22 @@ class RankingSetting(Setting[RankingData, AskedNewcomers, RankingParts]):
             "limits": config.limits,
             "user_id_key": read_user_id_key(config.hash_user_ids),
         }
+
+
+def _open(
+    config: RankingRunConfig, seed: int, whole: bool = False, earlier: Earlier | None = None
+) -> RankingData:
+    return open_ranking_data(
+        config.data,
+        config.tasks,
+        config.liked,
+        seed,
+        read=config.read,
+        whole=whole,
+        earlier=earlier,
+        split=UserSplitConfig(config.split.protocol, config.split.time),
+        features=FeatureSource(config.items, None, config.kinds),
+    )
 
 
 def _model(
