@@ -9,6 +9,7 @@ from cmml_tf.config.checks import (
     FROM_0_TO_1,
     INSIDE_0_1,
     Bound,
+    PositiveFloat,
     PositiveInt,
     at_least,
     check,
@@ -56,6 +57,9 @@ class RankingModelConfig:
     """Items in the tables at the most, the most taken ones; others are ranked by how often they
     were taken. Memory grows with its square: tables of 4,000 items take 0.6 GB, and as much for
     each fold while training."""
+    content_penalty: PositiveFloat = 30.0
+    """L2 factor of the regressions that foretell tables from features of items; read with
+    `items`."""
     folds: Annotated[int, at_least(2, "a user must not be in the tables it is trained with")] = 5
     """Parts of the users that are learned from; the tables of a part are fitted without it."""
     weight_units: PositiveInt = 16

@@ -15,6 +15,7 @@ from scipy.linalg import inv
 from scipy.sparse import csr_matrix, diags
 
 from cmml_tf.datasets.tasks.taken_items import TakenItems
+from cmml_tf.embeddings.content_columns import ContentColumns, content_columns
 
 _SHRINKAGE, _POWER = 30.0, 0.7
 _LEAST = 1e-3  # of a diagonal: an item that nobody of a fold has taken
@@ -39,10 +40,14 @@ class ItemTables(NamedTuple):
       rows: float32 [M, K, M], row i of table k is what item i says of all items.
       popularity: float32 [I], logarithm of how often an item was taken, of mean 0 and deviation 1
         over the catalogue.
+      never: The popularity of an item that nobody has taken.
+      content: What content foretells; None: nothing is known of items but who took them.
     """
 
     rows: np.ndarray
     popularity: np.ndarray
+    never: float = 0.0
+    content: ContentColumns | None = None
 
 
 def user_matrix(taken: TakenItems, items: int) -> csr_matrix:
@@ -60,6 +65,8 @@ def fit_item_tables(
     dropouts: tuple[float, ...],
     shrinkages: tuple[float, ...],
     weighting: Weighting,
+    content: np.ndarray | None = None,
+    content_penalty: float = 30.0,
 ) -> ItemTables:
     """The K tables, EDLAE first, of what users have taken.
 
@@ -71,6 +78,8 @@ def fit_item_tables(
       shrinkages: s of each table of neighbours; two more, one of unequal powers
         c_ij / (c_i^.7 c_j^.3 + 30) and one of the weighted counts with s = 30, stand behind them.
       weighting: Chosen for the data.
+      content: float32 [I, c], what is known of items beside who took them; None: nothing.
+      content_penalty: L2 factor of the regressions on it.
     """
     matrix = user_matrix(taken, table_items)
     counts, weighted = gram(matrix), gram(matrix, user_weights(taken, weighting.user_power))
@@ -79,13 +88,19 @@ def fit_item_tables(
     tables.append(neighbours(counts, _SHRINKAGE, _POWER))
     tables.append(neighbours(weighted, _SHRINKAGE))
     times = np.bincount(taken.item, minlength=items)
-    return ItemTables(np.stack(tables, axis=1), log_popularity(times))
+    rows, M = np.stack(tables, axis=1), table_items
+    popularity = log_popularity(np.append(times, 0))
+    found = None
+    if content is not None:
+        found = content_columns(rows, popularity[:M], times[:M], content[:M], content_penalty)
+    return ItemTables(rows, popularity[:-1], float(popularity[-1]), found)
 
 
 def log_popularity(times: np.ndarray) -> np.ndarray:
-    """float32 [I] of how often each item was taken; see `ItemTables`."""
+    """float32 [I + 1] of how often each item, and last one beside the catalogue, was taken."""
     logs = np.log1p(times)
-    return ((logs - logs.mean()) / max(logs.std(), 1e-6)).astype(np.float32)
+    own = logs[:-1]
+    return ((logs - own.mean()) / max(own.std(), 1e-6)).astype(np.float32)
 
 
 def user_weights(taken: TakenItems, power: float) -> np.ndarray:

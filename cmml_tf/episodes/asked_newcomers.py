@@ -40,7 +40,7 @@ class AskedNewcomers(SavedTasks):
       support_start, support_item: int64 [T + 1], int32: what a system reads.
       known_start, known_item: What the user has taken already; the same but for swapped tasks.
       query_start, query_item: What is to be found.
-      items: int64 [], I of the catalogue.
+      item_known: bool [I], which items of the catalogue somebody who is learned from has taken.
     """
 
     names: np.ndarray
@@ -52,21 +52,28 @@ class AskedNewcomers(SavedTasks):
     known_item: np.ndarray
     query_start: np.ndarray
     query_item: np.ndarray
-    items: np.ndarray
+    item_known: np.ndarray
 
     @classmethod
-    def of(cls, tasks: RankingTasks, user_ids: np.ndarray, items: int) -> "AskedNewcomers":
-        """The tasks with the ids of their users."""
+    def of(
+        cls, tasks: RankingTasks, user_ids: np.ndarray, item_known: np.ndarray
+    ) -> "AskedNewcomers":
+        """The tasks with the ids of their users, and which items are known."""
         user, support, query = tasks.support.user, tasks.support, tasks.query
         names = np.array(as_text(user_ids[user]), str)
         known = support.starts, support.item
         return cls(
             *(names, user, tasks.known),
-            *(*known, *known, query.starts, query.item, np.int64(items)),
+            *(*known, *known, query.starts, query.item, item_known),
         )
 
     def __len__(self) -> int:
         return len(self.user)
+
+    @property
+    def items(self) -> int:
+        """I of the catalogue."""
+        return len(self.item_known)
 
     def __iter__(self) -> Iterator[NewcomerBatch]:
         for first in range(0, len(self), _TASKS_PER_BATCH):
@@ -87,7 +94,7 @@ class AskedNewcomers(SavedTasks):
         return item[start[place] : start[place + 1]]
 
     def _marked(self, name: str, places: Sequence[int]) -> np.ndarray:
-        marked = np.zeros([len(places), int(self.items)], bool)
+        marked = np.zeros([len(places), self.items], bool)
         for row, place in enumerate(places):
             marked[row, self._part(name, place)] = True
         return marked
@@ -99,8 +106,8 @@ class AskedNewcomers(SavedTasks):
         return {"items taken": taken[first]}
 
     def known(self) -> dict[str, float]:
-        """Share of what is asked that is known: no user, and all items, since they are ranked."""
-        return {"users": 0.0, "items": 1.0}
+        """Shares of what is asked that are known: no user, and items that others have taken."""
+        return {"users": 0.0, "items": float(self.item_known[self.query_item].mean())}
 
     def take(self, places: np.ndarray) -> "AskedNewcomers":
         """The tasks at these places."""

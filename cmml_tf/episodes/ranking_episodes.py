@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from cmml_tf.config.ranking import RankingEpisodeConfig
 from cmml_tf.datasets.tasks.taken_items import LEAST_TAKEN, RankingData, size_of
+from cmml_tf.episodes.hiding import Hiding
 from cmml_tf.types import Episode, SampledEpisode, Support
 
 TAKEN, KNOWN = 1.0, -1.0
@@ -30,6 +31,7 @@ class RankingEpisodeSampler:
       folds: int [T], the fold of each of them.
       config: Sizes.
       seed: With the step number, fixes the tasks.
+      hides: Some items of the queries are met as if nobody had taken them; see `RankingCMML`.
 
     Raises:
       ValueError: No user has taken enough items.
@@ -41,10 +43,15 @@ class RankingEpisodeSampler:
         folds: np.ndarray,
         config: RankingEpisodeConfig,
         seed: int,
+        hides: bool = False,
     ) -> None:
         taken, items = data.learned, len(data.item_ids)
         self._taken, self._items, self._config, self._seed = taken, items, config, seed
         self._in_order = data.in_order
+        # Nothing is learned from them: whether they are new or nobody wants them is not known.
+        self._never = data.taken == 0
+        # Row I stands for unknown items and is no item to hide.
+        self._hiding = Hiding(1, items + 1, seed) if hides else None
         enough = np.flatnonzero(taken.lengths >= LEAST_TAKEN)
         if not len(enough):
             raise ValueError(
@@ -67,10 +74,14 @@ class RankingEpisodeSampler:
         users = tf.repeat(user[:, None], tf.shape(item)[1], axis=1)
         support = Support(users, item, tf.ones_like(item, tf.float32), length)
         query_user = tf.repeat(user[:, None], tf.shape(query)[1], axis=1)
+        key = query
+        if self._hiding is not None:
+            drawn = self._hiding(Episode(support, query_user, query, label), step)
+            key = tf.cast(drawn.query_item, tf.int32)
         if not self._samples:
-            return Episode(support, query_user, query, label)
+            return Episode(support, query_user, key, label)
         log_expected = log_expected_samples(query, self._items, self._samples)
-        return SampledEpisode(support, query_user, query, label, log_expected)
+        return SampledEpisode(support, query_user, key, label, log_expected)
 
     def _draw(self, step: np.ndarray) -> tuple[Any, ...]:
         """Users int32 [B], support int32 [B, S] and its length [B], query and its labels [B, Q]."""
@@ -94,7 +105,8 @@ class RankingEpisodeSampler:
 
     def _whole(self, supports: list[np.ndarray], taken: list[np.ndarray]) -> tuple[np.ndarray, ...]:
         """The catalogue and its labels, int32 and float32 [B, I]."""
-        label = np.zeros([len(taken), self._items], np.float32)
+        label = np.repeat(np.where(self._never, KNOWN, 0)[None], len(taken), axis=0)
+        label = label.astype(np.float32)
         for row, known, items in zip(label, supports, taken, strict=True):
             row[items], row[known] = TAKEN, KNOWN
         query = np.arange(self._items, dtype=np.int32)
@@ -112,7 +124,7 @@ class RankingEpisodeSampler:
         drawn = self._items + 1.0
         drawn = np.floor(drawn ** rng.random([len(taken), self._samples])).astype(np.int32) - 1
         drawn = np.minimum(drawn, self._items - 1)
-        of_drawn = np.zeros(drawn.shape, np.float32)
+        of_drawn = np.where(self._never[drawn], KNOWN, 0).astype(np.float32)
         for task, items in enumerate(taken):
             label[task, : len(items)] = TAKEN
             own = np.concatenate([items, supports[task]])

@@ -1,15 +1,17 @@
 """Evaluation in the ranking setting: rank the catalogue for users who are new."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from cmml_tf.episodes.asked_newcomers import AskedNewcomers, NewcomerBatch
 from cmml_tf.evaluation.ranking import SAMPLED
 from cmml_tf.evaluation.scorer import Scorer
-from cmml_tf.evaluation.task_metrics import TaskMetrics, users_apart
+from cmml_tf.evaluation.task_metrics import KNOWN_ITEMS, UNKNOWN_ITEMS, TaskMetrics, users_apart
 from cmml_tf.metrics.lists import Lists
 from cmml_tf.metrics.ranking import metrics_of_ranking
 from cmml_tf.metrics.scores import evenly_spaced
-from cmml_tf.metrics.tie_groups import sort_in_tie_groups
+from cmml_tf.metrics.tie_groups import TieGroups, sort_in_tie_groups
 
 CUTOFFS = (20, 100)
 
@@ -18,7 +20,8 @@ def evaluate_catalogue(scorer: Scorer, asked: AskedNewcomers) -> TaskMetrics:
     """Recall@20 and NDCG@100 of every task, among all items that are not known.
 
     Recall is hits divided by min(20, items to be found), as in work on Mult-VAE, so that 1 can be
-    reached; the scenario setting divides by all of them.
+    reached; the scenario setting divides by all of them. Where items that nobody has taken are to
+    be found, those and the others are parts of the result; what is ranked is the same.
 
     Args:
       scorer: The system under evaluation.
@@ -27,9 +30,11 @@ def evaluate_catalogue(scorer: Scorer, asked: AskedNewcomers) -> TaskMetrics:
     Raises:
       ValueError: A score is NaN.
     """
-    found: dict[str, list[np.ndarray]] = {}
+    found: list[list[dict[str, np.ndarray]]] = []
+    known = asked.item_known
+    told_apart = not known[asked.query_item].all()
     sample: list[np.ndarray] = []
-    takers = np.bincount(asked.query_item, minlength=int(asked.items))
+    takers = np.bincount(asked.query_item, minlength=asked.items)
     lists = Lists(CUTOFFS[0], takers, len(asked))
     for batch in asked:
         scores = _scores(scorer, batch)
@@ -38,16 +43,26 @@ def evaluate_catalogue(scorer: Scorer, asked: AskedNewcomers) -> TaskMetrics:
         scores = np.where(batch.known, -np.inf, scores)
         groups = sort_in_tie_groups(scores)
         lists.add(groups, ~batch.known)
-        metrics = metrics_of_ranking(groups, batch.taken, CUTOFFS)
-        number = batch.taken.sum(axis=1)
-        for k in CUTOFFS:
-            metrics[f"recall@{k}"] *= number / np.minimum(number, k)
-        for name, values in metrics.items():
-            found.setdefault(name, []).append(values)
-    rows = {name: np.concatenate(values) for name, values in found.items()}
+        kinds = [batch.taken, batch.taken & known, batch.taken & ~known]
+        found.append([_metrics(groups, kind) for kind in kinds[: 3 if told_apart else 1]])
+    rows, *of_items = (_joined(kind) for kind in zip(*found, strict=True))
     names, task = np.unique(asked.names, return_inverse=True)
     parts = users_apart(rows, np.zeros(len(asked), bool))
+    parts |= dict(zip((KNOWN_ITEMS, UNKNOWN_ITEMS), of_items, strict=False))
     return TaskMetrics(names, task, rows, parts, lists.metrics(), np.concatenate(sample))
+
+
+def _metrics(groups: TieGroups, taken: np.ndarray) -> dict[str, np.ndarray]:
+    """Of each row float64 [R]; NaN where there is nothing to find."""
+    metrics = metrics_of_ranking(groups, taken, CUTOFFS)
+    number = taken.sum(axis=1)
+    for k in CUTOFFS:
+        metrics[f"recall@{k}"] *= number / np.maximum(np.minimum(number, k), 1)
+    return metrics
+
+
+def _joined(batches: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
 
 def scored_catalogue(scorer: Scorer, asked: AskedNewcomers) -> tuple[np.ndarray, np.ndarray]:

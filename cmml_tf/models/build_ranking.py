@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from cmml_tf.config.ranking import RankingModelConfig
+from cmml_tf.layers.catalogue.item_content import ItemContent
 from cmml_tf.layers.catalogue.item_evidence import ItemEvidence
 from cmml_tf.layers.catalogue.item_tables import ItemTablesLayer
 from cmml_tf.layers.catalogue.known_items_context import KnownItemsContext
@@ -16,6 +17,7 @@ def build_ranking_model(
     items: int,
     table_items: int,
     folds: int = 1,
+    content: int = 0,
     task: tf.keras.layers.Layer | None = None,
     gradient_clip: float | None = None,
 ) -> RankingCMML:
@@ -26,13 +28,15 @@ def build_ranking_model(
       users, items: Known ones.
       table_items: The most taken items, which are in the tables.
       folds: Versions of the tables.
+      content: Numbers of an item's content and one more; 0: there is none.
       task, gradient_clip: As of `EpisodeModel`.
     """
     model = RankingCMML(
-        ItemTablesLayer(users, items, config.tables, table_items, folds),
+        ItemTablesLayer(users, items, config.tables, table_items, folds, content),
         KnownItemsContext(),
         ItemEvidence(),
         TableBackbone(config.weight_units, config.item_units),
+        ItemContent(config.weight_units) if content else None,
         task=task,
         gradient_clip=gradient_clip,
     )

@@ -1,16 +1,26 @@
 """CMML for a catalogue: what a new user takes, from what the user has taken so far."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from cmml_tf.layers.building import build_named
+from cmml_tf.layers.building import build_named, serialize
+from cmml_tf.layers.catalogue.item_content import ContentWeights, ItemContent
 from cmml_tf.layers.catalogue.item_evidence import ItemEvidence
 from cmml_tf.layers.catalogue.item_tables import Evidence, ItemTablesLayer
 from cmml_tf.layers.catalogue.known_items_context import KnownItemsContext
 from cmml_tf.layers.catalogue.table_backbone import TableBackbone
 from cmml_tf.models.cmml import CMML
 from cmml_tf.types import Episode, SampledEpisode, Support
+
+
+class _Read(NamedTuple):
+    """What is made of a support: its evidence, C, f, and the values [B, M + L] of f."""
+
+    evidence: Evidence
+    context: tf.Tensor
+    features: tf.Tensor
+    values: tf.Tensor
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
@@ -24,11 +34,16 @@ class RankingCMML(CMML):
     alone. A support item with the label 0 is not read, and not recommended to its user: so requests
     exclude items.
 
+    Where content of items is known, those in no table, taken seldom or by nobody, are told apart by
+    it. In training some items are met as if nobody had taken them: row k of I as k + I + 1, and
+    without content as k + 2 (I + 1) (`cmml_tf.episodes.hiding`).
+
     Args:
       pair_embedding: The frozen item-item tables.
       context_encoder: What is known of how much to C.
       hybrid_context: What is known to the features of each item.
       recommender: The backbone and its modulation, called as (f, C).
+      item_content: The same of items in no table; None: nothing is known of them.
       **kwargs: As of `CMML`.
     """
 
@@ -42,17 +57,26 @@ class RankingCMML(CMML):
         context_encoder: KnownItemsContext,
         hybrid_context: ItemEvidence,
         recommender: TableBackbone,
+        item_content: ItemContent | None = None,
         **kwargs: Any,
     ) -> None:
         kwargs["positives_only"] = True
         super().__init__(pair_embedding, context_encoder, hybrid_context, recommender, **kwargs)
+        self.item_content = item_content
 
     def build_parts(self) -> None:
         """Creates the weights of the parts."""
-        tables = self.pair_embedding
+        tables, context = self.pair_embedding, [None, self.context_encoder.context_dimension]
         build_named(tables, [None, None])
         features = [None, tables.tables + 1, tables.table_items + tables.levels]
-        build_named(self.recommender, features, [None, self.context_encoder.context_dimension])
+        build_named(self.recommender, features, context)
+        if self.item_content is not None:
+            build_named(self.item_content, [None, tables.tables, tables.content_width], context)
+
+    @property
+    def parts(self) -> list[tf.keras.layers.Layer]:
+        """The layers that scores depend on, tables left out."""
+        return [*super().parts, *([] if self.item_content is None else [self.item_content])]
 
     @property
     def context_dimension(self) -> int:
@@ -64,24 +88,72 @@ class RankingCMML(CMML):
         if not training:
             context = self.encode_context(episode.support)
             return self.score_with_context(context, episode.query_user, episode.query_item)
-        evidence, _, values = self._read(episode.support)
-        places = self.pair_embedding.places(evidence.fold, episode.query_item)
-        return tf.gather(values, places, batch_dims=1)
+        tables, read = self.pair_embedding, self._read(episode.support)
+        key = tf.cast(episode.query_item, tf.int32)
+        row, hidden = key % (tables.items + 1), key > tables.items
+        place = tf.where(hidden, tables.table_items, tables.places(read.evidence.fold, row))
+        scores = tf.gather(read.values, place, batch_dims=1)
+        layer = self.item_content
+        if layer is None:
+            return scores
+        given = self._content_weights(read, layer)
+        whole = not isinstance(episode, SampledEpisode)
+        has_content = key < 2 * (tables.items + 1)
+        by_content = (hidden | (row >= tables.table_items)) & has_content
+        return scores + tf.where(by_content, self._of_content(read, given, row, hidden, whole), 0.0)
 
-    def _read(self, support: Support) -> tuple[Evidence, tf.Tensor, tf.Tensor]:
-        """Evidence, C, and what items in the tables and levels are worth, float32 [B, M + L]."""
+    def _read(self, support: Support) -> _Read:
         mask = self.support_mask(support.label, support.length)
         evidence = self.pair_embedding(support.user, support.item, mask)
         context = self.context_encoder(evidence)
-        return evidence, context, self.recommender(self.hybrid_context(evidence), context)
+        features = self.hybrid_context(evidence)
+        return _Read(evidence, context, features, self.recommender(features, context))
+
+    def _content_weights(self, read: _Read, layer: ItemContent) -> ContentWeights:
+        popularity = tf.gather(self.pair_embedding.content_popularity, read.evidence.fold)
+        return layer(self.hybrid_context.of_content(read.evidence), read.context, popularity)
+
+    def _of_content(
+        self, read: _Read, given: ContentWeights, row: tf.Tensor, hidden: tf.Tensor, whole: bool
+    ) -> tf.Tensor:
+        """What content adds, as it would without what is known of hidden ones: float32 [B, Q].
+
+        Args:
+          read: Of the tasks.
+          given: Theirs.
+          row: int32 [B, Q].
+          hidden: bool [B, Q].
+          whole: The query is the whole catalogue, so that all is multiplied at once.
+        """
+        tables, fold = self.pair_embedding, read.evidence.fold
+        M = tables.table_items
+        if whole:
+            foretold = tf.matmul(given.weights, tables.content, transpose_b=True)
+            foretold = tf.gather(foretold, row, batch_dims=1)
+        else:
+            foretold = tf.einsum("bqw,bw->bq", tf.gather(tables.content, row), given.weights)
+        # What tables and popularity say of an item that is in them, weighed alike.
+        sums = read.features[:, :-1, :M] - read.features[:, :-1, M : M + 1]
+        true = tf.squeeze(tf.matmul(given.of_tables[:, None], sums), axis=1)
+        true += given.of_popularity * read.features[:, -1, :M]
+        inside = tf.minimum(row, M - 1)
+        true = tf.gather(true, inside, batch_dims=1)
+        leverage = tf.gather(tf.gather(tables.leverage, fold), inside, batch_dims=1)
+        leverage = tf.where(hidden & (row < M), leverage, 0.0)
+        return (foretold - leverage * true) / (1.0 - leverage) + given.offset
 
     def encode_context(self, support: Support, training: bool = False) -> tf.Tensor:
         """What the catalogue is worth to the user of each task: float32 [B, D]."""
         del training
-        evidence, context, values = self._read(support)
-        scores = evidence.of_items(values)
+        read = self._read(support)
+        beside: tf.Tensor | float = 0.0
+        if self.item_content is not None:
+            given = self._content_weights(read, self.item_content)
+            outside = self.pair_embedding.content[self.pair_embedding.table_items :]
+            beside = tf.matmul(given.weights, outside, transpose_b=True) + given.offset
+        scores = read.evidence.of_items(read.values, beside)
         lowest = tf.reduce_min(scores, axis=1, keepdims=True)
-        return tf.concat([scores, lowest, context], axis=1)
+        return tf.concat([scores, lowest, read.context], axis=1)
 
     def score_with_context(
         self, context: tf.Tensor, query_user: tf.Tensor, query_item: tf.Tensor
@@ -97,3 +169,6 @@ class RankingCMML(CMML):
         del query_user, query_item
         own = context[:, self.pair_embedding.items + 1 :]
         return {"table_weight": self.recommender.weights_of(own)[:, None, :]}
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "item_content": serialize(self.item_content)}

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 from layers.layer_recipe import LayerRecipe, normal
 
+from cmml_tf.layers.catalogue.item_content import ItemContent
 from cmml_tf.layers.catalogue.item_evidence import ItemEvidence
 from cmml_tf.layers.catalogue.item_tables import Evidence, ItemTablesLayer
 from cmml_tf.layers.catalogue.known_items_context import KnownItemsContext
@@ -11,10 +12,10 @@ from cmml_tf.layers.catalogue.table_backbone import TableBackbone
 
 
 class OfEvidence(LayerRecipe):
-    """A layer that takes `Evidence`, given as its six parts."""
+    """A layer that takes `Evidence`, given as its seven parts."""
 
     weights = 0
-    input_axes = (range(1),) * 6
+    input_axes = (range(1),) * 7
     # It takes a tuple.
     check_keras_model_saved_and_loaded_computes_the_same = None
 
@@ -23,6 +24,7 @@ class OfEvidence(LayerRecipe):
         level = np.array([[0, 1, 1]] * 3, np.int32)  # of three items in no table
         return [
             normal(3, 2, 4),
+            np.zeros([3, 2, 0], np.float32),
             normal(3, 6, seed=2),
             level,
             known,
@@ -70,17 +72,39 @@ class TestTableBackbone(LayerRecipe):
         layer.build([None, 2, 6], [None, 5])
 
 
+class TestItemContent(LayerRecipe):
+    weights = 6
+    output_shapes = ([2], [1], [1], [3])
+    refused = (
+        ({"weight_units": 0}, r"`weight_units` must be a positive integer\. Received: weight_u"),
+    )
+    input_axes = (range(1),) * 3
+
+    def make(self, weight_units=4):
+        return ItemContent(weight_units)
+
+    def inputs(self):
+        return [normal(3, 2, 3), normal(3, 5, seed=2), normal(3, 3, seed=3)]
+
+    def build(self, layer):
+        layer.build([None, 2, 3], [None, 5])
+
+
 class TestItemTables(LayerRecipe):
     weights = frozen = 5
-    output_shapes = ([2, 4], [6], [2], [], [], [])
+    content = 0
+    output_shapes = ([2, 4], [2, 0], [6], [2], [], [], [])
     refused = (
         ({"users": 0}, r"`users` must be a positive integer\. Received: users=0"),
         ({"table_items": 7}, r"`table_items` must be at most `items`\. Received: table_items=7"),
+        ({"content": -1}, r"`content` must be zero or a positive integer\. Received: content=-1"),
     )
     mask = np.array([[True, True], [True, False], [False, False]])
 
-    def make(self, users=3, table_items=4):
-        return ItemTablesLayer(users, 6, tables=2, table_items=table_items, folds=2)
+    def make(self, users=3, table_items=4, content=None):
+        content = self.content if content is None else content
+        sizes = {"tables": 2, "table_items": table_items, "folds": 2, "content": content}
+        return ItemTablesLayer(users, 6, **sizes)
 
     def inputs(self):
         user = np.array([[0, 0], [1, 1], [3, 3]], np.int32)
@@ -92,7 +116,14 @@ class TestItemTables(LayerRecipe):
     def built(self):
         layer = super().built()
         for fold in range(2):
-            layer.set_fold(fold, normal(4, 2, 4, seed=fold), normal(6, seed=fold))
+            columns = normal(4, 2, self.content, seed=fold) if self.content else None
+            of_table = normal(4, 2, 4, seed=fold), normal(6, seed=fold), -3.0, columns
+            layer.set_fold(fold, *of_table)
+            if columns is not None:
+                rows = normal(self.content, 2, 4 + self.content, seed=fold)
+                layer.set_content_of_fold(fold, rows, normal(self.content), normal(4))
+        if self.content:
+            layer.set_content(normal(6, self.content))
         layer.set_folds_of_users(np.array([0, 1, 1]))
         return layer
 
@@ -101,3 +132,9 @@ class TestItemTables(LayerRecipe):
         evidence = layer(*inputs, mask)
         whole = {name: tf.cast(getattr(evidence, name), tf.float32) for name in ("level", "fold")}
         return evidence._replace(**whole)
+
+
+class TestItemTablesWithContent(TestItemTables):
+    weights = frozen = 9
+    content = 3
+    output_shapes = ([2, 4], [2, 3], [7], [2], [], [], [])

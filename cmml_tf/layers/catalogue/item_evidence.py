@@ -16,14 +16,23 @@ class ItemEvidence(tf.keras.layers.Layer):
     """
 
     def call(self, evidence: Evidence) -> tf.Tensor:
-        outside = tf.shape(evidence.level)[1]
-        others = tf.cast(outside, tf.float32)
-        items = tf.cast(tf.shape(evidence.sums)[2], tf.float32) + others
-        mean = tf.reduce_sum(evidence.sums, axis=2, keepdims=True) / items
-        sums = evidence.sums - mean
-        squares = tf.reduce_sum(tf.square(sums), axis=2, keepdims=True) + others * tf.square(mean)
-        deviation = tf.sqrt(squares / items) + _LEAST_DEVIATION
+        mean, deviation = _spread(evidence)
+        sums = (evidence.sums - mean) / deviation
         levels = tf.shape(evidence.popularity)[1] - tf.shape(evidence.sums)[2]
         rest = tf.repeat(-mean / deviation, levels, axis=2)
         popularity = evidence.popularity[:, None, :]
-        return tf.concat([tf.concat([sums / deviation, rest], axis=2), popularity], axis=1)
+        return tf.concat([tf.concat([sums, rest], axis=2), popularity], axis=1)
+
+    def of_content(self, evidence: Evidence) -> tf.Tensor:
+        """What content adds to the sums of a level, by the same measure: float32 [B, K, w]."""
+        return evidence.content / _spread(evidence)[1]
+
+
+def _spread(evidence: Evidence) -> tuple[tf.Tensor, tf.Tensor]:
+    """Mean and deviation of a task's sums over the catalogue, float32 [B, K, 1] each."""
+    others = tf.cast(tf.shape(evidence.level)[1], tf.float32)
+    items = tf.cast(tf.shape(evidence.sums)[2], tf.float32) + others
+    mean = tf.reduce_sum(evidence.sums, axis=2, keepdims=True) / items
+    squares = tf.reduce_sum(tf.square(evidence.sums - mean), axis=2, keepdims=True)
+    squares += others * tf.square(mean)
+    return mean, tf.sqrt(squares / items) + _LEAST_DEVIATION

@@ -8,6 +8,7 @@ import tensorflow as tf
 from cmml_tf.layers.matching.support_groups import SupportGroups
 
 _MOST_LEVELS = 1024
+_ROWS_AT_A_TIME = 256
 
 
 class Evidence(NamedTuple):
@@ -18,6 +19,8 @@ class Evidence(NamedTuple):
 
     Attributes:
       sums: float32 [B, K, M], the rows of the distinct support items, added up, by table.
+      content: float32 [B, K, w], the same of content: an item of content x, in no table, has the
+        sums <content, x>. w is 0 where nothing is known of items but who took them.
       popularity: float32 [B, M + L], standardised logarithm of how often an item was taken, of the
         items in the tables and of the levels.
       level: int32 [B, I - M], of each item in no table.
@@ -27,18 +30,21 @@ class Evidence(NamedTuple):
     """
 
     sums: tf.Tensor
+    content: tf.Tensor
     popularity: tf.Tensor
     level: tf.Tensor
     known: tf.Tensor
     mean_popularity: tf.Tensor
     fold: tf.Tensor
 
-    def of_items(self, values: tf.Tensor) -> tf.Tensor:
-        """Numbers of the items in the tables and of levels [B, M + L] to those of items [B, I]."""
+    def of_items(self, values: tf.Tensor, beside: tf.Tensor | float = 0.0) -> tf.Tensor:
+        """Numbers of the items in the tables and of levels [B, M + L] to those of items [B, I].
+
+        `beside` is added to those of items in no table: float32 [B, I - M].
+        """
         M = tf.shape(self.sums)[2]
-        return tf.concat(
-            [values[:, :M], tf.gather(values[:, M:], self.level, batch_dims=1)], axis=1
-        )
+        others = tf.gather(values[:, M:], self.level, batch_dims=1)
+        return tf.concat([values[:, :M], others + beside], axis=1)
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
@@ -49,19 +55,31 @@ class ItemTablesLayer(tf.keras.layers.Layer):
     all users; a model in training has one for each fold beside it, fitted without the fold's users,
     so that no user is in the tables that a training task of this user reads.
 
+    Where content of items is known, each row has columns for the numbers of it beside those for
+    items, and an item of a support that is in no table has the row that its content foretells
+    (`cmml_tf.embeddings.content_columns`). Level 0 is then that of an item nobody has taken.
+
     Args:
       users: Known users U.
       items: I.
       tables: K.
       table_items: M.
       folds: F, versions.
+      content: w, numbers of an item's content, the constant 1 among them; 0: nothing is known.
 
     Raises:
-      ValueError: A size is not a positive integer, or M is larger than I.
+      ValueError: A size is not a positive integer, M is larger than I, or `content` is negative.
     """
 
     def __init__(
-        self, users: int, items: int, tables: int, table_items: int, folds: int = 1, **kwargs: Any
+        self,
+        users: int,
+        items: int,
+        tables: int,
+        table_items: int,
+        folds: int = 1,
+        content: int = 0,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self._sizes = {
@@ -79,18 +97,29 @@ class ItemTablesLayer(tf.keras.layers.Layer):
                 "`table_items` must be at most `items`. "
                 f"Received: table_items={table_items}, items={items}."
             )
+        if content < 0:
+            raise ValueError(
+                f"`content` must be zero or a positive integer. Received: content={content}."
+            )
+        self._sizes["content"] = content
         self.users, self.items, self.tables = users, items, tables
-        self.table_items, self.folds = table_items, folds
-        self.levels = min(items - table_items, _MOST_LEVELS)
+        self.table_items, self.folds, self.content_width = table_items, folds, content
+        self.levels = min(items - table_items + (content > 0), _MOST_LEVELS)
 
     def build(self, input_shape: Any) -> None:
         del input_shape
         M, K = self.table_items, self.tables
-        self.rows = self._frozen("rows", [self.folds * M, K * M])
+        F, w = self.folds, self.content_width
+        self.rows = self._frozen("rows", [F * M, K * (M + w)])
         self.popularity = self._frozen("popularity", [self.folds, self.items])
         self.level_popularity = self._frozen("level_popularity", [self.folds, self.levels])
         self.level = self._frozen("level", [self.folds, self.items - M], tf.int32)
         self.fold_of_user = self._frozen("fold_of_user", [self.users + 1], tf.int32)
+        if w:
+            self.content = self._frozen("content", [self.items, w])
+            self.content_rows = self._frozen("content_rows", [F * w, K * (M + w)])
+            self.content_popularity = self._frozen("content_popularity", [F, w])
+            self.leverage = self._frozen("leverage", [F, M])
         super().build([None, None])
 
     def _frozen(self, name: str, shape: list[int], dtype: tf.DType = tf.float32) -> tf.Variable:
@@ -98,21 +127,55 @@ class ItemTablesLayer(tf.keras.layers.Layer):
             name=name, shape=shape, dtype=dtype, initializer="zeros", trainable=False
         )
 
-    def set_fold(self, fold: int, rows: np.ndarray, popularity: np.ndarray) -> None:
-        """Fills the version of a fold: float32 [M, K, M], [I]."""
+    def set_fold(
+        self,
+        fold: int,
+        rows: np.ndarray,
+        popularity: np.ndarray,
+        never: float = 0.0,
+        columns: np.ndarray | None = None,
+    ) -> None:
+        """Fills the version of a fold.
+
+        Args:
+          fold: Which.
+          rows: float32 [M, K, M].
+          popularity: float32 [I].
+          never: That of an item nobody has taken; read where there is content.
+          columns: float32 [M, K, w], of content.
+        """
         M = self.table_items
-        places = tf.range(fold * M, (fold + 1) * M)
-        self.rows.scatter_update(tf.IndexedSlices(rows.reshape([M, -1]), places))
+        for first in range(0, M, _ROWS_AT_A_TIME):  # a copy of all would be as large as the table
+            part = rows[first : first + _ROWS_AT_A_TIME]
+            if columns is not None:
+                part = np.concatenate([part, columns[first : first + _ROWS_AT_A_TIME]], axis=2)
+            places = fold * M + tf.range(first, first + len(part))
+            self.rows.scatter_update(tf.IndexedSlices(part.reshape([len(part), -1]), places))
         self.popularity.scatter_update(tf.IndexedSlices(popularity, fold))
         if not self.levels:
             return
         # Of more than there may be, evenly spaced ones, and each item has the nearest below.
-        found = np.unique(popularity[M:])
+        outside = popularity[M:]
+        found = np.unique(np.append(outside, never) if self.content_width else outside)
         found = found[np.linspace(0, len(found) - 1, min(len(found), self.levels)).astype(int)]
-        level = np.searchsorted(found, popularity[M:], side="right") - 1
+        level = np.searchsorted(found, outside, side="right") - 1
         filled = np.pad(found, [0, self.levels - len(found)], mode="edge")
         self.level_popularity.scatter_update(tf.IndexedSlices(filled, fold))
         self.level.scatter_update(tf.IndexedSlices(level.astype(np.int32), fold))
+
+    def set_content_of_fold(
+        self, fold: int, rows: np.ndarray, popularity: np.ndarray, leverage: np.ndarray
+    ) -> None:
+        """Fills what content foretells in a fold: float32 [w, K, M + w], [w], [M]."""
+        w = self.content_width
+        places = tf.range(fold * w, (fold + 1) * w)
+        self.content_rows.scatter_update(tf.IndexedSlices(rows.reshape([w, -1]), places))
+        self.content_popularity.scatter_update(tf.IndexedSlices(popularity, fold))
+        self.leverage.scatter_update(tf.IndexedSlices(leverage, fold))
+
+    def set_content(self, content: np.ndarray) -> None:
+        """Says what is known of each item, float32 [I, w]; the last number is 1."""
+        self.content.assign(content)
 
     def set_folds_of_users(self, folds: np.ndarray) -> None:
         """Says of which fold each user is, int [U]; an unknown user is of the last one."""
@@ -146,8 +209,20 @@ class ItemTablesLayer(tf.keras.layers.Layer):
             ],
             axis=1,
         )
-        sums = tf.reshape(sums, [B, self.tables, self.table_items])
-        return Evidence(sums, popularity, tf.gather(self.level, fold), known, mean, fold)
+        if self.content_width:
+            sums += self._foretold(item, once & (item >= self.table_items), fold)
+        M, w = self.table_items, self.content_width
+        sums = tf.reshape(sums, [B, self.tables, M + w])
+        level = tf.gather(self.level, fold)
+        return Evidence(sums[..., :M], sums[..., M:], popularity, level, known, mean, fold)
+
+    def _foretold(self, item: tf.Tensor, which: tf.Tensor, fold: tf.Tensor) -> tf.Tensor:
+        """The rows that the content of these items foretells, added up: [B, K (M + w)]."""
+        content = tf.gather(self.content, tf.minimum(item, self.items - 1))  # [B, S, w]
+        content = tf.reduce_sum(tf.where(which[..., None], content, 0.0), axis=1)
+        by_fold = tf.one_hot(fold, self.folds)[:, :, None] * content[:, None]
+        by_fold = tf.reshape(by_fold, [-1, self.folds * self.content_width])
+        return tf.matmul(by_fold, self.content_rows)
 
     def places(self, fold: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
         """Where an item's number stands among those of table items and levels, int32 [B, Q].

@@ -25,6 +25,7 @@ from cmml_tf.evaluation.catalogue_ranking import evaluate_catalogue
 from cmml_tf.evaluation.scorer import Scorer
 from cmml_tf.files import write_whole
 from cmml_tf.settings.base import Prepared
+from cmml_tf.settings.side_content import SideContent, side_content
 from cmml_tf.training.run_folder import CONTINUED, read_record
 
 _POWERS, _PENALTIES, _DROPOUT = (0.0, 0.3, 0.6), (30.0, 300.0), 0.9
@@ -77,6 +78,11 @@ class RankingParts(Prepared[RankingData, AskedNewcomers]):
         return min(int(several.sum()) or 1, self.model.table_items)
 
     @cached_property
+    def item_content(self) -> SideContent | None:
+        """Items' features encoded, or found in the folder; None where none are known."""
+        return side_content(self.folder, "item", self.data.item_features)
+
+    @cached_property
     def folds(self) -> np.ndarray:
         """int64 [T], the fold of each user who is learned from, at random, of equal sizes."""
         places = np.arange(len(self.data.learned)) % self.model.folds
@@ -88,7 +94,7 @@ class RankingParts(Prepared[RankingData, AskedNewcomers]):
         data, rng = self.data, np.random.default_rng([self.seed, 1])
         places = rng.permutation(np.flatnonzero(self.folds == 0))[:_MOST_HELD_OUT]
         tasks = draw_tasks(data.learned.take(np.sort(places)), rng, data.in_order)
-        return AskedNewcomers.of(tasks, data.user_ids, len(data.item_ids))
+        return AskedNewcomers.of(tasks, data.user_ids, data.taken > 0)
 
     @cached_property
     def others(self) -> TakenItems:
@@ -114,9 +120,16 @@ class RankingParts(Prepared[RankingData, AskedNewcomers]):
         return [_in_a_file(self._fitted(self.without(fold))) for fold in range(self.model.folds)]
 
     def _fitted(self, taken: TakenItems) -> ItemTables:
-        model, items = self.model, len(self.data.item_ids)
+        model, content = self.model, self.item_content
         return fit_item_tables(
-            taken, items, self.table_items, model.dropouts, model.shrinkages, self.weighting
+            taken,
+            len(self.data.item_ids),
+            self.table_items,
+            model.dropouts,
+            model.shrinkages,
+            self.weighting,
+            None if content is None else content.matrix,
+            model.content_penalty,
         )
 
     @cached_property

@@ -18,6 +18,8 @@ from cmml_tf.datasets.open_ranking_data import open_ranking_data
 from cmml_tf.datasets.tasks.earlier import Earlier
 from cmml_tf.datasets.tasks.protocols import described_protocol
 from cmml_tf.datasets.tasks.taken_items import RankingData
+from cmml_tf.embeddings.conditional_factors import with_constant
+from cmml_tf.embeddings.item_tables import ItemTables
 from cmml_tf.episodes.asked_newcomers import AskedNewcomers, NewcomerCurve
 from cmml_tf.episodes.evaluation_episodes import Known
 from cmml_tf.episodes.ranking_episodes import RankingEpisodeSampler
@@ -32,6 +34,7 @@ from cmml_tf.settings.base import Request, Setting
 from cmml_tf.settings.ranking.form import RANKING
 from cmml_tf.settings.ranking.parts import RankingParts, check_tables_fit
 from cmml_tf.settings.ranking.simple_systems import simple_ranking_systems
+from cmml_tf.settings.side_content import SideContent
 from cmml_tf.settings.systems import System
 from cmml_tf.tasks.catalogue import CatalogueTask
 from cmml_tf.types import AreNew, Episode, SampledEpisode, Support
@@ -110,7 +113,7 @@ class RankingSetting(Setting[RankingData, AskedNewcomers, RankingParts]):
         self, data: RankingData, folder: Path, config: RankingRunConfig, seed: int
     ) -> RankingParts:
         """Takes the tasks as the data has drawn them, or finds them in `folder`."""
-        draw = partial(AskedNewcomers.of, data.asked, data.user_ids, len(data.item_ids))
+        draw = partial(AskedNewcomers.of, data.asked, data.user_ids, data.taken > 0)
         asked = AskedNewcomers.kept(folder / "meta_test.npz", draw)
         # A comparison has no model of its own; its systems differ in other things than the tables.
         model = config.model if isinstance(config, RankingRunConfig) else RankingModelConfig()
@@ -129,7 +132,7 @@ class RankingSetting(Setting[RankingData, AskedNewcomers, RankingParts]):
         """The model that is asked and exported, its tables of all who are learned from."""
         del episode
         built = _model(model, prepared, training, seed, folds=1)
-        built.pair_embedding.set_fold(0, *prepared.tables)
+        _fill(built, [prepared.tables], prepared.item_content)
         return built
 
     def build_for_training(
@@ -146,8 +149,7 @@ class RankingSetting(Setting[RankingData, AskedNewcomers, RankingParts]):
         """
         del episode
         built = _model(model, prepared, training, seed, folds=model.folds + 1)
-        for fold, tables in enumerate([*prepared.fold_tables, prepared.tables]):
-            built.pair_embedding.set_fold(fold, *tables)
+        _fill(built, [*prepared.fold_tables, prepared.tables], prepared.item_content)
         fold_of_user = np.full(len(prepared.data.user_ids), model.folds)
         fold_of_user[prepared.data.learned.user] = prepared.folds
         built.pair_embedding.set_folds_of_users(fold_of_user)
@@ -175,7 +177,8 @@ class RankingSetting(Setting[RankingData, AskedNewcomers, RankingParts]):
     ) -> Callable[[tf.Tensor], Episode | SampledEpisode]:
         """Users, what they have taken divided anew at each visit."""
         del model
-        return RankingEpisodeSampler(prepared.data, prepared.folds, episode, seed).sample
+        hides = prepared.item_content is not None
+        return RankingEpisodeSampler(prepared.data, prepared.folds, episode, seed, hides).sample
 
     def evaluate(self, scorer: Scorer, asked: AskedNewcomers) -> TaskMetrics:
         """Recall@20 and NDCG@100 of each task."""
@@ -186,10 +189,10 @@ class RankingSetting(Setting[RankingData, AskedNewcomers, RankingParts]):
         return scored_catalogue(scorer, asked)
 
     def told(self, prepared: RankingParts, known: Known) -> tuple[RankingParts, dict[str, float]]:
-        """What is to be found is counted; results are not told apart."""
-        asked = prepared.meta_test
-        users = float(known.users[asked.user].mean())
-        return prepared, {"users": users, "items": float(known.items[asked.query_item].mean())}
+        """Items that the model knows and others are told apart."""
+        asked = replace(prepared.meta_test, item_known=known.items)
+        shares = asked.known() | {"users": float(known.users[asked.user].mean())}
+        return replace(prepared, meta_test=asked, curve=NewcomerCurve(asked)), shares
 
     def counts(self, asked: AskedNewcomers) -> dict[str, np.ndarray]:
         """See `AskedNewcomers.counts`."""
@@ -249,13 +252,28 @@ def _model(
     folds: int,
 ) -> RankingCMML:
     tf.keras.utils.set_random_seed(seed)
-    data = prepared.data
+    data, content = prepared.data, prepared.item_content
     return build_ranking_model(
         model,
         len(data.user_ids),
         len(data.item_ids),
         prepared.table_items,
         folds,
+        0 if content is None else content.matrix.shape[1] + 1,
         task=CatalogueTask(),
         gradient_clip=training.gradient_clip,
     )
+
+
+def _fill(model: RankingCMML, folds: Sequence[ItemTables], content: SideContent | None) -> None:
+    """Puts the tables of each fold into the model, and what is known of items."""
+    layer = model.pair_embedding
+    for fold, tables in enumerate(folds):
+        of_content = tables.content
+        columns = None if of_content is None else of_content.columns
+        layer.set_fold(fold, tables.rows, tables.popularity, tables.never, columns)
+        if of_content is not None:
+            given = of_content.rows, of_content.popularity, of_content.leverage
+            layer.set_content_of_fold(fold, *given)
+    if content is not None:
+        layer.set_content(with_constant(content.matrix).astype(np.float32))

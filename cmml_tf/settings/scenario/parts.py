@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from cmml_tf.config import EmbeddingConfig, FactorConfig, ScenarioRunConfig
-from cmml_tf.content.encoder import ContentEncoder, fit_content
-from cmml_tf.content.encoder_file import load_encoder, save_encoder
 from cmml_tf.datasets.open_data import open_scenario_data
 from cmml_tf.datasets.safe_files.matrix_file import read_matrix
 from cmml_tf.datasets.sources.hybrid import combine_scenarios
@@ -21,20 +19,8 @@ from cmml_tf.episodes.scenario_curve import ScenarioCurve
 from cmml_tf.files import write_whole
 from cmml_tf.settings.base import Prepared
 from cmml_tf.settings.scenario.matching_tables import MatchingTables, matching_tables
+from cmml_tf.settings.side_content import SideContent, side_content
 from cmml_tf.training.run_folder import CONTINUED
-from cmml_tf.types import ContentColumn
-
-
-class SideContent(NamedTuple):
-    """The content of users or of items.
-
-    Attributes:
-      encoder: Fitted on all rows of the data, in no interaction or in many.
-      matrix: float32 [N, c], c at most 64; rows without a known feature are zero.
-    """
-
-    encoder: ContentEncoder
-    matrix: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -93,12 +79,12 @@ class ScenarioParts(Prepared[ScenarioData, EvaluationEpisodes]):
     @cached_property
     def user_content(self) -> SideContent | None:
         """Users' features encoded, or found in the folder; None where none are known."""
-        return _content(self.folder / "user_content.npz", self.data.user_features)
+        return side_content(self.folder, "user", self.data.user_features)
 
     @cached_property
     def item_content(self) -> SideContent | None:
         """The same of items."""
-        return _content(self.folder / "item_content.npz", self.data.item_features)
+        return side_content(self.folder, "item", self.data.item_features)
 
 
 def open_hybrid(config: Any, seed: int) -> ScenarioData:
@@ -144,16 +130,6 @@ def scenario_parts(
         seed,
         curve=curve,
     )
-
-
-def _content(file: Path, columns: Sequence[ContentColumn]) -> SideContent | None:
-    """Where a model asks for content, the encoder is fitted, or read if that was done before."""
-    if not columns:
-        return None
-    if not file.exists():
-        save_encoder(file, fit_content(columns))
-    encoder = load_encoder(file)
-    return SideContent(encoder, encoder.encode(columns)) if encoder.dimension else None
 
 
 def _embeddings(

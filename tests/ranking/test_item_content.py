@@ -1,0 +1,210 @@
+"""Items that nobody has taken are ranked by their features, in training as when they are asked."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+import cmml_tf
+from cmml_tf.config.ranking import (
+    RankingDataConfig,
+    RankingEpisodeConfig,
+    RankingModelConfig,
+    RankingRunConfig,
+)
+from cmml_tf.config.split import UserSplitConfig
+from cmml_tf.datasets.open_features import FeatureSource
+from cmml_tf.datasets.open_ranking_data import open_ranking_data
+from cmml_tf.embeddings.content_columns import content_columns
+from cmml_tf.embeddings.item_tables import edlae
+from cmml_tf.settings.named import SETTINGS
+from cmml_tf.types import Episode, Support
+
+GENRES, OF_GENRE, YOUNG = 6, 12, 3  # items of a genre, the last ones of which are new
+
+
+def films():
+    item = np.arange(GENRES * OF_GENRE)
+    return pd.DataFrame({"item": item, "genre": [f"g{one % GENRES}" for one in item]})
+
+
+def planted(users=240, asked=48, seed=0):
+    """Users like two genres. Those who come last meet items that are in no other user's rows."""
+    rng, item = np.random.default_rng(seed), np.arange(GENRES * OF_GENRE)
+    young = item // GENRES >= OF_GENRE - YOUNG
+    rows = []
+    for user in range(users):
+        liked = np.isin(item % GENRES, rng.choice(GENRES, 2, replace=False))
+        weight = np.where(liked, 12.0, 1.0)
+        if user < users - asked:
+            weight = weight * ~young
+        taken = rng.choice(item, 14, replace=False, p=weight / weight.sum())
+        rows += [(f"u{user}", int(one), user * 100 + n) for n, one in enumerate(taken)]
+    return pd.DataFrame(rows, columns=["user", "item", "timestamp"])
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    data = cmml_tf.user_data(
+        planted(), objective="ranking", items=films(), split=UserSplitConfig("time")
+    )
+    options = {
+        "model": {"folds": 2, "dropouts": [0.5, 0.9], "shrinkages": [0.0]},
+        "episode": {"tasks_per_step": 16},
+        "training": {"steps_per_epoch": 100, "max_epochs": 2, "learning_rate": 0.02},
+    }
+    folder = tmp_path_factory.mktemp("content") / "run"
+    return cmml_tf.fit(data, run_dir=folder, options=options, progress=False)
+
+
+def test_an_item_of_the_table_is_one_of_the_catalogue(run):
+    data = run._run.prepared.data
+    assert set(data.item_ids) == set(range(GENRES * OF_GENRE))
+    assert data.counts["items in no interaction, known by their features"] == GENRES * YOUNG
+    assert data.counts["items with features"] == GENRES * (OF_GENRE - YOUNG)
+    assert data.taken[-GENRES * YOUNG :].sum() == 0
+    asked = run.evaluate().metrics["known"]
+    assert 0.5 < asked["items"] < 0.9
+
+
+def test_items_that_nobody_took_are_found_above_chance_and_popularity(run):
+    parts = run.evaluate().metrics["curve"]["5"]
+    own, popularity, chance = (
+        parts[name]["unknown_items"]["recall@20"] for name in ("own", "popularity", "chance")
+    )
+    assert own > chance + 0.15
+    assert own > popularity + 0.15
+    best = max(parts[name]["recall@20"] for name in ("item_knn", "ease", "als_fold_in"))
+    assert parts["own"]["recall@20"] > best + 0.05
+
+
+def test_the_genre_that_is_known_comes_first_among_new_items(run):
+    young = list(range(GENRES * (OF_GENRE - YOUNG), GENRES * OF_GENRE))
+    for genre in (0, 3):
+        known = pd.DataFrame({"user": "new", "item": [genre, genre + GENRES, genre + 2 * GENRES]})
+        best = run.recommend(known, "new", YOUNG, among=young)["item"]
+        assert (best % GENRES == genre).all()
+
+
+def test_a_user_who_has_taken_new_items_alone_is_told_apart(run):
+    known = [GENRES * (OF_GENRE - 1) + 2, GENRES * (OF_GENRE - 2) + 2]
+    best = run.recommend(pd.DataFrame({"user": "new", "item": known}), "new", 6)["item"]
+    assert (best % GENRES == 2).sum() >= 4
+
+
+def test_the_served_model_ranks_them_alike(run, tmp_path):
+    served = tf.saved_model.load(str(run.export(tmp_path / "export"))).signatures
+    items = [1, 1 + GENRES]
+    best = served["recommend"](
+        support_user_id=tf.constant([["new"] * 2]),
+        support_item_id=tf.constant([items], tf.int64),
+        support_label=tf.ones([1, 2]),
+        support_length=tf.constant([2]),
+        user_id=tf.constant(["new"]),
+    )
+    table = pd.DataFrame({"user": "new", "item": items})
+    wanted = run.recommend(table, "new", 20)
+    assert best["item_id"][0].numpy().tolist() == wanted["item"].tolist()
+    np.testing.assert_allclose(best["score"][0], wanted["score"], rtol=1e-4)
+
+
+def test_foretold_without_an_item_is_what_a_regression_without_it_foretells():
+    rng = np.random.default_rng(0)
+    content = rng.normal(size=(30, 4)).astype(np.float32)
+    counts = rng.integers(1, 9, [30, 30]).astype(np.float32)
+    counts = counts + counts.T + np.diag(np.full(30, 60.0))
+    table, times = edlae(counts, 10.0)[:, None], np.diag(counts)
+    popularity = rng.normal(size=30).astype(np.float32)
+    found = content_columns(table, popularity, times, content, 5.0)
+    x = np.append(content, np.ones([30, 1]), axis=1)
+    for item in (0, 7):
+        other = np.arange(30) != item
+        w = times / (times + 10.0)
+        system = (x[other] * w[other, None]).T @ x[other] + 5.0 * np.eye(5)
+        without = np.linalg.solve(system, (x[other] * w[other, None]).T @ table[:, 0, other].T)
+        h = found.leverage[item]
+        left_out = (found.columns[:, 0] @ x[item] - h * table[:, 0, item]) / (1 - h)
+        np.testing.assert_allclose(left_out, x[item] @ without, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("small")
+    planted(120, 24).to_csv(folder / "clicks.csv", index=False)
+    films().to_csv(folder / "films.csv", index=False)
+    model = RankingModelConfig((0.5,), (0.0,), folds=2, table_items=40)
+    episode = RankingEpisodeConfig(tasks_per_step=4)
+    config = RankingRunConfig(data="clicks.csv", model=model, episode=episode)
+    features = FeatureSource(str(folder / "films.csv"))
+    data = open_ranking_data(
+        str(folder / "clicks.csv"), RankingDataConfig(), None, 0, features=features
+    )
+    setting = SETTINGS["ranking"]
+    return setting, setting.prepare(data, folder, config, 0), config
+
+
+def trained(small):
+    setting, parts, config = small
+    built = setting.build_for_training(config.model, parts, config.episode, config.training, 0)
+    rng = np.random.default_rng(2)
+    for variable in built.trainable_variables:
+        variable.assign(rng.normal(0, 0.3, variable.shape))
+    return built
+
+
+def support_of(parts, items):
+    user = np.full([1, len(items)], len(parts.data.user_ids), np.int32)
+    label = np.ones([1, len(items)], np.float32)
+    return Support(user, np.array([items], np.int32), label, np.array([len(items)], np.int32))
+
+
+def test_a_hidden_item_scores_as_if_its_column_were_not_known(small):
+    _, parts, config = small
+    model, items = trained(small), len(parts.data.item_ids)
+    support, M = support_of(parts, [1, 4]), config.model.table_items
+    keys = [[0, 7, items + 1, items + 1 + 7, 2 * (items + 1) + 7, M + 1, items - 1]]
+    query = np.array(keys, np.int32)
+    episode = Episode(support, np.zeros_like(query), query, np.zeros(query.shape, np.float32))
+    score = model(episode, training=True).numpy()[0]
+    asked = model.encode_context(support).numpy()[0]
+    np.testing.assert_allclose(score[[0, 1, 5, 6]], asked[[0, 7, M + 1, items - 1]], rtol=1e-4)
+    # Item 7 is put to the end of the catalogue: a copy of its content at an item nobody took.
+    layer = model.pair_embedding
+    content = layer.content.numpy()
+    content[items - 1] = content[7]
+    layer.content.assign(content)
+    without = layer.leverage.numpy()
+    layer.leverage.assign(np.zeros_like(without))
+    plain = model(episode, training=True).numpy()[0]
+    np.testing.assert_allclose(plain[3], plain[6], rtol=1e-4)  # but for what its own column told
+    assert abs(plain[3] - score[3]) > 1e-5
+    np.testing.assert_allclose(plain[4], score[4])  # without content nothing tells it apart
+    assert plain[4] != plain[3]
+
+
+def test_what_nobody_took_is_no_evidence_in_training(small):
+    setting, parts, config = small
+    never = np.flatnonzero(parts.data.taken == 0)
+    assert len(never)
+    for whole in (10, 1000):
+        episode = replace(config.episode, whole_catalogue=whole)
+        drawn = setting.sampler(None, parts, episode, 0)(tf.constant(1, tf.int64))
+        row = drawn.query_item.numpy() % (len(parts.data.item_ids) + 1)
+        assert (drawn.query_label.numpy()[np.isin(row, never)] == -1).all()
+
+
+def test_some_items_of_training_tasks_are_hidden_and_none_of_a_support(small):
+    setting, parts, config = small
+    sample = setting.sampler(trained(small), parts, config.episode, 0)
+    items, met = len(parts.data.item_ids), []
+    for step in range(6):
+        episode = sample(tf.constant(step, tf.int64))
+        key = episode.query_item.numpy()
+        np.testing.assert_array_equal(key % (items + 1), np.arange(items)[None].repeat(4, 0))
+        met.append(np.bincount(key.ravel() // (items + 1), minlength=3) / key.size)
+        assert episode.support.item.numpy().max() < items
+    met = np.mean(met, axis=0)
+    assert met[0] > 0.5
+    assert (met[1:] > 0).all()
