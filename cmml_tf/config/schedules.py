@@ -69,7 +69,7 @@ SCHEDULES: dict[str, Schedule] = {
         background_fraction=0.0,
         loss="softmax",
         query_negatives=8,
-        varied_supports=256,
+        varied_supports=768,
     ),
     # For a learned encoder and modulation, which must find out what a support set tells before the
     # backbone has learned the meta-training scenarios by heart: larger and fewer steps.

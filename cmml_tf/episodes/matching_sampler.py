@@ -85,6 +85,11 @@ class MatchingSampler(EpisodeSampler):
         )
         return episode if self._hiding is None else self._hiding(episode, step)
 
+    def _support_counts(self, scenario: tf.Tensor) -> tf.Tensor:
+        """int64 [B]: two thirds of a scenario's pairs at the most, so that many are left to ask."""
+        count = tf.gather(self._pair_start, scenario + 1) - tf.gather(self._pair_start, scenario)
+        return tf.clip_by_value(count * 2 // 3, 1, self._config.support_positives)
+
     def _kept(
         self, scenario: tf.Tensor, user: tf.Tensor, query_user: tf.Tensor, step: tf.Tensor
     ) -> tf.Tensor:
