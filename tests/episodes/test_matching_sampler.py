@@ -36,3 +36,13 @@ def test_supports_are_of_all_sizes_with_and_without_negatives(supports):
     assert {0, 1, 16} <= counts
     assert len(counts) > 8
     assert {length / count for count, length in positives if count} >= {1.0, 2.0, 3.0}
+
+
+def test_a_third_of_a_scenario_is_left_to_ask_however_large_supports_may_be():
+    scenario = random_scenarios(1)[0]
+    pairs = len(scenario.users)
+    config = EpisodeConfig(4 * pairs, 0, query_positives=8, tasks_per_step=8)
+    data = scenario_data([scenario], users=30, items=96)
+    sample = tf.function(MatchingSampler(data, config, 0, None, query_negatives=1).sample)
+    whole = max(int(sample(np.int64(step)).support.length.numpy().max()) for step in range(4))
+    assert whole == pairs * 2 // 3
