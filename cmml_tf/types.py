@@ -163,13 +163,18 @@ class ContentColumn(NamedTuple):
     values: np.ndarray
 
     @property
+    def is_known(self) -> np.ndarray:
+        """bool [N]: of which rows it is known."""
+        if self.kind == "vector":
+            return ~np.isnan(self.values).any(axis=1)
+        if self.kind == "numeric":
+            return ~np.isnan(self.values)
+        return np.fromiter(map(bool, self.values), bool, len(self.values))
+
+    @property
     def known(self) -> int:
         """Of how many rows it is known."""
-        if self.kind == "vector":
-            return int((~np.isnan(self.values).any(axis=1)).sum())
-        if self.kind == "numeric":
-            return int((~np.isnan(self.values)).sum())
-        return sum(map(bool, self.values))
+        return int(self.is_known.sum())
 
 
 def lengths_mask(length: np.ndarray, size: int) -> np.ndarray:

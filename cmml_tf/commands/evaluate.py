@@ -16,9 +16,8 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from cmml_tf.commands.operation.log_options import add_log_options, nested_options
+from cmml_tf.commands.operation.log_options import add_log_options, given_log
 from cmml_tf.files import write_whole
-from cmml_tf.hashed_ids import read_user_id_key
 from cmml_tf.program import Arguments
 from cmml_tf.training.run_folder import load_config, setting_of
 
@@ -35,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
     given = parser.parse_args(argv)
     if given.data is not None:
         return _evaluate_export(given)
-    for name in ("server", "json", "option", "hash_user_ids"):
+    for name in ("server", "json", "items", "users", "option", "hash_user_ids"):
         if getattr(given, name):
             raise ValueError(
                 f"`{name}` belongs to an export, which needs --data. Received: {name}="
@@ -53,13 +52,11 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _evaluate_export(given: Namespace) -> int:
-    options, key = nested_options(given.option), read_user_id_key(given.hash_user_ids)
+    log = given_log(given, given.data)
 
     from cmml_tf.operation.evaluation_run import evaluate_on_log
 
-    evaluation = evaluate_on_log(
-        given.folder, given.data, options, key, given.server, given.model_name, print
-    )
+    evaluation = evaluate_on_log(given.folder, log, given.server, given.model_name, print)
     if given.json is not None:
         write_whole(given.json, json.dumps(evaluation, indent=2))
         print(f"\nMetrics: {given.json}")

@@ -56,7 +56,33 @@ class AnsweringServer:
           StaleContextError: The server has changed its version meanwhile.
           grpc.RpcError: The server did not answer.
         """
-        found = self._client.score_with_context(context, user.tolist(), item.tolist())
+        return self._said(self._client.score_with_context(context, user.tolist(), item.tolist()))
+
+    def score_features(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Inputs of `score_features` by name -> what `score_with_context` says of its pairs.
+
+        Raises:
+          grpc.RpcError: The server did not answer.
+        """
+
+        def table(prefix: str) -> dict[str, Any]:
+            return {
+                name.removeprefix(prefix): [*value] if value.ndim > 2 else value.tolist()
+                for name, value in inputs.items()
+                if name.startswith(prefix)
+            }
+
+        found = self._client.score_features(
+            table("support_item_"),
+            inputs["support_label"].tolist(),
+            table("query_item_"),
+            support_users=table("support_user_"),
+            query_users=table("query_user_"),
+            support_length=inputs["support_length"],
+        )
+        return self._said(found)
+
+    def _said(self, found: Any) -> dict[str, np.ndarray]:
         said: dict[str, Any] = found._asdict()
         self.version = said.pop("version")
         return {name: np.stack(rows) for name, rows in said.items() if rows is not None}

@@ -1,5 +1,6 @@
 """An export on a new log: beside its controls, by size of the support, and calibrated or not."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,25 +22,30 @@ class ExportEvaluation:
       report: The export beside the controls that need no training.
       calibration: What its scores are worth.
       counts: What the log holds, and what was left out.
+      described: How many of its `items` and `users` that are not known are served by features;
+        empty where no tables of features were given.
     """
 
     name: str
     report: Report
     calibration: Calibration
     counts: dict[str, int]
+    described: dict[str, int]
 
     def metrics(self) -> dict[str, Any]:
-        """As docs/runs.md describes `metrics.json`, with `calibration`."""
+        """As docs/runs.md describes `metrics.json`, with `calibration` and `served_by_features`."""
         return {
             **self.report.metrics(),
             "calibration": self.calibration.as_json(),
             "counts": self.counts,
+            "served_by_features": self.described,
         }
 
     def table(self) -> str:
         """For people."""
         *lines, verdict = self.report.table(self.name).splitlines()
-        return "\n".join([*lines, self.calibration.table(), "", verdict])
+        said = [said_of_features(self.described)] if self.described else []
+        return "\n".join([*lines, *said, self.calibration.table(), "", verdict])
 
 
 def evaluate_export(export: Export, answering: Answering, log: AskedLog) -> ExportEvaluation:
@@ -57,7 +63,7 @@ def evaluate_export(export: Export, answering: Answering, log: AskedLog) -> Expo
       ValueError: A score is NaN.
     """
     setting, form = log.setting, log.setting.form
-    own, prepared, known = log.told(export, answering)
+    own, prepared, known, described = log.told(export, answering)
     simple = form.simple.without_training()
     controls = setting.simple_systems(prepared, tuple(simple.labels))
     systems: dict[str, Scorer] = {
@@ -78,4 +84,10 @@ def evaluate_export(export: Export, answering: Answering, log: AskedLog) -> Expo
         asked=Asked(log.protocol, known, *form.asked, 0 if curve is None else curve.draws),
     )
     scored = Calibration.of(*setting.scored_pairs(own, asked), form.predicts_labels)
-    return ExportEvaluation(str(export.folder), report, scored, prepared.data.counts)
+    return ExportEvaluation(str(export.folder), report, scored, prepared.data.counts, described)
+
+
+def said_of_features(described: Mapping[str, int]) -> str:
+    """How many ids that an export does not know it serves by their features, for people."""
+    counts = " and ".join(f"{count:,} {what}" for what, count in described.items())
+    return f"served by features, not known by id: {counts} of the log"

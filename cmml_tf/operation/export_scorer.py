@@ -7,6 +7,7 @@ import numpy as np
 from cmml_tf.episodes.evaluation_episodes import Known
 from cmml_tf.hashed_ids import hash_user_ids
 from cmml_tf.operation.loaded_export import Answering, Export, without_known
+from cmml_tf.operation.log_content import LogContent
 from cmml_tf.request_limits import RequestLimits
 from cmml_tf.types import Support
 
@@ -63,8 +64,19 @@ class ExportScorer:
                 "support_label": label[rows].astype(np.float32),
                 "support_length": length[rows].astype(np.int32),
             }
-            made.append(_Context(rows, self._answering.encode_context(inputs)))
+            made.append(_Context(rows, self._encoded(inputs, user[rows], item[rows])))
         return made
+
+    def _encoded(self, inputs: dict[str, np.ndarray], user: np.ndarray, item: np.ndarray) -> Any:
+        """The contexts of support sets, whose pairs are of these rows."""
+        del user, item
+        return self._answering.encode_context(inputs)
+
+    def _asked(self, context: Any, user: np.ndarray, item: np.ndarray) -> dict[str, np.ndarray]:
+        """All that is said of pairs of these rows [B, Q]."""
+        return self._answering.score_with_context(
+            context, self._ids.users[user], self._ids.items[item]
+        )
 
     def score(self, adapted: list[_Context], user: np.ndarray, item: np.ndarray) -> np.ndarray:
         """float32 [B, Q]."""
@@ -81,15 +93,37 @@ class ExportScorer:
         pairs = min(self._limits.query_pairs, max(1, _PAIRS_PER_CALL // len(user)))
         parts = [
             without_known(
-                self._answering.score_with_context(
-                    context,
-                    self._ids.users[user[:, first : first + pairs]],
-                    self._ids.items[item[:, first : first + pairs]],
-                )
+                self._asked(context, user[:, first : first + pairs], item[:, first : first + pairs])
             )
             for first in range(0, user.shape[1], pairs)
         ]
         return {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
+
+
+class DescribedScorer(ExportScorer):
+    """The same with what a log's tables say of its rows, which is read where an id is not known.
+
+    No context is made: pairs are scored together with their support sets.
+
+    Args:
+      answering, ids, limits: As of `ExportScorer`.
+      content: What the tables say.
+    """
+
+    def __init__(
+        self, answering: Answering, ids: LogIds, limits: RequestLimits, content: LogContent
+    ) -> None:
+        super().__init__(answering, ids, limits)
+        self._content = content
+
+    def _encoded(self, inputs: dict[str, np.ndarray], user: np.ndarray, item: np.ndarray) -> Any:
+        return {**inputs, **self._content.inputs("support", user, item)}
+
+    def _asked(self, context: Any, user: np.ndarray, item: np.ndarray) -> dict[str, np.ndarray]:
+        query = {"query_user_id": self._ids.users[user], "query_item_id": self._ids.items[item]}
+        return self._answering.score_features(
+            {**context, **query, **self._content.inputs("query", user, item)}
+        )
 
 
 def log_ids(

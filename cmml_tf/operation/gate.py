@@ -1,5 +1,6 @@
 """Whether a candidate may take the place of what is served: both are asked the same new log."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ from cmml_tf.evaluation.statistics import PairedDifference
 from cmml_tf.evaluation.task_metrics import TaskMetrics
 from cmml_tf.evaluation.verdict import better_by, difference_as_json, finite
 from cmml_tf.operation.asked_log import AskedLog
+from cmml_tf.operation.export_evaluation import said_of_features
 from cmml_tf.operation.loaded_export import LoadedExport
 from cmml_tf.program import UnmetRequirementError
 
@@ -42,6 +44,8 @@ class Comparison:
       chance: What knows nothing.
       tasks: How many were asked, and what they are called.
       protocol: What may be known of a task.
+      described: How many of the log's `items` and `users` the candidate serves by their features;
+        empty where no tables of features were given.
     """
 
     metric: str
@@ -52,6 +56,7 @@ class Comparison:
     chance: Other
     tasks: tuple[int, str]
     protocol: str
+    described: Mapping[str, int]
 
     def refusals(self) -> list[str]:
         """Why the candidate may not be served, a clause each; empty: it may."""
@@ -79,6 +84,8 @@ class Comparison:
             f"  {one.label:{width}}  {one.mean:.4f}  candidate {one.difference.spelled()}"
             for one in others
         ]
+        if self.described:
+            lines.append(f"  {said_of_features(self.described)}")
         return "\n".join(lines)
 
     def as_json(self) -> dict[str, Any]:
@@ -95,6 +102,7 @@ class Comparison:
             },
             "tasks": self.tasks[0],
             "protocol": self.protocol,
+            "served_by_features": dict(self.described),
             "refusals": self.refusals(),
         }
 
@@ -122,7 +130,7 @@ def compare_exports(
     """
     setting, asked = log.setting, log.prepared.meta_test
     simple, gain = setting.form.simple.without_training(), setting.form.decisive
-    scorer, told, known = log.told(candidate, candidate)
+    scorer, told, known, described = log.told(candidate, candidate)
     try:
         own = setting.evaluate(scorer, told.meta_test)
     except (ValueError, tf.errors.OpError) as error:
@@ -130,7 +138,7 @@ def compare_exports(
             f"Not promoted: {candidate.folder} does not answer what it is asked: "
             f"{str(error).splitlines()[0]}"
         ) from error
-    if not any(known.values()):
+    if not any((*known.values(), *described.values())):
         raise ValueError(
             f"The log must ask for users or items that {candidate.folder} knows, for a comparison "
             f"to say anything. Received: {' and '.join(known)}, none of which it knows: of "
@@ -159,6 +167,7 @@ def compare_exports(
         controls[simple.chance],
         (len(own.names), setting.form.asked[0]),
         log.protocol,
+        described,
     )
 
 

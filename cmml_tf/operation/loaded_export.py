@@ -10,6 +10,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from cmml_tf.request_limits import RequestLimits
+from cmml_tf.serving.signatures import FEATURE_SIGNATURE
 from cmml_tf.serving.version.learned_tasks import are_learned, read_learned_tasks
 from cmml_tf.serving.version.manifest import read_manifest
 from cmml_tf.serving.version.probes import answers, file_digests, same_scores
@@ -27,7 +28,13 @@ _MUST: dict[str, type] = {
     "model.users.hashed": bool,
     **{f"limits.{name}": int for name in _LIMITS},
 }
-_MAY: dict[str, type] = {"setting": str, "config": dict, "probes": dict, "files": dict}
+_MAY: dict[str, type] = {
+    "setting": str,
+    "config": dict,
+    "probes": dict,
+    "files": dict,
+    "features": dict,
+}
 
 
 class Answering(Protocol):
@@ -40,6 +47,9 @@ class Answering(Protocol):
         self, context: Any, user: np.ndarray, item: np.ndarray
     ) -> dict[str, np.ndarray]:
         """Contexts and ids [B, Q] -> all that is said of the pairs, [B, Q] each, by name."""
+
+    def score_features(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Inputs of `score_features` by name -> what `score_with_context` says of its pairs."""
 
 
 class Export:
@@ -99,6 +109,15 @@ class Export:
     def id_dtype(self, side: str) -> str:
         """`string` or `int64`, of the ids of `users` or `items`."""
         return self.manifest["model"][side]["id_dtype"]
+
+    def features(self, side: str) -> list[dict[str, Any]]:
+        """What it reads of a `user` or an `item` that it does not know: name, kind and width each.
+
+        None where it knows ids alone, or, as in the user setting, features alone.
+        """
+        inputs = _said(self.manifest, "signatures.score_features.inputs") or {}
+        declared = _said(self.manifest, f"features.{side}")
+        return list(declared or []) if "support_user_id" in inputs else []
 
     def has_learned(self, names: Any) -> np.ndarray:
         """bool [N]: the tasks of these names that its model has learned from."""
@@ -171,6 +190,12 @@ class LoadedExport(Export):
         found = self._score(
             context=context, query_user_id=tf.constant(user), query_item_id=tf.constant(item)
         )
+        return {name: value.numpy() for name, value in found.items()}
+
+    def score_features(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Inputs of `score_features` by name -> what `score_with_context` says of its pairs."""
+        tensors = {name: tf.constant(value) for name, value in inputs.items()}
+        found = self._loaded.signatures[FEATURE_SIGNATURE](**tensors)
         return {name: value.numpy() for name, value in found.items()}
 
 

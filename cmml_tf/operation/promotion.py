@@ -2,11 +2,11 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from cmml_tf.operation.asked_log import open_asked_log, trained_config
+from cmml_tf.operation.asked_log import GivenLog, open_asked_log, trained_config
 from cmml_tf.operation.gate import Comparison, compare_exports
 from cmml_tf.operation.loaded_export import Export, LoadedExport
 from cmml_tf.program import UnmetRequirementError
@@ -73,21 +73,13 @@ def place_of(candidate: Path, against: Path | None) -> Place:
     return Place(base, against, found)
 
 
-def judged(
-    candidate: Path,
-    place: Place,
-    data: str,
-    options: Mapping[str, Any] | None = None,
-    user_id_key: bytes | None = None,
-) -> Comparison:
+def judged(candidate: Path, place: Place, log: GivenLog) -> Comparison:
     """The candidate beside the served version, on a log.
 
     Args:
       candidate: A version folder.
       place: Where it would be served.
-      data: The log.
-      options: As of `open_asked_log`.
-      user_id_key: As of `open_asked_log`.
+      log: The log.
 
     Raises:
       UnmetRequirementError: The candidate is not what was exported, or does not answer.
@@ -105,8 +97,7 @@ def judged(
         _check_same_requests(loaded, current)
     exports = [loaded] if current is None else [loaded, current]
     with tempfile.TemporaryDirectory() as folder:
-        log = open_asked_log(exports, data, Path(folder), options, user_id_key)
-        return compare_exports(loaded, current, log)
+        return compare_exports(loaded, current, open_asked_log(exports, log, Path(folder)))
 
 
 def _served(version: Path) -> LoadedExport:

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from cmml_tf.config import override
@@ -56,6 +57,39 @@ class Exports:
     def lost(self):
         folder = self.folder / "lost"
         return export_untrained("scenario", folder, "cmml-ridge", emptied, data=LOG)
+
+
+KINDS = 4
+"""Items of one kind are liked by the same users."""
+
+
+def write_shop(folder, scenarios, items, seed=0):
+    """A log `log.csv` of these items, and `items.csv`, which says of each item its kind."""
+    rng, folder = np.random.default_rng(seed), Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for scenario in scenarios:
+        for user in range(60):
+            liked = items[items % KINDS == user % KINDS]
+            rows += [(scenario, user, item) for item in rng.choice(liked, 5, replace=False)]
+    columns = ["scenario", "user", "item"]
+    pd.DataFrame(rows, columns=columns).to_csv(folder / "log.csv", index=False)
+    kind = [f"kind {item % KINDS}" for item in items]
+    pd.DataFrame({"item": items, "kind": kind}).to_csv(folder / "items.csv", index=False)
+    return folder
+
+
+SHOP = {"scenario": {"definition": "column:scenario", "min_items": 5, "min_interactions": 50}}
+
+
+@pytest.fixture(scope="session")
+def describing(tmp_path_factory):
+    """An export that reads the kinds of items 0 to 39 and of others."""
+    folder = tmp_path_factory.mktemp("describing")
+    write_shop(folder, [f"old {n}" for n in range(8)], np.arange(40))
+    given = {"data": str(folder / "log.csv"), "items": str(folder / "items.csv"), **SHOP}
+    kinds = "kind=categorical"
+    return export_untrained("scenario", folder, "cmml-matching", kinds=kinds, **given)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from operation.conftest import LOG
 
 from cmml_tf.commands.operation.log_options import nested_options
 from cmml_tf.evaluation.calibration import Calibration
-from cmml_tf.operation.asked_log import open_asked_log
+from cmml_tf.operation.asked_log import GivenLog, open_asked_log
 from cmml_tf.operation.evaluation_run import evaluate_on_log
 from cmml_tf.operation.export_scorer import ExportScorer, log_ids
 from cmml_tf.operation.loaded_export import LoadedExport
@@ -65,7 +65,9 @@ OPTIONS = {"scenario": {"definition": "column:scenario", "min_items": 2, "min_in
 
 def test_a_new_log_is_asked_whole_and_its_unknown_ids_are_counted(exports, new_log):
     said = []
-    metrics = evaluate_on_log(exports.poor, str(new_log), OPTIONS, None, None, "cmml", said.append)
+    metrics = evaluate_on_log(
+        exports.poor, GivenLog(str(new_log), OPTIONS), None, "cmml", said.append
+    )
     assert json.loads(json.dumps(metrics, allow_nan=False)) == metrics
     assert metrics["protocol"] == "strict"
     assert metrics["counts"]["scenarios that are asked"] == 4
@@ -82,7 +84,7 @@ def test_a_new_log_is_asked_whole_and_its_unknown_ids_are_counted(exports, new_l
 
 def test_an_export_scores_as_its_model_however_requests_are_divided(exports, tmp_path):
     export = LoadedExport(exports.poor)
-    log = open_asked_log([export], LOG, tmp_path)
+    log = open_asked_log([export], GivenLog(LOG), tmp_path)
     ids = log_ids(export, log.prepared.data.user_ids, log.prepared.data.item_ids, None)
     rng = np.random.default_rng(0)
     support = Support(

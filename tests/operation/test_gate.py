@@ -13,6 +13,7 @@ import pytest
 from operation.conftest import LOG, change_manifest
 
 from cmml_tf.evaluation.statistics import PairedDifference
+from cmml_tf.operation.asked_log import GivenLog
 from cmml_tf.operation.gate import Comparison, Other
 from cmml_tf.operation.promotion import judged, place_of, promote
 from cmml_tf.program import UnmetRequirementError
@@ -24,7 +25,7 @@ KILLS = 8
 def promoted(base, against=None):
     candidate = base / "candidates" / "1"
     place = place_of(candidate, against)
-    return promote(candidate, place, judged(candidate, place, LOG), lambda line: None)
+    return promote(candidate, place, judged(candidate, place, GivenLog(LOG)), lambda line: None)
 
 
 def content(folder):
@@ -225,7 +226,7 @@ def test_what_cannot_be_compared_with_what_is_served_is_said(exports, served, tm
     few = {"scenario": {"min_interactions": 50, "definition": "column:scenario"}}
     candidate = base / "candidates" / "1"
     with pytest.raises(ValueError, match="users and items, none of which it knows"):
-        judged(candidate, place_of(candidate, None), str(log), few)
+        judged(candidate, place_of(candidate, None), GivenLog(str(log), few))
     assert versions(base) == [1]
     assert candidate.is_dir()
 
@@ -237,7 +238,7 @@ def _comparison(current, floor=0.0, chance=(0.3, 0.1)):
 
     return Comparison(
         *("recall@10", "new", 0.5, current and other("old", current)),
-        *(other("ItemPop", (floor, 0.2)), other("chance", chance), (6, "scenarios"), "strict"),
+        *(other("ItemPop", (floor, 0.2)), other("chance", chance), (6, "scenarios"), "strict", {}),
     )
 
 

@@ -1,15 +1,27 @@
 """Options of commands that ask exports about a log."""
 
+from argparse import Namespace
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from cmml_tf.hashed_ids import read_user_id_key
 from cmml_tf.program import Arguments
+
+if TYPE_CHECKING:
+    from cmml_tf.operation.asked_log import GivenLog
 
 
 def add_log_options(parser: Arguments) -> None:
-    """Adds `--option` and `--hash-user-ids`."""
+    """Adds `--items`, `--users`, `--option` and `--hash-user-ids`."""
+    for side in ("items", "users"):
+        parser.add_argument(
+            f"--{side}",
+            metavar="TABLE",
+            help=f"features of the log's {side}, as --{side} of a training; read of those that the "
+            "export does not know",
+        )
     parser.add_argument(
         "--option",
         action="append",
@@ -21,6 +33,22 @@ def add_log_options(parser: Arguments) -> None:
     parser.add_argument(
         "--hash-user-ids", metavar="KEYFILE", help="key that the exports hash user ids with"
     )
+
+
+def given_log(given: Namespace, data: str) -> "GivenLog":
+    """The log that a command line names.
+
+    Raises:
+      ValueError, OSError: An option is not NAME=VALUE, or the key cannot be read.
+    """
+    options, key = nested_options(given.option), read_user_id_key(given.hash_user_ids)
+
+    from cmml_tf.datasets.open_features import FeatureSource, check_features
+    from cmml_tf.operation.asked_log import GivenLog
+
+    tables = FeatureSource(given.items, given.users)
+    check_features(tables)
+    return GivenLog(data, options, key, tables)
 
 
 def nested_options(given: Sequence[str]) -> dict[str, Any]:

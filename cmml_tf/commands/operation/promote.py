@@ -5,18 +5,18 @@ cmml promote runs/new/7 --against /models/cmml --on LOG
 
 The candidate and the served version are asked the same tasks of the log, through their SavedModels.
 The candidate is refused, with status 3 and a sentence, if it is worse beyond the interval over
-tasks, below ItemPop (user setting: the item mean; ranking: popularity), at chance, or not what was
-exported: it cannot be loaded, or gives other scores than its manifest has. Else one rename makes it
-the next version. Where nothing is served yet there is nothing to be worse than.
+tasks, below ItemPop (user setting: the item mean; ranking: popularity), at chance, of another
+setting than what is served, or not what was exported: it cannot be loaded, or gives other scores
+than its manifest has. Else one rename makes it the next version. Where nothing is served yet there
+is nothing to be worse than.
 """
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from cmml_tf.commands.operation.log_options import add_log_options, nested_options
+from cmml_tf.commands.operation.log_options import add_log_options, given_log
 from cmml_tf.files import write_whole
-from cmml_tf.hashed_ids import read_user_id_key
 from cmml_tf.program import Arguments
 
 
@@ -34,13 +34,12 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the comparison there")
     add_log_options(parser)
     given = parser.parse_args(argv)
-    key = read_user_id_key(given.hash_user_ids)
-    options = nested_options(given.option)
+    log = given_log(given, given.on)
 
     from cmml_tf.operation.promotion import judged, place_of, promote
 
     place = place_of(given.candidate, given.against)
-    comparison = judged(given.candidate, place, given.on, options, key)
+    comparison = judged(given.candidate, place, log)
     if given.json is not None:
         write_whole(given.json, json.dumps(comparison.as_json(), indent=2))
     promote(given.candidate, place, comparison, print)
