@@ -180,9 +180,7 @@ class ContentServingGraph(ServingGraph):
         if side in self.content_inputs:
             content = self.content_inputs[side].encode(inputs, prefix)
             table = self.content_maps[side]
-            of_content = tf.matmul(content, table[:-1]) + table[-1]
-            if side == "item":
-                of_content = self._seen(of_content)
+            of_content = self._seen[side](tf.matmul(content, table[:-1]) + table[-1])
             of_content = tf.reshape(of_content, tf.shape(row))
             row = tf.where(known[..., None], row, of_content)
         return _Described(key, known, row)

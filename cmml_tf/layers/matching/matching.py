@@ -127,8 +127,8 @@ class Matching(tf.keras.layers.Layer):
 
         Args:
           user_key, item_key: int64 [B, S].
-          user_row, item_row: float32 [B, S, ...], rows of the tables, zeros for unknown ids; those
-            of items may be as `ItemTower.with_view` makes them.
+          user_row, item_row: float32 [B, S, ...], rows of the tables, zeros for unknown ids; or
+            what `with_user_view` and `ItemTower.with_view` make of them.
           label: float32 [B, S], above 0.5 for a positive pair.
           valid: bool [B, S], true for the leading pairs; the others may hold anything finite.
           catalogue_row: float32 [R, ...], rows of items that stand for the catalogue.
@@ -152,7 +152,7 @@ class Matching(tf.keras.layers.Layer):
         users = self._users(user_row)
         taste = self.scenario_taste(
             items,
-            self.user_product(users),
+            self._products(user_row, users),
             positive,
             named,
             ItemView(*(part[pairs:] for part in everyone)),
@@ -283,8 +283,20 @@ class Matching(tf.keras.layers.Layer):
         parts = [base, item.taste, item.factor, item.product, tf.square(item.factor), known]
         return tf.concat(parts, axis=1)
 
+    def with_user_view(self, row: tf.Tensor) -> tf.Tensor:
+        """Rows of users that need no computing: float32 [..., d + 1] -> [..., 2 d + 1 + K]."""
+        users = self._users(row)
+        return tf.concat([row, users, self.user_product(users)], axis=-1)
+
     def _users(self, row: tf.Tensor) -> tf.Tensor:
-        return on_flat_pairs(self.user_map, row[..., : self.dimension])
+        d = self.dimension
+        if row.shape[-1] == d + 1:
+            return on_flat_pairs(self.user_map, row[..., :d])
+        return row[..., d + 1 : 2 * d + 1]
+
+    def _products(self, row: tf.Tensor, users: tf.Tensor) -> tf.Tensor:
+        d = self.dimension
+        return self.user_product(users) if row.shape[-1] == d + 1 else row[..., 2 * d + 1 :]
 
     def _amount(self, context: MatchContext) -> tf.Tensor:
         """How much there is of the support: float32 [B, 5]."""
