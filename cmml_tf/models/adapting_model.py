@@ -94,3 +94,14 @@ class ContextModel(AdaptingModel):
     ) -> tf.Tensor:
         """float32 [B, D], int [B, Q] -> score float32 [B, Q]."""
         raise NotImplementedError
+
+    def score_of_user(
+        self, context: tf.Tensor, query_user: tf.Tensor, query_item: tf.Tensor, named: bool = True
+    ) -> tf.Tensor:
+        """`score_with_context` of one user a task, int [B]; items int [B, Q].
+
+        `named` is for models that match by key.
+        """
+        del named
+        users = tf.repeat(query_user[:, None], tf.shape(query_item)[1], axis=1)
+        return self.score_with_context(context, users, query_item)

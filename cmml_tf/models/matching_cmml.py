@@ -130,13 +130,19 @@ class MatchingCMML(ContextModel):
         unpacked = self._unpacked(context)
         return self.matching(unpacked, user_key, item_key, user_row, item_row, training=training)
 
-    def score_apart(
-        self, context: tf.Tensor, query_user: tf.Tensor, query_item: tf.Tensor
+    def score_of_user(
+        self, context: tf.Tensor, query_user: tf.Tensor, query_item: tf.Tensor, named: bool = True
     ) -> tf.Tensor:
-        """`score_with_context` of items as if no support named them."""
-        user, item = tf.cast(query_user, tf.int64), tf.cast(query_item, tf.int64)
-        rows = self.tables.user_rows(user), self.tables.item_rows(item)
-        return self.score_rows(context, user, tf.fill(tf.shape(item), item.dtype.min), *rows)
+        """`score_with_context` of one user a task, keys int64 [B]; items [B, Q].
+
+        Args:
+          context: float32 [B, D].
+          query_user, query_item: Keys.
+          named: Whether the support's pairs of an item count; else it is scored as if none had it.
+        """
+        rows = self.tables.user_rows(query_user), self.tables.item_rows(query_item)
+        key = query_item if named else tf.fill(tf.shape(query_item), query_item.dtype.min)
+        return self.matching.score_of_user(self._unpacked(context), query_user, key, *rows)
 
     def item_columns(self, item: tf.Tensor) -> tf.Tensor:
         """What items are told apart by where no support names them: int64 [N] -> [N, width]."""

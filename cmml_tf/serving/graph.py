@@ -100,9 +100,7 @@ class ServingGraph(tf.Module):
         self._encode = encode if not compiled else _compiled_encode(model, encode, compiled)
         self._modulation: Callable[..., Tensors]
         self._answers: Callable[..., Tensors]
-        apart = score
         if isinstance(model, MatchingCMML):
-            apart = _traced_once(model.score_apart)
             width, ids = model.context_width, [tf.TensorSpec([None, None], tf.int64)] * 2
             matched = self._score = matched_some_at_a_time(score, width, ids)
             matches = matched_some_at_a_time(model.matches, width, ids, [3])
@@ -112,7 +110,7 @@ class ServingGraph(tf.Module):
             self._score = _some_tasks_at_a_time(score)
             self._modulation = model.modulation
             self._answers = _answers_some_tasks_at_a_time(model, compiled)
-        self.catalogue = Catalogue(model, score, apart, encode, items, recommending)
+        self.catalogue = Catalogue(model, encode, items, recommending)
 
     def serving_default(self, **inputs: tf.Tensor) -> Tensors:
         """Support and query ids -> `score` float32 [B, Q] and which ids are known, bool [B, Q].

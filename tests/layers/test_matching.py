@@ -76,6 +76,39 @@ def test_groups_sum_over_the_pairs_of_the_same_item_in_the_same_task():
         np.testing.assert_allclose(sums[b, s], values[b, key[b] == key[b, s]].sum(0), rtol=1e-5)
 
 
+def test_sums_of_a_group_are_found_by_its_key_and_are_zero_where_there_is_none():
+    keys = np.array([[5, 3, 5, -(2**63), 2**63 - 1], [5, 5, 5, 1, 1]])
+    asked = np.array([[3, 5, 4, 2**63 - 1, -(2**63), 0], [1, 5, 3, 2**63 - 1, -(2**63), 6]])
+    values = normal(2, 5, 3)
+    for size in (5, 0):
+        groups = SupportGroups(tf.constant(keys[:, :size], tf.int64))
+        found = groups.sums_of(tf.constant(asked), tf.constant(values[:, :size]))
+        for b, q in np.ndindex(*asked.shape):
+            same = keys[b, :size] == asked[b, q]
+            expected = values[b, :size][same].sum(axis=0)
+            np.testing.assert_allclose(found[b, q], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [12, 0])
+def test_many_items_of_one_user_score_as_their_pairs(size):
+    made = model()
+    first, second = task(12), task(12)
+    support = Support(*(np.concatenate(pair) for pair in zip(first[0], second[0], strict=True)))
+    support = Support(*(field[:, :size] for field in support[:3]), np.int32([size, size // 2]))
+    context = made.encode_context(Support(*map(tf.constant, support)))
+    # Known and unknown ones, with own pairs in the support and without.
+    user = np.array([first[0].user[0, 0], -7])
+    item = np.concatenate([np.arange(-2, 32), [2**40]])[None].repeat(2, axis=0)
+    users = np.repeat(user[:, None], item.shape[1], axis=1)
+    found = made.score_of_user(context, tf.constant(user), tf.constant(item))
+    expected = made.score_with_context(context, tf.constant(users), tf.constant(item))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    apart = made.score_of_user(context, tf.constant(user), tf.constant(item), named=False)
+    named = np.array([np.isin(item[b], support.item[b, : support.length[b]]) for b in range(2)])
+    np.testing.assert_allclose(apart[~named], expected[~named], atol=1e-5)
+    assert not size or np.abs((apart - expected)[named]).min() > 0
+
+
 def test_taste_is_the_newton_step_over_clicks_and_reference():
     tower = perturbed(ItemTower(D, features=3, products=2), [None, ROW])
     taste = perturbed(ScenarioTaste(products=2), [None, None, 3 + D])
@@ -166,7 +199,13 @@ def test_votes_count_takers_by_how_much_they_are_like_the_user():
     sharpness = 24 / (1 + np.exp(-REACH * layer.sharpness.numpy()))
     alike = np.exp(sharpness * cosine)
     votes = alike[0] / alike[:2].mean()
-    found = layer(user, others, clicks, matched, matched.sum(axis=-1)).numpy()[0]
+    found = layer(
+        user,
+        others,
+        clicks,
+        lambda values: tf.reduce_sum(values * matched, axis=-1),
+        matched.sum(axis=-1),
+    ).numpy()[0]
     np.testing.assert_allclose(found[0], np.log((votes + k) / (1 + k)), rtol=1e-4)
     assert abs(found[1]) < 1e-5  # a user of whom nothing is known
 

@@ -9,8 +9,8 @@ from cmml_tf.layers.flat_pairs import on_flat_pairs
 from cmml_tf.layers.matching.item_fold_in import ItemFoldIn
 from cmml_tf.layers.matching.item_posterior import ClickerPosterior, CountPosterior
 from cmml_tf.layers.matching.item_view import ItemTower, ItemView
-from cmml_tf.layers.matching.keys import matches
 from cmml_tf.layers.matching.match_context import MatchContext
+from cmml_tf.layers.matching.matched import Matched, MatchedPairs, MatchedUser
 from cmml_tf.layers.matching.own_clicks import OwnClicks
 from cmml_tf.layers.matching.pair_taste import PairTaste
 from cmml_tf.layers.matching.scenario_taste import ScenarioTaste
@@ -189,27 +189,51 @@ class Matching(tf.keras.layers.Layer):
         training: bool | None = None,
     ) -> tf.Tensor:
         """Scores float32 [B, Q] of query pairs: keys int64 [B, Q], rows float32 [B, Q, ...]."""
+        matched = MatchedPairs(context, user_key, item_key)
+        return self._scores(context, matched, user_row, item_row, training)
+
+    def score_of_user(
+        self,
+        context: MatchContext,
+        user_key: tf.Tensor,
+        item_key: tf.Tensor,
+        user_row: tf.Tensor,
+        item_row: tf.Tensor,
+    ) -> tf.Tensor:
+        """The same of many items for one user a task, in less time, without training.
+
+        Args:
+          context: Of B tasks.
+          user_key, user_row: int64 [B], float32 [B, ...].
+          item_key, item_row: int64 [B, Q], float32 [B, Q, ...].
+        """
+        matched = MatchedUser(context, user_key, item_key)
+        return self._scores(context, matched, user_row[:, None], item_row, False)
+
+    def _scores(
+        self,
+        context: MatchContext,
+        matched: Matched,
+        user_row: tf.Tensor,
+        item_row: tf.Tensor,
+        training: bool | None,
+    ) -> tf.Tensor:
+        """float32 [B, Q] for users [B, N, ...], N is Q or 1."""
         items = self.item_tower(item_row)
         positive = context.positive[..., None]
-        same_item = matches(item_key, context.item_key)  # [B, Q, S]
-        same_user = matches(user_key, context.user_key)
         count, refusals, takers = tf.split(
-            tf.matmul(
-                same_item,
-                tf.concat(
-                    [positive, context.negative[..., None], positive * context.user], axis=-1
-                ),
+            matched.of_items(
+                tf.concat([positive, context.negative[..., None], positive * context.user], axis=-1)
             ),
             [1, 1, self.dimension],
             axis=-1,
         )
         own_count, moved = tf.split(
-            tf.matmul(same_user, tf.concat([positive, positive * context.item], axis=-1)),
+            matched.of_users(tf.concat([positive, positive * context.item], axis=-1)),
             [1, self.dimension],
             axis=-1,
         )
         count, refusals, own_count = (part[..., 0] for part in (count, refusals, own_count))
-        taken = same_item * context.positive[:, None]
         amount = self._amount(context)
         gate = self.gates(
             self.gate_hidden(tf.concat([amount, context.taste.product_weight], axis=-1))
@@ -229,7 +253,11 @@ class Matching(tf.keras.layers.Layer):
         scaled = user * self.tilt_scale
         tilt = tf.reduce_sum(scaled * folded, axis=-1)
         votes = self.user_votes(
-            user, context.user + context.mean_user[:, None], context.positive, taken, count
+            user,
+            context.user + context.mean_user[:, None],
+            context.positive,
+            matched.taken,
+            count,
         )
         products = context.taste.product_score(self.user_product(user), items)
         pair = self.pair_taste(user, items.factor, training=training)
@@ -254,9 +282,9 @@ class Matching(tf.keras.layers.Layer):
                 tf.math.log((count + 1.0) / (refusals + 1.0)),
                 same + log_n / 3.0,
                 item_row[..., self.dimension],
-                user_row[..., self.dimension],
-                tf.reduce_sum(same_user * taken, axis=-1),
-                tf.math.log1p(own_count),
+                same + user_row[..., self.dimension],
+                matched.taken_by_user(),
+                same + tf.math.log1p(own_count),
             ],
             axis=-1,
         )

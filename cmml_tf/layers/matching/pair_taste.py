@@ -37,7 +37,9 @@ class PairTaste(tf.keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, user: tf.Tensor, item: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """float32 [B, N, d] each -> float32 [B, N]."""
+        """float32 [B, Q, d] each, or [B, 1, d] of one user -> float32 [B, Q]."""
+        if user.shape[1] == 1:
+            user = tf.broadcast_to(user, tf.shape(item))
         pair = tf.concat([user, item, user * item], axis=-1)
         return on_flat_pairs(self._of_rows, self.dropout(pair, training=training))
 

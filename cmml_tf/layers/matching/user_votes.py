@@ -1,5 +1,6 @@
 """Who took an item, seen by a user: the more alike, the more their clicks count."""
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -37,15 +38,15 @@ class UserVotes(tf.keras.layers.Layer):
         user: tf.Tensor,
         support_user: tf.Tensor,
         clicks: tf.Tensor,
-        matched: tf.Tensor,
+        taken: Callable[[tf.Tensor], tf.Tensor],
         count: tf.Tensor,
     ) -> tf.Tensor:
         """Votes float32 [B, Q].
 
         Args:
-          user, support_user: float32 [B, Q, d], [B, S, d].
+          user, support_user: float32 [B, N, d], [B, S, d]; N is Q, or 1 for one user.
           clicks: float32 [B, S], 1 for a positive pair.
-          matched: float32 [B, Q, S], 1 where a positive pair has the query's item.
+          taken: The sum of [B, N, S] over the positive pairs of the query's item, [B, Q].
           count: float32 [B, Q], their number.
         """
         direction = tf.math.l2_normalize(user * self.scale, axis=-1, epsilon=1e-6)
@@ -55,7 +56,7 @@ class UserVotes(tf.keras.layers.Layer):
         alike = tf.exp(sharpness * tf.matmul(direction, others, transpose_b=True))
         n = tf.reduce_sum(clicks, axis=1)[:, None]
         total = tf.linalg.matvec(alike, clicks)
-        votes = tf.reduce_sum(alike * matched, axis=-1) * (n + 1e-6) / (total + 1e-6)
+        votes = taken(alike) * (n + 1e-6) / (total + 1e-6)
         k = tf.exp(REACH * self.log_prior_count)
         return tf.math.log((votes + k) / (count + k))
 

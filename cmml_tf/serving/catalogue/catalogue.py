@@ -8,7 +8,7 @@ import tensorflow as tf
 from cmml_tf.models.cmml import CMML
 from cmml_tf.models.matching_cmml import MatchingCMML
 from cmml_tf.models.ranking_cmml import RankingCMML
-from cmml_tf.serving.catalogue.narrowing import Narrowing, ScoreApart
+from cmml_tf.serving.catalogue.narrowing import Narrowing
 from cmml_tf.serving.catalogue.narrowing_recall import ENOUGH, Kept, SampleTasks, kept_by
 from cmml_tf.serving.catalogue.support_items import SupportItems
 from cmml_tf.serving.requests.task_groups import (
@@ -17,9 +17,6 @@ from cmml_tf.serving.requests.task_groups import (
     in_a_loop,
 )
 from cmml_tf.serving.vocabulary import Vocabulary
-
-Score = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
-"""context [B, D], user rows [B, Q], item rows [B, Q] -> float32 [B, Q]."""
 
 LARGEST_SCORED_CATALOGUE = 4096
 """Items of which all are scored."""
@@ -63,8 +60,6 @@ class Catalogue(tf.Module):
 
     Args:
       model: Whose tables know the items.
-      score: Its scores of pairs.
-      score_apart: The same of items as if no support named them.
       encode: Its contexts of support fields.
       items: The item ids, row by row.
       options: Of `recommend`.
@@ -73,8 +68,6 @@ class Catalogue(tf.Module):
     def __init__(
         self,
         model: CMML | MatchingCMML,
-        score: Score,
-        score_apart: ScoreApart,
         encode: Callable[..., tf.Tensor],
         items: Vocabulary,
         options: RecommendOptions,
@@ -82,7 +75,8 @@ class Catalogue(tf.Module):
         super().__init__()
         self.items = len(items.lines)
         self.top_k = min(options.top_k, self.items)
-        self._score, self._width = score, model.context_width
+        # A function: the model's layers stay outside the SavedModel.
+        self._score_of_user = lambda *asked, **given: model.score_of_user(*asked, **given)
         self._matches = model.by_key
         ids = items.lines if items.dtype == tf.string else [int(line) for line in items.lines]
         self.item_ids = tf.Variable(tf.constant(ids, items.dtype), trainable=False)
@@ -94,7 +88,7 @@ class Catalogue(tf.Module):
         self.kept = Kept(self.items, recall=1.0, tasks=0)
         if self.items <= LARGEST_SCORED_CATALOGUE or self._scores_given:
             return
-        narrowing = Narrowing(model, self.items, lambda *asked: self._columns(score_apart, *asked))
+        narrowing = Narrowing(model, self.items, lambda *asked: self._columns(*asked, named=False))
         kept = kept_by(
             options.sample or SampleTasks.drawn(model.id_tables.users, self.items),
             encode,
@@ -161,21 +155,21 @@ class Catalogue(tf.Module):
         """
         N = tf.shape(rows)[1]
         asked = tf.concat([rows, support.key], axis=1) if self._matches else rows
-        scores = self._columns(self._score, context, user, asked)
+        scores = self._columns(context, user, asked)
         named = scores[:, N:]
         if self._matches:
             named = tf.where(support.offered(beside), named, _LEFT_OUT)
         return scores[:, :N], named
 
     def _columns(
-        self, score: Score, context: tf.Tensor, user: tf.Tensor, rows: tf.Tensor
+        self, context: tf.Tensor, user: tf.Tensor, rows: tf.Tensor, named: bool = True
     ) -> tf.Tensor:
         """Scores float32 [B, N] of a user's rows int64 [B, N], some at a time."""
 
-        def of_user(context: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-            return score(context, tf.repeat(user[:, None], tf.shape(rows)[1], axis=1), rows)
+        def score(rows: tf.Tensor) -> tf.Tensor:
+            return self._score_of_user(context, user, rows, named=named)
 
-        return columns_in_a_loop(of_user, context, self._width, rows, _CHUNK)
+        return columns_in_a_loop(score, rows, _CHUNK)
 
     def _likely(
         self, narrowing: Narrowing, context: tf.Tensor, user: tf.Tensor, support: SupportItems
@@ -211,7 +205,7 @@ class Catalogue(tf.Module):
 
     def _score_all(self, context: tf.Tensor, user: tf.Tensor) -> tf.Tensor:
         """float32 [B, I + 1]; the last column is of no item."""
-        return self._columns(self._score, context, user, self._all_rows(user))
+        return self._columns(context, user, self._all_rows(user))
 
     def _all_rows(self, user: tf.Tensor) -> tf.Tensor:
         """int64 [B, I + 1]; the last is the zero row."""

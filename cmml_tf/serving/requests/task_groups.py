@@ -124,26 +124,19 @@ def support_pairs(context: tf.Tensor, width: ContextWidth) -> tf.Tensor:
 
 
 def columns_in_a_loop(
-    score: Score, context: tf.Tensor, width: ContextWidth, columns: tf.Tensor, most: int
+    score: Callable[[tf.Tensor], tf.Tensor], columns: tf.Tensor, most: int
 ) -> tf.Tensor:
-    """float32 [B, N], `score(context, columns[:, n : n + size])` of int64 columns [B, N].
+    """`score(columns)`, for some columns at a time.
 
     Args:
-      score: Takes [B, D] and int64 [B, n]; returns float32 [B, n].
-      context: float32 [B, D].
-      width: Of the contexts.
-      columns: What is scored of each task.
+      score: Takes int64 [B, n] and returns float32 [B, n].
+      columns: int64 [B, N].
       most: The largest n.
     """
-    B = tf.maximum(tf.shape(columns)[0], 1)
-    size = tf.minimum(most, PAIRS_AT_A_TIME // B)
-    if width.pair:
-        size = tf.minimum(
-            size, MATCHES_AT_A_TIME // (B * tf.maximum(support_pairs(context, width), 1))
-        )
+    size = tf.minimum(most, PAIRS_AT_A_TIME // tf.maximum(tf.shape(columns)[0], 1))
 
     def of_columns(some: tf.Tensor) -> tuple[tf.Tensor]:
-        return (tf.transpose(score(context, tf.transpose(some))),)
+        return (tf.transpose(score(tf.transpose(some))),)
 
     answer = tf.TensorSpec([None, None], tf.float32)
     (found,) = in_a_loop(of_columns, [tf.transpose(columns)], tf.maximum(size, 1), [answer])
