@@ -36,6 +36,8 @@ def on_flat_pairs(function: Callable[..., Any], *inputs: tf.Tensor) -> Any:
     def unflat(value: tf.Tensor) -> tf.Tensor:
         own = value.shape[1:]
         shape = tf.concat([leading, own], axis=0) if own.rank else leading
-        return tf.ensure_shape(tf.reshape(value, shape), known.concatenate(own))
+        value = tf.reshape(value, shape)
+        value.set_shape(known.concatenate(own))
+        return value
 
     return tf.nest.map_structure(unflat, flat)

@@ -12,7 +12,6 @@ from cmml_tf.serving.catalogue.narrowing import Narrowing
 from cmml_tf.serving.catalogue.narrowing_recall import ENOUGH, Kept, SampleTasks, kept_by
 from cmml_tf.serving.catalogue.support_items import SupportItems
 from cmml_tf.serving.requests.task_groups import (
-    PAIRS_AT_A_TIME,
     columns_in_a_loop,
     in_a_loop,
 )
@@ -22,7 +21,7 @@ LARGEST_SCORED_CATALOGUE = 4096
 """Items of which all are scored."""
 _LARGEST_SCORED_IN_NEED = 20_000
 """The same, where a narrowing keeps too little."""
-_CHUNK = 1024
+_CHUNK, _MOST_TASKS = 4096, 64
 _LEFT_OUT = tf.float32.min
 # Scores at a time, each with about 13 bytes of what goes with it.
 _MOST_SCORES = 2**24
@@ -51,7 +50,7 @@ class RecommendOptions(NamedTuple):
 class Catalogue(tf.Module):
     """Ranks the I items of the item table.
 
-    Up to 4,096 items all are scored, 1,024 at a time, so that memory grows with scores and not
+    Up to 4,096 items all are scored, so many at a time that memory grows with scores and not
     with pair embeddings. Of more, a `Narrowing` says which are worth it, as many as keep .99 of
     the best K (`kept`). Where the model matches by key, the narrowing knows nothing of what the
     support says of an item, and all items of the support are scored beside the candidates. Where no
@@ -81,8 +80,8 @@ class Catalogue(tf.Module):
         ids = items.lines if items.dtype == tf.string else [int(line) for line in items.lines]
         self.item_ids = tf.Variable(tf.constant(ids, items.dtype), trainable=False)
         self.nothing = tf.constant("" if items.dtype == tf.string else -1, items.dtype)
-        # Scores of the whole catalogue, and of each chunk's hidden layers, for so many tasks.
-        self._tasks = max(1, min(PAIRS_AT_A_TIME // _CHUNK, _MOST_SCORES // self.items))
+        # Scores of the whole catalogue for so many tasks.
+        self._tasks = max(1, min(_MOST_TASKS, _MOST_SCORES // self.items))
         self._scores_given = isinstance(model, RankingCMML)
         self.narrowing: Narrowing | None = None
         self.kept = Kept(self.items, recall=1.0, tasks=0)
