@@ -8,6 +8,7 @@ G = X^T diag(w) X:
 - Neighbours: c_ij / (sqrt(c_i c_j) + s), shrunken cosines of the counts c = X^T X.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -58,37 +59,72 @@ def user_matrix(taken: TakenItems, items: int) -> csr_matrix:
     return csr_matrix((ones, (row[inside], taken.item[inside])), shape=(len(taken), items))
 
 
+class Gram(NamedTuple):
+    """X^T diag(|u|^-g) X of some users: those of two groups are the sum of both.
+
+    Attributes:
+      matrix: float32 [M, M].
+      weight: Sum of the users' weights.
+      users: How many have taken something.
+    """
+
+    matrix: np.ndarray
+    weight: float
+    users: int
+
+    @classmethod
+    def of(cls, taken: TakenItems, table_items: int, power: float) -> "Gram":
+        """Of users and the M most taken items."""
+        weights = np.maximum(taken.lengths, 1.0) ** -power
+        matrix = gram(user_matrix(taken, table_items), None if power == 0 else weights)
+        some = taken.lengths > 0
+        return cls(matrix, float(weights[some].sum()), int(some.sum()))
+
+    def plus(self, other: "Gram") -> "Gram":
+        """Of both groups of users."""
+        return Gram(
+            self.matrix + other.matrix, self.weight + other.weight, self.users + other.users
+        )
+
+    @property
+    def normalised(self) -> np.ndarray:
+        """float32 [M, M], the weights of mean 1."""
+        return self.matrix * np.float32(self.users / self.weight)
+
+
 def fit_item_tables(
-    taken: TakenItems,
-    items: int,
-    table_items: int,
+    counts: np.ndarray,
+    weighted: np.ndarray,
+    times: np.ndarray,
     dropouts: tuple[float, ...],
     shrinkages: tuple[float, ...],
-    weighting: Weighting,
+    penalty: float,
     content: np.ndarray | None = None,
     content_penalty: float = 30.0,
 ) -> ItemTables:
     """The K tables, EDLAE first, of what users have taken.
 
     Args:
-      taken: The users.
-      items: I of the catalogue.
-      table_items: M.
+      counts: float32 [M, M], X^T X.
+      weighted: float32 [M, M], G.
+      times: int [I], how often each item of the catalogue was taken.
       dropouts: p of each EDLAE table.
       shrinkages: s of each table of neighbours; two more, one of unequal powers
         c_ij / (c_i^.7 c_j^.3 + 30) and one of the weighted counts with s = 30, stand behind them.
-      weighting: Chosen for the data.
+      penalty: L.
       content: float32 [I, c], what is known of items beside who took them; None: nothing.
       content_penalty: L2 factor of the regressions on it.
     """
-    matrix = user_matrix(taken, table_items)
-    counts, weighted = gram(matrix), gram(matrix, user_weights(taken, weighting.user_power))
-    tables = [edlae(weighted, weighting.penalty, p) for p in dropouts]
-    tables += [neighbours(counts, shrinkage) for shrinkage in shrinkages]
-    tables.append(neighbours(counts, _SHRINKAGE, _POWER))
-    tables.append(neighbours(weighted, _SHRINKAGE))
-    times = np.bincount(taken.item, minlength=items)
-    rows, M = np.stack(tables, axis=1), table_items
+    made = [
+        *(partial(edlae, weighted, penalty, p) for p in dropouts),
+        *(partial(neighbours, counts, shrinkage) for shrinkage in shrinkages),
+        partial(neighbours, counts, _SHRINKAGE, _POWER),
+        partial(neighbours, weighted, _SHRINKAGE),
+    ]
+    M = len(counts)
+    rows = np.empty([M, len(made), M], np.float32)
+    for place, table in enumerate(made):  # one at a time: together they are large
+        rows[:, place] = table()
     popularity = log_popularity(np.append(times, 0))
     found = None
     if content is not None:
@@ -103,13 +139,6 @@ def log_popularity(times: np.ndarray) -> np.ndarray:
     return ((logs - own.mean()) / max(own.std(), 1e-6)).astype(np.float32)
 
 
-def user_weights(taken: TakenItems, power: float) -> np.ndarray:
-    """float32 [T], |u|^-power of mean 1 over users who have taken something."""
-    lengths = taken.lengths
-    weights = np.maximum(lengths, 1.0) ** -power
-    return (weights / weights[lengths > 0].mean()).astype(np.float32)
-
-
 def gram(matrix: csr_matrix, weights: np.ndarray | None = None) -> np.ndarray:
     """X^T diag(w) X, float32 [M, M]."""
     left = matrix if weights is None else diags(weights) @ matrix
@@ -122,7 +151,8 @@ def edlae(counts: np.ndarray, penalty: float, dropout: float = 0.0) -> np.ndarra
     system = counts.astype(np.float64)
     system[np.diag_indices_from(system)] += penalty + _LEAST + dropout / (1 - dropout) * diagonal
     inverse = inv(system, overwrite_a=True, check_finite=False)
-    table = (-inverse / np.diag(inverse)).astype(np.float32)
+    inverse /= -np.diag(inverse)
+    table = inverse.astype(np.float32)
     np.fill_diagonal(table, 0.0)
     return table
 

@@ -11,7 +11,7 @@ from cmml_tf.evaluation.task_metrics import KNOWN_ITEMS, UNKNOWN_ITEMS, TaskMetr
 from cmml_tf.metrics.lists import Lists
 from cmml_tf.metrics.ranking import metrics_of_ranking
 from cmml_tf.metrics.scores import evenly_spaced
-from cmml_tf.metrics.tie_groups import TieGroups, sort_in_tie_groups
+from cmml_tf.metrics.tie_groups import TieGroups, best_in_tie_groups
 
 CUTOFFS = (20, 100)
 
@@ -41,7 +41,7 @@ def evaluate_catalogue(scorer: Scorer, asked: AskedNewcomers) -> TaskMetrics:
         sample.append(evenly_spaced(scores[~batch.known], SAMPLED))
         # Behind every other score; taken items are never among those that are known.
         scores = np.where(batch.known, -np.inf, scores)
-        groups = sort_in_tie_groups(scores)
+        groups = best_in_tie_groups(scores, CUTOFFS[-1])
         lists.add(groups, ~batch.known)
         kinds = [batch.taken, batch.taken & known, batch.taken & ~known]
         found.append([_metrics(groups, kind) for kind in kinds[: 3 if told_apart else 1]])
@@ -55,6 +55,7 @@ def evaluate_catalogue(scorer: Scorer, asked: AskedNewcomers) -> TaskMetrics:
 def _metrics(groups: TieGroups, taken: np.ndarray) -> dict[str, np.ndarray]:
     """Of each row float64 [R]; NaN where there is nothing to find."""
     metrics = metrics_of_ranking(groups, taken, CUTOFFS)
+    metrics.pop("mrr", None)  # of catalogues that are no longer than a list
     number = taken.sum(axis=1)
     for k in CUTOFFS:
         metrics[f"recall@{k}"] *= number / np.maximum(np.minimum(number, k), 1)

@@ -69,15 +69,17 @@ def metrics_of_ranking(
     """As `ranking_metrics`, of candidates that are sorted already: for several questions of one.
 
     Args:
-      groups: Of `sort_in_tie_groups`.
+      groups: Of `sort_in_tie_groups`, or of `best_in_tie_groups` for the largest of `ks`, with
+        which there is no `mrr`.
       relevant: bool [R, C], in the order of the candidates before sorting; valid ones only.
       ks: Cut-offs.
     """
     rows, candidates = relevant.shape
+    whole = groups.order.shape[1] == candidates
     # One entry a relevant candidate: its row and the group it lies in.
     row, position = np.nonzero(np.take_along_axis(relevant, groups.order, axis=1))
     start, end = groups.start[row, position], groups.end[row, position]
-    count = np.bincount(row, minlength=rows)
+    count = relevant.sum(axis=1)
     undefined = np.where(count > 0, 0.0, np.nan)
     cumulative = cumulative_discount(candidates)
 
@@ -90,8 +92,9 @@ def metrics_of_ranking(
         gained = np.bincount(row, expected_discount(start, end, k, cumulative), minlength=rows)
         ideal = cumulative[np.minimum(np.maximum(count, 1), k)]
         metrics[f"ndcg@{k}"] = undefined + gained / ideal
-    metrics["mrr"] = np.full(rows, np.nan)
-    metrics["mrr"][count > 0] = _reciprocal_rank(row, start, end)
+    if whole:
+        metrics["mrr"] = np.full(rows, np.nan)
+        metrics["mrr"][count > 0] = _reciprocal_rank(row, start, end)
     return metrics
 
 

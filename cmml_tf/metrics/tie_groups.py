@@ -59,6 +59,33 @@ def sort_in_tie_groups(scores: np.ndarray, valid: np.ndarray | None = None) -> T
     return TieGroups(order, start, end)
 
 
+def best_in_tie_groups(scores: np.ndarray, k: int) -> TieGroups:
+    """The same of the first W positions alone, which is faster where k is far below C.
+
+    W is k and as far as any row's group reaches that position k - 1 falls into; groups that begin
+    behind position k may be cut.
+
+    Args:
+      scores: float [R, C].
+      k: Positions that count.
+
+    Raises:
+      ValueError: A score is NaN.
+    """
+    scores = np.asarray(scores)
+    rows, candidates = scores.shape
+    if k >= candidates or not rows or np.isnan(scores).any():
+        return sort_in_tie_groups(scores)
+    key = -scores
+    last = np.partition(key, k - 1, axis=1)[:, k - 1 : k]
+    width = int((key <= last).sum(axis=1).max())
+    if width == candidates:
+        return sort_in_tie_groups(scores)
+    best = np.argpartition(key, width - 1, axis=1)[:, :width]
+    groups = sort_in_tie_groups(np.take_along_axis(scores, best, axis=1))
+    return groups._replace(order=np.take_along_axis(best, groups.order, axis=1))
+
+
 def cumulative_discount(size: int) -> np.ndarray:
     """float64 [size + 1]: sums of the first 0 .. size discounts 1 / log2(1 + rank)."""
     return np.concatenate([[0.0], np.cumsum(1.0 / np.log2(np.arange(size) + 2.0))])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cmml_tf.datasets.tasks.taken_items import TakenItems
-from cmml_tf.embeddings.item_tables import Weighting, fit_item_tables
+from cmml_tf.embeddings.item_tables import Gram, Weighting, fit_item_tables
 
 LISTS = [[0, 1, 2], [0, 2], [1, 2, 3, 0], [3], [0, 1, 3, 2, 4]]
 ITEMS, TABLE = 5, 4
@@ -38,9 +38,20 @@ def reference(lists, weighting):
     return tables.transpose(1, 0, 2)
 
 
+def fit(lists, weighting):
+    first, second = taken(lists[:2]), taken(lists[2:])  # what groups of users add up to
+    power = weighting.user_power
+    counts, weighted = (
+        Gram.of(first, TABLE, one).plus(Gram.of(second, TABLE, one)) for one in (0.0, power)
+    )
+    times = np.bincount([*first.item, *second.item], minlength=ITEMS)
+    options = (times, DROPOUTS, SHRINKAGES, weighting.penalty)
+    return fit_item_tables(counts.matrix, weighted.normalised, *options)
+
+
 @pytest.mark.parametrize("weighting", [Weighting(0.0, 2.0), Weighting(0.6, 30.0)])
 def test_tables_are_their_formulas(weighting):
-    fitted = fit_item_tables(taken(LISTS), ITEMS, TABLE, DROPOUTS, SHRINKAGES, weighting)
+    fitted = fit(LISTS, weighting)
     np.testing.assert_allclose(fitted.rows, reference(LISTS, weighting), rtol=1e-4, atol=1e-6)
     logs = np.log1p([sum(item in one for one in LISTS) for item in range(ITEMS)])
     wanted = (logs - logs.mean()) / logs.std()

@@ -91,7 +91,7 @@ class TestItemContent(LayerRecipe):
 
 
 class TestItemTables(LayerRecipe):
-    weights = frozen = 5
+    weights = frozen = 6  # a table a fold
     content = 0
     output_shapes = ([2, 4], [2, 0], [6], [2], [], [], [])
     refused = (
@@ -135,6 +135,6 @@ class TestItemTables(LayerRecipe):
 
 
 class TestItemTablesWithContent(TestItemTables):
-    weights = frozen = 9
+    weights = frozen = 10
     content = 3
     output_shapes = ([2, 4], [2, 3], [7], [2], [], [], [])

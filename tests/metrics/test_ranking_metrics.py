@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmml_tf.metrics.ranking import CUTOFFS, ranking_metrics
+from cmml_tf.metrics.lists import Lists
+from cmml_tf.metrics.ranking import CUTOFFS, metrics_of_ranking, ranking_metrics
+from cmml_tf.metrics.tie_groups import best_in_tie_groups, sort_in_tie_groups
 
 
 def metrics_of_order(relevant, ks):
@@ -160,3 +162,24 @@ def test_bad_input_is_named(changes, message):
     arguments = {"scores": np.zeros((1, 2)), "relevant": np.array([[True, False]])} | changes
     with pytest.raises(ValueError, match=message):
         ranking_metrics(**arguments)
+
+
+@pytest.mark.parametrize("levels", [3, 40, 10_000])
+def test_the_first_positions_alone_are_worth_what_they_are_among_all(levels):
+    rng = np.random.default_rng(levels)
+    scores = rng.integers(0, levels, [6, 300]) / levels
+    relevant = rng.random([6, 300]) < 0.1
+    relevant[0] = False
+    known = rng.random([6, 300]) < 0.2
+    known[1, 10:] = True  # fewer candidates than positions
+    scores = np.where(known, -np.inf, scores)
+    best = best_in_tie_groups(scores, 20)
+    found = metrics_of_ranking(best, relevant, (5, 20))
+    wanted = ranking_metrics(scores, relevant, (5, 20))
+    assert found.keys() | {"mrr"} == wanted.keys()
+    for name in ("recall@5", "recall@20", "ndcg@5", "ndcg@20"):
+        np.testing.assert_allclose(found[name], wanted[name])
+    parts = [Lists(20, relevant.sum(axis=0), 6) for _ in range(2)]
+    for lists, groups in zip(parts, (best, sort_in_tie_groups(scores)), strict=True):
+        lists.add(groups, ~known)
+    assert parts[0].metrics() == pytest.approx(parts[1].metrics())

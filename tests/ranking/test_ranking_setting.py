@@ -178,7 +178,7 @@ def test_the_tables_of_a_training_user_do_not_know_the_user(prepared):
     trained, asked = setting.build_for_training(*one), setting.build(*one)
     layer, M = trained.pair_embedding, parts.table_items
     fold = int(layer.fold_of_user[user])
-    others = parts.without(fold)
+    others = parts.data.learned.take(np.flatnonzero(parts.folds != fold))
     assert user not in others.user
     counts = np.zeros([M, M])
     for place in range(len(others)):

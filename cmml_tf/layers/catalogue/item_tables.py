@@ -8,7 +8,6 @@ import tensorflow as tf
 from cmml_tf.layers.matching.support_groups import SupportGroups
 
 _MOST_LEVELS = 1024
-_ROWS_AT_A_TIME = 256
 
 
 class Evidence(NamedTuple):
@@ -110,7 +109,10 @@ class ItemTablesLayer(tf.keras.layers.Layer):
         del input_shape
         M, K = self.table_items, self.tables
         F, w = self.folds, self.content_width
-        self.rows = self._frozen("rows", [F * M, K * (M + w)])
+        # One variable a fold, which is assigned whole: of one whose parts were assigned TensorFlow
+        # makes a copy each time that it is read.
+        shape = [M, K * (M + w)]
+        self.rows = [self._frozen(f"rows_{fold}", shape) for fold in range(F)]
         self.popularity = self._frozen("popularity", [self.folds, self.items])
         self.level_popularity = self._frozen("level_popularity", [self.folds, self.levels])
         self.level = self._frozen("level", [self.folds, self.items - M], tf.int32)
@@ -145,12 +147,8 @@ class ItemTablesLayer(tf.keras.layers.Layer):
           columns: float32 [M, K, w], of content.
         """
         M = self.table_items
-        for first in range(0, M, _ROWS_AT_A_TIME):  # a copy of all would be as large as the table
-            part = rows[first : first + _ROWS_AT_A_TIME]
-            if columns is not None:
-                part = np.concatenate([part, columns[first : first + _ROWS_AT_A_TIME]], axis=2)
-            places = fold * M + tf.range(first, first + len(part))
-            self.rows.scatter_update(tf.IndexedSlices(part.reshape([len(part), -1]), places))
+        whole = rows if columns is None else np.concatenate([rows, columns], axis=2)
+        self.rows[fold].assign(whole.reshape([M, -1]))
         self.popularity.scatter_update(tf.IndexedSlices(popularity, fold))
         if not self.levels:
             return
@@ -195,13 +193,7 @@ class ItemTablesLayer(tf.keras.layers.Layer):
         theirs = tf.where(once, tf.gather_nd(self.popularity, places), 0.0)
         known = tf.reduce_sum(tf.cast(once, tf.float32), axis=1)
         mean = tf.reduce_sum(theirs, axis=1) / tf.maximum(known, 1.0)
-        inside = tf.where(once & (item < self.table_items))  # [N, 2]
-        sums = tf.sparse.segment_sum(
-            self.rows,
-            tf.gather_nd(folds * self.table_items + item, inside),
-            tf.cast(inside[:, 0], tf.int32),
-            num_segments=B,
-        )
+        sums = self._sums(item, once & (item < self.table_items), fold)
         popularity = tf.concat(
             [
                 tf.gather(self.popularity, fold)[:, : self.table_items],
@@ -215,6 +207,17 @@ class ItemTablesLayer(tf.keras.layers.Layer):
         sums = tf.reshape(sums, [B, self.tables, M + w])
         level = tf.gather(self.level, fold)
         return Evidence(sums[..., :M], sums[..., M:], popularity, level, known, mean, fold)
+
+    def _sums(self, item: tf.Tensor, which: tf.Tensor, fold: tf.Tensor) -> tf.Tensor:
+        """The rows of these items, added up by the tables of each task's fold: [B, K (M + w)]."""
+        found = []
+        for number, rows in enumerate(self.rows):
+            theirs = which if self.folds == 1 else which & (fold == number)[:, None]
+            place = tf.where(theirs)  # [N, 2]
+            task = tf.cast(place[:, 0], tf.int32)
+            items, tasks = tf.gather_nd(item, place), tf.shape(item)[0]
+            found.append(tf.sparse.segment_sum(rows, items, task, num_segments=tasks))
+        return tf.add_n(found)
 
     def _foretold(self, item: tf.Tensor, which: tf.Tensor, fold: tf.Tensor) -> tf.Tensor:
         """The rows that the content of these items foretells, added up: [B, K (M + w)]."""

@@ -2,8 +2,10 @@
 
 import json
 import tempfile
+import weakref
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +14,11 @@ from cmml_tf.baselines.simple_rankings.catalogue_system import TableSystem
 from cmml_tf.config.ranking import RankingModelConfig
 from cmml_tf.datasets.tasks.taken_items import RankingData, TakenItems, draw_tasks
 from cmml_tf.embeddings.item_tables import (
+    Gram,
     ItemTables,
     Weighting,
     edlae,
     fit_item_tables,
-    gram,
-    user_matrix,
-    user_weights,
 )
 from cmml_tf.episodes.asked_newcomers import AskedNewcomers
 from cmml_tf.evaluation.catalogue_ranking import evaluate_catalogue
@@ -99,35 +99,64 @@ class RankingParts(Prepared[RankingData, AskedNewcomers]):
     @cached_property
     def others(self) -> TakenItems:
         """What users of all other folds have taken: what is fitted for `held_out`."""
-        return self.without(0)
-
-    def without(self, fold: int) -> TakenItems:
-        """What users of all other folds than this one have taken."""
-        return self.data.learned.take(np.flatnonzero(self.folds != fold))
+        return self.data.learned.take(np.flatnonzero(self.folds != 0))
 
     @cached_property
+    def _of_folds(self) -> list[TakenItems]:
+        learned = self.data.learned
+        return [
+            learned.take(np.flatnonzero(self.folds == fold)) for fold in range(self.model.folds)
+        ]
+
+    def gram(self, power: float, without: int | None = None) -> Gram:
+        """Of users who are learned from; of each power what folds add up to is counted once.
+
+        Args:
+          power: g of the users' weights.
+          without: A fold whose users are left out; None: none is.
+        """
+        if power not in self._grams:
+            self._grams[power] = [Gram.of(one, self.table_items, power) for one in self._of_folds]
+        parts = self._grams[power]
+        return reduce(Gram.plus, (one for fold, one in enumerate(parts) if fold != without))
+
+    @cached_property
+    def _grams(self) -> dict[float, list[Gram]]:
+        return {}
+
+    @property
     def tables(self) -> ItemTables:
         """The tables of all who are learned from."""
-        return self._fitted(self.data.learned)
+        return self._tables.read()
 
     @cached_property
-    def fold_tables(self) -> list[ItemTables]:
-        """For each fold the tables of all other folds, in files that nobody else sees.
+    def _tables(self) -> "_Kept":
+        return _Kept(self._fitted(None))
 
-        They are read once for the model and once for its twin; in memory they would be as large as
-        the model that is trained.
-        """
-        return [_in_a_file(self._fitted(self.without(fold))) for fold in range(self.model.folds)]
+    @property
+    def fold_tables(self) -> Iterator[ItemTables]:
+        """For each fold the tables of all other folds."""
+        return (kept.read() for kept in self._fold_tables)
 
-    def _fitted(self, taken: TakenItems) -> ItemTables:
-        model, content = self.model, self.item_content
+    @cached_property
+    def _fold_tables(self) -> list["_Kept"]:
+        return [_Kept(self._fitted(fold)) for fold in range(self.model.folds)]
+
+    def _fitted(self, without: int | None) -> ItemTables:
+        """Of users who are learned from, those of a fold left out."""
+        model, content, chosen = self.model, self.item_content, self.weighting
+        times = sum(
+            np.bincount(one.item, minlength=len(self.data.item_ids))
+            for fold, one in enumerate(self._of_folds)
+            if fold != without
+        )
         return fit_item_tables(
-            taken,
-            len(self.data.item_ids),
-            self.table_items,
+            self.gram(0.0, without).matrix,
+            self.gram(chosen.user_power, without).normalised,
+            np.asarray(times),
             model.dropouts,
             model.shrinkages,
-            self.weighting,
+            chosen.penalty,
             None if content is None else content.matrix,
             model.content_penalty,
         )
@@ -144,24 +173,42 @@ class RankingParts(Prepared[RankingData, AskedNewcomers]):
         return chosen
 
     def _best_weighting(self) -> Weighting:
-        matrix = user_matrix(self.others, self.table_items)
         times = np.bincount(self.others.item, minlength=len(self.data.item_ids))
         recalls = {}
         for power in _POWERS:
-            counts = gram(matrix, user_weights(self.others, power))
+            weighted = self.gram(power, without=0).normalised
             for penalty in _PENALTIES:
-                system = TableSystem(times, edlae(counts, penalty, _DROPOUT))
+                system = TableSystem(times, edlae(weighted, penalty, _DROPOUT))
                 recalls[Weighting(power, penalty)] = self.recall(system)
-        return max(recalls, key=recalls.__getitem__)
+        best = max(recalls, key=recalls.__getitem__)
+        for power in {*_POWERS} - {0.0, best.user_power}:
+            del self._grams[power]
+        return best
 
     def recall(self, system: Scorer) -> float:
         """Mean Recall@20 for `held_out`, by which numbers are chosen."""
         return evaluate_catalogue(system, self.held_out).means()["recall@20"]
 
 
-def _in_a_file(tables: ItemTables) -> ItemTables:
-    """The same; the file is gone with the array."""
-    with tempfile.TemporaryFile() as file:
-        rows = np.memmap(file, np.float32, "w+", shape=tables.rows.shape)
-    rows[:] = tables.rows
-    return tables._replace(rows=rows)
+class _Kept:
+    """Tables that are read once for the model and once for its twin.
+
+    In memory they would be as large as the model that is trained, so they lie in a file that nobody
+    else sees and that is gone with this object.
+
+    Args:
+      tables: What is kept.
+    """
+
+    def __init__(self, tables: ItemTables) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as this is
+        weakref.finalize(self, self._file.close)
+        self._shape = tables.rows.shape
+        tables.rows.tofile(self._file)
+        self._file.flush()
+        self._others = tables._replace(rows=np.zeros([0]))
+
+    def read(self) -> ItemTables:
+        """The tables, their rows a map of the file: in memory while somebody holds them."""
+        rows = np.memmap(self._file, np.float32, "r", shape=self._shape)
+        return self._others._replace(rows=rows)

@@ -1,9 +1,10 @@
 """The ranking setting: tasks are users, the query is the catalogue, the support what is known."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -148,8 +149,9 @@ class RankingSetting(Setting[RankingData, AskedNewcomers, RankingParts]):
         All other users read the tables of all.
         """
         del episode
+        folds = chain(prepared.fold_tables, [prepared.tables])  # fitted before there is a model
         built = _model(model, prepared, training, seed, folds=model.folds + 1)
-        _fill(built, [*prepared.fold_tables, prepared.tables], prepared.item_content)
+        _fill(built, folds, prepared.item_content)
         fold_of_user = np.full(len(prepared.data.user_ids), model.folds)
         fold_of_user[prepared.data.learned.user] = prepared.folds
         built.pair_embedding.set_folds_of_users(fold_of_user)
@@ -265,7 +267,7 @@ def _model(
     )
 
 
-def _fill(model: RankingCMML, folds: Sequence[ItemTables], content: SideContent | None) -> None:
+def _fill(model: RankingCMML, folds: Iterable[ItemTables], content: SideContent | None) -> None:
     """Puts the tables of each fold into the model, and what is known of items."""
     layer = model.pair_embedding
     for fold, tables in enumerate(folds):

@@ -20,7 +20,7 @@ from cmml_tf.baselines.simple_rankings.catalogue_system import (
     TableSystem,
 )
 from cmml_tf.datasets.tasks.taken_items import TakenItems
-from cmml_tf.embeddings.item_tables import edlae, gram, neighbours, user_matrix
+from cmml_tf.embeddings.item_tables import edlae, neighbours, user_matrix
 from cmml_tf.evaluation.scorer import Scorer
 from cmml_tf.settings.ranking.parts import RankingParts
 
@@ -40,7 +40,7 @@ def simple_ranking_systems(parts: RankingParts, names: Sequence[str]) -> dict[st
             found[name] = Chance(len(parts.data.item_ids))
         else:
             if fitted is None:
-                fitted, chosen = _Fitted(parts, parts.data.learned), _Chosen(parts)
+                fitted, chosen = _Fitted(parts, parts.data.learned, None), _Chosen(parts)
             found[name] = fitted.system(name, chosen)
     return found
 
@@ -48,12 +48,12 @@ def simple_ranking_systems(parts: RankingParts, names: Sequence[str]) -> dict[st
 class _Fitted:
     """What is fitted on some users; `system` of given numbers."""
 
-    def __init__(self, parts: RankingParts, taken: TakenItems) -> None:
+    def __init__(self, parts: RankingParts, taken: TakenItems, without: int | None) -> None:
         self._parts = parts
         items = len(parts.data.item_ids)
         self.times = np.bincount(taken.item, minlength=items)
         self._whole = user_matrix(taken, items)
-        self._counts = gram(user_matrix(taken, parts.table_items))
+        self._counts = parts.gram(0.0, without).matrix
         self.item_knn = cache(self._item_knn)
         self.ease = cache(self._ease)
         self.als_fold_in = cache(self._als_fold_in)
@@ -91,7 +91,7 @@ class _Chosen:
 
     def __init__(self, parts: RankingParts) -> None:
         self._parts = parts
-        self._fitted = _Fitted(parts, parts.others)
+        self._fitted = _Fitted(parts, parts.others, 0)
         self.number = cache(self._number)
 
     def _number(self, name: str) -> float:
