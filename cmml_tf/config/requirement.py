@@ -9,7 +9,9 @@ SCENARIO_CONTROLS = ("item_pop", "dot", "item_pop_dot", "item_knn", "als_fold_in
 USER_CONTROLS = ("global_mean", "user_mean", "item_mean", "item_knn", "als_fold_in", "blend")
 """Controls of the user setting without a model."""
 
-RANKING_CONTROLS = ("popularity", "item_knn", "ease", "als_fold_in", "knn_ease", "chance")
+RANKING_CONTROLS = (
+    *("popularity", "item_knn", "ease", "als_fold_in", "mult_vae", "knn_ease", "chance"),
+)
 """Controls of the ranking setting without a model."""
 
 _PREFIX = "better-than="

@@ -37,7 +37,7 @@ def run(tmp_path_factory):
 def test_every_control_is_in_the_curve_and_the_taste_is_found(run):
     metrics = run.evaluate().metrics
     assert [*metrics["curve"]] == ["0", "1", "3", "5", "10", "80%"]
-    simple = {"popularity", "item_knn", "ease", "als_fold_in", "knn_ease", "chance"}
+    simple = {"popularity", "item_knn", "ease", "als_fold_in", "mult_vae", "knn_ease", "chance"}
     assert {"own", "none", "twin", *simple} <= metrics["curve"]["5"].keys()
     assert metrics["curve"]["5"]["own"].keys() == {"recall@20", "ndcg@100", "unknown_users"}
     assert metrics["control_settings"].keys() == simple - {"popularity", "chance"}

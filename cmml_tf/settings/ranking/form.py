@@ -19,7 +19,7 @@ RANKING = SettingForm(
     measured_tasks=(32, "32 users"),
     simple=Simple(
         SIMPLE_LABELS,
-        in_curve=("popularity", "item_knn", "ease", "als_fold_in", "knn_ease"),
+        in_curve=("popularity", "item_knn", "ease", "als_fold_in", "mult_vae", "knn_ease"),
         chance="chance",
         floor="popularity",
     ),

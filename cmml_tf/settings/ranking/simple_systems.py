@@ -19,6 +19,7 @@ from cmml_tf.baselines.simple_rankings.catalogue_system import (
     SumOfTwo,
     TableSystem,
 )
+from cmml_tf.baselines.simple_rankings.mult_vae import EPOCHS, MultVae, MultVaeTraining
 from cmml_tf.datasets.tasks.taken_items import TakenItems
 from cmml_tf.embeddings.item_tables import edlae, neighbours, user_matrix
 from cmml_tf.evaluation.scorer import Scorer
@@ -40,7 +41,9 @@ def simple_ranking_systems(parts: RankingParts, names: Sequence[str]) -> dict[st
             found[name] = Chance(len(parts.data.item_ids))
         else:
             if fitted is None:
-                fitted, chosen = _Fitted(parts, parts.data.learned, None), _Chosen(parts)
+                vae = cache(lambda: MultVaeTraining(parts.table_items, parts.seed))
+                fitted = _Fitted(parts, parts.data.learned, None, vae)
+                chosen = _Chosen(parts, vae)
             found[name] = fitted.system(name, chosen)
     return found
 
@@ -48,7 +51,13 @@ def simple_ranking_systems(parts: RankingParts, names: Sequence[str]) -> dict[st
 class _Fitted:
     """What is fitted on some users; `system` of given numbers."""
 
-    def __init__(self, parts: RankingParts, taken: TakenItems, without: int | None) -> None:
+    def __init__(
+        self,
+        parts: RankingParts,
+        taken: TakenItems,
+        without: int | None,
+        vae: Callable[[], MultVaeTraining],
+    ) -> None:
         self._parts = parts
         items = len(parts.data.item_ids)
         self.times = np.bincount(taken.item, minlength=items)
@@ -57,6 +66,7 @@ class _Fitted:
         self.item_knn = cache(self._item_knn)
         self.ease = cache(self._ease)
         self.als_fold_in = cache(self._als_fold_in)
+        self._vae = cache(lambda: vae().weights(self._whole[:, : parts.table_items]))
 
     def _item_knn(self, shrinkage: float) -> CatalogueSystem:
         return TableSystem(self.times, neighbours(self._counts, shrinkage), shrinkage=shrinkage)
@@ -69,6 +79,10 @@ class _Fitted:
             self._whole, _DIMENSION, _CONFIDENCE, penalty, _SWEEPS, self._parts.seed
         )
         return AlsFoldIn(self.times, factors, _CONFIDENCE, penalty)
+
+    def mult_vae(self, epochs: int) -> CatalogueSystem:
+        """As it is after so many epochs."""
+        return MultVae(self.times, self._vae()[epochs], epochs)
 
     def system(self, name: str, chosen: "_Chosen") -> CatalogueSystem:
         """The system of a name with the numbers that were chosen for it."""
@@ -87,11 +101,12 @@ class _Chosen:
         "ease": _PENALTIES,
         "als_fold_in": _ALS_PENALTIES,
         "knn_ease": _SHARES,
+        "mult_vae": EPOCHS,
     }
 
-    def __init__(self, parts: RankingParts) -> None:
+    def __init__(self, parts: RankingParts, vae: Callable[[], MultVaeTraining]) -> None:
         self._parts = parts
-        self._fitted = _Fitted(parts, parts.others, 0)
+        self._fitted = _Fitted(parts, parts.others, 0, vae)
         self.number = cache(self._number)
 
     def _number(self, name: str) -> float:

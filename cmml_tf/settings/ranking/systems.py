@@ -9,7 +9,10 @@ from cmml_tf.settings.systems import System, simple_systems
 SIMPLE_LABELS = dict(
     zip(
         RANKING_CONTROLS,
-        ("popularity", "item-kNN", "EASE", "ALS fold-in", "item-kNN + EASE", "random order"),
+        (
+            *("popularity", "item-kNN", "EASE", "ALS fold-in", "Mult-VAE", "item-kNN + EASE"),
+            "random order",
+        ),
         strict=True,
     )
 )
