@@ -54,7 +54,8 @@ class Episode(NamedTuple):
 
     Attributes:
       support: `Support` of the B tasks.
-      query_user: int32 [B, Q].
+      query_user: int32 [B, Q]; where training with `MatchingSampler` [B, P], pair k is of user k
+        mod P.
       query_item: int32 [B, Q].
       query_label: float32 [B, Q].
     """

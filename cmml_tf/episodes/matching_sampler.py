@@ -20,7 +20,8 @@ class MatchingSampler(EpisodeSampler):
     a small as a large one on a logarithmic scale, some none and some all, none repeated; each has
     0, 1 or 2 negatives (as many as `support_negatives` has room for); in some tasks those who are
     asked have no pair in the support, as where new users are asked; users and items are hidden
-    (`Hiding`); each query positive has N negatives, in the order that `SoftmaxTask` takes.
+    (`Hiding`); each query positive has N negatives, in the order that `SoftmaxTask` takes. Users of
+    the query [B, P] stand there once, its pair k being of user k mod P.
 
     Args:
       data: `TrainingTables.data`; rows are keys.
@@ -75,13 +76,12 @@ class MatchingSampler(EpisodeSampler):
             ],
             axis=1,
         )
-        repeated = tf.tile(query_user, [1, 1 + self._query_negatives])
+        positives = tf.ones_like(query, tf.float32)
         episode = Episode(
             _compact(Support(user, self._items(scenario, position), label, kept)),
-            tf.cast(repeated, tf.int64),
+            tf.cast(query_user, tf.int64),
             tf.cast(query_item, tf.int64),
-            tf.cast(tf.range(tf.shape(repeated)[1]) < tf.shape(query)[1], tf.float32)
-            + tf.zeros(tf.shape(repeated)),
+            tf.concat([positives, tf.zeros_like(compared, tf.float32)], axis=1),
         )
         return episode if self._hiding is None else self._hiding(episode, step)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from cmml_tf.evaluation.scorer import Scorer, answers_of
+from cmml_tf.evaluation.scorer import Scorer, answers_of, grid_of
 from cmml_tf.types import Support, empty_support
 
 
@@ -27,6 +27,10 @@ class WithoutSupport:
     def score(self, adapted: Any, user: np.ndarray, item: np.ndarray) -> np.ndarray:
         """As the system scores, float [B, Q]."""
         return self._scorer.score(adapted, user, item)
+
+    def score_grid(self, adapted: Any, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """As the system scores, float [U, I]."""
+        return grid_of(self._scorer, adapted, users, items)
 
     def answers(self, adapted: Any, user: np.ndarray, item: np.ndarray) -> dict[str, np.ndarray]:
         """As the system answers, float [B, Q] each, by name."""
@@ -55,6 +59,10 @@ class FlippedLabels:
     def score(self, adapted: Any, user: np.ndarray, item: np.ndarray) -> np.ndarray:
         """As the system scores, float [B, Q]."""
         return self._scorer.score(adapted, user, item)
+
+    def score_grid(self, adapted: Any, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """As the system scores, float [U, I]."""
+        return grid_of(self._scorer, adapted, users, items)
 
     def answers(self, adapted: Any, user: np.ndarray, item: np.ndarray) -> dict[str, np.ndarray]:
         """As the system answers, float [B, Q] each, by name."""

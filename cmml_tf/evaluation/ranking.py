@@ -1,12 +1,11 @@
 """Evaluation in the scenario setting: rank all items of unseen scenarios (paper section 4.1)."""
 
-import math
 from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from cmml_tf.episodes.evaluation_episodes import EvaluationEpisode
-from cmml_tf.evaluation.scorer import GridScorer, Scorer
+from cmml_tf.evaluation.scorer import Scorer, grid_of
 from cmml_tf.evaluation.task_metrics import KNOWN_ITEMS, UNKNOWN_ITEMS, TaskMetrics, users_apart
 from cmml_tf.metrics.inputs import as_mask, as_matrix
 from cmml_tf.metrics.lists import Lists, mean_lists
@@ -21,7 +20,6 @@ LISTED = 10
 """Items of a list of recommendations."""
 SAMPLED = 2000
 """Scores of a scenario, or a batch of users, that are kept for their distribution."""
-_PAIRS_PER_CALL = 8192
 
 
 def evaluate_ranking(
@@ -97,22 +95,6 @@ def scored_candidates(
 
 def candidate_scores(scorer: Scorer) -> CandidateScores:
     """How a system that adapts ranks: it reads the support once, then scores every pair."""
-
-    def scores_of(episode: EvaluationEpisode) -> np.ndarray:
-        adapted = scorer.adapt(episode.support)
-        if isinstance(scorer, GridScorer):
-            return scorer.score_grid(adapted, episode.users, episode.candidates)
-        candidates = len(episode.candidates)
-        users_per_call = math.ceil(_PAIRS_PER_CALL / candidates)
-        scores = []
-        for first in range(0, len(episode.users), users_per_call):
-            users = episode.users[first : first + users_per_call]
-            flat = scorer.score(
-                adapted,
-                np.repeat(users, candidates)[None],
-                np.tile(episode.candidates, len(users))[None],
-            )
-            scores.append(flat.reshape(len(users), candidates))
-        return np.concatenate(scores)
-
-    return scores_of
+    return lambda episode: grid_of(
+        scorer, scorer.adapt(episode.support), episode.users, episode.candidates
+    )

@@ -4,6 +4,8 @@ One interface for trained models, simple references and served models, so that t
 each setting is written once.
 """
 
+import math
+from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -11,6 +13,8 @@ import tensorflow as tf
 
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.types import Support
+
+_PAIRS_PER_CALL = 8192
 
 
 class Scorer(Protocol):
@@ -44,7 +48,7 @@ class AnsweringScorer(Scorer, Protocol):
 
 
 class ModelScorer:
-    """Scores with a model that adapts: once a task, then all pairs in few graph calls.
+    """Scores with a model that adapts: once a task, then a grid or any pairs in few graph calls.
 
     Args:
       model: The model; its current weights are read at each call.
@@ -57,11 +61,17 @@ class ModelScorer:
         ids = tf.TensorSpec([tasks, None], self._ids)
         label, length = tf.TensorSpec([tasks, None]), tf.TensorSpec([tasks], tf.int32)
         support = Support(ids, ids, label, length)
-        self._adapt = tf.function(lambda one: model.adapt(one), input_signature=[support])
+
+        def graph(method: Callable[..., Any], *specs: Any) -> Any:
+            # As an export has it; to look for loops in Python takes longer than to trace.
+            return tf.function(method, input_signature=specs, autograph=False)
+
+        self._adapt = graph(lambda one: model.adapt(one), support)
         adapted = self._adapt.get_concrete_function().structured_outputs
         spec = tf.nest.map_structure(lambda one: tf.TensorSpec(one.shape, one.dtype), adapted)
-        self._score = tf.function(model.score_adapted, input_signature=[spec, ids, ids])
-        self._answers = tf.function(model.answers, input_signature=[spec, ids, ids])
+        self._score = graph(model.score_adapted, spec, ids, ids)
+        self._grid = graph(model.score_grid, spec, ids, ids)
+        self._answers = graph(model.answers, spec, ids, ids)
 
     def adapt(self, support: Support) -> Any:
         """What the model becomes: a nest of tensors with a leading axis B, or `()`."""
@@ -72,6 +82,15 @@ class ModelScorer:
         """float32 [B, Q]."""
         return self._score(adapted, *self._rows(user, item)).numpy()
 
+    def score_grid(self, adapted: Any, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """float32 [U, I], of a single adapted task; some users at a time."""
+        each = math.ceil(_PAIRS_PER_CALL / len(items))
+        parts = [
+            self._grid(adapted, *self._rows(users[None, first : first + each], items[None]))[0]
+            for first in range(0, len(users), each)
+        ]
+        return np.concatenate(parts)
+
     def answers(self, adapted: Any, user: np.ndarray, item: np.ndarray) -> dict[str, np.ndarray]:
         """All that the model says, by name, float32 [B, Q] each; `score` among them."""
         found = self._answers(adapted, *self._rows(user, item))
@@ -79,6 +98,19 @@ class ModelScorer:
 
     def _rows(self, user: np.ndarray, item: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
         return tf.constant(user, self._ids), tf.constant(item, self._ids)
+
+
+def grid_of(scorer: Scorer, adapted: Any, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+    """float [U, I]: each item for each user, of a single adapted task; rows int32 [U] and [I]."""
+    if isinstance(scorer, GridScorer):
+        return scorer.score_grid(adapted, users, items)
+    each = math.ceil(_PAIRS_PER_CALL / len(items))
+    scores = []
+    for first in range(0, len(users), each):
+        some = users[first : first + each]
+        pairs = np.repeat(some, len(items))[None], np.tile(items, len(some))[None]
+        scores.append(scorer.score(adapted, *pairs).reshape(len(some), len(items)))
+    return np.concatenate(scores)
 
 
 def answers_of(

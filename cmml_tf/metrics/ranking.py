@@ -101,9 +101,7 @@ def metrics_of_ranking(
 def _reciprocal_rank(row: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
     """Expected 1 / rank of the first relevant candidate, for each distinct row.
 
-    Only the first group with a relevant candidate matters. With p relevant ones among its n places,
-    the first of them stands at place j with probability
-    p / (n - j) * prod_{i<j} (n - p - i) / (n - i).
+    Only the first group with a relevant candidate matters.
 
     Args:
       row: int [P], the row of each relevant candidate, ascending; within a row, best first.
@@ -114,11 +112,27 @@ def _reciprocal_rank(row: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.
     in_first_group = start == start[first][row_of]
     relevant = np.bincount(row_of[in_first_group], minlength=len(first))
     places, rank = (end - start)[first], start[first] + 1
-    expectation = np.zeros(len(first))
-    none_yet = np.ones(len(first))
-    for j in range(int((places - relevant).max(initial=-1)) + 1):
-        chance = relevant / np.maximum(places - j, 1)
-        # A row is through, none_yet exactly 0, once all places but the relevant ones are passed.
-        expectation += none_yet * chance / (rank + j)
-        none_yet *= np.maximum(places - relevant - j, 0) / np.maximum(places - j, 1)
+    expectation = 1.0 / rank
+    tied = places > relevant
+    if tied.any():
+        # Users who have the same popular items behind them share most of these.
+        cases = np.stack([places, relevant, rank], axis=1)[tied]
+        distinct, case = np.unique(cases, axis=0, return_inverse=True)
+        expected = np.array([_expected_reciprocal_rank(*one) for one in distinct])
+        expectation[tied] = expected[case.ravel()]
     return expectation
+
+
+def _expected_reciprocal_rank(places: int, relevant: int, rank: int) -> float:
+    """Expected 1 / rank of the first of p relevant candidates at random among n places.
+
+    It stands at place j with probability p / (n - j) * prod_{i<j} (n - p - i) / (n - i).
+
+    Args:
+      places: n.
+      relevant: p, at least 1.
+      rank: Of place 0.
+    """
+    left = np.arange(places, relevant - 1, -1)  # n - j
+    none_yet = np.cumprod(np.concatenate([[1.0], 1.0 - relevant / left[:-1]]))
+    return float(np.sum(none_yet * relevant / left / (rank + np.arange(len(left)))))

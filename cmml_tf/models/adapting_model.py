@@ -56,6 +56,16 @@ class AdaptingModel(EpisodeModel):
         """What `adapt` gave and int [B, Q] rows -> score float32 [B, Q]."""
         raise NotImplementedError
 
+    def score_grid(self, adapted: Any, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """What `adapt` gave, int rows [B, U] and [B, I] -> float32 [B, U, I].
+
+        Each item for each user. A model for which that is less work than its pairs overrides this.
+        """
+        shape = tf.stack([tf.shape(users)[0], tf.shape(users)[1], tf.shape(items)[1]])
+        user = tf.reshape(tf.broadcast_to(users[:, :, None], shape), [shape[0], -1])
+        item = tf.reshape(tf.broadcast_to(items[:, None], shape), [shape[0], -1])
+        return tf.reshape(self.score_adapted(adapted, user, item), shape)
+
     def answers(
         self, adapted: Any, query_user: tf.Tensor, query_item: tf.Tensor
     ) -> dict[str, tf.Tensor]:

@@ -63,9 +63,15 @@ class MatchingCMML(ContextModel):
         return ContextWidth(width, pair_width(part.dimension))
 
     def call(self, episode: Episode, training: bool = False) -> tf.Tensor:
-        """Scores of the query pairs, float32 [B, Q]."""
+        """Scores of the query pairs, float32 [B, Q]: N items of each of P users, Q = N P.
+
+        `episode.query_user` [B, P] may be narrower than the query: pair k is of user k mod P.
+        """
         context = self.encode_context(episode.support, training)
-        return self.score_with_context(context, episode.query_user, episode.query_item, training)
+        user, item = episode.query_user[:, None], episode.query_item
+        items = tf.reshape(item, [tf.shape(item)[0], -1, tf.shape(user)[2]])
+        scores = self.score_with_context(context, user, items, training)
+        return tf.reshape(scores, tf.shape(item))
 
     def encode_context(self, support: Support, training: bool = False) -> tf.Tensor:
         """The context of each task: float32 [B, D], D growing with the support (`MatchContext`)."""
@@ -106,7 +112,10 @@ class MatchingCMML(ContextModel):
         query_item: tf.Tensor,
         training: bool = False,
     ) -> tf.Tensor:
-        """float32 [B, D], keys int [B, Q] -> score float32 [B, Q]."""
+        """float32 [B, D], keys int [B, Q] -> score float32 [B, Q].
+
+        Keys may have two axes in place of Q and broadcast, see `Matching`.
+        """
         user, item = tf.cast(query_user, tf.int64), tf.cast(query_item, tf.int64)
         return self.score_rows(
             context,
@@ -129,6 +138,10 @@ class MatchingCMML(ContextModel):
         """The same for query pairs whose rows are given, float32 [B, Q, ...]."""
         unpacked = self._unpacked(context)
         return self.matching(unpacked, user_key, item_key, user_row, item_row, training=training)
+
+    def score_grid(self, adapted: tf.Tensor, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """Each item for each user, which are matched with the support once: float32 [B, U, I]."""
+        return self.score_with_context(adapted, users[:, :, None], items[:, None])
 
     def score_of_user(
         self, context: tf.Tensor, query_user: tf.Tensor, query_item: tf.Tensor, named: bool = True

@@ -96,7 +96,11 @@ def ask_curve(
     What is wrong on purpose, `swapped` and `flipped`, is asked of the first draw alone.
     """
     nothing = curve.tasks(0, 0)
-    empty = {name: setting.evaluate(scorer, nothing) for name, scorer in systems.items()}
+    empty: dict[str, TaskMetrics] = {}
+    for name, scorer in systems.items():
+        # Without a support set, two controls are the model itself.
+        is_own = name in (NONE, FLIPPED) and OWN in empty
+        empty[name] = empty[OWN] if is_own else setting.evaluate(scorer, nothing)
     if len(nothing) > 1 and OWN in systems:
         empty[SWAPPED] = empty[OWN]
     own = systems.get(OWN)

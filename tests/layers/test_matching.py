@@ -16,7 +16,7 @@ from cmml_tf.layers.matching.scenario_taste import ScenarioTaste
 from cmml_tf.layers.matching.support_groups import SupportGroups
 from cmml_tf.layers.matching.user_votes import UserVotes
 from cmml_tf.models.matching_cmml import MatchingCMML
-from cmml_tf.types import Support
+from cmml_tf.types import Episode, Support
 
 D, ROW = 4, 11
 RNG = np.random.default_rng(0)
@@ -251,6 +251,27 @@ def test_an_empty_support_scores_finitely_whatever_fills_it():
     np.testing.assert_allclose(
         made.score_with_context(made.encode_context(none), user, item), scores, rtol=1e-5
     )
+
+
+def test_a_grid_of_users_and_items_scores_as_its_pairs():
+    made = model()
+    supports, users, items = zip(*(task() for _ in range(2)), strict=True)
+    users, items = np.concatenate(users)[:, :4], np.concatenate(items)
+    context = made.encode_context(Support(*map(np.concatenate, zip(*supports, strict=True))))
+    grid = made.score_grid(context, users, items)
+    pairs = np.repeat(users, 6, axis=1), np.tile(items, (1, 4))
+    expected = made.score_with_context(context, *pairs)
+    np.testing.assert_allclose(grid, np.reshape(expected, [2, 4, 6]), rtol=1e-4, atol=1e-5)
+
+
+def test_users_of_a_query_stand_for_all_of_their_items():
+    made = model()
+    support, users, items = task()
+    items = np.concatenate([items, items[:, ::-1], items + 1], axis=1)
+    label = np.zeros(items.shape, np.float32)
+    scores = made(Episode(support, users, items, label))
+    expected = made(Episode(support, np.tile(users, (1, 3)), items, label))
+    np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_model_of_the_same_configuration_and_weights_scores_the_same():

@@ -5,6 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from cmml_tf.layers.learned_number import REACH, learned_number
+from cmml_tf.layers.matching.query_pairs import by_task, summed_products
 
 _CONSTANT = 2.0
 """What stands before a user's factor, so that an item has a level of its own."""
@@ -55,7 +56,7 @@ class ItemFoldIn(tf.keras.layers.Layer):
           user: float32 [B, S, d], factors of the support's users.
           clicks: float32 [B, S], 1 for a positive pair, else 0.
         """
-        x = _with_constant(user)
+        x = _with_first(user, _CONSTANT)
         gram = tf.matmul(clicks[..., None] * x, x, transpose_a=True)
         left = tf.exp(REACH * self.log_others) * gram
         left += tf.linalg.diag(tf.exp(self.log_precision))
@@ -73,7 +74,7 @@ class ItemFoldIn(tf.keras.layers.Layer):
         takers: tf.Tensor,
         count: tf.Tensor,
     ) -> tf.Tensor:
-        """<x, w> float32 [B, Q].
+        """<x, w> float32 [B, Q]; users and items may broadcast to pairs (`query_pairs`).
 
         Args:
           inverse: float32 [B, d + 1, d + 1], M.
@@ -84,18 +85,20 @@ class ItemFoldIn(tf.keras.layers.Layer):
         a = tf.exp(REACH * self.log_confidence)
         r = tf.concat([_CONSTANT * count[..., None], takers], axis=-1)
         precision = tf.exp(self.log_precision[1:])
-        mean = tf.pad(precision * self.prior_scale * prior, [[0, 0], [0, 0], [1, 0]])
+        mean = _with_first(precision * self.prior_scale * prior, 0.0)
         z = (1.0 + a) * r + mean
-        of_user = tf.matmul(_with_constant(user), inverse)
-        of_takers = tf.matmul(r, inverse)
+        of_user = by_task(_with_first(user, _CONSTANT), inverse)
+        of_takers = by_task(r, inverse)
         each = a / tf.maximum(count, 1.0)
         shrunken = tf.reduce_sum(of_takers * z, axis=-1)
         shrunken *= each / (1.0 + each * tf.reduce_sum(of_takers * r, axis=-1))
-        return tf.reduce_sum(of_user * (z - r * shrunken[..., None]), axis=-1)
+        return summed_products(of_user, z - r * shrunken[..., None])
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "dimension": self.dimension}
 
 
-def _with_constant(user: tf.Tensor) -> tf.Tensor:
-    return tf.pad(user, [[0, 0], [0, 0], [1, 0]], constant_values=_CONSTANT)
+def _with_first(values: tf.Tensor, constant: float) -> tf.Tensor:
+    """[..., d] -> [..., d + 1], the first of them this constant."""
+    places = [[0, 0]] * (len(values.shape) - 1) + [[1, 0]]
+    return tf.pad(values, places, constant_values=constant)

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from cmml_tf.layers.matching.query_pairs import beside
+
 KEY_FLOATS = 3
 _SHIFTS = (0, 24, 48)
 _MASKS = (2**24 - 1, 2**24 - 1, 2**16 - 1)
@@ -26,5 +28,6 @@ def floats_to_key(parts: tf.Tensor) -> tf.Tensor:
 
 
 def matches(query: tf.Tensor, support: tf.Tensor) -> tf.Tensor:
-    """The match matrix: int64 keys [B, Q] and [B, S] -> float32 [B, Q, S], 1 where equal."""
-    return tf.cast(query[:, :, None] == support[:, None], tf.float32)
+    """The match matrix: int64 keys [B, ...] and [B, S] -> float32 [B, ..., S], 1 where equal."""
+    query = query[..., None]
+    return tf.cast(query == beside(support, query), tf.float32)

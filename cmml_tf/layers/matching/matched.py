@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from cmml_tf.layers.matching.keys import matches
 from cmml_tf.layers.matching.match_context import MatchContext
+from cmml_tf.layers.matching.query_pairs import beside, by_task, summed_products
 from cmml_tf.layers.matching.support_groups import SupportGroups
 
 
@@ -30,25 +31,25 @@ class MatchedPairs:
 
     Args:
       context: Of B tasks.
-      user, item: Keys int64 [B, Q].
+      user, item: Keys int64 [B, Q], or keys that broadcast to pairs (`query_pairs`).
     """
 
     def __init__(self, context: MatchContext, user: tf.Tensor, item: tf.Tensor) -> None:
         self._same_item = matches(item, context.item_key)  # [B, Q, S]
         self._same_user = matches(user, context.user_key)
-        self._taken = self._same_item * context.positive[:, None]
+        self._taken = self._same_item * beside(context.positive, self._same_item)
 
     def of_items(self, values: tf.Tensor) -> tf.Tensor:
         """As of `Matched`."""
-        return tf.matmul(self._same_item, values)
+        return by_task(self._same_item, values)
 
     def of_users(self, values: tf.Tensor) -> tf.Tensor:
         """As of `Matched`."""
-        return tf.matmul(self._same_user, values)
+        return by_task(self._same_user, values)
 
     def taken(self, values: tf.Tensor) -> tf.Tensor:
         """As of `Matched`."""
-        return tf.reduce_sum(values * self._taken, axis=-1)
+        return summed_products(values, self._taken)
 
     def taken_by_user(self) -> tf.Tensor:
         """As of `Matched`."""

@@ -13,6 +13,7 @@ from cmml_tf.layers.matching.match_context import MatchContext
 from cmml_tf.layers.matching.matched import Matched, MatchedPairs, MatchedUser
 from cmml_tf.layers.matching.own_clicks import OwnClicks
 from cmml_tf.layers.matching.pair_taste import PairTaste
+from cmml_tf.layers.matching.query_pairs import beside, by_task, columns, summed_products
 from cmml_tf.layers.matching.scenario_taste import ScenarioTaste
 from cmml_tf.layers.matching.support_groups import SupportGroups
 from cmml_tf.layers.matching.user_votes import UserVotes
@@ -188,7 +189,14 @@ class Matching(tf.keras.layers.Layer):
         item_row: tf.Tensor,
         training: bool | None = None,
     ) -> tf.Tensor:
-        """Scores float32 [B, Q] of query pairs: keys int64 [B, Q], rows float32 [B, Q, ...]."""
+        """Scores float32 [B, Q] of query pairs, or of users and items whose shapes broadcast.
+
+        Args:
+          context: Of B tasks.
+          user_key, item_key: int64 [B, Q] each; or with two axes in place of Q, such as [B, U, 1]
+            and [B, 1, I], a grid: what is of a user or of an item alone is computed once.
+          user_row, item_row: float32, as the keys, then the width of a row.
+        """
         matched = MatchedPairs(context, user_key, item_key)
         return self._scores(context, matched, user_row, item_row, training)
 
@@ -218,7 +226,7 @@ class Matching(tf.keras.layers.Layer):
         item_row: tf.Tensor,
         training: bool | None,
     ) -> tf.Tensor:
-        """float32 [B, Q] for users [B, N, ...], N is Q or 1."""
+        """float32 [B, Q] of users and items that broadcast to pairs."""
         items = self.item_tower(item_row)
         positive = context.positive[..., None]
         count, refusals, takers = tf.split(
@@ -237,7 +245,8 @@ class Matching(tf.keras.layers.Layer):
         amount = self._amount(context)
         gate = self.gates(
             self.gate_hidden(tf.concat([amount, context.taste.product_weight], axis=-1))
-        )[:, None]  # [B, 1, gates]
+        )
+        gate = beside(gate, item_row)  # [B, 1, gates]
         prior = context.taste.score(items)
         posterior = self.count_posterior(prior, count, self._evidence(amount, item_row))
 
@@ -247,11 +256,11 @@ class Matching(tf.keras.layers.Layer):
             context.inverse,
             user,
             items.factor,
-            takers + count[..., None] * context.mean_user[:, None],
+            takers + count[..., None] * beside(context.mean_user, takers),
             count,
         )
         scaled = user * self.tilt_scale
-        tilt = tf.reduce_sum(scaled * folded, axis=-1)
+        tilt = summed_products(scaled, folded)
         votes = self.user_votes(
             user,
             context.user + context.mean_user[:, None],
@@ -261,13 +270,11 @@ class Matching(tf.keras.layers.Layer):
         )
         products = context.taste.product_score(self.user_product(user), items)
         pair = self.pair_taste(user, items.factor, training=training)
-        tilt_before = tf.reduce_sum(scaled * items.factor, axis=-1)
-        tilt_takers = tf.reduce_sum(
-            scaled * self.clicker_posterior.from_takers(takers, count), axis=-1
-        )
-        log_n = tf.math.log1p(context.positives)[:, None]
-        same = tf.zeros_like(count)
-        features = tf.stack(
+        tilt_before = summed_products(scaled, items.factor)
+        tilt_takers = summed_products(scaled, self.clicker_posterior.from_takers(takers, count))
+        log_n = beside(tf.math.log1p(context.positives)[:, None], item_row)[..., 0]
+        features = columns(
+            pair,
             [
                 prior / 2.0,
                 posterior / 2.0,
@@ -280,13 +287,12 @@ class Matching(tf.keras.layers.Layer):
                 3.0 * fold_in,
                 tf.math.log1p(count) - log_n / 2.0,
                 tf.math.log((count + 1.0) / (refusals + 1.0)),
-                same + log_n / 3.0,
+                log_n / 3.0,
                 item_row[..., self.dimension],
-                same + user_row[..., self.dimension],
+                user_row[..., self.dimension],
                 matched.taken_by_user(),
-                same + tf.math.log1p(own_count),
+                tf.math.log1p(own_count),
             ],
-            axis=-1,
         )
         return (
             posterior * (1.0 + gate[..., 1])
@@ -344,8 +350,9 @@ class Matching(tf.keras.layers.Layer):
 
     def _evidence(self, amount: tf.Tensor, item_row: tf.Tensor) -> tf.Tensor:
         """How much there is of the support and is known of the item: float32 [B, Q, e]."""
-        shape = tf.concat([tf.shape(item_row)[:2], [_TASK_EVIDENCE]], axis=0)
-        return tf.concat([tf.broadcast_to(amount[:, None], shape), self._known(item_row)], axis=-1)
+        shape = tf.concat([tf.shape(item_row)[:-1], [_TASK_EVIDENCE]], axis=0)
+        amount = tf.broadcast_to(beside(amount, item_row), shape)
+        return tf.concat([amount, self._known(item_row)], axis=-1)
 
     def _known(self, item_row: tf.Tensor) -> tf.Tensor:
         """`known` and the statistics of items."""

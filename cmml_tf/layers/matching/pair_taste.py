@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from cmml_tf.layers.building import build_named
 from cmml_tf.layers.flat_pairs import on_flat_pairs
+from cmml_tf.layers.matching.query_pairs import widened
 from cmml_tf.layers.mlp import MLP
 from cmml_tf.layers.step_dropout import StepDropout
 
@@ -37,10 +38,9 @@ class PairTaste(tf.keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, user: tf.Tensor, item: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """float32 [B, Q, d] each, or [B, 1, d] of one user -> float32 [B, Q]."""
-        if user.shape[1] == 1:
-            user = tf.broadcast_to(user, tf.shape(item))
-        pair = tf.concat([user, item, user * item], axis=-1)
+        """float32 [B, N, d] each -> float32 [B, N]; they may broadcast (`query_pairs`)."""
+        both = user * item
+        pair = tf.concat([widened(user, both), widened(item, both), both], axis=-1)
         return on_flat_pairs(self._of_rows, self.dropout(pair, training=training))
 
     def _of_rows(self, pair: tf.Tensor) -> tf.Tensor:

@@ -24,6 +24,7 @@ import tensorflow as tf
 
 from cmml_tf.layers.learned_number import REACH, learned_number
 from cmml_tf.layers.matching.item_view import ItemView
+from cmml_tf.layers.matching.query_pairs import beside, by_task, summed_products
 
 
 class Taste(NamedTuple):
@@ -43,12 +44,12 @@ class Taste(NamedTuple):
 
     def score(self, item: ItemView) -> tf.Tensor:
         """What anybody in the scenario likes, relative to its items: float32 [B, N]."""
-        adapted = item.base + tf.linalg.matvec(item.taste, self.weight)
-        return adapted - self.center[:, None]
+        adapted = item.base + by_task(item.taste, self.weight[..., None])[..., 0]
+        return adapted - beside(self.center[:, None], item.base)
 
     def product_score(self, user: tf.Tensor, item: ItemView) -> tf.Tensor:
         """What users of these products [B, N, K] like beside it: float32 [B, N]."""
-        return tf.linalg.matvec(user * item.product, self.product_weight)
+        return summed_products(user * beside(self.product_weight, user), item.product)
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")

@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from cmml_tf.layers.learned_number import REACH, learned_number
+from cmml_tf.layers.matching.query_pairs import beside, by_task
 
 _SHARPEST = 24.0
 
@@ -41,7 +42,7 @@ class UserVotes(tf.keras.layers.Layer):
         taken: Callable[[tf.Tensor], tf.Tensor],
         count: tf.Tensor,
     ) -> tf.Tensor:
-        """Votes float32 [B, Q].
+        """Votes float32 [B, Q]; users and items may broadcast to pairs (`query_pairs`).
 
         Args:
           user, support_user: float32 [B, N, d], [B, S, d]; N is Q, or 1 for one user.
@@ -53,9 +54,9 @@ class UserVotes(tf.keras.layers.Layer):
         others = tf.math.l2_normalize(support_user * self.scale, axis=-1, epsilon=1e-6)
         # Bounded, so that no exponential overflows; data sets differ in it by a factor of five.
         sharpness = _SHARPEST * tf.sigmoid(REACH * self.sharpness)
-        alike = tf.exp(sharpness * tf.matmul(direction, others, transpose_b=True))
-        n = tf.reduce_sum(clicks, axis=1)[:, None]
-        total = tf.linalg.matvec(alike, clicks)
+        alike = tf.exp(sharpness * by_task(direction, others, transpose=True))
+        n = beside(tf.reduce_sum(clicks, axis=1, keepdims=True), alike)[..., 0]
+        total = by_task(alike, clicks[..., None])[..., 0]
         votes = taken(alike) * (n + 1e-6) / (total + 1e-6)
         k = tf.exp(REACH * self.log_prior_count)
         return tf.math.log((votes + k) / (count + k))

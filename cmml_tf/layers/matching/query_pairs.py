@@ -1,0 +1,59 @@
+"""Query pairs as pairs, or as users and items that broadcast to pairs.
+
+What is of a user or of an item alone is then computed once for each, and not for each pair: users
+[B, U, 1] and items [B, 1, I] are a grid of U x I pairs; users [B, 1, P] and items [B, N, P] are P
+users with N items each. Users and items [B, Q] are Q pairs. Axes of length 1 that broadcast must
+be known when the graph is made.
+"""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+
+def beside(of_task: tf.Tensor, of_pairs: tf.Tensor) -> tf.Tensor:
+    """Numbers of a task [B, n] with axes of length 1, such that they broadcast to [B, ..., n]."""
+    for _ in range(of_pairs.shape.rank - 2):
+        of_task = of_task[:, None]
+    return of_task
+
+
+def by_task(rows: tf.Tensor, matrix: tf.Tensor, transpose: bool = False) -> tf.Tensor:
+    """Rows times the matrix of their task: float32 [B, ..., m] and [B, m, n] -> [B, ..., n].
+
+    Args:
+      rows, matrix: What is multiplied.
+      transpose: The matrix is given as [B, n, m].
+    """
+    if rows.shape.rank == 4:
+        matrix = matrix[:, None]
+    return tf.matmul(rows, matrix, transpose_b=transpose)
+
+
+def summed_products(of_user: tf.Tensor, of_item: tf.Tensor) -> tf.Tensor:
+    """<x, y> of each pair: float32 [B, ..., n] each, which broadcast -> [B, ...].
+
+    Example:
+
+    >>> of_user, of_item = tf.ones([2, 3, 1, 5]), tf.ones([2, 1, 4, 5])
+    >>> summed_products(of_user, of_item).shape.as_list()
+    [2, 3, 4]
+    """
+    if of_user.shape.rank == 4 and of_user.shape[2] == of_item.shape[1] == 1:  # a grid
+        return tf.matmul(of_user[:, :, 0], of_item[:, 0], transpose_b=True)
+    return tf.reduce_sum(of_user * of_item, axis=-1)
+
+
+def widened(numbers: tf.Tensor, pair: tf.Tensor) -> tf.Tensor:
+    """What broadcasts to the shape of `pair`, in that shape."""
+    return tf.zeros_like(pair) + numbers if 1 in numbers.shape[1:] else numbers
+
+
+def columns(pair: tf.Tensor, numbers: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Numbers of tasks, users, items and pairs as columns: float32 [B, ..., len(numbers)].
+
+    Args:
+      pair: float32 [B, ...], a number of each pair.
+      numbers: Each broadcasts to its shape.
+    """
+    return tf.stack([widened(one, pair) for one in numbers], axis=-1)
