@@ -1,6 +1,6 @@
 """Scenarios as flat arrays, so that sampling is a few gathers (compressed sparse rows)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,7 +57,7 @@ def index_scenarios(
     """
     if not scenarios:
         raise ValueError("Episodes need at least one meta-training scenario. Received: none.")
-    history = _History(history_users, history_items)
+    history = _History(history_users, history_items, scenarios)
     stride = max(len(scenario.candidates) for scenario in scenarios) + 1
     pairs, items, taken_counts, gaps = [], [], [], []
     groups, without_negative = 0, 0
@@ -68,10 +68,12 @@ def index_scenarios(
                 f"Scenario {scenario.name!r} has fewer than two items, so no negative can be "
                 "drawn. Raise `min_items` or leave the scenario out."
             )
-        users, taken_user, taken_position = _taken(scenario, history)
-        taken = np.bincount(taken_user, minlength=len(users))
+        users, user_index = np.unique(scenario.users, return_inverse=True)
         position = np.searchsorted(candidates, scenario.items)
-        user_index = np.searchsorted(users, scenario.users)
+        own = user_index * len(candidates) + position
+        known = np.unique(np.concatenate([history.among(users, candidates), own]))
+        taken_user, taken_position = np.divmod(known, len(candidates))
+        taken = np.bincount(taken_user, minlength=len(users))
         usable = taken[user_index] < len(candidates)
         without_negative += int(np.sum(~usable))
         if usable.sum() < 2:
@@ -107,38 +109,59 @@ class _History:
 
     A small scenario of popular items touches a large part of the history by its items; by its users
     it touches theirs alone, so that many scenarios cost no more than their users' histories.
+    Nothing is searched for: where the pairs of a row begin, and which row is the scenario's, are
+    tables of all rows.
     """
 
-    def __init__(self, users: np.ndarray, items: np.ndarray) -> None:
-        self._sides = []
-        for key in (users, items):
-            order = np.argsort(key, kind="stable")
-            self._sides.append((key[order], users[order], items[order]))
+    def __init__(self, users: np.ndarray, items: np.ndarray, scenarios: Sequence[Scenario]) -> None:
+        def rows(history: np.ndarray, own: Iterable[np.ndarray]) -> int:
+            return 1 + max(int(part.max(initial=-1)) for part in (history, *own))
 
-    def of(self, users: np.ndarray, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """A superset of the pairs of these distinct users with these distinct items."""
-        found = []
-        for (key, *_), wanted in zip(self._sides, (users, items), strict=True):
-            first = np.searchsorted(key, wanted, side="left")
-            found.append((first, np.searchsorted(key, wanted, side="right") - first))
-        side = int(found[1][1].sum() < found[0][1].sum())
-        first, counts = found[side]
+        user_rows = rows(users, (scenario.users for scenario in scenarios))
+        item_rows = rows(items, (scenario.candidates for scenario in scenarios))
+        self._by_user = _Side(users, items, user_rows, item_rows)
+        self._by_item = _Side(items, users, item_rows, user_rows)
+
+    def among(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """The pairs of these distinct users with these distinct items.
+
+        Returns:
+          int64 [N], for each the user's place times the number of items, plus the item's place.
+        """
+        if self._by_item.pairs(items) < self._by_user.pairs(users):
+            item, user = self._by_item.among(items, users)
+        else:
+            user, item = self._by_user.among(users, items)
+        return user * len(items) + item
+
+
+class _Side:
+    """Pairs in the order of one of their sides.
+
+    Args:
+      key, other: int [H], rows of this side and of the other.
+      keys, others: How many rows there are.
+    """
+
+    def __init__(self, key: np.ndarray, other: np.ndarray, keys: int, others: int) -> None:
+        self._other = other[np.argsort(key, kind="stable")].astype(np.int32)
+        self._start = _starts(np.bincount(key, minlength=keys))
+        self._place = np.full(others, -1, np.int32)
+
+    def pairs(self, wanted: np.ndarray) -> int:
+        """How many pairs these rows have."""
+        return int(np.sum(self._start[wanted + 1] - self._start[wanted]))
+
+    def among(self, wanted: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Places in `wanted` and in `others` of the pairs of both, int64 each."""
+        first = self._start[wanted]
+        counts = self._start[wanted + 1] - first
         rows = np.repeat(first - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
-        return self._sides[side][1][rows], self._sides[side][2][rows]
-
-
-def _taken(scenario: Scenario, history: _History) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The scenario's users, and (index of user, local position) of what they took, sorted."""
-    users, candidates = np.unique(scenario.users), scenario.candidates
-    known_users, known_items = history.of(users, candidates)
-    taken_users = np.concatenate([known_users, scenario.users])
-    taken_items = np.concatenate([known_items, scenario.items])
-    index = np.minimum(np.searchsorted(users, taken_users), len(users) - 1)
-    position = np.minimum(np.searchsorted(candidates, taken_items), len(candidates) - 1)
-    here = (users[index] == taken_users) & (candidates[position] == taken_items)
-    width = len(candidates)
-    unique = np.unique(index[here].astype(np.int64) * width + position[here])
-    return users, unique // width, unique % width
+        self._place[others] = np.arange(len(others))
+        place = self._place[self._other[rows]]
+        self._place[others] = -1
+        inside = np.flatnonzero(place >= 0)
+        return np.repeat(np.arange(len(wanted)), counts)[inside], place[inside].astype(np.int64)
 
 
 def _starts(counts: Sequence[int] | np.ndarray) -> np.ndarray:

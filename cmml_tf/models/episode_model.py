@@ -101,7 +101,9 @@ class EpisodeModel(tfrs.Model):
             or (self.train_function and not force)
         ):
             return super().make_train_function(force)
-        self.train_function = self.train_tf_function = tf.function(self._several_steps)
+        # As an export has it; to look for loops in Python takes longer than to trace.
+        self.train_tf_function = tf.function(self._several_steps, autograph=False)
+        self.train_function = self.train_tf_function
         return self.train_function
 
     def _several_steps(self, iterator: Any) -> dict[str, tf.Tensor]:

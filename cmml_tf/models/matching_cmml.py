@@ -67,24 +67,15 @@ class MatchingCMML(ContextModel):
 
         `episode.query_user` [B, P] may be narrower than the query: pair k is of user k mod P.
         """
-        context = self.encode_context(episode.support, training)
         user, item = episode.query_user[:, None], episode.query_item
         items = tf.reshape(item, [tf.shape(item)[0], -1, tf.shape(user)[2]])
-        scores = self.score_with_context(context, user, items, training)
+        scores = self._scores(self._encoded(*self._known(episode.support)), user, items, training)
         return tf.reshape(scores, tf.shape(item))
 
     def encode_context(self, support: Support, training: bool = False) -> tf.Tensor:
         """The context of each task: float32 [B, D], D growing with the support (`MatchContext`)."""
         del training
-        user, item = tf.cast(support.user, tf.int64), tf.cast(support.item, tf.int64)
-        return self.encode_rows(
-            user,
-            item,
-            self.tables.user_rows(user),
-            self.tables.item_rows(item),
-            support.label,
-            support.length,
-        )
+        return self.encode_rows(*self._known(support))
 
     def encode_rows(
         self,
@@ -99,11 +90,28 @@ class MatchingCMML(ContextModel):
 
         For ids that the tables do not know but of which features are known.
         """
+        return self._encoded(user_key, item_key, user_row, item_row, label, length).pack()
+
+    def _known(self, support: Support) -> tuple[tf.Tensor, ...]:
+        """Arguments of `encode_rows`, of a support whose ids the tables know or do not."""
+        user, item = tf.cast(support.user, tf.int64), tf.cast(support.item, tf.int64)
+        rows = self.tables.user_rows(user), self.tables.item_rows(item)
+        return user, item, *rows, support.label, support.length
+
+    def _encoded(
+        self,
+        user_key: tf.Tensor,
+        item_key: tf.Tensor,
+        user_row: tf.Tensor,
+        item_row: tf.Tensor,
+        label: tf.Tensor,
+        length: tf.Tensor,
+    ) -> MatchContext:
         valid = tf.sequence_mask(length, tf.shape(label)[1])
         label = tf.where(valid, label, 0.0)  # what lies behind the length may hold anything
         return self.matching.encode(
             user_key, item_key, user_row, item_row, label, valid, self.tables.catalogue_rows()
-        ).pack()
+        )
 
     def score_with_context(
         self,
@@ -116,15 +124,14 @@ class MatchingCMML(ContextModel):
 
         Keys may have two axes in place of Q and broadcast, see `Matching`.
         """
+        return self._scores(self._unpacked(context), query_user, query_item, training)
+
+    def _scores(
+        self, context: MatchContext, query_user: tf.Tensor, query_item: tf.Tensor, training: bool
+    ) -> tf.Tensor:
         user, item = tf.cast(query_user, tf.int64), tf.cast(query_item, tf.int64)
-        return self.score_rows(
-            context,
-            user,
-            item,
-            self.tables.user_rows(user),
-            self.tables.item_rows(item),
-            training,
-        )
+        rows = self.tables.user_rows(user), self.tables.item_rows(item)
+        return self.matching(context, user, item, *rows, training=training)
 
     def score_rows(
         self,

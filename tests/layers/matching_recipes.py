@@ -148,10 +148,10 @@ class TestUserVotes(LayerRecipe):
     def call(self, layer, inputs, **given):
         user, others, clicks, matched, count = inputs
 
-        def taken(values):
+        def on_item(values):
             return tf.reduce_sum(values * tf.cast(matched, values.dtype), axis=-1)
 
-        return layer(user, others, clicks, taken, count)
+        return layer(user, others, clicks, on_item, count)
 
 
 class TestPairTaste(LayerRecipe):

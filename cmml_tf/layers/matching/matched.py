@@ -19,8 +19,8 @@ class Matched(Protocol):
     def of_users(self, values: tf.Tensor) -> tf.Tensor:
         """Over the pairs of each user: float32 [B, S, c] -> [B, N, c]."""
 
-    def taken(self, values: tf.Tensor) -> tf.Tensor:
-        """Over the clicks on each item, of values for the user: float32 [B, N, S] -> [B, Q]."""
+    def on_item(self, values: tf.Tensor) -> tf.Tensor:
+        """Over the pairs of each item, of values for the user: float32 [B, N, S] -> [B, Q]."""
 
     def taken_by_user(self) -> tf.Tensor:
         """The user's own clicks on the item: float32 [B, Q]."""
@@ -37,7 +37,7 @@ class MatchedPairs:
     def __init__(self, context: MatchContext, user: tf.Tensor, item: tf.Tensor) -> None:
         self._same_item = matches(item, context.item_key)  # [B, Q, S]
         self._same_user = matches(user, context.user_key)
-        self._taken = self._same_item * beside(context.positive, self._same_item)
+        self._own = self._same_user * beside(context.positive, self._same_user)
 
     def of_items(self, values: tf.Tensor) -> tf.Tensor:
         """As of `Matched`."""
@@ -47,13 +47,13 @@ class MatchedPairs:
         """As of `Matched`."""
         return by_task(self._same_user, values)
 
-    def taken(self, values: tf.Tensor) -> tf.Tensor:
+    def on_item(self, values: tf.Tensor) -> tf.Tensor:
         """As of `Matched`."""
-        return summed_products(values, self._taken)
+        return summed_products(values, self._same_item)
 
     def taken_by_user(self) -> tf.Tensor:
         """As of `Matched`."""
-        return self.taken(self._same_user)
+        return self.on_item(self._own)
 
 
 class MatchedUser:
@@ -69,7 +69,7 @@ class MatchedUser:
         self._groups = SupportGroups(context.item_key)
         self._item = item
         self._same_user = matches(user[:, None], context.user_key)  # [B, 1, S]
-        self._positive = context.positive[..., None]
+        self._own = self._same_user * context.positive[:, None]
 
     def of_items(self, values: tf.Tensor) -> tf.Tensor:
         """As of `Matched`."""
@@ -79,11 +79,10 @@ class MatchedUser:
         """As of `Matched`."""
         return tf.matmul(self._same_user, values)
 
-    def taken(self, values: tf.Tensor) -> tf.Tensor:
+    def on_item(self, values: tf.Tensor) -> tf.Tensor:
         """As of `Matched`."""
-        clicks = tf.transpose(values, [0, 2, 1]) * self._positive
-        return tf.squeeze(self.of_items(clicks), axis=-1)
+        return tf.squeeze(self.of_items(tf.transpose(values, [0, 2, 1])), axis=-1)
 
     def taken_by_user(self) -> tf.Tensor:
         """As of `Matched`."""
-        return self.taken(self._same_user)
+        return self.on_item(self._own)

@@ -13,7 +13,7 @@ from cmml_tf.layers.matching.match_context import MatchContext
 from cmml_tf.layers.matching.matched import Matched, MatchedPairs, MatchedUser
 from cmml_tf.layers.matching.own_clicks import OwnClicks
 from cmml_tf.layers.matching.pair_taste import PairTaste
-from cmml_tf.layers.matching.query_pairs import beside, by_task, columns, summed_products
+from cmml_tf.layers.matching.query_pairs import beside, columns, summed_products
 from cmml_tf.layers.matching.scenario_taste import ScenarioTaste
 from cmml_tf.layers.matching.support_groups import SupportGroups
 from cmml_tf.layers.matching.user_votes import UserVotes
@@ -265,7 +265,7 @@ class Matching(tf.keras.layers.Layer):
             user,
             context.user + context.mean_user[:, None],
             context.positive,
-            matched.taken,
+            matched.on_item,
             count,
         )
         products = context.taste.product_score(self.user_product(user), items)

@@ -39,7 +39,7 @@ class UserVotes(tf.keras.layers.Layer):
         user: tf.Tensor,
         support_user: tf.Tensor,
         clicks: tf.Tensor,
-        taken: Callable[[tf.Tensor], tf.Tensor],
+        on_item: Callable[[tf.Tensor], tf.Tensor],
         count: tf.Tensor,
     ) -> tf.Tensor:
         """Votes float32 [B, Q]; users and items may broadcast to pairs (`query_pairs`).
@@ -47,17 +47,18 @@ class UserVotes(tf.keras.layers.Layer):
         Args:
           user, support_user: float32 [B, N, d], [B, S, d]; N is Q, or 1 for one user.
           clicks: float32 [B, S], 1 for a positive pair.
-          taken: The sum of [B, N, S] over the positive pairs of the query's item, [B, Q].
-          count: float32 [B, Q], their number.
+          on_item: The sum of [B, N, S] over the support pairs with the query's item, [B, Q].
+          count: float32 [B, Q], how many positive ones have it.
         """
         direction = tf.math.l2_normalize(user * self.scale, axis=-1, epsilon=1e-6)
         others = tf.math.l2_normalize(support_user * self.scale, axis=-1, epsilon=1e-6)
         # Bounded, so that no exponential overflows; data sets differ in it by a factor of five.
         sharpness = _SHARPEST * tf.sigmoid(REACH * self.sharpness)
         alike = tf.exp(sharpness * by_task(direction, others, transpose=True))
+        alike *= beside(clicks, alike)
         n = beside(tf.reduce_sum(clicks, axis=1, keepdims=True), alike)[..., 0]
-        total = by_task(alike, clicks[..., None])[..., 0]
-        votes = taken(alike) * (n + 1e-6) / (total + 1e-6)
+        total = tf.reduce_sum(alike, axis=-1)
+        votes = on_item(alike) * (n + 1e-6) / (total + 1e-6)
         k = tf.exp(REACH * self.log_prior_count)
         return tf.math.log((votes + k) / (count + k))
 
