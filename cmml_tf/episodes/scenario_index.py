@@ -109,8 +109,6 @@ class _History:
 
     A small scenario of popular items touches a large part of the history by its items; by its users
     it touches theirs alone, so that many scenarios cost no more than their users' histories.
-    Nothing is searched for: where the pairs of a row begin, and which row is the scenario's, are
-    tables of all rows.
     """
 
     def __init__(self, users: np.ndarray, items: np.ndarray, scenarios: Sequence[Scenario]) -> None:
@@ -123,7 +121,7 @@ class _History:
         self._by_item = _Side(items, users, item_rows, user_rows)
 
     def among(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """The pairs of these distinct users with these distinct items.
+        """The pairs of these users with these items, both sorted and distinct.
 
         Returns:
           int64 [N], for each the user's place times the number of items, plus the item's place.
@@ -132,11 +130,11 @@ class _History:
             item, user = self._by_item.among(items, users)
         else:
             user, item = self._by_user.among(users, items)
-        return user * len(items) + item
+        return np.searchsorted(users, user) * len(items) + np.searchsorted(items, item)
 
 
 class _Side:
-    """Pairs in the order of one of their sides.
+    """Pairs in the order of one of their sides, where no row is searched for.
 
     Args:
       key, other: int [H], rows of this side and of the other.
@@ -144,24 +142,25 @@ class _Side:
     """
 
     def __init__(self, key: np.ndarray, other: np.ndarray, keys: int, others: int) -> None:
-        self._other = other[np.argsort(key, kind="stable")].astype(np.int32)
+        order = np.argsort(key, kind="stable")
+        self._key, self._other = key[order].astype(np.int32), other[order].astype(np.int32)
         self._start = _starts(np.bincount(key, minlength=keys))
-        self._place = np.full(others, -1, np.int32)
+        self._wanted = np.zeros(others, bool)
 
-    def pairs(self, wanted: np.ndarray) -> int:
+    def pairs(self, rows: np.ndarray) -> int:
         """How many pairs these rows have."""
-        return int(np.sum(self._start[wanted + 1] - self._start[wanted]))
+        return int(np.sum(self._start[rows + 1] - self._start[rows]))
 
-    def among(self, wanted: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Places in `wanted` and in `others` of the pairs of both, int64 each."""
-        first = self._start[wanted]
-        counts = self._start[wanted + 1] - first
-        rows = np.repeat(first - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
-        self._place[others] = np.arange(len(others))
-        place = self._place[self._other[rows]]
-        self._place[others] = -1
-        inside = np.flatnonzero(place >= 0)
-        return np.repeat(np.arange(len(wanted)), counts)[inside], place[inside].astype(np.int64)
+    def among(self, rows: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The pairs of both: rows of this side and of the other, int32 [N] each."""
+        first = self._start[rows]
+        counts = self._start[rows + 1] - first
+        place = np.repeat(first - (np.cumsum(counts) - counts), counts)
+        place += np.arange(len(place))
+        self._wanted[others] = True
+        found = place[self._wanted[self._other[place]]]
+        self._wanted[others] = False
+        return self._key[found], self._other[found]
 
 
 def _starts(counts: Sequence[int] | np.ndarray) -> np.ndarray:
