@@ -1,6 +1,7 @@
 """The best items of the whole catalogue for a user, inside the served graph."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -87,7 +88,7 @@ class Catalogue(tf.Module):
         self.kept = Kept(self.items, recall=1.0, tasks=0)
         if self.items <= LARGEST_SCORED_CATALOGUE or self._scores_given:
             return
-        narrowing = Narrowing(model, self.items, lambda *asked: self._columns(*asked, named=False))
+        narrowing = Narrowing(model, self.items, partial(self._columns, named=False))
         kept = kept_by(
             options.sample or SampleTasks.drawn(model.id_tables.users, self.items),
             encode,
