@@ -69,7 +69,8 @@ def test_the_page_leads_to_a_recommendation(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "export" / "1" / "saved_model.pb").exists()
-    answer = json.loads(done.stdout[done.stdout.rindex('{\n    "outputs"') :])["outputs"]
+    *_, place = re.finditer(r'\{\s*"outputs"', done.stdout)
+    answer = json.JSONDecoder().raw_decode(done.stdout, place.start())[0]["outputs"]
     (items,), (scores,) = answer["item_id"], answer["score"]
     assert len(items) == len(scores) >= 10
     assert scores == sorted(scores, reverse=True)
