@@ -66,8 +66,8 @@ MAY_IMPORT = {
         *("evaluation", "interpretation", "reports", "settings"),
     },
     "operation": {
-        *("config", "types", "program", "request_limits", "hashed_ids", "datasets", "episodes"),
-        "client",
+        *("config", "types", "files", "program", "request_limits", "hashed_ids", "datasets"),
+        *("episodes", "client"),
         *("evaluation", "serving", "settings"),
     },
     "api": {"config", "files", "datasets", "training", "settings", "experiments"},

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from cmml_tf.files import check_folder
 from cmml_tf.operation.asked_log import GivenLog, open_asked_log, trained_config
 from cmml_tf.operation.gate import Comparison, compare_exports
 from cmml_tf.operation.loaded_export import Export, LoadedExport
@@ -45,6 +46,7 @@ def place_of(candidate: Path, against: Path | None) -> Place:
     Raises:
       FileNotFoundError: There is no such folder.
       ValueError: The base path cannot be told, or the candidate stands in it already.
+      OSError: The base path may not be written, or is a file.
     """
     if candidate.is_symlink() or not candidate.is_dir():
         raise FileNotFoundError(f"There is no folder {candidate}, or it is a link to one.")
@@ -67,6 +69,7 @@ def place_of(candidate: Path, against: Path | None) -> Place:
             f"The candidate must be outside of the served folder. Received: {candidate}, which is "
             f"in {base} already."
         )
+    check_folder(base)  # before a comparison that takes minutes
     found = versions(base)
     if not is_version:
         against = version_path(base, found[-1]) if found else None

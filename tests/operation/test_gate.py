@@ -288,3 +288,6 @@ def test_where_a_candidate_belongs_is_told_or_asked_for(tmp_path):
         place_of(candidate, base / "3")
     with pytest.raises(FileNotFoundError, match="There is no folder"):
         place_of(base / "candidates" / "7", None)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"must be a folder, but .* is a file"):
+        place_of(candidate, tmp_path / "file")
