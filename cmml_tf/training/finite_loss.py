@@ -11,42 +11,56 @@ import tensorflow as tf
 class FiniteLoss(tf.keras.callbacks.Callback):
     """Raises behind an epoch whose loss is NaN or infinite, before its weights are saved.
 
-    Place it before the callbacks that evaluate and save.
+    A loss may be finite all the same: a ReLU that is computed with its product makes 0 of NaN. So
+    gradients and weights are looked at, too. Place it before the callbacks that evaluate and save.
+
+    Args:
+      steps_per_call: Training steps of one call of the graph, between which nothing is seen.
 
     Raises:
-      ValueError: In training; the message has step, loss, learning rate and the inputs to check.
+      ValueError: In training; the message has steps, loss, learning rate and the inputs to check.
     """
+
+    def __init__(self, steps_per_call: int = 1) -> None:
+        super().__init__()
+        self._steps = steps_per_call
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         del epoch
         self._check(logs)
         for weight in self.model.trainable_variables:
             if not np.isfinite(weight.numpy()).all():
-                what = f"The loss was {float(logs['loss'])}, then {weight.name} became NaN or inf,"
+                last = int(self.model.optimizer.iterations)
+                loss = float(logs["loss"])
+                what = f"The loss was {loss}, but {weight.name} was NaN or inf behind step {last}"
                 raise ValueError(_message(self.model, what))
 
     def _check(self, logs: dict[str, Any]) -> None:
+        """Both are means since the epoch began: what one step makes of them stays."""
+        last = int(self.model.optimizer.iterations)
+        several = f"in one of the steps {last - self._steps + 1} to {last}"
+        when = f"at step {last}" if self._steps == 1 else several
         if not math.isfinite(logs["loss"]):
-            raise ValueError(_message(self.model, f"The loss became {float(logs['loss'])}"))
+            raise ValueError(_message(self.model, f"The loss became {float(logs['loss'])} {when}"))
+        if math.isnan(logs.get("gradient_norm", 0.0)):
+            raise ValueError(_message(self.model, f"The gradients became nan {when}"))
 
 
 class FiniteStepLoss(FiniteLoss):
-    """The same behind each step, where this process sees the steps (all but parameter servers)."""
+    """The same behind each call, where this process sees the steps (all but parameter servers)."""
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         del batch
-        # The mean since the epoch began: what one step makes of it stays.
         self._check(logs)
 
 
 def _message(model: tf.keras.Model, what: str) -> str:
-    optimizer = model.optimizer
-    rate = float(optimizer.learning_rate)
+    rate = float(model.optimizer.learning_rate)
     inputs = " ".join(_look_at(model))
     return (
-        f"{what} at step {int(optimizer.iterations)} with a learning rate of {rate:g}, so the "
-        f"training has ended; nothing was exported. {inputs} Where these are right, start again in "
-        "another `run_dir` with a smaller `learning_rate` or with `gradient_clip`."
+        f"{what} with a learning rate of {rate:g}, so the training has ended; nothing was "
+        f"exported. {inputs} Where these are right, start again in another `run_dir` with a "
+        "smaller `learning_rate` or with `gradient_clip`."
     )
 
 

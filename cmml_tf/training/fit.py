@@ -93,13 +93,14 @@ def fit_model(
         strategy.scope(),
     ):
         save_to = folder if is_chief(strategy) else Path(scratch)
+        steps = _steps_per_call(strategy, training)
         model.compile(
             optimizer=AdamL2(training.learning_rate, training.weight_decay),
-            steps_per_execution=_steps_per_call(strategy, training),
+            steps_per_execution=steps,
         )
         model.optimizer.create_variables(model.trainable_variables)
         callbacks: list[tf.keras.callbacks.Callback] = [
-            FiniteLoss() if is_parameter_server(strategy) else FiniteStepLoss()
+            FiniteLoss() if is_parameter_server(strategy) else FiniteStepLoss(steps)
         ]
         remembered: list[tf.keras.callbacks.Callback] = []
         average = None
