@@ -66,3 +66,27 @@ def content_columns(
         (solution @ popularity).astype(np.float32),
         np.minimum(np.einsum("cj,jc->j", solution, x), 0.99).astype(np.float32),
     )
+
+
+def foretell_untaken(
+    tables: np.ndarray,
+    popularity: np.ndarray,
+    times: np.ndarray,
+    content: np.ndarray,
+    found: ContentColumns,
+) -> None:
+    """Gives items in the tables that nobody has taken the rows, columns and popularity foretold.
+
+    Such are items of a run that is continued, which keep their places, and those that only users of
+    a fold have taken.
+
+    Args:
+      tables, popularity: As of `content_columns`; changed in place.
+      times, content: As of `content_columns`.
+      found: The regressions.
+    """
+    never = np.flatnonzero(times == 0)
+    x = with_constant(content[never]).astype(np.float32)
+    tables[:, :, never] = np.einsum("ikc,jc->ikj", found.columns, x, optimize=True)
+    tables[never] = np.tensordot(x, found.rows[:, :, : tables.shape[2]], axes=1)
+    popularity[never] = x @ found.popularity

@@ -16,7 +16,7 @@ from scipy.linalg import inv
 from scipy.sparse import csr_matrix, diags
 
 from cmml_tf.datasets.tasks.taken_items import TakenItems
-from cmml_tf.embeddings.content_columns import ContentColumns, content_columns
+from cmml_tf.embeddings.content_columns import ContentColumns, content_columns, foretell_untaken
 
 _SHRINKAGE, _POWER = 30.0, 0.7
 _LEAST = 1e-3  # of a diagonal: an item that nobody of a fold has taken
@@ -128,7 +128,9 @@ def fit_item_tables(
     popularity = log_popularity(np.append(times, 0))
     found = None
     if content is not None:
-        found = content_columns(rows, popularity[:M], times[:M], content[:M], content_penalty)
+        known = rows, popularity[:M], times[:M], content[:M]
+        found = content_columns(*known, content_penalty)
+        foretell_untaken(*known, found)
     return ItemTables(rows, popularity[:-1], float(popularity[-1]), found)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from ranking.small_clicks import ITEMS, clicks
 
 import cmml_tf
 from cmml_tf.config.ranking import (
@@ -17,7 +18,7 @@ from cmml_tf.config.ranking import (
 from cmml_tf.config.split import UserSplitConfig
 from cmml_tf.datasets.open_features import FeatureSource
 from cmml_tf.datasets.open_ranking_data import open_ranking_data
-from cmml_tf.embeddings.content_columns import content_columns
+from cmml_tf.embeddings.content_columns import content_columns, foretell_untaken
 from cmml_tf.embeddings.item_tables import edlae
 from cmml_tf.settings.named import SETTINGS
 from cmml_tf.types import Episode, Support
@@ -127,6 +128,42 @@ def test_foretold_without_an_item_is_what_a_regression_without_it_foretells():
         h = found.leverage[item]
         left_out = (found.columns[:, 0] @ x[item] - h * table[:, 0, item]) / (1 - h)
         np.testing.assert_allclose(left_out, x[item] @ without, atol=1e-5)
+
+
+def test_what_nobody_took_is_foretold_where_it_stands_in_the_tables():
+    rng = np.random.default_rng(1)
+    content = rng.normal(size=[20, 3]).astype(np.float32)
+    content[19] = content[4]  # nobody took 19, which is as 4 is
+    tables = rng.normal(size=[20, 2, 20]).astype(np.float32)
+    tables[19], tables[:, :, 19] = 0, 0
+    times, popularity = np.append(np.full(19, 50), 0), rng.normal(size=20).astype(np.float32)
+    found = content_columns(tables, popularity, times, content, 0.1)
+    known = tables[:19, :, :19].copy()
+    foretell_untaken(tables, popularity, times, content, found)
+    np.testing.assert_array_equal(tables[:19, :, :19], known)
+    x = np.append(content[4], 1.0)
+    np.testing.assert_allclose(tables[:19, :, 19], found.columns[:19] @ x, rtol=1e-4)
+    np.testing.assert_allclose(popularity[19], found.popularity @ x, rtol=1e-4)
+    # The row that content foretells is nearer to that of its like than nothing is.
+    away = np.abs(tables[19, :, :19] - known[4]).sum()
+    assert away < np.abs(known[4]).sum()
+
+
+def test_a_catalogue_that_everybody_has_taken_has_content_too(tmp_path):
+    clicks().to_csv(tmp_path / "clicks.csv", index=False)
+    films()[:ITEMS].to_csv(tmp_path / "films.csv", index=False)
+    model = RankingModelConfig((0.5,), (0.0,), folds=2)
+    config = RankingRunConfig(model=model, episode=RankingEpisodeConfig(tasks_per_step=4))
+    source = FeatureSource(str(tmp_path / "films.csv"))
+    tasks = RankingDataConfig()
+    data = open_ranking_data(str(tmp_path / "clicks.csv"), tasks, None, 0, features=source)
+    setting = SETTINGS["ranking"]
+    parts = setting.prepare(data, tmp_path, config, 0)
+    assert parts.table_items == len(data.item_ids)
+    built = setting.build_for_training(model, parts, config.episode, config.training, 0)
+    episode = setting.sampler(built, parts, config.episode, 0)(tf.constant(0, tf.int64))
+    assert np.isfinite(built(episode, training=True)).all()
+    assert np.isfinite(built.encode_context(episode.support)).all()
 
 
 @pytest.fixture(scope="module")

@@ -55,11 +55,15 @@ def solved(
     """float32 [R, d]: rows of a matrix of 0 and 1, solved for with the factors [C, d] fixed."""
     d = factors.shape[1]
     base = factors.T @ factors + penalty * np.eye(d, dtype=np.float32)
-    products = (factors[:, :, None] * factors[:, None, :]).reshape([len(factors), d * d])
+    # Products of two factors are symmetric: each is made once, and placed twice.
+    row, column = np.triu_indices(d)
+    place = np.zeros([d, d], np.intp)
+    place[row, column] = place[column, row] = np.arange(len(row))
+    products = factors[:, row] * factors[:, column]
     found = []
     for first in range(0, matrix.shape[0], _ROWS_AT_A_TIME):
         part = matrix[first : first + _ROWS_AT_A_TIME]
-        systems = base + confidence * (part @ products).reshape([-1, d, d])
+        systems = base + confidence * (part @ products)[:, place]
         wanted = (1 + confidence) * (part @ factors)
         found.append(np.linalg.solve(systems, wanted[:, :, None])[:, :, 0])
     return np.concatenate(found).astype(np.float32)

@@ -235,7 +235,7 @@ class ItemTablesLayer(tf.keras.layers.Layer):
           item: int [B, Q], rows of the catalogue.
         """
         item, M = tf.cast(item, tf.int32), self.table_items
-        if not self.levels:
+        if self.items == M:
             return item
         folds = tf.repeat(fold[:, None], tf.shape(item)[1], axis=1)
         level = tf.gather_nd(self.level, tf.stack([folds, tf.maximum(item - M, 0)], axis=-1))
