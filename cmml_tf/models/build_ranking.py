@@ -18,6 +18,7 @@ def build_ranking_model(
     table_items: int,
     folds: int = 1,
     content: int = 0,
+    compared: int | None = None,
     task: tf.keras.layers.Layer | None = None,
     gradient_clip: float | None = None,
 ) -> RankingCMML:
@@ -29,10 +30,11 @@ def build_ranking_model(
       table_items: The most taken items, which are in the tables.
       folds: Versions of the tables.
       content: Numbers of an item's content and one more; 0: there is none.
+      compared: The leading items that there were in training; None: all.
       task, gradient_clip: As of `EpisodeModel`.
     """
     model = RankingCMML(
-        ItemTablesLayer(users, items, config.tables, table_items, folds, content),
+        ItemTablesLayer(users, items, config.tables, table_items, folds, content, compared),
         KnownItemsContext(),
         ItemEvidence(),
         TableBackbone(config.weight_units, config.item_units),

@@ -12,10 +12,10 @@ from cmml_tf.layers.catalogue.table_backbone import TableBackbone
 
 
 class OfEvidence(LayerRecipe):
-    """A layer that takes `Evidence`, given as its seven parts."""
+    """A layer that takes `Evidence`, given as its eight parts."""
 
     weights = 0
-    input_axes = (range(1),) * 7
+    input_axes = (range(1),) * 8
     # It takes a tuple.
     check_keras_model_saved_and_loaded_computes_the_same = None
 
@@ -30,6 +30,7 @@ class OfEvidence(LayerRecipe):
             known,
             normal(3, seed=3),
             np.zeros(3, np.int32),
+            np.full(3, 7, np.float32),
         ]
 
     def build(self, layer):
@@ -93,7 +94,7 @@ class TestItemContent(LayerRecipe):
 class TestItemTables(LayerRecipe):
     weights = frozen = 6  # a table a fold
     content = 0
-    output_shapes = ([2, 4], [2, 0], [6], [2], [], [], [])
+    output_shapes = ([2, 4], [2, 0], [6], [2], [], [], [], [])
     refused = (
         ({"users": 0}, r"`users` must be a positive integer\. Received: users=0"),
         ({"table_items": 7}, r"`table_items` must be at most `items`\. Received: table_items=7"),
@@ -137,4 +138,4 @@ class TestItemTables(LayerRecipe):
 class TestItemTablesWithContent(TestItemTables):
     weights = frozen = 10
     content = 3
-    output_shapes = ([2, 4], [2, 3], [7], [2], [], [], [])
+    output_shapes = ([2, 4], [2, 3], [7], [2], [], [], [], [])

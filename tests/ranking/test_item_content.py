@@ -111,6 +111,28 @@ def test_the_served_model_ranks_them_alike(run, tmp_path):
     np.testing.assert_allclose(best["score"][0], wanted["score"], rtol=1e-4)
 
 
+def test_items_that_came_after_the_training_are_served(run, tmp_path):
+    new = pd.DataFrame({"item": [0, 900, 901], "genre": ["g0", "g1", "g4"]})
+    folders = run.export(tmp_path / "own"), run.export(tmp_path / "more", items=new)
+    own, more = (tf.saved_model.load(str(folder)).signatures for folder in folders)
+    support = {
+        "support_user_id": tf.constant([["new"] * 2]),
+        "support_item_id": tf.constant([[1, 1 + GENRES]], tf.int64),
+        "support_label": tf.ones([1, 2]),
+        "support_length": tf.constant([2]),
+        "query_user_id": tf.constant([["new"] * 4]),
+    }
+    young = GENRES * (OF_GENRE - 1) + 1  # of the genre that is liked, taken by nobody
+    query = {"query_item_id": tf.constant([[0, young, 900, 901]], tf.int64)}
+    before = own["serving_default"](**support, **query)["score"].numpy()[0]
+    after = more["serving_default"](**support, **query)["score"].numpy()[0]
+    np.testing.assert_allclose(after[:2], before[:2], rtol=1e-5)  # what was known stays
+    np.testing.assert_allclose(after[2], after[1], rtol=1e-5)  # as any other of its genre
+    assert after[3] < after[2]
+    with pytest.raises(ValueError, match="`items` and `users` must be left out"):
+        run.export(tmp_path / "more", users=pd.DataFrame({"user": ["x"], "age": [1]}))
+
+
 def test_foretold_without_an_item_is_what_a_regression_without_it_foretells():
     rng = np.random.default_rng(0)
     content = rng.normal(size=(30, 4)).astype(np.float32)

@@ -6,7 +6,7 @@ import pytest
 
 from cmml_tf.content.encoder import fit_content
 from cmml_tf.datasets.feature_table import content_column
-from cmml_tf.settings.scenario.further_rows import further_rows
+from cmml_tf.settings.content.further_rows import further_rows
 
 IDS = np.arange(20)
 COLUMNS = [

@@ -30,8 +30,8 @@ class ItemEvidence(tf.keras.layers.Layer):
 
 def _spread(evidence: Evidence) -> tuple[tf.Tensor, tf.Tensor]:
     """Mean and deviation of a task's sums over the catalogue, float32 [B, K, 1] each."""
-    others = tf.cast(tf.shape(evidence.level)[1], tf.float32)
-    items = tf.cast(tf.shape(evidence.sums)[2], tf.float32) + others
+    items = evidence.compared[:, None, None]
+    others = items - tf.cast(tf.shape(evidence.sums)[2], tf.float32)
     mean = tf.reduce_sum(evidence.sums, axis=2, keepdims=True) / items
     squares = tf.reduce_sum(tf.square(evidence.sums - mean), axis=2, keepdims=True)
     squares += others * tf.square(mean)

@@ -26,6 +26,7 @@ class Evidence(NamedTuple):
       known: float32 [B], distinct support items of the catalogue.
       mean_popularity: float32 [B], theirs; 0 without any.
       fold: int32 [B], which version of the tables says it.
+      compared: float32 [B], items that sums are compared over: those of the training.
     """
 
     sums: tf.Tensor
@@ -35,6 +36,7 @@ class Evidence(NamedTuple):
     known: tf.Tensor
     mean_popularity: tf.Tensor
     fold: tf.Tensor
+    compared: tf.Tensor
 
     def of_items(self, values: tf.Tensor, beside: tf.Tensor | float = 0.0) -> tf.Tensor:
         """Numbers of the items in the tables and of levels [B, M + L] to those of items [B, I].
@@ -65,6 +67,8 @@ class ItemTablesLayer(tf.keras.layers.Layer):
       table_items: M.
       folds: F, versions.
       content: w, numbers of an item's content, the constant 1 among them; 0: nothing is known.
+      compared: The leading items that sums are compared over; those behind came after the training.
+        None: all.
 
     Raises:
       ValueError: A size is not a positive integer, M is larger than I, or `content` is negative.
@@ -78,6 +82,7 @@ class ItemTablesLayer(tf.keras.layers.Layer):
         table_items: int,
         folds: int = 1,
         content: int = 0,
+        compared: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -87,6 +92,7 @@ class ItemTablesLayer(tf.keras.layers.Layer):
             "tables": tables,
             "table_items": table_items,
             "folds": folds,
+            "compared": items if compared is None else compared,
         }
         for name, value in self._sizes.items():
             if value < 1:
@@ -205,8 +211,9 @@ class ItemTablesLayer(tf.keras.layers.Layer):
             sums += self._foretold(item, once & (item >= self.table_items), fold)
         M, w = self.table_items, self.content_width
         sums = tf.reshape(sums, [B, self.tables, M + w])
-        level = tf.gather(self.level, fold)
-        return Evidence(sums[..., :M], sums[..., M:], popularity, level, known, mean, fold)
+        level, compared = tf.gather(self.level, fold), tf.fill([B], float(self._sizes["compared"]))
+        of_items = sums[..., :M], sums[..., M:], popularity, level
+        return Evidence(*of_items, known, mean, fold, compared)
 
     def _sums(self, item: tf.Tensor, which: tf.Tensor, fold: tf.Tensor) -> tf.Tensor:
         """The rows of these items, added up by the tables of each task's fold: [B, K (M + w)]."""

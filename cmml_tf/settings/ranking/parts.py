@@ -25,7 +25,7 @@ from cmml_tf.evaluation.catalogue_ranking import evaluate_catalogue
 from cmml_tf.evaluation.scorer import Scorer
 from cmml_tf.files import write_whole
 from cmml_tf.settings.base import Prepared
-from cmml_tf.settings.side_content import SideContent, side_content
+from cmml_tf.settings.content.side_content import SideContent, side_content
 from cmml_tf.training.run_folder import CONTINUED, read_record
 
 _POWERS, _PENALTIES, _DROPOUT = (0.0, 0.3, 0.6), (30.0, 300.0), 0.9

@@ -1,7 +1,7 @@
 """The ranking setting: tasks are users, the query is the catalogue, the support what is known."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -31,11 +31,12 @@ from cmml_tf.hashed_ids import read_user_id_key
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.models.build_ranking import build_ranking_model
 from cmml_tf.models.ranking_cmml import RankingCMML
-from cmml_tf.settings.base import Request, Setting
+from cmml_tf.settings.base import Request, Served, Setting
+from cmml_tf.settings.content.further_rows import further_rows
+from cmml_tf.settings.content.side_content import SideContent
 from cmml_tf.settings.ranking.form import RANKING
 from cmml_tf.settings.ranking.parts import RankingParts, check_tables_fit
 from cmml_tf.settings.ranking.simple_systems import simple_ranking_systems
-from cmml_tf.settings.side_content import SideContent
 from cmml_tf.settings.systems import System
 from cmml_tf.tasks.catalogue import CatalogueTask
 from cmml_tf.types import AreNew, Episode, SampledEpisode, Support
@@ -221,6 +222,28 @@ class RankingSetting(Setting[RankingData, AskedNewcomers, RankingParts]):
         """None: contexts hold the scores of the whole catalogue."""
         del prepared
 
+    def served(
+        self,
+        model: AdaptingModel,
+        prepared: RankingParts,
+        further: Mapping[str, Any] | None = None,
+    ) -> Served:
+        """Further items are ranked as those that nobody has taken are, by their content."""
+        table, content = (further or {}).get("items"), prepared.item_content
+        if table is None:
+            return super().served(model, prepared, further)
+        if content is None:
+            raise ValueError(
+                "`items` must be left out: the model was trained without features of items, so it "
+                "can know nothing of further ones. Train it with a table of items."
+            )
+        ids = prepared.data.item_ids
+        new = further_rows(ids, content.encoder, "item", table)
+        wider = _with_items(model, prepared, content, new.content)
+        others = {"users": (further or {}).get("users")}
+        served = super().served(wider, prepared, others)
+        return served._replace(item_ids=np.concatenate([ids, new.ids]))
+
     def export_options(self, config: RankingRunConfig) -> dict[str, Any]:
         """How many items are recommended, limits, and hashed user ids."""
         return {
@@ -252,19 +275,37 @@ def _model(
     training: TrainingConfig,
     seed: int,
     folds: int,
+    further: int = 0,
 ) -> RankingCMML:
+    """Tables are zeros; `further` items came after the training."""
     tf.keras.utils.set_random_seed(seed)
     data, content = prepared.data, prepared.item_content
     return build_ranking_model(
         model,
         len(data.user_ids),
-        len(data.item_ids),
+        len(data.item_ids) + further,
         prepared.table_items,
         folds,
         0 if content is None else content.matrix.shape[1] + 1,
+        len(data.item_ids),
         task=CatalogueTask(),
         gradient_clip=training.gradient_clip,
     )
+
+
+def _with_items(
+    model: AdaptingModel, prepared: RankingParts, content: SideContent, further: np.ndarray
+) -> RankingCMML:
+    """The trained model with further items, of content float32 [n, c], behind its own."""
+    training, tables = RankingRunConfig().training, prepared.tables
+    wider = _model(prepared.model, prepared, training, prepared.seed, 1, len(further))
+    never = np.full(len(further), tables.never, np.float32)
+    tables = tables._replace(popularity=np.append(tables.popularity, never))
+    matrix = np.concatenate([content.matrix, further])
+    _fill(wider, [tables], content._replace(matrix=matrix))
+    for one, trained in zip(wider.trainable_variables, model.trainable_variables, strict=True):
+        one.assign(trained)
+    return wider
 
 
 def _fill(model: RankingCMML, folds: Iterable[ItemTables], content: SideContent | None) -> None:

@@ -18,8 +18,8 @@ from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes, Known
 from cmml_tf.episodes.scenario_curve import ScenarioCurve
 from cmml_tf.files import write_whole
 from cmml_tf.settings.base import Prepared
+from cmml_tf.settings.content.side_content import SideContent, side_content
 from cmml_tf.settings.scenario.matching_tables import MatchingTables, matching_tables
-from cmml_tf.settings.side_content import SideContent, side_content
 from cmml_tf.training.run_folder import CONTINUED
 
 

@@ -11,9 +11,9 @@ from cmml_tf.models.matching_cmml import MatchingCMML
 from cmml_tf.serving.content_graph import ServedContent
 from cmml_tf.serving.content_graph import SideContent as ServedSide
 from cmml_tf.settings.base import Served
-from cmml_tf.settings.scenario.further_rows import further_rows
+from cmml_tf.settings.content.further_rows import further_rows
+from cmml_tf.settings.content.side_content import SideContent
 from cmml_tf.settings.scenario.parts import ScenarioParts
-from cmml_tf.settings.side_content import SideContent
 
 
 class _Side(NamedTuple):
