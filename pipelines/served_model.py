@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from cmml_tf.client import Client
 
-_START_SECONDS = 120.0
+_START_SECONDS = 600.0
 
 
 class ServedModel(NamedTuple):

@@ -24,16 +24,17 @@ from benchmarks.served.exports import (
     predict_request,
     request_values,
 )
-from benchmarks.xla import NETWORKS, model_of
+from benchmarks.xla import model_of
 from cmml_tf.client import Client
 from cmml_tf.compiled_size import CompiledSize
 from cmml_tf.serving.export import export_model
 
 CALLERS = (1, 8)
 NOTHING, FULL, CACHED = "nothing", "full request", "with context"
-_RANDOM_TABLES = ("cmml-matching", "cmml-ridge")
+RECOMMENDED = "cmml-matching"
+NETWORKS = ("cmml-film", "cmml-soft-m")
 _SIZE = CompiledSize(1, SUPPORT, QUERY)
-_REQUESTS = 240
+_REQUESTS = 120
 _PREDICT = "/tensorflow.serving.PredictionService/Predict"
 _FLAGS = (
     *("--xla_cpu_compilation_enabled=true", "--tensorflow_intra_op_parallelism=1"),
@@ -78,8 +79,7 @@ def _exports(folder: Path) -> dict[str, Path]:
     tf.saved_model.save(trivial, str(bases[NOTHING] / "1"), signatures=trivial.double)
     rng = np.random.default_rng(0)
     tables = [rng.normal(0, 0.25, (n, DIMENSION)).astype(np.float32) for n in (USERS, ITEMS)]
-    for preset in _RANDOM_TABLES:
-        bases[preset] = recommend.export(preset, *tables, folder / preset).parent
+    bases[RECOMMENDED] = recommend.export(RECOMMENDED, *tables, folder / RECOMMENDED).parent
     for preset in NETWORKS:
         for name, sizes in ((preset, []), (f"{preset}, xla", [_SIZE])):
             ids = np.arange(USERS), np.arange(ITEMS)
