@@ -66,6 +66,7 @@ _PROMOTION = (
 )
 _DOWNLOADS = "needs a data set that is not free to be shipped"
 _HOURS = "takes hours"
+_MEASURES = "measures for minutes; tests do not measure time"
 
 NOT_RUN = {
     "pip install -e": _INSTALLS,
@@ -105,6 +106,11 @@ NOT_RUN = {
     "cmml train scenario --data log.parquet --run-dir runs/monday": "two trainings; tests/settings/"
     "test_continued.py continues through the function that the command calls",
     "cmml train scenario --data log.parquet --run-dir runs/tuesday": "as the line before",
+    "python pipelines/benchmark.py alternatives": "trains models: minutes; "
+    "tests/cli/test_benchmark_alternatives.py tries what it measures with",
+    "python pipelines/benchmark.py requests": _MEASURES,
+    "python pipelines/benchmark.py xla": _MEASURES,
+    "python pipelines/benchmark.py help": _MEASURES,
     "python pipelines/benchmark.py daily": "takes an hour, and needs a log of two weeks",
 }
 """Beginning of a line, to the reason why no test runs it."""
