@@ -231,3 +231,25 @@ def test_many_pairs_are_compared_some_at_a_time(served, monkeypatch):
     user, item = (tf.constant(request[f"query_{side}_id"]) for side in ("user", "item"))
     answer = tf.function(score)(context, graph._users(user).key, graph._items(item).key)
     np.testing.assert_allclose(answer, expected, atol=1e-5)
+
+
+def copies(signature, op):
+    """How often an operation stands in a signature's graph, in all that it calls as well."""
+    graph = signature.graph.as_graph_def()
+    library = {function.signature.name: function for function in graph.library.function}
+
+    def counted(nodes):
+        called = [f.name for n in nodes for v in n.attr.values() for f in (v.func, *v.list.func)]
+        inner = sum(counted(library[name].node_def) for name in called if name in library)
+        return inner + sum(node.op == op for node in nodes)
+
+    return counted(graph.node)
+
+
+def test_no_signature_holds_a_part_of_the_model_many_times(served):
+    # Each copy is optimised when a version is loaded. One is for what is usual, one for parts of
+    # what is large.
+    for name, signature in served[2].items():
+        assert copies(signature, "Softplus") <= 2, name  # of a score
+        assert copies(signature, "Cholesky") <= 2, name  # two of a context
+    assert copies(served[2]["recommend"], "Softplus") == 1
