@@ -96,6 +96,8 @@ NOT_RUN = {
     "test_rating_summary.py does with recorded ones",
     "cmml reproduce table2": _HOURS,
     "cmml compare --systems item-pop,dcn,dcn-f": _HOURS,
+    "cmml compare --systems item-pop,als-fold-in,cmml-matching --seeds 5": "trains ten networks; "
+    "tests/cli/experiments/test_compare.py compares smaller ones",
     "cmml compare --setting user": _DOWNLOADS,
     "cmml train scenario --preset cmml-ridge --export-dir export": "a whole training: minutes; "
     "tests/cli trains smaller ones",
