@@ -1,5 +1,7 @@
 """Quality and cost of ours beside `implicit` and TFRS, and the picture of both."""
 
+import json
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -24,14 +26,15 @@ def measure(rounds: int, data: str, plot: str | None) -> dict[str, Any]:
     """
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
+    reached: dict[str, dict[str, quality.Reached]] = {}
     with tempfile.TemporaryDirectory() as name, threadpool_limits(1):
         folder = Path(name)
         # Before any training, which asks for operations that repeat to the last bit.
         costs = cost.measure(PRESETS, rounds, folder)
-        reached = {
-            protocol: quality.measure(data, protocol, PRESETS, folder / protocol)
-            for protocol in quality.SPLITS
-        }
+        _say(costs)
+        for protocol in quality.SPLITS:
+            reached[protocol] = quality.measure(data, protocol, PRESETS, folder / protocol)
+            _say({protocol: reached[protocol]})
     recall = {
         protocol: {name: one.recall for name, one in systems.items()}
         for protocol, systems in reached.items()
@@ -48,3 +51,8 @@ def measure(rounds: int, data: str, plot: str | None) -> dict[str, Any]:
         "training_cpu_seconds": seconds,
         "request": costs,
     }
+
+
+def _say(part: dict[str, Any]) -> None:
+    """What is found already, while the rest takes minutes."""
+    print(json.dumps(part), file=sys.stderr, flush=True)
