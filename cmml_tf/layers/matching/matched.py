@@ -11,7 +11,11 @@ from cmml_tf.layers.matching.support_groups import SupportGroups
 
 
 class Matched(Protocol):
-    """Sums over support pairs that have a query's item or user. N is Q, or 1 for one user."""
+    """Sums over support pairs that have a query's item or user.
+
+    N is Q, or 1 for one user; in place of both there may be two axes that broadcast to pairs
+    (`query_pairs`).
+    """
 
     def of_items(self, values: tf.Tensor) -> tf.Tensor:
         """Over the pairs of each item: float32 [B, S, c] -> [B, Q, c]."""
@@ -31,21 +35,21 @@ class MatchedPairs:
 
     Args:
       context: Of B tasks.
-      user, item: Keys int64 [B, Q], or keys that broadcast to pairs (`query_pairs`).
+      user, item: Keys int64 [B, Q].
     """
 
     def __init__(self, context: MatchContext, user: tf.Tensor, item: tf.Tensor) -> None:
         self._same_item = matches(item, context.item_key)  # [B, Q, S]
         self._same_user = matches(user, context.user_key)
-        self._own = self._same_user * beside(context.positive, self._same_user)
+        self._own = self._same_user * context.positive[:, None]
 
     def of_items(self, values: tf.Tensor) -> tf.Tensor:
         """As of `Matched`."""
-        return by_task(self._same_item, values)
+        return tf.matmul(self._same_item, values)
 
     def of_users(self, values: tf.Tensor) -> tf.Tensor:
         """As of `Matched`."""
-        return by_task(self._same_user, values)
+        return tf.matmul(self._same_user, values)
 
     def on_item(self, values: tf.Tensor) -> tf.Tensor:
         """As of `Matched`."""
@@ -82,6 +86,46 @@ class MatchedUser:
     def on_item(self, values: tf.Tensor) -> tf.Tensor:
         """As of `Matched`."""
         return tf.squeeze(self.of_items(tf.transpose(values, [0, 2, 1])), axis=-1)
+
+    def taken_by_user(self) -> tf.Tensor:
+        """As of `Matched`."""
+        return self.on_item(self._own)
+
+
+class MatchedUsers:
+    """Of several users and several items: support pairs are summed by item, for each user once.
+
+    Args:
+      context: Of B tasks.
+      user: Keys int64 [B, U, 1], each of whom is asked of every item, or [B, 1, P].
+      item: Keys int64 [B, 1, I], or [B, N, P], N of each user.
+    """
+
+    def __init__(self, context: MatchContext, user: tf.Tensor, item: tf.Tensor) -> None:
+        self._groups = SupportGroups(context.item_key)
+        group = self._groups.group_of(tf.reshape(item, [tf.shape(item)[0], -1]))
+        self._group = tf.reshape(group, tf.shape(item))
+        self._same_user = matches(user, context.user_key)  # [B, U, 1, S] or [B, 1, P, S]
+        self._own = self._same_user * beside(context.positive, self._same_user)
+        self._is_grid = user.shape[2] == 1
+
+    def of_items(self, values: tf.Tensor) -> tf.Tensor:
+        """As of `Matched`."""
+        return tf.gather(self._groups.group_sums(values), self._group, batch_dims=1)
+
+    def of_users(self, values: tf.Tensor) -> tf.Tensor:
+        """As of `Matched`."""
+        return by_task(self._same_user, values)
+
+    def on_item(self, values: tf.Tensor) -> tf.Tensor:
+        """As of `Matched`."""
+        of_users = values[:, :, 0] if self._is_grid else values[:, 0]
+        sums = self._groups.group_sums(tf.transpose(of_users, [0, 2, 1]))  # [B, S + 1, users]
+        if self._is_grid:
+            return tf.transpose(tf.gather(sums, self._group[:, 0], batch_dims=1), [0, 2, 1])
+        users = tf.shape(sums)[2]
+        place = self._group * users + tf.range(users)
+        return tf.gather(tf.reshape(sums, [tf.shape(sums)[0], -1]), place, batch_dims=1)
 
     def taken_by_user(self) -> tf.Tensor:
         """As of `Matched`."""

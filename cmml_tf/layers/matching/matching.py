@@ -10,7 +10,7 @@ from cmml_tf.layers.matching.item_fold_in import ItemFoldIn
 from cmml_tf.layers.matching.item_posterior import ClickerPosterior, CountPosterior
 from cmml_tf.layers.matching.item_view import ItemTower, ItemView
 from cmml_tf.layers.matching.match_context import MatchContext
-from cmml_tf.layers.matching.matched import Matched, MatchedPairs, MatchedUser
+from cmml_tf.layers.matching.matched import Matched, MatchedPairs, MatchedUser, MatchedUsers
 from cmml_tf.layers.matching.own_clicks import OwnClicks
 from cmml_tf.layers.matching.pair_taste import PairTaste
 from cmml_tf.layers.matching.query_pairs import beside, columns, summed_products
@@ -197,7 +197,8 @@ class Matching(tf.keras.layers.Layer):
             and [B, 1, I], a grid: what is of a user or of an item alone is computed once.
           user_row, item_row: float32, as the keys, then the width of a row.
         """
-        matched = MatchedPairs(context, user_key, item_key)
+        are_pairs = user_key.shape.rank == 2
+        matched = (MatchedPairs if are_pairs else MatchedUsers)(context, user_key, item_key)
         return self._scores(context, matched, user_row, item_row, training)
 
     def score_of_user(

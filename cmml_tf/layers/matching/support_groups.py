@@ -2,8 +2,6 @@
 
 import tensorflow as tf
 
-_ONE_MORE = [[0, 0], [0, 1], [0, 0]]
-
 
 class SupportGroups:
     """Support pairs of B tasks, grouped by key.
@@ -25,17 +23,31 @@ class SupportGroups:
         rank = tf.cumsum(tf.cast(begins, tf.int32), axis=1) - 1
         place = tf.argsort(order, axis=1)
         self.first = tf.gather(begins, place, batch_dims=1)
-        group = tf.gather(rank, place, batch_dims=1)  # [B, S], below S
-        self._order, self._ordered = order, ordered
-        shape = tf.shape(key)
-        self._count = shape[0] * shape[1]
-        self._group = group + tf.range(shape[0])[:, None] * shape[1]
+        self._group = tf.gather(rank, place, batch_dims=1)  # [B, S], below S
+        self._ordered, self._rank = ordered, rank
+
+    def group_sums(self, values: tf.Tensor) -> tf.Tensor:
+        """The sum over each group, zeros behind them: float32 [B, S, ...] -> [B, S + 1, ...]."""
+        shape = tf.shape(values)
+        groups = shape[1] + 1
+        rows = self._group + tf.range(shape[0])[:, None] * groups
+        flat = tf.reshape(values, tf.concat([[shape[0] * shape[1]], shape[2:]], axis=0))
+        sums = tf.math.unsorted_segment_sum(flat, tf.reshape(rows, [-1]), shape[0] * groups)
+        return tf.reshape(sums, tf.concat([shape[:1], [groups], shape[2:]], axis=0))
+
+    def group_of(self, key: tf.Tensor) -> tf.Tensor:
+        """Which of the sums is that of keys, S where no pair has it: int64 -> int32 [B, Q]."""
+        last = tf.shape(self._rank)[1]
+        behind = [[0, 0], [0, 1]]
+        ordered = tf.pad(self._ordered, behind, constant_values=key.dtype.max)
+        rank = tf.pad(self._rank, behind, constant_values=last)
+        place = tf.searchsorted(ordered, key)
+        same = tf.gather(ordered, place, batch_dims=1) == key
+        return tf.where(same, tf.gather(rank, place, batch_dims=1), last)
 
     def sums(self, values: tf.Tensor) -> tf.Tensor:
         """float32 [B, S, ...] -> for each pair the sum over its group, of the same shape."""
-        flat = tf.reshape(self._group, [-1])
-        merged = tf.reshape(values, tf.concat([[self._count], tf.shape(values)[2:]], axis=0))
-        return tf.gather(tf.math.unsorted_segment_sum(merged, flat, self._count), self._group)
+        return tf.gather(self.group_sums(values), self._group, batch_dims=1)
 
     def sums_of(self, key: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
         """Sums over the pairs with each key, zeros where there are none.
@@ -47,10 +59,4 @@ class SupportGroups:
         Returns:
           float32 [B, Q, c].
         """
-        # One more of each, behind all: what is not found is there.
-        ordered = tf.pad(self._ordered, [[0, 0], [0, 1]], constant_values=key.dtype.max)
-        sums = tf.pad(tf.gather(self.sums(values), self._order, batch_dims=1), _ONE_MORE)
-        place = tf.searchsorted(ordered, key)
-        same = tf.gather(ordered, place, batch_dims=1) == key
-        found = tf.where(same, place, tf.shape(sums)[1] - 1)
-        return tf.gather(sums, found, batch_dims=1)
+        return tf.gather(self.group_sums(values), self.group_of(key), batch_dims=1)
