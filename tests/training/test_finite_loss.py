@@ -78,7 +78,7 @@ def test_of_steps_that_are_one_call_all_are_named_and_what_was_whole_is_kept(dat
         names = {file.name for file in (tmp_path / "checkpoints" / part).glob("ckpt-*.index")}
         assert names == {"ckpt-1.index"}
     restore_best_weights(model, tmp_path / "checkpoints")
-    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+    assert all(np.isfinite(weight).all() for weight in model.trainable_variables)
 
 
 def _infinite_item(model):
@@ -97,7 +97,7 @@ def _huge_users(model):
     ],
 )
 def test_the_input_that_is_the_cause_is_named(data, tmp_path, change, said):
-    with pytest.raises(ValueError, match=r"The loss became") as caught:
+    with pytest.raises(ValueError, match=r"The (loss|gradients) became") as caught:
         _fit(data, tmp_path, change, max_epochs=50)
     assert said in str(caught.value)
 
