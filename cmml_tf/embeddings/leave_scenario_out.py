@@ -7,6 +7,7 @@ the basis of the whole. The statistics are sums over scenarios, so it is a subtr
 of d x d a row.
 """
 
+from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -21,6 +22,9 @@ from cmml_tf.embeddings.conditional_factors import (
     known_weight,
 )
 from cmml_tf.embeddings.popularity import STATISTICS, Popularity
+
+_MOST_KEPT = 2**25
+"""Numbers that are kept of a side, 256 MiB."""
 
 
 class TableRows(NamedTuple):
@@ -106,14 +110,22 @@ class ScenarioFactors:
         of_user = np.searchsorted(users, clicks.users[pairs])
         of_item = np.searchsorted(items, clicks.items[pairs])
         item = _left_out(
-            factors.item, items, of_item, factors.item_sums, factors.user_moments, scenario,
+            self._of_items, items, of_item, factors.item_sums, scenario,
             factors.user_factors[clicks.users[pairs]], factors.basis_items,
         )  # fmt: skip
         user = _left_out(
-            factors.user, users, of_user, factors.user_sums, factors.item_moments, scenario,
+            self._of_users, users, of_user, factors.user_sums, scenario,
             factors.basis_items[clicks.items[pairs]], factors.basis_users,
         )  # fmt: skip
         return self._assembled(user, item, self._popularity.features_without(scenario, items))
+
+    @cached_property
+    def _of_users(self) -> "_Totals":
+        return _Totals(self._factors.user, self._factors.item_moments)
+
+    @cached_property
+    def _of_items(self) -> "_Totals":
+        return _Totals(self._factors.item, self._factors.user_moments)
 
     def content_maps(self) -> tuple[np.ndarray | None, np.ndarray | None]:
         """What makes rows of users [c_u, d + 1] and items [c_i, ...] that have content alone.
@@ -163,12 +175,42 @@ def fit_scenario_factors(
     return ScenarioFactors(factors, popularity, kept.item_scale)
 
 
+class _Totals:
+    """Moments of the other side summed over all pairs of each row, of which one is subtracted.
+
+    A row of many scenarios is in each of them solved without one, so its sums are made once, where
+    they fit in memory; else anew for each scenario.
+
+    Args:
+      side: Users or items.
+      moments: Of the other side.
+
+    Attributes:
+      side, moments: The same.
+      mean: float64 [rows, d].
+    """
+
+    def __init__(self, side: Side, moments: tuple[np.ndarray, np.ndarray]) -> None:
+        self.side, self.moments = side, moments
+        mean, covariance = moments
+        self.mean = side.counts @ mean
+        self._flat = covariance.reshape(len(mean), -1)
+        fits = len(side.total) * self._flat.shape[1] <= _MOST_KEPT
+        self._covariance = side.counts @ self._flat if fits else None
+
+    def covariance(self, rows: np.ndarray) -> np.ndarray:
+        """float64 [N, d, d]."""
+        d = self.mean.shape[1]
+        if self._covariance is not None:
+            return self._covariance[rows].reshape(-1, d, d)
+        return (self.side.counts[rows] @ self._flat).reshape(-1, d, d)
+
+
 def _left_out(
-    side: Side,
+    totals: _Totals,
     rows: np.ndarray,
     place: np.ndarray,
     sums: np.ndarray,
-    moments: tuple[np.ndarray, np.ndarray],
     scenario: int,
     other: np.ndarray,
     solved: np.ndarray,
@@ -176,17 +218,16 @@ def _left_out(
     """Factors, whether known, and prior means of `rows` without a scenario's pairs.
 
     Args:
-      side: Users or items.
+      totals: Of users or of items.
       rows: int [N].
       place: int [K], the row of each pair of the scenario, by its place in `rows`.
       sums: float [.., d], of all rows, the other side's factors over their pairs.
-      moments: Of the other side.
       scenario: Its number.
       other: float [K, d], the other side's factors of the scenario's pairs.
       solved: float [.., d], the factors of all rows of this side.
     """
     d = sums.shape[1]
-    mean, covariance = moments
+    side, (mean, covariance) = totals.side, totals.moments
     count = np.bincount(place, minlength=len(rows)).astype(np.float64)
     own = np.zeros((len(rows), d))
     np.add.at(own, place, other)
@@ -199,11 +240,10 @@ def _left_out(
         gram = side.gram - (content * less[:, None]).T @ content
         moment = side.moment - (content * less[:, None]).T @ solved[rows]
         prior = content @ np.linalg.solve(gram, moment)
-    counts = side.counts[rows]
-    left = (counts @ covariance.reshape(-1, d * d)).reshape(-1, d, d)
+    left = totals.covariance(rows)
     left -= count[:, None, None] * covariance[scenario]
     left += side.penalty * np.eye(d)
-    right = sums[rows] - own - counts @ mean + count[:, None] * mean[scenario]
+    right = sums[rows] - own - totals.mean[rows] + count[:, None] * mean[scenario]
     right += side.penalty * prior
     factors = np.linalg.solve(left, right[..., None])[..., 0]
     return factors, side.total[rows] > count, prior
