@@ -13,7 +13,7 @@ import tensorflow as tf
 
 def beside(of_task: tf.Tensor, of_pairs: tf.Tensor) -> tf.Tensor:
     """Numbers of a task [B, n] with axes of length 1, such that they broadcast to [B, ..., n]."""
-    for _ in range(of_pairs.shape.rank - 2):
+    for _ in range(len(of_pairs.shape) - 2):
         of_task = of_task[:, None]
     return of_task
 
