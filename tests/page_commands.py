@@ -112,6 +112,8 @@ NOT_RUN = {
     "tests/cli/test_benchmark_alternatives.py tries what it measures with",
     "python pipelines/benchmark.py requests": _MEASURES,
     "python pipelines/benchmark.py xla": _MEASURES,
+    "python pipelines/benchmark.py training": _MEASURES,
+    "python pipelines/benchmark.py encoder": _MEASURES,
     "python pipelines/benchmark.py help": _MEASURES,
     "python pipelines/benchmark.py daily": "takes an hour, and needs a log of two weeks",
 }
