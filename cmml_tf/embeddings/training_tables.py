@@ -49,14 +49,15 @@ def clicks_of(
     """What may be known: background pairs, and those of the meta-training scenarios.
 
     Pairs that a scenario has beside those that are trained on are its own, not background: without
-    the scenario they are not known either.
+    the scenario they are not known either. Under the protocol `warm` they are background, as those
+    of a scenario that is asked are.
 
     Args:
       data: The data set.
       user_content, item_content: float [U, c_u], [I, c_i] or None.
     """
-    own = [_all_pairs(scenario) for scenario in data.meta_train]
-    inside = [_keys(data, one.aside_users, one.aside_items) for one in data.meta_train]
+    own = [_own_pairs(data, scenario) for scenario in data.meta_train]
+    inside = [_keys(data, *pairs) for pairs in own]
     background = _keys(data, data.background_users, data.background_items)
     outside = ~np.isin(background, np.concatenate([background[:0], *inside]))
     parts = [(data.background_users[outside], data.background_items[outside]), *own]
@@ -86,7 +87,7 @@ def training_tables(data: ScenarioData, factors: ScenarioFactors) -> TrainingTab
     by_user = np.argsort(data.history_users, kind="stable")
     history = data.history_users[by_user], data.history_items[by_user]
     for number, scenario in enumerate(data.meta_train):
-        own = np.unique(_all_pairs(scenario)[0])
+        own = np.unique(np.concatenate([scenario.users, scenario.aside_users]))
         parts.append(factors.without(number, own, scenario.candidates))
         scenarios.append(
             replace(
@@ -113,8 +114,10 @@ def training_tables(data: ScenarioData, factors: ScenarioFactors) -> TrainingTab
     )
 
 
-def _all_pairs(scenario: Scenario) -> tuple[np.ndarray, np.ndarray]:
-    """Users and items of what is trained on and of what is known of the scenario beside it."""
+def _own_pairs(data: ScenarioData, scenario: Scenario) -> tuple[np.ndarray, np.ndarray]:
+    """Users and items of the pairs that are not known without the scenario."""
+    if data.protocol == "warm":
+        return scenario.users, scenario.items
     return (
         np.concatenate([scenario.users, scenario.aside_users]),
         np.concatenate([scenario.items, scenario.aside_items]),

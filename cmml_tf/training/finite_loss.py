@@ -30,14 +30,14 @@ class FiniteLoss(tf.keras.callbacks.Callback):
         self._check(logs)
         for weight in self.model.trainable_variables:
             if not np.isfinite(weight.numpy()).all():
-                last = int(self.model.optimizer.iterations)
+                last = int(self.model.optimizer.iterations.numpy())
                 loss = float(logs["loss"])
                 what = f"The loss was {loss}, but {weight.name} was NaN or inf behind step {last}"
                 raise ValueError(_message(self.model, what))
 
     def _check(self, logs: dict[str, Any]) -> None:
         """Both are means since the epoch began: what one step makes of them stays."""
-        last = int(self.model.optimizer.iterations)
+        last = int(self.model.optimizer.iterations.numpy())
         several = f"in one of the steps {last - self._steps + 1} to {last}"
         when = f"at step {last}" if self._steps == 1 else several
         if not math.isfinite(logs["loss"]):

@@ -208,7 +208,12 @@ def test_what_a_run_cannot_go_on_from_is_named(straight, commands):
         ("--run-dir", "run/no_data"): "run/no_data/data.json is empty",
         ("--run-dir", "run/cut"): f"run/cut/model/checkpoints/latest/{weights.name} is cut short",
         ("--run-dir", "run/unwritable"): "checkpoints is a file. Move that file away",
-        ("--run-dir", "run/new", "--training.learning-rate", "1e30"): "The loss became nan at step",
+        (
+            "--run-dir",
+            "run/new",
+            "--training.learning-rate",
+            "1e30",
+        ): "The loss became nan in one of the steps 1 to ",
     }
     lines = [(*SMALL[:-2], *case) for case in cases]
     results = commands.run_several("train_scenario.py", *lines)

@@ -1,5 +1,7 @@
 """Rows that a training scenario's own pairs never reached, those set aside in it included."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from cmml_tf.config import FactorConfig
@@ -65,3 +67,16 @@ def test_rows_of_a_scenario_know_nothing_of_those_who_are_set_aside_in_it():
         # Users set aside have rows of the scenario, too, without what they took in it.
         assert (moved.aside_users >= USERS).all()
         assert len(moved.aside_users) == len(scenario.aside_users) > 0
+
+
+def test_under_warm_they_are_known_of_a_training_scenario_as_of_one_that_is_asked():
+    made = replace(data(0.5), protocol="warm")
+    clicks = clicks_of(made)
+    for number, scenario in enumerate(made.meta_train):
+        assert np.count_nonzero(clicks.scenario == number) == len(scenario.users)
+    assert np.count_nonzero(clicks.scenario == -1) == len(made.background_users)
+    tables = training_tables(made, fit_scenario_factors(clicks, CONFIG, seed=0))
+    for scenario, moved in zip(made.meta_train, tables.data.meta_train, strict=True):
+        known = tables.item_rows[moved.candidates, CONFIG.dimension] > 0
+        of_others = np.isin(scenario.candidates, scenario.aside_items) | (scenario.candidates < 5)
+        assert known.tolist() == of_others.tolist()

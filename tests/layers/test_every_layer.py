@@ -81,6 +81,8 @@ RECIPES = [
     catalogue_recipes.TestItemEvidence,
     catalogue_recipes.TestTableBackbone,
     catalogue_recipes.TestItemTables,
+    catalogue_recipes.TestItemTablesWithContent,
+    catalogue_recipes.TestItemContent,
     ordinal_recipes.TestRatingTables,
     ordinal_recipes.TestFoldInEncoder,
     ordinal_recipes.TestNeighbourContext,
