@@ -160,9 +160,10 @@ class MatchingCMML(ContextModel):
           query_user, query_item: Keys.
           named: Whether the support's pairs of an item count; else it is scored as if none had it.
         """
-        rows = self.tables.user_rows(query_user), self.tables.item_rows(query_item)
-        key = query_item if named else tf.fill(tf.shape(query_item), query_item.dtype.min)
-        return self.matching.score_of_user(self._unpacked(context), query_user, key, *rows)
+        user, item = query_user[:, None, None], query_item[:, None]
+        rows = self.tables.user_rows(user), self.tables.item_rows(item)
+        key = item if named else tf.fill(tf.shape(item), item.dtype.min)
+        return self.matching(self._unpacked(context), user, key, *rows, training=False)[:, 0]
 
     def item_columns(self, item: tf.Tensor) -> tf.Tensor:
         """What items are told apart by where no support names them: int64 [N] -> [N, width]."""

@@ -13,8 +13,7 @@ from cmml_tf.layers.matching.support_groups import SupportGroups
 class Matched(Protocol):
     """Sums over support pairs that have a query's item or user.
 
-    N is Q, or 1 for one user; in place of both there may be two axes that broadcast to pairs
-    (`query_pairs`).
+    N is Q; in place of both there may be two axes that broadcast to pairs (`query_pairs`).
     """
 
     def of_items(self, values: tf.Tensor) -> tf.Tensor:
@@ -54,38 +53,6 @@ class MatchedPairs:
     def on_item(self, values: tf.Tensor) -> tf.Tensor:
         """As of `Matched`."""
         return summed_products(values, self._same_item)
-
-    def taken_by_user(self) -> tf.Tensor:
-        """As of `Matched`."""
-        return self.on_item(self._own)
-
-
-class MatchedUser:
-    """Of many items and one user a task: support pairs are summed by item once, then looked up.
-
-    Args:
-      context: Of B tasks.
-      user: Keys int64 [B].
-      item: Keys int64 [B, Q].
-    """
-
-    def __init__(self, context: MatchContext, user: tf.Tensor, item: tf.Tensor) -> None:
-        self._groups = SupportGroups(context.item_key)
-        self._item = item
-        self._same_user = matches(user[:, None], context.user_key)  # [B, 1, S]
-        self._own = self._same_user * context.positive[:, None]
-
-    def of_items(self, values: tf.Tensor) -> tf.Tensor:
-        """As of `Matched`."""
-        return self._groups.sums_of(self._item, values)
-
-    def of_users(self, values: tf.Tensor) -> tf.Tensor:
-        """As of `Matched`."""
-        return tf.matmul(self._same_user, values)
-
-    def on_item(self, values: tf.Tensor) -> tf.Tensor:
-        """As of `Matched`."""
-        return tf.squeeze(self.of_items(tf.transpose(values, [0, 2, 1])), axis=-1)
 
     def taken_by_user(self) -> tf.Tensor:
         """As of `Matched`."""

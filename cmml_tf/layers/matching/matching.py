@@ -10,7 +10,7 @@ from cmml_tf.layers.matching.item_fold_in import ItemFoldIn
 from cmml_tf.layers.matching.item_posterior import ClickerPosterior, CountPosterior
 from cmml_tf.layers.matching.item_view import ItemTower, ItemView
 from cmml_tf.layers.matching.match_context import MatchContext
-from cmml_tf.layers.matching.matched import Matched, MatchedPairs, MatchedUser, MatchedUsers
+from cmml_tf.layers.matching.matched import Matched, MatchedPairs, MatchedUsers
 from cmml_tf.layers.matching.own_clicks import OwnClicks
 from cmml_tf.layers.matching.pair_taste import PairTaste
 from cmml_tf.layers.matching.query_pairs import beside, columns, summed_products
@@ -197,37 +197,8 @@ class Matching(tf.keras.layers.Layer):
             and [B, 1, I], a grid: what is of a user or of an item alone is computed once.
           user_row, item_row: float32, as the keys, then the width of a row.
         """
-        are_pairs = user_key.shape.rank == 2
-        matched = (MatchedPairs if are_pairs else MatchedUsers)(context, user_key, item_key)
-        return self._scores(context, matched, user_row, item_row, training)
-
-    def score_of_user(
-        self,
-        context: MatchContext,
-        user_key: tf.Tensor,
-        item_key: tf.Tensor,
-        user_row: tf.Tensor,
-        item_row: tf.Tensor,
-    ) -> tf.Tensor:
-        """The same of many items for one user a task, in less time, without training.
-
-        Args:
-          context: Of B tasks.
-          user_key, user_row: int64 [B], float32 [B, ...].
-          item_key, item_row: int64 [B, Q], float32 [B, Q, ...].
-        """
-        matched = MatchedUser(context, user_key, item_key)
-        return self._scores(context, matched, user_row[:, None], item_row, False)
-
-    def _scores(
-        self,
-        context: MatchContext,
-        matched: Matched,
-        user_row: tf.Tensor,
-        item_row: tf.Tensor,
-        training: bool | None,
-    ) -> tf.Tensor:
-        """float32 [B, Q] of users and items that broadcast to pairs."""
+        as_matched = MatchedPairs if user_key.shape.rank == 2 else MatchedUsers
+        matched: Matched = as_matched(context, user_key, item_key)
         items = self.item_tower(item_row)
         positive = context.positive[..., None]
         count, refusals, takers = tf.split(
@@ -301,10 +272,17 @@ class Matching(tf.keras.layers.Layer):
             + fold_in * self.fold_scale * (1.0 + gate[..., 3])
             + products
             + pair
-            + tf.linalg.matvec(tf.square(folded), self.norm_scale)
+            + on_flat_pairs(self._norm, folded)
             + votes * self.vote_scale * (1.0 + gate[..., 2])
             + on_flat_pairs(self._corrected, features)
         )
+
+    def _norm(self, factor: tf.Tensor) -> tf.Tensor:
+        """What is added for the size of an item's factor [N, d]: float32 [N].
+
+        On flat rows: a batch [B, 1, N, d] times a vector is computed beside its memory by oneDNN.
+        """
+        return tf.linalg.matvec(tf.square(factor), self.norm_scale)
 
     def _corrected(self, features: tf.Tensor) -> tf.Tensor:
         """What is added for features [N, F] of the terms of the score: float32 [N]."""

@@ -48,15 +48,3 @@ class SupportGroups:
     def sums(self, values: tf.Tensor) -> tf.Tensor:
         """float32 [B, S, ...] -> for each pair the sum over its group, of the same shape."""
         return tf.gather(self.group_sums(values), self._group, batch_dims=1)
-
-    def sums_of(self, key: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
-        """Sums over the pairs with each key, zeros where there are none.
-
-        Args:
-          key: int64 [B, Q].
-          values: float32 [B, S, c].
-
-        Returns:
-          float32 [B, Q, c].
-        """
-        return tf.gather(self.group_sums(values), self.group_of(key), batch_dims=1)
