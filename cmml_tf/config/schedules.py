@@ -15,7 +15,7 @@ class Schedule:
     tasks_per_step: int = EpisodeConfig.tasks_per_step
     query_positives: int = EpisodeConfig.query_positives
     validation_fraction: float = 0.1
-    background_fraction: float = SplitConfig.background_fraction
+    background_fraction: float | None = SplitConfig.background_fraction
     loss: RankingLoss = EpisodeConfig.loss
     query_negatives: int = EpisodeConfig.query_negatives
     varied_supports: int = EpisodeConfig.varied_supports
@@ -55,7 +55,7 @@ SCHEDULES: dict[str, Schedule] = {
     # A closed form alone: the same with a loss for which no pair is ever far enough ahead.
     "closed-form": replace(_ADAPTIVE, loss="logistic"),
     # Supports of any size, as services have them; a fixed number of steps, as above. All pairs are
-    # learned from: each scenario has factors that its own pairs did not reach.
+    # learned from, except in `warm`: each scenario has factors that its own pairs did not reach.
     "matching": Schedule(
         TrainingConfig(
             learning_rate=4e-3,
@@ -66,7 +66,7 @@ SCHEDULES: dict[str, Schedule] = {
         ),
         tasks_per_step=8,
         validation_fraction=0.0,
-        background_fraction=0.0,
+        background_fraction=None,
         loss="softmax",
         query_negatives=8,
         varied_supports=768,

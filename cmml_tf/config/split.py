@@ -51,9 +51,9 @@ class SplitConfig:
     """Share of the users who are asked: `strict`, of a held-out scenario's, who may be trained on
     in other scenarios; `warm`, of all, who are trained on nowhere; `time`: everybody who clicks
     later is."""
-    background_fraction: Annotated[float, FROM_0_BELOW_1] = 0.5
+    background_fraction: Annotated[float, FROM_0_BELOW_1] | None = 0.5
     """Share of a meta-training scenario's users (`warm`: of every scenario's) whose pairs there
-    only fit the pre-trained embeddings."""
+    only fit the pre-trained embeddings; none: half of them in `warm`, else nobody."""
     max_support_pairs: PositiveInt = 1365
     """Positive support pairs a held-out scenario has at the most; with two negatives each as many
     pairs as an export admits."""
@@ -66,6 +66,12 @@ class SplitConfig:
                 f"`time` must be none unless protocol is time. Received: time={shown(self.time)}, "
                 f"protocol={self.protocol!r}."
             )
+
+    def background_share(self, protocol: str) -> float:
+        """`background_fraction` under a protocol."""
+        if self.background_fraction is not None:
+            return self.background_fraction
+        return 0.5 if protocol == "warm" else 0.0
 
     @property
     def moment(self) -> Moment | None:

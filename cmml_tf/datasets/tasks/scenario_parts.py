@@ -259,7 +259,8 @@ class SplitRules:
     def _foreground(self, users: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """bool [N]: the pairs of a scenario whose users [N] are not set aside in it."""
         distinct = rng.permutation(np.unique(users))
-        aside = distinct[: round(len(distinct) * self.split.background_fraction)]
+        share = self.split.background_share(self.protocol.name)
+        aside = distinct[: round(len(distinct) * share)]
         return ~np.isin(users, aside)
 
     def _is_before(self, times: np.ndarray | None) -> np.ndarray | bool:

@@ -25,7 +25,7 @@ METRIC = "recall@10"
 SPLITS = {
     "strict": {"protocol": "strict"},
     # What presets differ in, the users of whom nothing is trained on, decides here who is asked.
-    "warm": {"protocol": "warm", "background_fraction": 0.5},
+    "warm": {"protocol": "warm"},
 }
 """By protocol."""
 RETRAINED = "two_tower, retrained"

@@ -181,6 +181,21 @@ def test_everybody_is_somewhere_without_background_and_cap(overlapping):
     assert {user for user, _ in background - outside} <= evaluation_users
 
 
+@pytest.mark.parametrize(("protocol", "share"), [("warm", 0.5), ("strict", 0.0)])
+def test_a_model_without_pre_trained_embeddings_sets_users_aside_where_warm_needs_them(
+    overlapping, protocol, share
+):
+    left_open = SplitConfig(protocol, background_fraction=None)
+    made, said = (
+        split_scenarios(overlapping, split, seed=0)
+        for split in (left_open, SplitConfig(protocol, background_fraction=share))
+    )
+    assert made.known_shares() == said.known_shares()
+    assert (made.known_shares()["item"] > 0.5) == (protocol == "warm")
+    for one, other in zip(made.meta_train, said.meta_train, strict=True):
+        np.testing.assert_array_equal(one.users, other.users)
+
+
 def _table(users_of_scenario):
     rows = [
         (f"s{number}", user, number * 10 + item)
