@@ -130,7 +130,7 @@ def test_taste_is_the_newton_step_over_clicks_and_reference():
         left += (x - mean).T @ (weight[:, None] * (x - mean))
         right += x[s] - mean
     trust = 1 / (1 + 3 * np.exp(-REACH * taste.log_clicks.numpy()))
-    precision = np.exp(taste.log_precision.numpy())
+    precision = np.exp(REACH * taste.log_precision.numpy())
     start = np.r_[np.zeros(3 + D), taste.product_mean]
     w = np.linalg.solve(trust * left + np.diag(precision), trust * right + precision * start)
     np.testing.assert_allclose(found.weight[0], w[: 3 + D], rtol=1e-3, atol=1e-4)

@@ -70,11 +70,8 @@ class ScenarioTaste(tf.keras.layers.Layer):
         self.product_mean = self.add_weight(
             name="product_mean", shape=[self.products], initializer=number(0.1)
         )
-        self.log_precision = self.add_weight(
-            name="log_precision",
-            shape=[int(input_shape[-1]) + self.products],
-            initializer=number(2.0),
-        )
+        width = int(input_shape[-1]) + self.products
+        self.log_precision = learned_number(self, "log_precision", 2.0, [width])
         self.log_clicks = learned_number(self, "log_clicks", 5.0)
         self.log_catalogue = learned_number(self, "log_catalogue", 3.0)
         super().build(input_shape)
@@ -116,7 +113,7 @@ class ScenarioTaste(tf.keras.layers.Layer):
         spread = tf.matmul(weight * centered, centered, transpose_a=True)
         spread *= tf.matmul(active, factor, transpose_a=True)
         moment = tf.reduce_sum(active * (own - mean), axis=1)
-        precision = tf.exp(self.log_precision)
+        precision = tf.exp(REACH * self.log_precision)
         left = trust[:, None, None] * spread + tf.linalg.diag(precision)
         start = tf.concat([tf.zeros([width]), self.product_mean], axis=0)
         right = trust[:, None] * moment + precision * start
