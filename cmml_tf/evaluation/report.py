@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from cmml_tf.evaluation.criteria import Gain, Simple
 from cmml_tf.evaluation.task_metrics import UNKNOWN_ITEMS, UNKNOWN_USERS, TaskMetrics
-from cmml_tf.evaluation.verdict import Gain, Verdict, better_by, finite
+from cmml_tf.evaluation.verdict import Verdict, better_by, finite
 from cmml_tf.metrics.scores import score_summary
 
 OWN, NONE, TWIN, SWAPPED, FLIPPED = "own", "none", "twin", "swapped", "flipped"
@@ -29,33 +30,6 @@ _NUMBER = 12
 
 Systems = Mapping[str, TaskMetrics]
 """Metrics of each system by its name in `metrics.json`; the model itself is `own`."""
-
-
-class Simple(NamedTuple):
-    """The controls of a setting that are no model.
-
-    Attributes:
-      labels: How tables spell each, by its name in `metrics.json`.
-      in_curve: Those that a printed curve shows.
-      chance: The one that knows nothing.
-      floor: The one that a model has to reach to be served; "": chance.
-      of_log: Those that need nothing but the log that is asked; None: all.
-    """
-
-    labels: Mapping[str, str]
-    in_curve: Sequence[str]
-    chance: str
-    floor: str = ""
-    of_log: Sequence[str] | None = None
-
-    def without_training(self) -> "Simple":
-        """Those that need nothing but the log that is asked."""
-        names = self.labels if self.of_log is None else self.of_log
-        return self._replace(
-            labels={name: self.labels[name] for name in names},
-            in_curve=[name for name in self.in_curve if name in names],
-            floor=self.floor or self.chance,
-        )
 
 
 class Asked(NamedTuple):

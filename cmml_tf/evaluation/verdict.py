@@ -3,25 +3,14 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
+from cmml_tf.evaluation.criteria import Gain
 from cmml_tf.evaluation.statistics import PairedDifference
 from cmml_tf.evaluation.task_metrics import TaskMetrics
 
 WRONG_SUPPORT = ("swapped", "flipped")
 """Controls that are given something wrong on purpose."""
-
-
-class Gain(NamedTuple):
-    """A metric by which systems are compared.
-
-    Attributes:
-      metric: Its name.
-      sign: 1 where higher is better, -1 where lower is.
-    """
-
-    metric: str
-    sign: float = 1.0
 
 
 def better_by(model: TaskMetrics, other: TaskMetrics, gain: Gain) -> PairedDifference:

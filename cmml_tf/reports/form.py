@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from cmml_tf.evaluation.report import Simple
-from cmml_tf.evaluation.verdict import Gain
+from cmml_tf.evaluation.criteria import Gain, Simple
 
 
 class ReportedForm(Protocol):

@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from cmml_tf.evaluation.report import Simple
-from cmml_tf.evaluation.verdict import Gain
+from cmml_tf.evaluation.criteria import Gain, Simple
 from cmml_tf.settings.systems import System
 
 

@@ -13,9 +13,8 @@ import tensorflow as tf
 
 from cmml_tf.baselines.simple_ratings.means import ItemMeans, UserMean
 from cmml_tf.config import ModelConfig, TrainingConfig
-from cmml_tf.evaluation.report import Simple
+from cmml_tf.evaluation.criteria import Gain, Simple
 from cmml_tf.evaluation.task_metrics import TaskMetrics
-from cmml_tf.evaluation.verdict import Gain
 from cmml_tf.models.build import build_model
 from cmml_tf.settings.base import Prepared, Setting
 from cmml_tf.settings.form import SettingForm

@@ -1,7 +1,6 @@
 """How the ranking setting is spelled and judged. No TensorFlow."""
 
-from cmml_tf.evaluation.report import Simple
-from cmml_tf.evaluation.verdict import Gain
+from cmml_tf.evaluation.criteria import Gain, Simple
 from cmml_tf.models.ranking_presets import RANKING_PRESETS
 from cmml_tf.settings.form import SettingForm
 from cmml_tf.settings.ranking.options import RankingOptions
