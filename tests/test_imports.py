@@ -204,6 +204,11 @@ def test_data_layer_loads_no_tensorflow(name):
     assert not libraries & {"tensorflow", "tf_keras", "keras", "tensorflow_recommenders"}
 
 
+def test_options_and_paths_are_checked_before_libraries_are_loaded():
+    libraries = foreign(loaded_with("cmml_tf.experiments.forms"))
+    assert libraries - set(sys.stdlib_module_names) == {"numpy", "yaml"}
+
+
 def test_client_needs_nothing_of_the_rest():
     clients = [name for name in SOURCES if name == CLIENT or name.startswith(f"{CLIENT}.")]
     assert clients

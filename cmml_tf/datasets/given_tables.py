@@ -12,8 +12,7 @@ import yaml
 from cmml_tf.config import ReadConfig
 from cmml_tf.datasets.feature_table import Side
 from cmml_tf.datasets.open_features import SIDES
-from cmml_tf.datasets.reading.formats import table_stem
-from cmml_tf.datasets.reading.own_table import check_table
+from cmml_tf.datasets.reading.table_names import check_table, table_stem
 from cmml_tf.datasets.sources.feature_file import check_declared, load_feature_table
 from cmml_tf.datasets.sources.feature_kinds import DeclaredKinds
 

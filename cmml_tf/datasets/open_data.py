@@ -6,25 +6,29 @@ from functools import partial
 from pathlib import Path
 
 from cmml_tf.config import ReadConfig, ScenarioConfig, SplitConfig
+from cmml_tf.datasets.check_source import FeatureSource, check_scenario_source
 from cmml_tf.datasets.feature_table import FeatureTable, Side
 from cmml_tf.datasets.interactions import Interactions
-from cmml_tf.datasets.open_features import FeatureSource, add_features, check_features
-from cmml_tf.datasets.preparation.prepared_folder import is_prepared, load_prepared
-from cmml_tf.datasets.reading.own_table import table_files
+from cmml_tf.datasets.layouts import (
+    EMBEDDED_NAME,
+    INSTEVAL_NAME,
+    is_movielens,
+    is_planted,
+    is_prepared,
+    is_scenario_meta,
+    is_taobao,
+)
+from cmml_tf.datasets.open_features import add_features
+from cmml_tf.datasets.preparation.prepared_folder import load_prepared
 from cmml_tf.datasets.reading.times import Times
 from cmml_tf.datasets.sources.catalogue_features import own_features
-from cmml_tf.datasets.sources.download import GROUPLENS_ARCHIVES, download_movielens
-from cmml_tf.datasets.sources.insteval import INSTEVAL_NAME, load_insteval
-from cmml_tf.datasets.sources.movielens import (
-    EMBEDDED_NAME,
-    is_movielens,
-    load_embedded_movielens,
-    load_movielens,
-)
-from cmml_tf.datasets.sources.own_interactions import load_table, refuse_columns
-from cmml_tf.datasets.sources.scenario_meta import is_scenario_meta, load_scenario_meta
-from cmml_tf.datasets.sources.taobao import is_taobao, load_taobao
-from cmml_tf.datasets.synthetic.planted_source import PLANTED_NAME, generate_planted, is_planted
+from cmml_tf.datasets.sources.download import download_movielens
+from cmml_tf.datasets.sources.insteval import load_insteval
+from cmml_tf.datasets.sources.movielens import load_embedded_movielens, load_movielens
+from cmml_tf.datasets.sources.own_interactions import load_table
+from cmml_tf.datasets.sources.scenario_meta import load_scenario_meta
+from cmml_tf.datasets.sources.taobao import load_taobao
+from cmml_tf.datasets.synthetic.planted_source import generate_planted
 from cmml_tf.datasets.tasks.earlier import Earlier
 from cmml_tf.datasets.tasks.nothing_held_out import divided_learned_whole
 from cmml_tf.datasets.tasks.protocols import times_of
@@ -34,22 +38,12 @@ from cmml_tf.datasets.tasks.splits import split_scenarios
 from cmml_tf.datasets.tasks.unseen_log import hold_out_all
 from cmml_tf.types import AreNew
 
-_NAMES = (EMBEDDED_NAME, INSTEVAL_NAME, *GROUPLENS_ARCHIVES)
-_ACCEPTED = (
-    f"`data` must be {EMBEDDED_NAME}, {INSTEVAL_NAME}, a GroupLens name "
-    f"({', '.join(GROUPLENS_ARCHIVES)}), a folder "
-    "as GroupLens, Taobao's theme clicks or ScenarioMeta come, a table (.csv, .tsv or .parquet) "
-    "with columns user and item, a folder with the parts of one, or "
-    f"{PLANTED_NAME}[:OPTION=VALUE,...]."
-)
-
 
 def open_scenario_data(
     data: str,
     scenario: ScenarioConfig,
     split: SplitConfig,
     seed: int,
-    cache_dir: str | Path | None = None,
     read: ReadConfig | None = None,
     features: FeatureSource | None = None,
     whole: bool = False,
@@ -68,7 +62,6 @@ def open_scenario_data(
       scenario: What a scenario is.
       split: How scenarios and users are split.
       seed: Fixes the split.
-      cache_dir: Where downloads are kept; none: the user's cache folder.
       read: How logs are read, what a table calls its columns, and how many malformed lines are left
         out.
       features: Tables of features of items and users; None: what the data set itself knows.
@@ -86,32 +79,8 @@ def open_scenario_data(
     read, features = read or ReadConfig(), features or FeatureSource()
     check_scenario_source(data, read, features)
     divide = partial(split_scenarios, split=split, seed=seed, whole=whole, earlier=earlier)
-    opened, own = _open(data, path, scenario, split, seed, cache_dir, read, divide, whole, earlier)
+    opened, own = _open(data, path, scenario, split, seed, read, divide, whole, earlier)
     return add_features(opened, own, features, read)
-
-
-def check_scenario_source(data: str, read: ReadConfig, features: FeatureSource) -> None:
-    """Refuses names and paths that nothing stands behind; no file of the data is read.
-
-    Args:
-      data, read, features: As of `open_scenario_data`.
-
-    Raises:
-      ValueError: Nothing accepted has this name, or a kind of a feature is not accepted.
-      FileNotFoundError: A table of features is missing.
-    """
-    path = Path(data).expanduser()
-    refuse_columns(read, is_own_table(path), data)
-    if path.is_dir():
-        layouts = (is_prepared, is_scenario_meta, is_movielens, is_taobao, table_files)
-        if not any(is_layout(path) for is_layout in layouts):
-            raise ValueError(
-                f"{_ACCEPTED} Received: the folder {data}, which is none of these (tables in it: "
-                "none)."
-            )
-    elif not path.exists() and not is_planted(data) and data not in _NAMES:
-        raise ValueError(f"{_ACCEPTED} Received: data={data!r}, which is no name or existing path.")
-    check_features(features)
 
 
 def open_scenario_log(
@@ -141,15 +110,7 @@ def open_scenario_log(
     path, read = Path(data).expanduser(), read or ReadConfig()
     check_scenario_source(data, read, FeatureSource())
     divide = partial(hold_out_all, split=split, seed=seed, are_new=are_new)
-    return _open(data, path, scenario, split, seed, None, read, divide)[0]
-
-
-def is_own_table(path: Path) -> bool:
-    """Whether a path is a table of one's own, or a folder with the parts of one."""
-    if not path.is_dir():
-        return path.is_file()
-    published = (is_prepared, is_scenario_meta, is_movielens, is_taobao)
-    return not any(is_layout(path) for is_layout in published) and bool(table_files(path))
+    return _open(data, path, scenario, split, seed, read, divide)[0]
 
 
 def _open(
@@ -158,7 +119,6 @@ def _open(
     scenario: ScenarioConfig,
     split: SplitConfig,
     seed: int,
-    cache_dir: str | Path | None,
     read: ReadConfig,
     divide: Callable[[ScenarioPairs], ScenarioData],
     whole: bool = False,
@@ -177,7 +137,7 @@ def _open(
         _check_protocol(divided, split, data)
         return divided_learned_whole(divided, split, seed) if whole else divided, {}
     times = times_of(split)
-    interactions, folder = _read(data, path, cache_dir, read, scenario.definition, times)
+    interactions, folder = _read(data, path, read, scenario.definition, times)
     if interactions.item_embeddings is not None:
         _check_log(data, earlier)
     by_column = scenario.definition.startswith("column:")
@@ -208,7 +168,6 @@ def _check_protocol(divided: ScenarioData, split: SplitConfig, data: str) -> Non
 def _read(
     data: str,
     path: Path,
-    cache_dir: str | Path | None,
     read: ReadConfig,
     definition: str,
     times: Times,
@@ -225,5 +184,5 @@ def _read(
         return load_embedded_movielens(), None
     if data == INSTEVAL_NAME:
         return load_insteval(), None
-    folder = download_movielens(data, cache_dir)
+    folder = download_movielens(data)
     return load_movielens(folder, read, times), folder

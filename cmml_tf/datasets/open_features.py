@@ -1,48 +1,19 @@
 """Features beside scenarios: of the data set's own files, or of tables that somebody names."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 from cmml_tf.config import ReadConfig
+from cmml_tf.datasets.check_source import FeatureSource
 from cmml_tf.datasets.feature_table import FeatureTable, Side, with_features
 from cmml_tf.datasets.sources.feature_file import (
     check_declared,
     load_feature_table,
-    require_feature_table,
 )
 from cmml_tf.datasets.sources.feature_kinds import NO_FEATURE, DeclaredKinds, declared_kinds
 from cmml_tf.datasets.tasks.scenario_data import ScenarioData
 from cmml_tf.types import ContentColumn
 
 SIDES: tuple[Side, ...] = ("item", "user")
-
-
-@dataclass(frozen=True)
-class FeatureSource:
-    """Where features are read from.
-
-    Attributes:
-      items, users: Tables, as files; None: what the data set itself knows.
-      kinds: See `declared_kinds`.
-    """
-
-    items: str | None = None
-    users: str | None = None
-    kinds: str | None = None
-
-
-def check_features(source: FeatureSource) -> None:
-    """Refuses tables that are missing and kinds that are none; no table is read.
-
-    Raises:
-      FileNotFoundError: A table is missing.
-      ValueError: A kind is not accepted.
-    """
-    declared_kinds(source.kinds)
-    for path in (source.items, source.users):
-        if path is not None:
-            require_feature_table(Path(path).expanduser())
 
 
 def add_features(

@@ -8,18 +8,18 @@ import pandas as pd
 from cmml_tf.config import ReadConfig
 from cmml_tf.config.ranking import RankingDataConfig
 from cmml_tf.config.split import UserSplitConfig
+from cmml_tf.datasets.check_source import FeatureSource, check_ranking_source
 from cmml_tf.datasets.feature_table import FeatureTable, extended
 from cmml_tf.datasets.interactions import Interactions
-from cmml_tf.datasets.open_data import is_own_table
-from cmml_tf.datasets.open_features import FeatureSource, check_features, item_table
-from cmml_tf.datasets.open_rating_data import check_rating_source, read_ratings
+from cmml_tf.datasets.layouts import is_own_table
+from cmml_tf.datasets.open_features import item_table
+from cmml_tf.datasets.open_rating_data import read_ratings
 from cmml_tf.datasets.reading.ids import as_text, is_text, rows_of
 from cmml_tf.datasets.reading.times import Times
 from cmml_tf.datasets.sources.own_interactions import load_table
 from cmml_tf.datasets.tasks.earlier import Earlier, earlier_first
 from cmml_tf.datasets.tasks.new_users import named_users, random_users, users_by_time
 from cmml_tf.datasets.tasks.ranking_task_file import read_ranking_task_file
-from cmml_tf.datasets.tasks.rating_task_file import require_task_file
 from cmml_tf.datasets.tasks.taken_items import (
     LEAST_TAKEN,
     RankingData,
@@ -35,7 +35,6 @@ def open_ranking_data(
     config: RankingDataConfig,
     liked: float | None,
     seed: int,
-    cache_dir: str | Path | None = None,
     read: ReadConfig | None = None,
     are_new: AreNew | None = None,
     whole: bool = False,
@@ -53,7 +52,6 @@ def open_ranking_data(
       config: Who is asked.
       liked: Rows with a lower value are left out; None: none is.
       seed: Fixes who is asked, and what is known of whom.
-      cache_dir: Where downloads are kept; none: the user's cache folder.
       read: How files are read.
       are_new: Which users, by id, may be asked; None: all. Where it leaves fewer than two, all.
       whole: Users who are asked are learned from as well, as a refit does: to ask them says
@@ -74,7 +72,7 @@ def open_ranking_data(
     split = UserSplitConfig() if split is None else split
     features = FeatureSource() if features is None else features
     check_ranking_source(data, config.tasks, read, features)
-    interactions = _read(data, cache_dir, read, "needed" if split.by_time else "none")
+    interactions = _read(data, read, "needed" if split.by_time else "none")
     table, counts = _taken_rows(interactions, liked, split.by_time)
     user_ids = _sorted(table["user"])
     if earlier is not None:
@@ -131,31 +129,11 @@ def open_ranking_data(
     )
 
 
-def check_ranking_source(
-    data: str, tasks: str | None, read: ReadConfig, features: FeatureSource
-) -> None:
-    """Refuses names and paths that nothing stands behind; no file of the data is read.
-
-    Args:
-      data, read, features: As of `open_ranking_data`.
-      tasks: A file of given tasks; None: none is.
-
-    Raises:
-      ValueError: Nothing accepted has this name, or a kind of a feature is not accepted.
-      FileNotFoundError: The file of tasks, or of items, is missing.
-    """
-    check_features(features)
-    if not is_own_table(Path(data).expanduser()):
-        check_rating_source(data, read)
-    if tasks is not None:
-        require_task_file(Path(tasks))
-
-
-def _read(data: str, cache_dir: str | Path | None, read: ReadConfig, times: Times) -> Interactions:
+def _read(data: str, read: ReadConfig, times: Times) -> Interactions:
     path = Path(data).expanduser()
     if is_own_table(path):
         return load_table(path, read=read, times=times)
-    return read_ratings(data, cache_dir, read)[0]
+    return read_ratings(data, read)[0]
 
 
 def _taken_rows(

@@ -8,27 +8,18 @@ import pandas as pd
 
 from cmml_tf.config import ReadConfig
 from cmml_tf.config.rating import RatingDataConfig
+from cmml_tf.datasets.check_source import check_rating_source
 from cmml_tf.datasets.features import RawFeature, build_columns
 from cmml_tf.datasets.interactions import Interactions
-from cmml_tf.datasets.open_data import is_own_table
-from cmml_tf.datasets.sources.download import GROUPLENS_ARCHIVES, download_movielens
-from cmml_tf.datasets.sources.movielens import (
-    EMBEDDED_NAME,
-    is_movielens,
-    load_embedded_movielens,
-    load_movielens,
-)
+from cmml_tf.datasets.layouts import EMBEDDED_NAME, is_feature_folder, is_own_table
+from cmml_tf.datasets.sources.download import download_movielens
+from cmml_tf.datasets.sources.movielens import load_embedded_movielens, load_movielens
 from cmml_tf.datasets.sources.movielens_features import (
     movielens_item_features,
     movielens_user_features,
 )
-from cmml_tf.datasets.sources.own_interactions import refuse_columns
-from cmml_tf.datasets.sources.table_features import (
-    is_feature_folder,
-    load_feature_folder,
-    load_rating_table,
-)
-from cmml_tf.datasets.tasks.rating_task_file import read_task_file, require_task_file
+from cmml_tf.datasets.sources.table_features import load_feature_folder, load_rating_table
+from cmml_tf.datasets.tasks.rating_task_file import read_task_file
 from cmml_tf.datasets.tasks.rating_tasks import (
     RatingData,
     RatingTasks,
@@ -37,7 +28,6 @@ from cmml_tf.datasets.tasks.rating_tasks import (
     choose_meta_test,
     draw_tasks,
     joined_tasks,
-    require_user_file,
 )
 from cmml_tf.types import AreNew
 
@@ -46,7 +36,6 @@ def open_rating_data(
     data: str,
     config: RatingDataConfig,
     seed: int,
-    cache_dir: str | Path | None = None,
     read: ReadConfig | None = None,
     are_new: AreNew | None = None,
     whole: bool = False,
@@ -61,7 +50,6 @@ def open_rating_data(
         user, item and value, or a folder with the parts of one.
       config: Split and sizes.
       seed: Fixes the split, which ratings are kept and which of them are the query.
-      cache_dir: Where downloads are kept; none: the user's cache folder.
       read: How files are read, what own tables call their columns, and how many malformed lines are
         left out.
       are_new: Which users, by id, may be asked; None: all. Where it leaves fewer than two, all.
@@ -75,8 +63,8 @@ def open_rating_data(
       ConnectionError: A download is needed and the network does not answer.
     """
     read = ReadConfig() if read is None else read
-    check_rating_tasks(config)
-    interactions, item_features, user_features = read_ratings(data, cache_dir, read)
+    check_rating_source(data, read, config)
+    interactions, item_features, user_features = read_ratings(data, read)
     table = interactions.table.drop_duplicates(["user", "item"], keep="last")
     check_ratings(interactions.name, table, config)
     user_ids = _catalogue_ids(table["user"], user_features)
@@ -136,45 +124,10 @@ def open_rating_data(
     )
 
 
-def check_rating_source(data: str, read: ReadConfig) -> None:
-    """Refuses names and paths that no ratings stand behind; no file of the data is read.
-
-    Args:
-      data, read: As of `open_rating_data`.
-
-    Raises:
-      ValueError: Nothing accepted has this name.
-    """
-    path = Path(data).expanduser()
-    own = is_own_table(path) or (path.is_dir() and is_feature_folder(path))
-    refuse_columns(read, own, data)
-    is_name = data == EMBEDDED_NAME or data in GROUPLENS_ARCHIVES
-    if not (own or (path.is_dir() and is_movielens(path)) or (is_name and not path.exists())):
-        raise ValueError(
-            f"`data` must be {EMBEDDED_NAME}, a GroupLens name ({', '.join(GROUPLENS_ARCHIVES)}), "
-            "a folder as GroupLens publishes it, a folder with features.yaml, or a table (.csv, "
-            ".tsv or .parquet) with columns user, item and value, or a folder with the parts of "
-            f"one. Received: data={data!r}."
-        )
-
-
-def check_rating_tasks(config: RatingDataConfig) -> None:
-    """Refuses files of tasks and users that are missing; none is read.
-
-    Raises:
-      FileNotFoundError: One is.
-    """
-    if config.tasks is not None:
-        require_task_file(Path(config.tasks))
-    if config.meta_test_users is not None:
-        require_user_file(Path(config.meta_test_users))
-
-
 def read_ratings(
-    data: str, cache_dir: str | Path | None, read: ReadConfig
+    data: str, read: ReadConfig
 ) -> tuple[Interactions, list[RawFeature], list[RawFeature]]:
     """Ratings, item features and user features."""
-    check_rating_source(data, read)
     path = Path(data).expanduser()
     if path.is_dir() and is_feature_folder(path):
         return load_feature_folder(path, read)
@@ -186,7 +139,7 @@ def read_ratings(
         interactions = load_embedded_movielens()
         return interactions, movielens_item_features(None, interactions.catalogue), []
     else:
-        folder = download_movielens(data, cache_dir)
+        folder = download_movielens(data)
     interactions = load_movielens(folder, read)
     items = movielens_item_features(folder, interactions.catalogue)
     return interactions, items, movielens_user_features(folder)

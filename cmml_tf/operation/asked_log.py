@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cmml_tf.config import ReadConfig, override
-from cmml_tf.datasets.open_features import SIDES, FeatureSource, check_features
+from cmml_tf.datasets.check_source import FeatureSource, check_features
+from cmml_tf.datasets.open_features import SIDES
 from cmml_tf.datasets.tasks.scenario_data import ScenarioData
 from cmml_tf.evaluation.scorer import Scorer
 from cmml_tf.operation.export_scorer import (

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from cmml_tf.config import ReadConfig
+from cmml_tf.datasets.check_source import FeatureSource
 from cmml_tf.datasets.feature_table import Side, with_features
-from cmml_tf.datasets.open_features import SIDES, FeatureSource
+from cmml_tf.datasets.open_features import SIDES
 from cmml_tf.datasets.sources.feature_file import load_feature_table
 from cmml_tf.datasets.sources.feature_kinds import DeclaredKinds
 from cmml_tf.datasets.tasks.scenario_data import ScenarioData

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from cmml_tf.config import ScenarioConfig, SplitConfig
-from cmml_tf.datasets import open_scenario_data
+from cmml_tf.datasets.open_data import open_scenario_data
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 

@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 
 from cmml_tf.config import ReadConfig, ScenarioConfig, SplitConfig
+from cmml_tf.datasets.check_source import FeatureSource
 from cmml_tf.datasets.feature_table import FeatureTable, content_column, with_features
 from cmml_tf.datasets.open_data import open_scenario_data
-from cmml_tf.datasets.open_features import FeatureSource, described
+from cmml_tf.datasets.open_features import described
 from cmml_tf.datasets.preparation.prepared_folder import save_prepared
-from cmml_tf.datasets.sources.feature_kinds import declared_kinds, guessed_kind
+from cmml_tf.datasets.sources.feature_file import guessed_kind
+from cmml_tf.datasets.sources.feature_kinds import declared_kinds
 
 SCENARIOS = ScenarioConfig(min_items=5, min_interactions=50)
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from cmml_tf.config import EmbeddingConfig, ScenarioConfig, SplitConfig
-from cmml_tf.datasets import open_scenario_data, planted_scenarios
+from cmml_tf.datasets.open_data import open_scenario_data
+from cmml_tf.datasets.synthetic.planted_scenarios import planted_scenarios
 from cmml_tf.embeddings.matrix_factorisation import pretrained_embeddings
 
 CONFIG = EmbeddingConfig(dimension=16, iterations=4)

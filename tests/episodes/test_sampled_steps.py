@@ -8,7 +8,7 @@ import tensorflow as tf
 from episodes.small_data import random_scenarios, scenario_data
 
 from cmml_tf.config import EpisodeConfig, ScenarioConfig, SplitConfig
-from cmml_tf.datasets import open_scenario_data
+from cmml_tf.datasets.open_data import open_scenario_data
 from cmml_tf.episodes import EpisodeSampler, sampled_steps
 
 CONFIG = EpisodeConfig(4, 8, 6, tasks_per_step=2)

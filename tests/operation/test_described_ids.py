@@ -8,7 +8,7 @@ import pytest
 from operation.conftest import write_shop
 
 from cmml_tf.config import ReadConfig
-from cmml_tf.datasets.open_features import FeatureSource
+from cmml_tf.datasets.check_source import FeatureSource
 from cmml_tf.datasets.tasks.scenario_data import ScenarioData
 from cmml_tf.operation.asked_log import GivenLog, open_asked_log
 from cmml_tf.operation.evaluation_run import evaluate_on_log

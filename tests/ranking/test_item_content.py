@@ -16,7 +16,7 @@ from cmml_tf.config.ranking import (
     RankingRunConfig,
 )
 from cmml_tf.config.split import UserSplitConfig
-from cmml_tf.datasets.open_features import FeatureSource
+from cmml_tf.datasets.check_source import FeatureSource
 from cmml_tf.datasets.open_ranking_data import open_ranking_data
 from cmml_tf.embeddings.content_columns import content_columns, foretell_untaken
 from cmml_tf.embeddings.item_tables import edlae

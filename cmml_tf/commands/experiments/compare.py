@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 from cmml_tf.commands.options import parse
 from cmml_tf.config.comparison import ComparisonConfig
-from cmml_tf.experiments.comparison_folder import compare, comparison_folder
 from cmml_tf.experiments.forms import FORMS
 
 
@@ -25,6 +24,9 @@ def main(argv: Sequence[str]) -> int:
         for form in FORMS.values()
     )
     config = parse(ComparisonConfig, argv, "\n".join([__doc__, *systems]))
+    # Imported when options are known to be right: pandas starts here.
+    from cmml_tf.experiments.comparison_folder import compare, comparison_folder
+
     out = comparison_folder(config)
     comparison = compare(config, out)
     comparison.save(out)

@@ -43,7 +43,7 @@ def given_log(given: Namespace, data: str) -> "GivenLog":
     """
     options, key = nested_options(given.option), read_user_id_key(given.hash_user_ids)
 
-    from cmml_tf.datasets.open_features import FeatureSource, check_features
+    from cmml_tf.datasets.check_source import FeatureSource, check_features
     from cmml_tf.operation.asked_log import GivenLog
 
     tables = FeatureSource(given.items, given.users)

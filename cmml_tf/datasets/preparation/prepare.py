@@ -75,7 +75,6 @@ _FREE_TO_CHANGE = ("out", "runner", "beam_options")
 def prepare_folder(
     config: PrepareConfig,
     progress: Callable[[str], None] = lambda _: None,
-    cache_dir: str | Path | None = None,
 ) -> dict[str, Any]:
     """Reads, filters and splits the logs of a source, and writes the prepared folder.
 
@@ -85,7 +84,6 @@ def prepare_folder(
     Args:
       config: What, how, and where to.
       progress: Told of every task.
-      cache_dir: Where downloads are kept; none: the user's cache folder.
 
     Returns:
       The manifest.
@@ -105,7 +103,7 @@ def prepare_folder(
         else BeamRunner(config.beam_options, progress)
     )
     times = times_of(config.split)
-    source = open_raw_source(config.data, config.scenario, config.read, times, cache_dir)
+    source = open_raw_source(config.data, config.scenario, config.read, times)
     work = WorkFolder(out.with_name(f"{out.name}.partial"))
     settled = {name: v for name, v in asdict(config).items() if name not in _FREE_TO_CHANGE}
     stamps = {str(path): _stamp(path) for path in source.files()}

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from cmml_tf.config import Protocol
+from cmml_tf.datasets.layouts import PREPARED_FORMATS, PREPARED_MANIFEST, is_prepared
 from cmml_tf.datasets.preparation.plan import packed
 from cmml_tf.datasets.preparation.split_stages import FIELDS
 from cmml_tf.datasets.preparation.work_folder import Arrays, sha256_of
@@ -31,18 +32,10 @@ from cmml_tf.datasets.tasks.scenario_data import HeldOutScenario, Scenario, Scen
 from cmml_tf.datasets.tasks.scenario_roles import META_TEST, META_TRAIN, VALIDATION
 from cmml_tf.files import whole_folder
 
-MANIFEST = "manifest.json"
-_FORMATS = "cmml_tf prepared scenarios, version "
-FORMAT = f"{_FORMATS}2"
+FORMAT = f"{PREPARED_FORMATS}2"
 
 
 _STRICT = {"name": "strict", "because": "", "moment": None}
-
-
-def is_prepared(folder: str | Path) -> bool:
-    """Whether a folder is what preparation writes, told by its manifest."""
-    file = Path(folder) / MANIFEST
-    return file.is_file() and _FORMATS in file.read_text(errors="replace")
 
 
 def load_prepared(folder: str | Path) -> ScenarioData:
@@ -56,16 +49,16 @@ def load_prepared(folder: str | Path) -> ScenarioData:
     folder = Path(folder)
     if not is_prepared(folder):
         raise FileNotFoundError(
-            f"{folder} is no prepared folder: it has no {MANIFEST} of one. Write it with "
+            f"{folder} is no prepared folder: it has no {PREPARED_MANIFEST} of one. Write it with "
             "`cmml prepare`."
         )
-    manifest = _read_manifest(folder / MANIFEST)
+    manifest = _read_manifest(folder / PREPARED_MANIFEST)
     for name, wanted in manifest["files"].items():
         file = folder / name
         if not file.is_file() or sha256_of(file) != wanted["sha256"]:
             raise ValueError(
-                f"{file} is missing or not the file that was written with {folder / MANIFEST}. "
-                "Prepare the data again."
+                f"{file} is missing or not the file that was written with "
+                f"{folder / PREPARED_MANIFEST}. Prepare the data again."
             )
     embeddings = {
         kind: read_matrix(folder / f"{kind}_embeddings.npy")
@@ -179,7 +172,7 @@ def _fill(folder: Path, data: ScenarioData, config: dict[str, Any]) -> None:
     }
     protocol = {"name": data.protocol, "because": data.because, "moment": data.moment}
     manifest = prepared_manifest(data.name, config, data.counts, files, protocol)
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2))
+    (folder / PREPARED_MANIFEST).write_text(json.dumps(manifest, indent=2))
 
 
 def prepared_manifest(

@@ -6,16 +6,18 @@ from pathlib import Path
 import pandas as pd
 
 from cmml_tf.config import ReadConfig, ScenarioConfig
+from cmml_tf.datasets.check_source import refuse_columns
 from cmml_tf.datasets.interactions import without_catalogue
-from cmml_tf.datasets.reading.own_table import interaction_columns, open_table, table_files
+from cmml_tf.datasets.layouts import GROUPLENS_ARCHIVES, is_movielens, is_taobao
+from cmml_tf.datasets.reading.own_table import interaction_columns, open_table
 from cmml_tf.datasets.reading.read_logs import Log
+from cmml_tf.datasets.reading.table_names import table_files
 from cmml_tf.datasets.reading.text_file import TextFile
 from cmml_tf.datasets.reading.times import Times
-from cmml_tf.datasets.sources.download import GROUPLENS_ARCHIVES, download_movielens
-from cmml_tf.datasets.sources.movielens import is_movielens, movielens_catalogue, movielens_log
-from cmml_tf.datasets.sources.own_interactions import FILES, refuse_columns
+from cmml_tf.datasets.sources.download import download_movielens
+from cmml_tf.datasets.sources.movielens import movielens_catalogue, movielens_log
+from cmml_tf.datasets.sources.own_interactions import FILES
 from cmml_tf.datasets.sources.taobao import (
-    is_taobao,
     taobao_embedding_files,
     taobao_logs,
     taobao_pool_log,
@@ -66,7 +68,6 @@ def open_raw_source(
     scenario: ScenarioConfig,
     read: ReadConfig,
     times: Times,
-    cache_dir: str | Path | None = None,
 ) -> RawSource:
     """Opens what `data` names.
 
@@ -76,7 +77,6 @@ def open_raw_source(
       scenario: Says which column defines scenarios.
       read: Says what a table calls its columns.
       times: Whether times are read, and must be there.
-      cache_dir: Where downloads are kept; none: the user's cache folder.
 
     Raises:
       ValueError: It is none of these, or a file is empty or lacks a column.
@@ -84,7 +84,7 @@ def open_raw_source(
     """
     path = Path(data).expanduser().absolute()  # workers may stand in other folders
     if not path.exists() and data in GROUPLENS_ARCHIVES:
-        path = download_movielens(data, cache_dir)
+        path = download_movielens(data)
     name = path.resolve().name
     published = path.is_dir() and (is_movielens(path) or is_taobao(path))
     refuse_columns(read, not published, data)

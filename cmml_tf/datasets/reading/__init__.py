@@ -1,5 +1,6 @@
 """One reader of tables: delimited text (plain, .gz, .zst) and parquet, a block at a time.
 
+table_names  how files of tables are called
 formats    which kind of file it is, its separator and header
 columns    which column is what
 text_file  blocks of lines of a text file            parquet_file  row groups of a parquet file

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pyarrow as pa
 
-TABLE_SUFFIXES = (".csv", ".parquet", ".pq", ".tsv")
-PACKED_SUFFIXES = (".gz", ".zst")
 _MAGIC = {
     b"\x1f\x8b": "gzip",
     b"\x28\xb5\x2f\xfd": "zstd",
@@ -39,23 +37,6 @@ def file_format(path: Path) -> str:
     if not head.strip():
         raise ValueError(f"The file {path} is empty. Get it again.")
     return _format(path, head)
-
-
-def is_table_name(path: Path) -> bool:
-    """Whether a file is called as tables are; case does not count."""
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] in PACKED_SUFFIXES:
-        suffixes.pop()
-    return bool(suffixes) and suffixes[-1] in TABLE_SUFFIXES
-
-
-def table_stem(path: Path) -> str:
-    """The name of a table's file without its suffixes: `log` of log.csv.gz."""
-    name = path.name
-    for suffixes in (PACKED_SUFFIXES, TABLE_SUFFIXES):
-        if Path(name).suffix.lower() in suffixes:
-            name = Path(name).stem
-    return name
 
 
 def open_bytes(path: Path, kind: str) -> pa.NativeFile:

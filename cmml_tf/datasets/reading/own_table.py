@@ -6,17 +6,10 @@ from typing import NamedTuple
 
 from cmml_tf.config import ReadConfig
 from cmml_tf.datasets.reading.columns import Column, folded
-from cmml_tf.datasets.reading.formats import (
-    PACKED_SUFFIXES,
-    TABLE_SUFFIXES,
-    fields_of,
-    file_format,
-    first_line,
-    is_table_name,
-    table_stem,
-)
+from cmml_tf.datasets.reading.formats import fields_of, file_format, first_line
 from cmml_tf.datasets.reading.parquet_file import open_parquet
 from cmml_tf.datasets.reading.read_logs import Log
+from cmml_tf.datasets.reading.table_names import check_table, table_files, table_stem
 from cmml_tf.datasets.reading.text_file import open_text
 from cmml_tf.datasets.reading.times import Times
 
@@ -40,20 +33,6 @@ class OwnTable(NamedTuple):
     name: str
     logs: tuple[Log, ...]
     header: tuple[str, ...]
-
-
-def table_files(path: Path) -> list[Path]:
-    """The files of a table: the file itself, or those of a folder that are called as tables are.
-
-    Files whose names begin with `_` or `.` are none, as `_SUCCESS` beside the parts of a table.
-    """
-    if not path.is_dir():
-        return [path]
-    return sorted(
-        file
-        for file in path.iterdir()
-        if file.is_file() and is_table_name(file) and not file.name.startswith(("_", "."))
-    )
 
 
 def interaction_columns(definition: str, times: Times = "none") -> tuple[Column, ...]:
@@ -103,22 +82,6 @@ def open_table(path: Path, columns: Sequence[Column], config: ReadConfig) -> Own
     logs = [open_table_file(file, columns, given) for file in files]
     name = table_stem(files[0]) if len(files) == 1 else path.resolve().name
     return OwnTable(name, tuple(logs), logs[0].header)
-
-
-def check_table(path: Path) -> None:
-    """Refuses a path that is neither a folder nor a file that is called as tables are.
-
-    Raises:
-      FileNotFoundError: There is no such file.
-      ValueError: It is called otherwise.
-    """
-    if not path.exists():
-        raise FileNotFoundError(f"The table {path} is missing. Give an existing file.")
-    if not path.is_dir() and not is_table_name(path):
-        raise ValueError(
-            f"A table must be one of {', '.join(TABLE_SUFFIXES)} files, packed as "
-            f"{' or '.join(PACKED_SUFFIXES)} or not. Received: {path.name}."
-        )
 
 
 def open_table_file(path: Path, columns: Sequence[Column], given: Mapping[str, str]) -> Log:

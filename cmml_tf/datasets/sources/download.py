@@ -10,18 +10,10 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from cmml_tf.datasets.layouts import GROUPLENS_ARCHIVES
+
 BASE_URL = "https://files.grouplens.org/datasets/movielens"
 
-# sha256 of the archives that do not change, as TensorFlow Datasets records them; for the others
-# (None) the .md5 file that GroupLens publishes beside the archive is asked.
-GROUPLENS_ARCHIVES: dict[str, str | None] = {
-    "ml-100k": "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
-    "ml-1m": "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
-    "ml-20m": "96f243c338a8665f6bcc89c53edf6ee39162a846940de6b7c8c48aeada765ff3",
-    "ml-25m": "8b21cfb7eb1706b4ec0aac894368d90acf26ebdfb6aced3ebd4ad5bd1eb9c6aa",
-    "ml-32m": None,
-    "ml-latest-small": None,
-}
 _TIMEOUT_SECONDS = 30
 
 

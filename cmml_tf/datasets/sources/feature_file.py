@@ -1,5 +1,12 @@
-"""A table of features of items or users: one column their ids, the others features."""
+"""A table of features of items or users: one column their ids, the others features.
 
+A feature that nobody names a kind of has one by a rule that looks at the values: numbers are
+`numeric`. Lists of text are `multi-hot`, and so is text that has | in it. Lists of numbers are a
+`vector` if all have one length, else `multi-hot`. Other text is `text` where more than half of the
+values have several words and more than a tenth differ; else it is `categorical`.
+"""
+
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,17 +18,17 @@ from cmml_tf.config import ReadConfig
 from cmml_tf.datasets.feature_table import FeatureTable, Side, content_column
 from cmml_tf.datasets.features import check_names, finite_numbers
 from cmml_tf.datasets.reading.columns import Column, find_columns, folded
-from cmml_tf.datasets.reading.ids import as_array, distinct
+from cmml_tf.datasets.reading.ids import NUMBER, as_array, distinct
 from cmml_tf.datasets.reading.malformed import MalformedLines
-from cmml_tf.datasets.reading.own_table import ITEM, USER, header_of, open_table, table_files
+from cmml_tf.datasets.reading.own_table import ITEM, USER, header_of, open_table
 from cmml_tf.datasets.reading.read_logs import read_logs
-from cmml_tf.datasets.sources.feature_kinds import (
-    NO_FEATURE,
-    SEPARATOR,
-    DeclaredKinds,
-    guessed_kind,
-)
+from cmml_tf.datasets.reading.table_names import check_table, table_files
+from cmml_tf.datasets.sources.feature_kinds import NO_FEATURE, DeclaredKinds
 
+_SEPARATOR = "|"
+_NUMBER = re.compile(NUMBER)
+_CODE = re.compile(r"[+-]?0[0-9]")
+_NOT_FINITE = re.compile(r"[+-]?(inf|infinity|nan)", re.IGNORECASE)
 _IDS = {"item": ITEM, "user": USER}
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -51,7 +58,7 @@ def load_feature_table(
         that is not finite; the message says where.
     """
     path, read = Path(path).expanduser(), ReadConfig() if read is None else read
-    require_feature_table(path)
+    check_table(path)
     header = header_of((table_files(path) or [path])[0])
     if side in read.given and folded(read.given[side]) not in map(folded, header):
         read = replace(read, columns=None)  # what the log calls it need not be its name here
@@ -82,16 +89,6 @@ def load_feature_table(
         kind = declared.get(name) or guessed_kind(values)
         found.append(content_column(name, kind, _values(path, name, kind, ids, values)))
     return FeatureFile(FeatureTable(path.name, ids, tuple(found)), tuple(names))
-
-
-def require_feature_table(path: Path) -> None:
-    """Passes where there is a file or folder.
-
-    Raises:
-      FileNotFoundError: There is none.
-    """
-    if not path.exists():
-        raise FileNotFoundError(f"The table {path} is missing. Give an existing file.")
 
 
 def check_declared(kinds: DeclaredKinds, names: Mapping[Side, Sequence[str]]) -> None:
@@ -142,7 +139,7 @@ def _values(
 
 def _members(value: Any) -> tuple[str, ...]:
     parts = [value] if isinstance(value, str) else map(_text, value or ())
-    split = (member for part in parts for member in part.split(SEPARATOR))
+    split = (member for part in parts for member in part.split(_SEPARATOR))
     return tuple(dict.fromkeys(member for member in split if member))
 
 
@@ -178,3 +175,38 @@ def _vectors(path: Path, name: str, ids: np.ndarray, values: Sequence[Any]) -> n
             )
         matrix[row] = numbers
     return matrix
+
+
+def guessed_kind(values: Sequence[Any]) -> str:
+    """The kind of a column that nothing was said of.
+
+    Args:
+      values: Text, "" where nothing is known; or lists of text or of floats, None where nothing is.
+    """
+    lists = [value for value in values if isinstance(value, list)]
+    if lists:
+        kinds = {type(member) for value in lists for member in value} - {type(None)}
+        of_one_length = len({len(value) for value in lists}) == 1
+        return "vector" if kinds == {float} and of_one_length else "multi-hot"
+    known = [value for value in values if value]
+    if _are_numbers(known):
+        return "numeric"
+    if any(_SEPARATOR in value for value in known):
+        return "multi-hot"
+    several = sum(len(value.split()) > 1 for value in known)
+    many = len(set(known)) * 10 > len(known)
+    return "text" if 2 * several > len(known) and many else "categorical"
+
+
+def _are_numbers(values: Sequence[str]) -> bool:
+    """Whether all are numbers and none is a code that begins with 0.
+
+    NaN and infinite ones beside finite numbers count: they are refused where they stand.
+    """
+    found = 0
+    for value in values:
+        if _NUMBER.match(value) and not _CODE.match(value):
+            found += 1
+        elif not _NOT_FINITE.fullmatch(value):
+            return False
+    return found > 0

@@ -1,24 +1,13 @@
-"""The kind of a feature: as somebody says it, else by a rule that looks at the values.
+"""The kinds of features as somebody says them."""
 
-Numbers are `numeric`. Lists of text are `multi-hot`, and so is text that has | in it. Lists of
-numbers are a `vector` if all have one length, else `multi-hot`. Other text is `text` where more
-than half of the values have several words and more than a tenth differ; else it is `categorical`.
-"""
-
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from cmml_tf.datasets.reading.ids import NUMBER
 from cmml_tf.plain_yaml import load_plain_yaml
 from cmml_tf.types import CONTENT_KINDS
 
 NO_FEATURE = "none"
-SEPARATOR = "|"
-_NUMBER = re.compile(NUMBER)
-_CODE = re.compile(r"[+-]?0[0-9]")
-_NOT_FINITE = re.compile(r"[+-]?(inf|infinity|nan)", re.IGNORECASE)
 _ACCEPTED = ", ".join((*CONTENT_KINDS, NO_FEATURE))
 _SIDES = ("item", "user")
 
@@ -78,38 +67,3 @@ def declared_kinds(kinds: str | None) -> DeclaredKinds:
                 f"Received: {str(kind)[:80]!r}."
             )
     return declared
-
-
-def guessed_kind(values: Sequence[Any]) -> str:
-    """The kind of a column that nothing was said of.
-
-    Args:
-      values: Text, "" where nothing is known; or lists of text or of floats, None where nothing is.
-    """
-    lists = [value for value in values if isinstance(value, list)]
-    if lists:
-        kinds = {type(member) for value in lists for member in value} - {type(None)}
-        of_one_length = len({len(value) for value in lists}) == 1
-        return "vector" if kinds == {float} and of_one_length else "multi-hot"
-    known = [value for value in values if value]
-    if _are_numbers(known):
-        return "numeric"
-    if any(SEPARATOR in value for value in known):
-        return "multi-hot"
-    several = sum(len(value.split()) > 1 for value in known)
-    many = len(set(known)) * 10 > len(known)
-    return "text" if 2 * several > len(known) and many else "categorical"
-
-
-def _are_numbers(values: Sequence[str]) -> bool:
-    """Whether all are numbers and none is a code that begins with 0.
-
-    NaN and infinite ones beside finite numbers count: they are refused where they stand.
-    """
-    found = 0
-    for value in values:
-        if _NUMBER.match(value) and not _CODE.match(value):
-            found += 1
-        elif not _NOT_FINITE.fullmatch(value):
-            return False
-    return found > 0

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from cmml_tf.datasets.interactions import Interactions
+from cmml_tf.datasets.layouts import INSTEVAL_NAME
 from cmml_tf.datasets.sources.embedded import embedded_frame
 
-INSTEVAL_NAME = "insteval"
 _NEITHER = 3
 
 

@@ -7,15 +7,15 @@ movielens-small                          100,004 ratings, in the Python package 
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from cmml_tf.config import ReadConfig
 from cmml_tf.datasets.interactions import Interactions
+from cmml_tf.datasets.layouts import EMBEDDED_NAME, movielens_ratings
 from cmml_tf.datasets.reading.columns import Column
 from cmml_tf.datasets.reading.malformed import MalformedLines
 from cmml_tf.datasets.reading.read_logs import as_series, read_logs, read_texts
@@ -23,7 +23,7 @@ from cmml_tf.datasets.reading.text_file import TextFile, open_text
 from cmml_tf.datasets.reading.times import Times, seconds_of
 from cmml_tf.datasets.sources.embedded import embedded_frame
 
-EMBEDDED_NAME = "movielens-small"
+_SEPARATORS = {"u.data": "\t", "ratings.dat": "::", "ratings.csv": ","}
 _NO_GENRE = {"(no genres listed)", "unknown", ""}
 # The year closes the title: "Toy Story (1995)", for series "Planet Earth (2006-2007)".
 _YEAR = re.compile(r"\((\d{4})(?:[-\u2013]\d{0,4})?\)\s*$")
@@ -69,11 +69,6 @@ def load_embedded_movielens() -> Interactions:
     return Interactions(EMBEDDED_NAME, table, catalogue)
 
 
-def is_movielens(folder: str | Path) -> bool:
-    """Whether a folder has one of GroupLens' layouts, told by the file of ratings."""
-    return _layout(Path(folder)) is not None
-
-
 def load_movielens(
     folder: str | Path, read: ReadConfig | None = None, times: Times = "loose"
 ) -> Interactions:
@@ -105,15 +100,9 @@ def movielens_log(folder: str | Path, times: Times = "loose") -> TextFile:
       FileNotFoundError: There is none.
       ValueError: It is empty or lacks a column.
     """
-    folder = Path(folder)
-    layout = _layout(folder)
-    if layout is None:
-        raise FileNotFoundError(
-            f"{folder} has no file of ratings: u.data, ratings.dat or ratings.csv. Give the folder "
-            "that GroupLens' archive unpacks to."
-        )
+    name = _ratings(Path(folder))
     columns = (*_RATING, *_TIMESTAMP[times])
-    return open_text(folder / layout.ratings, (layout.separator,), columns, layout.header)
+    return open_text(Path(folder) / name, (_SEPARATORS[name],), columns, name == "ratings.csv")
 
 
 def movielens_catalogue(folder: str | Path) -> pd.DataFrame:
@@ -123,33 +112,22 @@ def movielens_catalogue(folder: str | Path) -> pd.DataFrame:
       FileNotFoundError: The file of movies, or of ratings, is missing.
       ValueError: A file is truncated or damaged; the message has the line number.
     """
-    folder = Path(folder)
-    layout = _layout(folder)
-    if layout is None:
-        raise FileNotFoundError(f"{folder} has no file of ratings, so it is no MovieLens folder.")
-    return layout.catalogue(folder)
+    catalogues = {
+        "u.data": _catalogue_100k,
+        "ratings.dat": _catalogue_dat,
+        "ratings.csv": _catalogue_csv,
+    }
+    return catalogues[_ratings(Path(folder))](Path(folder))
 
 
-class _Layout(NamedTuple):
-    ratings: str
-    separator: str
-    header: bool
-    catalogue: Callable[[Path], pd.DataFrame]
-
-
-def _layout(folder: Path) -> _Layout | None:
-    if (folder / "u.data").is_file():
-        return _Layout("u.data", "\t", False, _catalogue_100k)
-    if (folder / "ratings.dat").is_file():
-        return _Layout("ratings.dat", "::", False, _catalogue_dat)
-    ratings = folder / "ratings.csv"
-    if ratings.is_file():
-        # By the name alone it may be a table of someone's own.
-        with ratings.open("rb") as file:
-            header = file.readline(100)
-        if (folder / "movies.csv").is_file() or header.startswith(b"userId,movieId"):
-            return _Layout("ratings.csv", ",", True, _catalogue_csv)
-    return None
+def _ratings(folder: Path) -> str:
+    name = movielens_ratings(folder)
+    if name is None:
+        raise FileNotFoundError(
+            f"{folder} has no file of ratings: u.data, ratings.dat or ratings.csv. Give the folder "
+            "that GroupLens' archive unpacks to."
+        )
+    return name
 
 
 def _catalogue_100k(folder: Path) -> pd.DataFrame:

@@ -65,16 +65,3 @@ def left_out(table: OwnTable, malformed: MalformedLines) -> dict[str, int]:
     """Counts of a table that was read: its files, where it has several, and malformed lines."""
     counts = {FILES: len(table.logs)} if len(table.logs) > 1 else {}
     return counts | ({MALFORMED: malformed.count} if malformed.count else {})
-
-
-def refuse_columns(read: ReadConfig, own: bool, data: str) -> None:
-    """Refuses names of columns for data that is no table of one's own.
-
-    Raises:
-      ValueError: There are some.
-    """
-    if read.columns is not None and not own:
-        raise ValueError(
-            "`columns` must be none unless `data` is a table of your own. "
-            f"Received: columns={read.columns!r}, data={data!r}."
-        )

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from cmml_tf.config import SplitConfig
+from cmml_tf.datasets.layouts import SCENARIO_META_TASKS
 from cmml_tf.datasets.safe_files.matrix_file import read_matrix
 from cmml_tf.datasets.safe_files.safe_pickle import load_plain_pickle
 from cmml_tf.datasets.tasks.held_out import halve_users, validation_size
@@ -26,15 +27,8 @@ _FILES = (
     "embeddings/item_embeddings.npy",
     "embeddings/user_dict",
     "embeddings/item_dict",
-    "train_data/train_data",
-    "train_data/test_data",
+    *SCENARIO_META_TASKS,
 )
-
-
-def is_scenario_meta(folder: str | Path) -> bool:
-    """Whether a folder has the layout, complete or with a part missing."""
-    folder = Path(folder)
-    return any((folder / name).is_file() for name in _FILES[-2:])
 
 
 def load_scenario_meta(folder: str | Path, split: SplitConfig, seed: int) -> ScenarioData:
@@ -66,7 +60,7 @@ def load_scenario_meta(folder: str | Path, split: SplitConfig, seed: int) -> Sce
     user_ids, user_rows, user_embeddings = _vocabulary(folder, "user", without_id)
     item_ids, item_rows, item_embeddings = _vocabulary(folder, "item", without_id)
     reader = _PairReader(user_rows, item_rows)
-    train_file, test_file = folder / _FILES[-2], folder / _FILES[-1]
+    train_file, test_file = (folder / name for name in SCENARIO_META_TASKS)
     train: list[Scenario] = []
     for name, pairs in _records(train_file, "(scenario, pairs)", 2):
         users, items = reader.read(train_file, name, pairs)

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from cmml_tf.config import ReadConfig
 from cmml_tf.datasets.features import RawFeature, check_names, finite_numbers
 from cmml_tf.datasets.interactions import Interactions, without_catalogue
+from cmml_tf.datasets.layouts import FEATURE_DECLARATION
 from cmml_tf.datasets.reading.columns import Column, folded
 from cmml_tf.datasets.reading.malformed import MalformedLines
 from cmml_tf.datasets.reading.own_table import (
@@ -31,22 +32,16 @@ from cmml_tf.datasets.reading.own_table import (
     find_table,
     header_of,
     open_table,
-    table_files,
 )
 from cmml_tf.datasets.reading.read_logs import Columns, as_series, read_groups, read_logs
+from cmml_tf.datasets.reading.table_names import table_files
 from cmml_tf.datasets.sources.own_interactions import left_out, table_frame
 from cmml_tf.plain_yaml import load_plain_yaml
 
-DECLARATION = "features.yaml"
 _KINDS = ("categorical", "multi-hot", "numeric")
 _SEPARATOR = "|"
 _IDS = {"item": ITEM, "user": USER}
 _RATED = (USER, ITEM, VALUE._replace(needed=True))
-
-
-def is_feature_folder(folder: Path) -> bool:
-    """Whether a folder declares features."""
-    return (folder / DECLARATION).is_file()
 
 
 def load_feature_folder(
@@ -66,11 +61,11 @@ def load_feature_folder(
       ValueError: The declaration or a table is damaged; the message says where.
     """
     read = ReadConfig() if read is None else read
-    declared = load_plain_yaml(folder / DECLARATION)
+    declared = load_plain_yaml(folder / FEATURE_DECLARATION)
     if not isinstance(declared, dict) or not declared.keys() <= {"items", "users"}:
         raise ValueError(
-            f"{folder / DECLARATION} must have the groups items and users, each with feature names "
-            f"and their kinds ({', '.join(_KINDS)})."
+            f"{folder / FEATURE_DECLARATION} must have the groups items and users, each with "
+            f"feature names and their kinds ({', '.join(_KINDS)})."
         )
     ratings = _table(folder, "ratings", _RATED, read)
     features = {side: declared.get(f"{side}s") for side in _IDS}
@@ -130,18 +125,20 @@ def _table(folder: Path, name: str, columns: Sequence[Column], read: ReadConfig)
 def _feature_table(folder: Path, side: str, declared: object, read: ReadConfig) -> OwnTable | None:
     """The table of the features of a side, where some are declared."""
     if not isinstance(declared, dict):
-        raise ValueError(f"`{side}s` of {folder / DECLARATION} must name features and their kinds.")
+        raise ValueError(
+            f"`{side}s` of {folder / FEATURE_DECLARATION} must name features and their kinds."
+        )
     check_names(side, [(name, "declared") for name in declared])
     if side in declared:
         raise ValueError(
             f"A feature of {side}s must not be named {side!r}, which names the column of their ids "
-            f"in {folder / DECLARATION}. Give the column another name."
+            f"in {folder / FEATURE_DECLARATION}. Give the column another name."
         )
     for name, kind in declared.items():
         if kind not in _KINDS:
             raise ValueError(
-                f"The kind of {reprlib.repr(name)} in {folder / DECLARATION} must be one of "
-                f"{', '.join(_KINDS)}. Received: {reprlib.repr(kind)}."
+                f"The kind of {reprlib.repr(name)} in {folder / FEATURE_DECLARATION} must be one "
+                f"of {', '.join(_KINDS)}. Received: {reprlib.repr(kind)}."
             )
     if not declared:
         return None

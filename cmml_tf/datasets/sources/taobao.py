@@ -22,6 +22,7 @@ import pandas as pd
 
 from cmml_tf.config import ReadConfig
 from cmml_tf.datasets.interactions import EmbeddingTable, Interactions, without_catalogue
+from cmml_tf.datasets.layouts import TAOBAO_CLICKS, taobao_file
 from cmml_tf.datasets.reading.columns import Column
 from cmml_tf.datasets.reading.malformed import MalformedLines
 from cmml_tf.datasets.reading.own_table import time_column
@@ -43,20 +44,8 @@ _CLICKS = (
 )
 _REACHED = Column("timestamp", "time", ("reach_time", "time"))
 _BOUGHT = Column("timestamp", "time", ("time", "buy_time", "purchase_time"))
-_SUFFIXES = ("", ".csv", ".txt")
-CLICKS, POOL, PURCHASES = "theme_click_log", "theme_item_pool", "user_item_purchase_log"
+POOL, PURCHASES = "theme_item_pool", "user_item_purchase_log"
 USER_EMBEDDINGS, ITEM_EMBEDDINGS = "user_embedding", "item_embedding"
-
-
-def is_taobao(folder: str | Path) -> bool:
-    """Whether a folder has the layout, told by the click log."""
-    return taobao_file(folder, CLICKS) is not None
-
-
-def taobao_file(folder: str | Path, name: str) -> Path | None:
-    """The file of a folder that has this name with one of the suffixes, if there is one."""
-    paths = (Path(folder) / f"{name}{suffix}" for suffix in _SUFFIXES)
-    return next((path for path in paths if path.is_file()), None)
 
 
 def taobao_logs(folder: str | Path, times: Times = "loose") -> list[TextFile]:
@@ -70,10 +59,11 @@ def taobao_logs(folder: str | Path, times: Times = "loose") -> list[TextFile]:
       FileNotFoundError: There is no click log.
       ValueError: A file is empty or lacks a column.
     """
-    clicks = taobao_file(folder, CLICKS)
+    clicks = taobao_file(folder, TAOBAO_CLICKS)
     if clicks is None:
         raise FileNotFoundError(
-            f"{folder} has no file {CLICKS}. Give the folder of the Taobao cloud theme click data."
+            f"{folder} has no file {TAOBAO_CLICKS}. Give the folder of the Taobao cloud theme "
+            "click data."
         )
     logs = [open_text(clicks, (",",), (*_CLICKS, *time_column(_REACHED, times)))]
     purchases = taobao_file(folder, PURCHASES)

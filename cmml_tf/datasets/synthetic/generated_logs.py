@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from cmml_tf.config.preparation import GenerateConfig
+from cmml_tf.datasets.layouts import TAOBAO_CLICKS
 from cmml_tf.datasets.sources import taobao
 from cmml_tf.datasets.synthetic.choice_model import ChoiceModel, Taken
 from cmml_tf.files import whole_folder
@@ -114,7 +115,7 @@ def _write_taobao(
             "reach_time": _FIRST_SECOND + rng.integers(_SECONDS, size=len(user)),
         }
 
-    lines = {taobao.CLICKS: map(clicks, _blocks(model, config, progress))}
+    lines = {TAOBAO_CLICKS: map(clicks, _blocks(model, config, progress))}
     pool = {"theme_id": model.item_region + 1, "item_id": item_ids}
     lines[taobao.POOL] = iter([pool])
     purchases = int(config.resolved.interactions * _PURCHASES_PER_CLICK)

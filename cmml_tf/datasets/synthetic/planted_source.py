@@ -7,9 +7,6 @@ from cmml_tf.config import SplitConfig
 from cmml_tf.datasets.synthetic.planted_scenarios import PlantedScenarios, planted_scenarios
 from cmml_tf.datasets.tasks.held_out import validation_size
 
-PLANTED_NAME = "planted"
-"""What a name of planted scenarios begins with."""
-
 # The split decides these, as for any data set.
 _OF_THE_SPLIT = ("validation", "max_support_pairs")
 _KINDS = {
@@ -17,11 +14,6 @@ _KINDS = {
     for name, option in inspect.signature(planted_scenarios).parameters.items()
     if name not in _OF_THE_SPLIT
 }
-
-
-def is_planted(data: str) -> bool:
-    """Whether `data` asks for planted scenarios."""
-    return data.partition(":")[0] == PLANTED_NAME
 
 
 def generate_planted(data: str, split: SplitConfig, seed: int) -> PlantedScenarios:

@@ -11,7 +11,6 @@ from cmml_tf.datasets.reading.malformed import MalformedLines
 from cmml_tf.datasets.reading.own_table import ITEM, USER, open_table
 from cmml_tf.datasets.reading.read_logs import read_logs
 from cmml_tf.datasets.sources.own_interactions import table_frame
-from cmml_tf.datasets.tasks.rating_task_file import require_task_file
 
 # Ids as text: those of the data set are looked up by what they are written as.
 _COLUMNS = (
@@ -36,7 +35,6 @@ def read_ranking_task_file(path: Path) -> pd.DataFrame:
       FileNotFoundError: There is no such file.
       ValueError: It is damaged, or a value is not accepted; the message names it.
     """
-    require_task_file(path)
     read = ReadConfig()
     opened = open_table(path, _COLUMNS, read)
     table = table_frame(read_logs(opened.logs, read, MalformedLines(read)))

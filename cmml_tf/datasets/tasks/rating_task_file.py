@@ -26,16 +26,6 @@ _COLUMNS = (
 _ROLES = {"meta_train": {"pool"}, "meta_test": {"support", "query"}}
 
 
-def require_task_file(path: Path) -> None:
-    """Passes where there is a file of tasks.
-
-    Raises:
-      FileNotFoundError: There is none.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no task file {path}.")
-
-
 def read_task_file(
     path: Path, user_ids: np.ndarray, item_ids: np.ndarray, config: RatingDataConfig
 ) -> tuple[RatingTasks, RatingTasks]:
@@ -58,7 +48,6 @@ def read_task_file(
       ValueError: It is damaged, names unknown users or items or roles, or a user has too few
         ratings.
     """
-    require_task_file(path)
     read = ReadConfig()
     opened = open_table(path, _COLUMNS, read)
     table = table_frame(read_logs(opened.logs, read, MalformedLines(read)))

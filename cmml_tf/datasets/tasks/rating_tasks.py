@@ -225,19 +225,8 @@ def _both_parts(learned: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.
     return learned, asked
 
 
-def require_user_file(path: Path) -> None:
-    """Passes where there is a file of meta-test users.
-
-    Raises:
-      FileNotFoundError: There is none.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file of meta-test users {path}.")
-
-
 def _listed_users(path: Path) -> np.ndarray:
     """The ids of a file, one a line, object [N] of str."""
-    require_user_file(path)
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:

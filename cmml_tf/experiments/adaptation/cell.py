@@ -11,7 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from cmml_tf.config import ScenarioRunConfig
-from cmml_tf.datasets.synthetic.planted_source import generate_planted, is_planted
+from cmml_tf.datasets.layouts import is_planted
+from cmml_tf.datasets.synthetic.planted_source import generate_planted
 from cmml_tf.datasets.tasks.held_out import halve_users
 from cmml_tf.datasets.tasks.scenario_data import HeldOutScenario
 from cmml_tf.episodes import EvaluationEpisodes

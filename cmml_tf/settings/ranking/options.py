@@ -6,8 +6,7 @@ from typing import Any
 
 from cmml_tf.config.comparison import ComparisonConfig
 from cmml_tf.config.ranking import RANKING_SCHEDULES, RankingRunConfig
-from cmml_tf.datasets.open_features import FeatureSource
-from cmml_tf.datasets.open_ranking_data import check_ranking_source
+from cmml_tf.datasets.check_source import FeatureSource, check_ranking_source
 from cmml_tf.models.presets import find_preset
 from cmml_tf.models.ranking_presets import RANKING_PRESETS, RankingPreset
 

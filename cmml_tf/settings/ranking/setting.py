@@ -14,7 +14,8 @@ import tensorflow as tf
 from cmml_tf.config import TrainingConfig
 from cmml_tf.config.ranking import RankingEpisodeConfig, RankingModelConfig, RankingRunConfig
 from cmml_tf.config.split import UserSplitConfig
-from cmml_tf.datasets.open_features import FeatureSource, described
+from cmml_tf.datasets.check_source import FeatureSource
+from cmml_tf.datasets.open_features import described
 from cmml_tf.datasets.open_ranking_data import open_ranking_data
 from cmml_tf.datasets.tasks.earlier import Earlier
 from cmml_tf.datasets.tasks.protocols import described_protocol

@@ -6,7 +6,7 @@ from typing import Any
 
 from cmml_tf.config.comparison import ComparisonConfig
 from cmml_tf.config.rating import RATING_SCHEDULES, RatingDataConfig, UserRunConfig
-from cmml_tf.datasets.open_rating_data import check_rating_source, check_rating_tasks
+from cmml_tf.datasets.check_source import check_rating_source
 from cmml_tf.models.presets import find_preset
 from cmml_tf.models.rating_presets import RATING_PRESETS, RatingPreset
 
@@ -41,9 +41,8 @@ class RatingOptions:
         return replace(base, training=RATING_SCHEDULES[base.schedule] or chosen.training)
 
     def check_sources(self, config: UserRunConfig | ComparisonConfig) -> None:
-        """See `check_rating_source`; files of tasks and users must be there, too."""
-        check_rating_tasks(config.tasks)
-        check_rating_source(config.data, config.read)
+        """See `check_rating_source`."""
+        check_rating_source(config.data, config.read, config.tasks)
 
     def quick(self, base: UserRunConfig) -> dict[str, Any]:
         """Few steps, few questions, and small factor models."""

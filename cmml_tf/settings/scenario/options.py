@@ -6,8 +6,7 @@ from typing import Any
 
 from cmml_tf.config import SCHEDULES, EpisodeConfig, ScenarioRunConfig, SplitConfig
 from cmml_tf.config.comparison import ComparisonConfig
-from cmml_tf.datasets.open_data import check_scenario_source
-from cmml_tf.datasets.open_features import FeatureSource
+from cmml_tf.datasets.check_source import FeatureSource, check_scenario_source
 from cmml_tf.datasets.safe_files.matrix_file import require_matrix
 from cmml_tf.models.presets import PRESETS, Preset, find_preset
 

@@ -12,8 +12,9 @@ import tensorflow as tf
 from cmml_tf.baselines.build import build_baseline
 from cmml_tf.baselines.conet import CoNet
 from cmml_tf.config import EpisodeConfig, ModelConfig, ScenarioRunConfig, TrainingConfig
+from cmml_tf.datasets.check_source import FeatureSource
 from cmml_tf.datasets.open_data import open_scenario_data, open_scenario_log
-from cmml_tf.datasets.open_features import FeatureSource, described
+from cmml_tf.datasets.open_features import described
 from cmml_tf.datasets.tasks.earlier import Earlier
 from cmml_tf.datasets.tasks.scenario_data import ScenarioData
 from cmml_tf.episodes.cross_domain import cross_domain_sampler, source_item_of_users

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from cmml_tf.config.preparation import GenerateConfig
-from cmml_tf.datasets.preparation.prepared_folder import is_prepared, load_prepared
+from cmml_tf.datasets.layouts import is_prepared
+from cmml_tf.datasets.preparation.prepared_folder import load_prepared
 from cmml_tf.datasets.synthetic.generated_logs import generate_logs
 
 PIPELINES = Path(__file__).resolve().parents[3] / "pipelines"

@@ -9,11 +9,11 @@ import pytest
 
 from cmml_tf.config import ReadConfig, ScenarioConfig, SplitConfig
 from cmml_tf.config.preparation import GenerateConfig, PrepareConfig
-from cmml_tf.datasets import open_scenario_data
+from cmml_tf.datasets.layouts import is_prepared
+from cmml_tf.datasets.open_data import open_scenario_data
 from cmml_tf.datasets.preparation.prepare import prepare_folder
 from cmml_tf.datasets.preparation.prepared_folder import (
     FORMAT,
-    is_prepared,
     load_prepared,
     prepared_manifest,
 )

@@ -8,7 +8,8 @@ import zipfile
 
 import pytest
 
-from cmml_tf.datasets.sources.download import GROUPLENS_ARCHIVES, download_movielens
+from cmml_tf.datasets.layouts import GROUPLENS_ARCHIVES
+from cmml_tf.datasets.sources.download import download_movielens
 from cmml_tf.datasets.sources.movielens import load_movielens
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmml_tf.datasets.sources.movielens import is_movielens, load_embedded_movielens, load_movielens
+from cmml_tf.datasets.layouts import is_movielens
+from cmml_tf.datasets.sources.movielens import load_embedded_movielens, load_movielens
 
 SHARED = Path(__file__).resolve().parents[3].parent / "shared" / "data"
 

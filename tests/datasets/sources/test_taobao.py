@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from cmml_tf.config import ReadConfig, ScenarioConfig, SplitConfig
-from cmml_tf.datasets import open_scenario_data
+from cmml_tf.datasets.layouts import is_taobao
+from cmml_tf.datasets.open_data import open_scenario_data
 from cmml_tf.datasets.reading.malformed import MalformedLines
 from cmml_tf.datasets.reading.read_logs import read_logs
-from cmml_tf.datasets.sources.taobao import is_taobao, load_taobao
+from cmml_tf.datasets.sources.taobao import load_taobao
 from cmml_tf.datasets.sources.text_embeddings import embedding_table, open_text_embeddings
 from cmml_tf.datasets.tasks.scenarios import find_scenarios
 

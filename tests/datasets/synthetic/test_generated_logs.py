@@ -7,7 +7,7 @@ import pytest
 
 from cmml_tf.config import EmbeddingConfig, ScenarioConfig, SplitConfig
 from cmml_tf.config.preparation import GenerateConfig
-from cmml_tf.datasets import open_scenario_data
+from cmml_tf.datasets.open_data import open_scenario_data
 from cmml_tf.datasets.sources.movielens import load_movielens
 from cmml_tf.datasets.sources.taobao import load_taobao
 from cmml_tf.datasets.synthetic.generated_logs import generate_logs

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from cmml_tf.config import ScenarioConfig, SplitConfig
-from cmml_tf.datasets import open_scenario_data, planted_scenarios
+from cmml_tf.datasets.open_data import open_scenario_data
+from cmml_tf.datasets.synthetic.planted_scenarios import planted_scenarios
 
 SIZES = "meta_train=10,meta_test=3,users=60,users_per_scenario=20,items_per_scenario=8"
 

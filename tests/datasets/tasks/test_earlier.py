@@ -7,7 +7,7 @@ from ranking.small_clicks import clicks
 
 from cmml_tf.config import ScenarioConfig, SplitConfig
 from cmml_tf.config.ranking import RankingDataConfig
-from cmml_tf.datasets import open_scenario_data
+from cmml_tf.datasets.open_data import open_scenario_data
 from cmml_tf.datasets.open_ranking_data import open_ranking_data
 from cmml_tf.datasets.tasks.earlier import Earlier, earlier_first
 

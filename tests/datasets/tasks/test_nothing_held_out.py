@@ -8,8 +8,8 @@ from ranking.small_clicks import clicks
 from cmml_tf.config import ScenarioConfig, SplitConfig
 from cmml_tf.config.ranking import RankingDataConfig
 from cmml_tf.config.rating import RatingDataConfig
-from cmml_tf.datasets import open_scenario_data
 from cmml_tf.datasets.interactions import Interactions, without_catalogue
+from cmml_tf.datasets.open_data import open_scenario_data
 from cmml_tf.datasets.open_ranking_data import open_ranking_data
 from cmml_tf.datasets.open_rating_data import open_rating_data
 from cmml_tf.datasets.preparation.prepared_folder import save_prepared

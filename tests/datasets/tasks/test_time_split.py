@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmml_tf.config import ReadConfig, ScenarioConfig, SplitConfig
-from cmml_tf.datasets import open_scenario_data
 from cmml_tf.datasets.interactions import Interactions, without_catalogue
+from cmml_tf.datasets.open_data import open_scenario_data
 from cmml_tf.datasets.tasks.scenarios import find_scenarios
 from cmml_tf.datasets.tasks.splits import split_scenarios
 
