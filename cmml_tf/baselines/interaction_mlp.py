@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from cmml_tf.baselines.task_weights import add_affine, affine
+from cmml_tf.layers.sizes import positive_units
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
@@ -26,11 +27,7 @@ class InteractionMLP(tf.keras.layers.Layer):
 
     def __init__(self, units: Sequence[int] = (64, 32, 16), **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.units = list(units)
-        if not self.units or min(self.units) < 1:
-            raise ValueError(
-                f"`units` must be one or more positive integers. Received: units={list(units)}."
-            )
+        self.units = positive_units(units)
 
     def build(self, input_shape: Any) -> None:
         width = int(input_shape[-1])

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from cmml_tf.layers.building import build_named
+from cmml_tf.layers.sizes import positive
 from cmml_tf.types import Feature, FeatureColumn
 
 
@@ -25,10 +26,7 @@ class FieldEmbedding(tf.keras.layers.Layer):
 
     def __init__(self, column: FeatureColumn, dimension: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if dimension < 1:
-            raise ValueError(
-                f"`dimension` must be a positive integer. Received: dimension={dimension}."
-            )
+        positive(dimension=dimension)
         self.feature = column.feature
         self.dimension = dimension
         self._column = column

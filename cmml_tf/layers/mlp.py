@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from cmml_tf.layers.building import build_named
 from cmml_tf.layers.flat_pairs import on_flat_pairs
+from cmml_tf.layers.sizes import positive_units
 
 
 def fan_in_uniform() -> tf.keras.initializers.Initializer:
@@ -45,11 +46,7 @@ class MLP(tf.keras.layers.Layer):
 
     def __init__(self, units: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.units = list(units)
-        if not self.units or min(self.units) < 1:
-            raise ValueError(
-                f"`units` must be one or more positive integers. Received: units={list(units)}."
-            )
+        self.units = positive_units(units)
         self.dense_layers = [
             dense(width, "relu" if index < len(self.units) - 1 else None, name=f"layer_{index}")
             for index, width in enumerate(self.units)

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from cmml_tf.layers.building import build_named, built_shape
 from cmml_tf.layers.mlp import dense
+from cmml_tf.layers.sizes import positive
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
@@ -37,10 +38,10 @@ class QueryAttention(tf.keras.layers.Layer):
         self, vectors: int, units: int = 128, heads: int = 4, scale: float = 1.0, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        if min(vectors, units, heads) < 1 or units % heads:
+        positive(vectors=vectors, units=units, heads=heads)
+        if units % heads:
             raise ValueError(
-                "`vectors`, `units` and `heads` must be positive integers, and `units` a multiple "
-                f"of `heads`. Received: vectors={vectors}, units={units}, heads={heads}."
+                f"`units` must be a multiple of `heads`. Received: units={units}, heads={heads}."
             )
         self.vectors = vectors
         self.units = units

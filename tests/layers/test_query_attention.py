@@ -12,8 +12,8 @@ class TestQueryAttention(LayerRecipe):
     weights = 6
     output_shapes = ([5, 8],)
     refused = (
-        ({"vectors": 0}, r"must be positive integers, .* vectors=0"),
-        ({"heads": 3}, r"`units` a multiple of `heads`\. .* units=8, heads=3"),
+        ({"vectors": 0}, r"`vectors` must be a positive integer\. Received: vectors=0"),
+        ({"heads": 3}, r"`units` must be a multiple of `heads`\. Received: units=8, heads=3"),
     )
     # Attention is the same for all keys shifted alike, so the key's bias has no gradient.
     without_gradient = ("key/bias",)

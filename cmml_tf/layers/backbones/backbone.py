@@ -8,6 +8,7 @@ import tensorflow as tf
 from cmml_tf.layers.building import build_named
 from cmml_tf.layers.flat_pairs import on_flat_pairs
 from cmml_tf.layers.mlp import dense
+from cmml_tf.layers.sizes import positive_units
 
 LEAK = 0.01
 
@@ -31,11 +32,7 @@ class HiddenLayers(tf.keras.layers.Layer):
         self, units: Sequence[int] = (64, 64, 64), bias_initial_value: float = 0.0, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.units = list(units)
-        if not self.units or min(self.units) < 1:
-            raise ValueError(
-                f"`units` must be one or more positive integers. Received: units={list(units)}."
-            )
+        self.units = positive_units(units)
         self.bias_initial_value = bias_initial_value
         self.hidden_layers = [
             dense(width, bias=bias_initial_value, name=f"hidden_{index}")

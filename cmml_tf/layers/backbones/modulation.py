@@ -8,6 +8,7 @@ import tensorflow as tf
 from cmml_tf.layers.backbones.backbone import HiddenLayers
 from cmml_tf.layers.building import build_named, built_shape
 from cmml_tf.layers.mlp import MLP, dense
+from cmml_tf.layers.sizes import positive
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
@@ -77,10 +78,7 @@ class _HyperBackbone(HiddenLayers):
         **kwargs: Any,
     ) -> None:
         super().__init__(units, bias_initial_value, **kwargs)
-        if hyper_units < 1:
-            raise ValueError(
-                f"`hyper_units` must be a positive integer. Received: hyper_units={hyper_units}."
-            )
+        positive(hyper_units=hyper_units)
         self.hyper_units = hyper_units
         self.hyper_network = self._make_hyper_network()
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 from cmml_tf.layers.backbones.modulation import HyperNetwork
 from cmml_tf.layers.building import build_named, built_shape
 from cmml_tf.layers.mlp import dense, fan_in_uniform
+from cmml_tf.layers.sizes import positive, positive_units
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
@@ -40,12 +41,8 @@ class SoftModularBackbone(tf.keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.units = list(units)
-        if not self.units or min(*self.units, modules, hyper_units) < 1:
-            raise ValueError(
-                "`units`, `modules` and `hyper_units` must be positive integers. Received: "
-                f"units={list(units)}, modules={modules}, hyper_units={hyper_units}."
-            )
+        self.units = positive_units(units)
+        positive(modules=modules, hyper_units=hyper_units)
         self.modules = modules
         self.hyper_units = hyper_units
         between = [modules * modules] * (len(self.units) - 1)

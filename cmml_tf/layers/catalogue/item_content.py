@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from cmml_tf.layers.building import build_named
+from cmml_tf.layers.sizes import positive
 
 _FIRST_WEIGHT = 0.3
 
@@ -38,11 +39,8 @@ class ItemContent(tf.keras.layers.Layer):
 
     def __init__(self, weight_units: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        positive(weight_units=weight_units)
         self.weight_units = weight_units
-        if weight_units < 1:
-            raise ValueError(
-                f"`weight_units` must be a positive integer. Received: weight_units={weight_units}."
-            )
         self.read_context = tf.keras.layers.Dense(weight_units, "tanh", name="read_context")
         self.offset = tf.keras.layers.Dense(1, kernel_initializer="zeros", name="offset")
 

@@ -5,6 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from cmml_tf.layers.building import build_named
+from cmml_tf.layers.sizes import positive
 
 _LOWEST, _HIGHEST = -3.0, 12.0
 _FIRST_WEIGHT = 0.3
@@ -24,10 +25,7 @@ class TableBackbone(tf.keras.layers.Layer):
 
     def __init__(self, weight_units: int, item_units: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._units = {"weight_units": weight_units, "item_units": item_units}
-        for name, value in self._units.items():
-            if value < 1:
-                raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value}.")
+        self._units = positive(weight_units=weight_units, item_units=item_units)
         self.read_context = tf.keras.layers.Dense(weight_units, "tanh", name="read_context")
         self.offset = tf.keras.layers.Dense(item_units, name="offset")
 

@@ -13,6 +13,7 @@ import tensorflow as tf
 from cmml_tf.layers.closed_form.binary_labels import add_label_numbers, binary_targets
 from cmml_tf.layers.closed_form.ridge import solve_ridge
 from cmml_tf.layers.learned_number import REACH, learned_number
+from cmml_tf.layers.sizes import positive
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
@@ -45,11 +46,7 @@ class RidgeHead(tf.keras.layers.Layer):
         self, input_dimension: int, features: int = 64, inputs: str = "item", **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        if min(input_dimension, features) < 1:
-            raise ValueError(
-                "`input_dimension` and `features` must be positive integers. Received: "
-                f"input_dimension={input_dimension}, features={features}."
-            )
+        positive(input_dimension=input_dimension, features=features)
         if inputs not in ("item", "pair", "hidden"):
             raise ValueError(f"`inputs` must be item, pair or hidden. Received: inputs={inputs!r}.")
         self.input_dimension = input_dimension

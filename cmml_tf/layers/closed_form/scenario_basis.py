@@ -10,6 +10,7 @@ from cmml_tf.layers.building import build_named
 from cmml_tf.layers.flat_pairs import on_flat_pairs
 from cmml_tf.layers.learned_number import REACH, learned_number
 from cmml_tf.layers.mlp import MLP
+from cmml_tf.layers.sizes import positive
 from cmml_tf.layers.step_dropout import StepDropout
 
 # Embeddings have a root mean square of about .25: what is multiplied with this is near 1.
@@ -54,9 +55,7 @@ class ScenarioBasis(tf.keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        for name, value in (("features", features), ("tastes", tastes)):
-            if value < 1:
-                raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value}.")
+        positive(features=features, tastes=tastes)
         if not 0 <= dropout < 1:
             raise ValueError(f"`dropout` must be at least 0 and below 1. Received: {dropout}.")
         self.backbone = Backbone(units, bias_initial_value=0.1, name="backbone")

@@ -7,6 +7,7 @@ import tensorflow as tf
 from cmml_tf.layers.building import build_named
 from cmml_tf.layers.encoders.support_encoder import SupportEncoder
 from cmml_tf.layers.mlp import MLP, dense
+from cmml_tf.layers.sizes import positive
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
@@ -44,12 +45,7 @@ class AttentionContextEncoder(SupportEncoder):
         **kwargs: Any,
     ) -> None:
         super().__init__(vectors * vector_dimension, **kwargs)
-        if min(vector_dimension, vectors, units, heads) < 1:
-            raise ValueError(
-                "`vector_dimension`, `vectors`, `units` and `heads` must be positive integers. "
-                f"Received: vector_dimension={vector_dimension}, vectors={vectors}, units={units}, "
-                f"heads={heads}."
-            )
+        positive(vector_dimension=vector_dimension, vectors=vectors, units=units, heads=heads)
         self.vector_dimension = vector_dimension
         self.vectors = vectors
         self.units = units

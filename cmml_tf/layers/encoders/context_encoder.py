@@ -16,6 +16,7 @@ from cmml_tf.layers.encoders.gru_gradient import trainable_gru_last_state, train
 from cmml_tf.layers.encoders.support_encoder import SupportEncoder
 from cmml_tf.layers.encoders.support_order import interleaved
 from cmml_tf.layers.mlp import MLP, fan_in_uniform
+from cmml_tf.layers.sizes import positive
 
 
 def binary_label_features(label: tf.Tensor) -> tf.Tensor:
@@ -64,11 +65,7 @@ class PoolingContextEncoder(SupportEncoder):
         **kwargs: Any,
     ) -> None:
         super().__init__(context_dimension, **kwargs)
-        if hidden_layers < 1:
-            raise ValueError(
-                "`hidden_layers` must be a positive integer. "
-                f"Received: hidden_layers={hidden_layers}."
-            )
+        positive(hidden_layers=hidden_layers)
         if pooling not in ("mean", "max"):
             raise ValueError(f"`pooling` must be mean or max. Received: pooling={pooling!r}.")
         self.units = units

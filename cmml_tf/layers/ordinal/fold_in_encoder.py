@@ -8,6 +8,7 @@ import tensorflow as tf
 from cmml_tf.layers.encoders.support_encoder import SupportEncoder
 from cmml_tf.layers.ordinal.levels import check_levels, level_weights
 from cmml_tf.layers.ordinal.rated_pair import FactorRow, RatedPair, RaterContext, context_width
+from cmml_tf.layers.sizes import positive
 
 _SHARE_SHRINKAGE = 4.0
 
@@ -54,8 +55,7 @@ class FoldInEncoder(SupportEncoder):
             raise ValueError(
                 f"`sizes` must be positive integers, the first one 1. Received: sizes={sizes}."
             )
-        if memory < 1:
-            raise ValueError(f"`memory` must be a positive integer. Received: memory={memory}.")
+        positive(memory=memory)
         super().__init__(context_width(sizes, len(levels), memory), **kwargs)
         self.sizes, self.levels, self.share = sizes, levels, share
         self.mean, self.deviation, self.memory = mean, deviation, memory

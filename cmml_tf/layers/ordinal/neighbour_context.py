@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from cmml_tf.layers.ordinal.rated_pair import RatedPair, RaterContext
+from cmml_tf.layers.sizes import positive
 
 _FIRST_WEIGHTS = (0.3, 1.5, 0.05, 3.0)
 _REACH = 4.0  # deviations beyond which no feature goes
@@ -58,16 +59,13 @@ class NeighbourContext(tf.keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._sizes = {
-            "levels": levels,
-            "memory": memory,
-            "items": items,
-            "kernel_items": kernel_items,
-            "groups": groups,
-        }
-        for name, value in self._sizes.items():
-            if value < 1:
-                raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value}.")
+        self._sizes = positive(
+            levels=levels,
+            memory=memory,
+            items=items,
+            kernel_items=kernel_items,
+            groups=groups,
+        )
         if content_width < 0:
             raise ValueError(
                 "`content_width` must be zero or a positive integer. "

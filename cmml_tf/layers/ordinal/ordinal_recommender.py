@@ -12,6 +12,7 @@ import tensorflow as tf
 from cmml_tf.layers.building import build_named, built_shape
 from cmml_tf.layers.mlp import MLP
 from cmml_tf.layers.ordinal.levels import check_levels, mean_level
+from cmml_tf.layers.sizes import positive
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
@@ -42,10 +43,7 @@ class OrdinalRecommender(tf.keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if predictions < 1:
-            raise ValueError(
-                f"`predictions` must be a positive integer. Received: predictions={predictions}."
-            )
+        positive(predictions=predictions)
         self.predictions, self.levels = predictions, check_levels(levels)
         self.mean, self.deviation, self.units = mean, deviation, list(units)
         self.mlp = MLP(self.units, name="mlp")

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from cmml_tf.layers.frozen_table import fill_table
+from cmml_tf.layers.sizes import positive
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
@@ -41,16 +42,13 @@ class RatingTables(tf.keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._sizes = {
-            "users": users,
-            "items": items,
-            "user_width": user_width,
-            "item_width": item_width,
-            "groups": groups,
-        }
-        for name, value in self._sizes.items():
-            if value < 1:
-                raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value}.")
+        self._sizes = positive(
+            users=users,
+            items=items,
+            user_width=user_width,
+            item_width=item_width,
+            groups=groups,
+        )
         self.users, self.items, self.groups = users, items, groups
         self.user_width, self.item_width = user_width, item_width
         self.dimension = 1 + item_width + user_width

@@ -26,9 +26,12 @@ class TestSoftModules(LayerRecipe):
     weights = 20
     output_shapes = ([5],)
     refused = (
-        ({"units": []}, r"`units`, `modules` and `hyper_units` must be positive integers\."),
-        ({"modules": 0}, r"must be positive integers\. Received: .*modules=0"),
-        ({"hyper_units": -2}, r"must be positive integers\. Received: .*hyper_units=-2\."),
+        ({"units": []}, r"`units` must be one or more positive integers\."),
+        ({"modules": 0}, r"`modules` must be a positive integer\. Received: modules=0"),
+        (
+            {"hyper_units": -2},
+            r"`hyper_units` must be a positive integer\. Received: hyper_units=-2\.",
+        ),
     )
 
     def make(self, units=(8, 7, 6), modules=2, hyper_units=9):

@@ -38,7 +38,7 @@ class HeadRecipe(LayerRecipe):
     output_shapes = ([5],)
     kind, width = "item", 3
     refused = (
-        ({"features": 0}, r"`input_dimension` and `features` must be positive .* features=0"),
+        ({"features": 0}, r"`features` must be a positive integer. Received: features=0"),
         ({"inputs": "user"}, r"`inputs` must be item, pair or hidden\. Received: inputs='user'"),
     )
 

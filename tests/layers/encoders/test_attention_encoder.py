@@ -22,8 +22,8 @@ class TestAttentionEncoder(MaskedLayerRecipe):
     weights = 10
     output_shapes = ([8],)
     refused = (
-        ({"vectors": 0}, r"`vectors`, `units` and `heads` must be positive .* vectors=0"),
-        ({"heads": -1}, r"must be positive integers\. .* heads=-1"),
+        ({"vectors": 0}, r"`vectors` must be a positive integer. Received: vectors=0"),
+        ({"heads": -1}, r"`heads` must be a positive integer\. Received: heads=-1"),
     )
 
     def make(self, vectors=2, heads=3):
