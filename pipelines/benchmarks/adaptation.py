@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from benchmarks.made_up import SUPPORT, made_up_model
 from benchmarks.timing import cpu_seconds
 from cmml_tf.experiments.forms import model_preset
-from cmml_tf.models.build import build_model
 from cmml_tf.models.cmml import CMML
 from cmml_tf.serving.graph import network_variables
 from cmml_tf.types import Support
@@ -25,7 +25,7 @@ PRESETS = (
     "cmml-soft-m-ridge",
     "cmml-ridge",
 )
-SUPPORT, QUERY, DIMENSION, USERS, ITEMS = 192, 100, 64, 3000, 3000
+QUERY, DIMENSION, USERS, ITEMS = 100, 64, 3000, 3000
 REQUESTS = 16
 
 
@@ -43,10 +43,7 @@ def measure(rounds: int) -> dict[str, Any]:
     query_user, query_item = _ids(QUERY, USERS, 3), _ids(QUERY, ITEMS, 4)
     encode, score, weights = {}, {}, {}
     for name in PRESETS:
-        model = build_model(model_preset(name), USERS, ITEMS, DIMENSION, DIMENSION)
-        rng = np.random.default_rng(0)
-        tables = (rng.normal(0, 0.25, (rows, DIMENSION)) for rows in (USERS, ITEMS))
-        model.pair_embedding.set_tables(*tables)
+        model = made_up_model(model_preset(name), (USERS, ITEMS), DIMENSION)
         tables = {id(variable) for variable in model.pair_embedding.variables}
         network = [v for v in network_variables(model) if id(v) not in tables]
         weights[name] = int(sum(np.prod(variable.shape) for variable in network))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from benchmarks.made_up import random_episode, with_random_tables
 from benchmarks.timing import cpu_seconds
 from benchmarks.user import movielens_columns, user_request
 from cmml_tf.baselines.build import build_baseline
@@ -20,7 +21,7 @@ from cmml_tf.models.rating_presets import RATING_PRESETS
 from cmml_tf.types import Support
 
 _ROWS, _DIMENSION, _TASKS = 3000, 64, 32
-_POSITIVES, _NEGATIVES, _CANDIDATES = 64, 128, 100
+_CANDIDATES = 100
 _STEPS = 20
 _S2META = S2MetaConfig(min_steps=_STEPS, max_steps=_STEPS)
 
@@ -39,7 +40,7 @@ def measure(rounds: int) -> dict[str, Any]:
 def _together_and_alone(config: BaselineConfig, rounds: int) -> dict[str, float]:
     """Adaptation of 32 tasks in one call, and in a call for each (two of them stand for all)."""
     adapt = tf.function(_baseline(config).adapt, reduce_retracing=True)
-    support = _support(_TASKS)
+    support = random_episode(_TASKS, 2, (_ROWS, _ROWS)).support
     alone = [tf.nest.map_structure(lambda part, n=n: part[n : n + 1], support) for n in range(2)]
 
     def one_by_one() -> None:
@@ -74,33 +75,17 @@ def _one_task(rounds: int) -> dict[str, float]:
 
 def _baseline(config: BaselineConfig) -> AdaptingModel:
     model = build_baseline(config, _ROWS, _ROWS, _DIMENSION, _DIMENSION)
-    tables = (
-        tf.random.stateless_normal([_ROWS, _DIMENSION], [1, n], stddev=0.25).numpy()
-        for n in range(2)
-    )
-    model.pair_embedding.set_tables(*tables)
+    with_random_tables(model, (_ROWS, _ROWS), _DIMENSION)
     return model
 
 
 def _scenario_request(
     adapt: Callable[[Support], Any], score: Callable[[Any, tf.Tensor, tf.Tensor], tf.Tensor]
 ) -> Callable[[], np.ndarray]:
-    support = _support(1)
+    support = random_episode(1, 2, (_ROWS, _ROWS)).support
     user = tf.fill([1, _CANDIDATES], 7)
     item = tf.range(_CANDIDATES)[None]
     request = tf.function(
         lambda support, user, item: score(adapt(support), user, item)
     ).get_concrete_function(support, user, item)
     return lambda: request(*support, user, item).numpy()
-
-
-def _support(tasks: int) -> Support:
-    rng = np.random.default_rng(tasks)
-    size = _POSITIVES + _NEGATIVES
-    label = np.repeat([1.0, 0.0], [_POSITIVES, _NEGATIVES])
-    return Support(
-        tf.constant(np.tile(rng.integers(0, _ROWS, [tasks, _POSITIVES]), 3), tf.int32),
-        tf.constant(rng.integers(0, _ROWS, [tasks, size]), tf.int32),
-        tf.constant(np.tile(label, [tasks, 1]), tf.float32),
-        tf.fill([tasks], size),
-    )

@@ -16,7 +16,8 @@ import numpy as np
 import tensorflow as tf
 from served_model import served_model
 
-from benchmarks.served.exports import DIMENSION, ITEMS, QUERY, SUPPORT, USERS, request_values
+from benchmarks.made_up import SUPPORT
+from benchmarks.served.exports import DIMENSION, ITEMS, QUERY, USERS, request_values
 from cmml_tf.client import Client, wire
 from cmml_tf.config import ModelConfig
 from cmml_tf.models.build import build_model

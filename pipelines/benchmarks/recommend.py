@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
+from benchmarks.made_up import SUPPORT, support_by_id
 from benchmarks.timing import cpu_seconds
 from cmml_tf.config.factors import FactorConfig
 from cmml_tf.embeddings.popularity import STATISTICS
@@ -22,7 +23,7 @@ from cmml_tf.models.build_matching import build_matching
 from cmml_tf.serving.export import export_model
 
 PRESETS = ("cmml-matching", "cmml-ridge", "cmml-film")
-USERS, DIMENSION, SUPPORT, TOP_K = 3000, 64, 192, 20
+USERS, DIMENSION, TOP_K = 3000, 64, 20
 ITEMS = {20_000: PRESETS, 200_000: PRESETS, 1_400_000: ("cmml-ridge",)}
 _CALLS = {20_000: 20, 200_000: 10, 1_400_000: 4}
 _MEMORY = """
@@ -129,14 +130,7 @@ def export(preset: str, users: np.ndarray, table: np.ndarray, folder: Path) -> P
 
 def request_values(items: int) -> dict[str, np.ndarray]:
     """A request of 192 support pairs, of which a third is positive."""
-    rng = np.random.default_rng(1)
-    return {
-        "support_user_id": rng.integers(0, USERS, (1, SUPPORT)),
-        "support_item_id": rng.integers(0, items, (1, SUPPORT)),
-        "support_label": np.resize(np.float32([1, 0, 0]), (1, SUPPORT)),
-        "support_length": np.full([1], SUPPORT, np.int32),
-        "user_id": rng.integers(0, USERS, [1]),
-    }
+    return {**support_by_id(1, (USERS, items)), "user_id": np.array([7])}
 
 
 def _memory(version: Path, request: Path) -> dict[str, float]:

@@ -13,12 +13,12 @@ import tensorflow as tf
 from served_model import served_model
 
 from benchmarks import recommend
+from benchmarks.made_up import SUPPORT
 from benchmarks.process_clock import process_seconds
 from benchmarks.served.exports import (
     DIMENSION,
     ITEMS,
     QUERY,
-    SUPPORT,
     USERS,
     Trivial,
     predict_request,

@@ -10,9 +10,9 @@ import numpy as np
 from served_model import served_model
 
 from benchmarks.client import overhead
+from benchmarks.made_up import SUPPORT
 from benchmarks.served.exports import (
     QUERY,
-    SUPPORT,
     predict_request,
     request_values,
     write_exports,

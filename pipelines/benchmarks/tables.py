@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from benchmarks.made_up import random_episode
 from benchmarks.served.exports import request_values
 from benchmarks.timing import cpu_seconds
 from cmml_tf.config.model import ModelConfig
@@ -23,10 +24,9 @@ from cmml_tf.tasks.scenario import HingeTask
 from cmml_tf.training.checkpoint import TrainingState
 from cmml_tf.training.efficiency import peak_memory_mib
 from cmml_tf.training.optimizer import AdamL2
-from cmml_tf.types import Episode, Support
 
 USERS, ITEMS, FEW_ITEMS, DIMENSION = 700_000, 1_400_000, 14_000, 128
-TASKS, SUPPORT, QUERY = 4, 192, 256
+TASKS, QUERY = 4, 256
 _BLOCK = 50_000
 _STEPS_A_ROUND = 3
 _LOAD = (
@@ -123,8 +123,10 @@ def _step_ratio(large: CMML, small: CMML, rounds: int) -> tuple[list[float], dic
     for name, model in (("large", large), ("small", small)):
         step = tf.function(model.train_step)
         tasks = iter(range(10**9))
-        items = model.pair_embedding.items
-        steps[name] = lambda step=step, tasks=tasks, items=items: step(_episode(next(tasks), items))
+        rows = USERS, model.pair_embedding.items
+        steps[name] = lambda step=step, tasks=tasks, rows=rows: step(
+            random_episode(TASKS, QUERY, rows, next(tasks))
+        )
     ratios, measured = [], {name: [] for name in steps}
     for _ in range(rounds):
         seconds = cpu_seconds(steps, 1, _STEPS_A_ROUND)
@@ -132,17 +134,6 @@ def _step_ratio(large: CMML, small: CMML, rounds: int) -> tuple[list[float], dic
         for name, value in seconds.items():
             measured[name].append(value)
     return ratios, {name: statistics.median(values) for name, values in measured.items()}
-
-
-def _episode(number: int, items: int) -> Episode:
-    def ids(width: int, rows: int) -> tf.Tensor:
-        seed = [number, width + rows]
-        return tf.random.stateless_uniform([TASKS, width], seed, 0, rows, tf.int32)
-
-    label = tf.repeat([[1.0] * 64 + [0.0] * 128], TASKS, axis=0)
-    support = Support(ids(SUPPORT, USERS), ids(SUPPORT, items), label, tf.fill([TASKS], SUPPORT))
-    query_label = tf.repeat([[1.0] * 128 + [0.0] * 128], TASKS, axis=0)
-    return Episode(support, ids(QUERY, USERS), ids(QUERY, items), query_label)
 
 
 def _checkpoint_mib(model: CMML, folder: Path) -> float:

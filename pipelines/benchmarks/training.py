@@ -5,23 +5,21 @@ from typing import Any
 import tensorflow as tf
 
 from benchmarks.keras_gru import KerasGruEncoder
+from benchmarks.made_up import SUPPORT, made_up_model, random_episode
 from benchmarks.timing import cpu_seconds
 from cmml_tf.config import ModelConfig
 from cmml_tf.layers.encoders.context_encoder import SequentialContextEncoder
-from cmml_tf.models.build import build_model
 from cmml_tf.models.cmml import CMML
-from cmml_tf.tasks.scenario import HingeTask
 from cmml_tf.training.optimizer import AdamL2
-from cmml_tf.types import Episode, Support
 
-SUPPORT, QUERY, DIMENSION, USERS, ITEMS = 192, 256, 128, 3000, 3000
+QUERY, DIMENSION, ROWS = 256, 128, (3000, 3000)
 
 
 def measure(rounds: int) -> dict[str, Any]:
     """Episodes per CPU second of a whole training step at B = 1, 8, 32, and the ratio."""
     results = {}
     for tasks, calls in ((1, 10), (8, 4), (32, 2)):
-        episode = _episode(tasks)
+        episode = random_episode(tasks, QUERY, ROWS)
         steps = {}
         for name, encoder in (("ours", None), ("keras", KerasGruEncoder)):
             model = _model(encoder)
@@ -37,24 +35,9 @@ def measure(rounds: int) -> dict[str, Any]:
 
 
 def _model(encoder: type[SequentialContextEncoder] | None) -> CMML:
-    model = build_model(ModelConfig(), USERS, ITEMS, DIMENSION, DIMENSION, task=HingeTask())
-    tables = (
-        tf.random.stateless_normal([rows, DIMENSION], [1, rows], stddev=0.25).numpy()
-        for rows in (USERS, ITEMS)
-    )
-    model.pair_embedding.set_tables(*tables)
+    model = made_up_model(ModelConfig(), ROWS, DIMENSION)
     if encoder is not None:
         model.context_encoder = encoder(2 * DIMENSION, 256)
         model.context_encoder.build([None, None, 2 * DIMENSION + 2])
     model.compile(optimizer=AdamL2(1e-3))
     return model
-
-
-def _episode(tasks: int) -> Episode:
-    def ids(width: int, rows: int) -> tf.Tensor:
-        return tf.random.stateless_uniform([tasks, width], [2, width], 0, rows, tf.int32)
-
-    labels = tf.repeat([[1.0] * 64 + [0.0] * 128], tasks, axis=0)
-    support = Support(ids(SUPPORT, USERS), ids(SUPPORT, ITEMS), labels, tf.fill([tasks], SUPPORT))
-    query_label = tf.repeat([[1.0] * 128 + [0.0] * 128], tasks, axis=0)
-    return Episode(support, ids(QUERY, USERS), ids(QUERY, ITEMS), query_label)

@@ -3,17 +3,15 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-from benchmarks.served.exports import DIMENSION, ITEMS, QUERY, SUPPORT, USERS
+from benchmarks.made_up import SUPPORT, made_up_model, random_episode
+from benchmarks.served.exports import DIMENSION, ITEMS, QUERY, USERS
 from benchmarks.timing import cpu_seconds
 from cmml_tf.experiments.forms import model_preset
-from cmml_tf.models.build import build_model
 from cmml_tf.models.cmml import CMML
-from cmml_tf.tasks.scenario import HingeTask
 from cmml_tf.training.optimizer import AdamL2
-from cmml_tf.types import Episode, Support
+from cmml_tf.types import Support
 
 NETWORKS = ("cmml-film", "cmml-soft-m", "cmml-film-plus")
 CLOSED_FORM = ("cmml-ridge", "cmml-film-ridge")
@@ -36,29 +34,11 @@ def measure(rounds: int) -> dict[str, Any]:
 
 def model_of(preset: str) -> CMML:
     """With first weights and random tables."""
-    tf.keras.utils.set_random_seed(0)
-    task = HingeTask()
-    model = build_model(model_preset(preset), USERS, ITEMS, DIMENSION, DIMENSION, task=task)
-    rng = np.random.default_rng(0)
-    tables = (rng.normal(0, 0.25, (rows, DIMENSION)) for rows in (USERS, ITEMS))
-    model.pair_embedding.set_tables(*tables)
-    return model
-
-
-def _episode(tasks: int, query: int) -> Episode:
-    rng = np.random.default_rng(1)
-
-    def ids(width: int) -> tf.Tensor:
-        return tf.constant(rng.integers(0, USERS, (tasks, width)), tf.int32)
-
-    labels = tf.repeat([[1.0] * (SUPPORT // 3) + [0.0] * (SUPPORT - SUPPORT // 3)], tasks, axis=0)
-    support = Support(ids(SUPPORT), ids(SUPPORT), labels, tf.fill([tasks], SUPPORT))
-    query_label = tf.repeat([[1.0] * (query // 2) + [0.0] * (query // 2)], tasks, axis=0)
-    return Episode(support, ids(query), ids(query), query_label)
+    return made_up_model(model_preset(preset), (USERS, ITEMS), DIMENSION)
 
 
 def _forward(preset: str, rounds: int) -> dict[str, Any]:
-    model, episode = model_of(preset), _episode(1, QUERY)
+    model, episode = model_of(preset), random_episode(1, QUERY, (USERS, ITEMS))
     calls: dict[str, Callable[[], object]] = {}
     for how, options in _HOW.items():
         encode = tf.function(lambda *s: model.encode_context(Support(*s)), **options)
@@ -71,7 +51,7 @@ def _forward(preset: str, rounds: int) -> dict[str, Any]:
 
 
 def _training(preset: str, rounds: int) -> dict[str, Any]:
-    episode, calls = _episode(TASKS_A_STEP, 256), {}
+    episode, calls = random_episode(TASKS_A_STEP, 256, (USERS, ITEMS)), {}
     for how, options in _HOW.items():
         model = model_of(preset)
         model.compile(optimizer=AdamL2(1e-3), **options)

@@ -7,14 +7,14 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 
 from benchmarks.keras_gru import KerasGruEncoder
+from benchmarks.made_up import made_up_model, support_by_id
 from cmml_tf.config import ModelConfig
-from cmml_tf.models.build import build_model
 from cmml_tf.serving.export import export_model
 from cmml_tf.serving.graph import ServingGraph
 from cmml_tf.serving.signatures import serving_signatures
 from cmml_tf.serving.vocabulary import vocabulary
 
-USERS, ITEMS, DIMENSION, SUPPORT, QUERY = 3000, 3000, 64, 192, 100
+USERS, ITEMS, DIMENSION, QUERY = 3000, 3000, 64, 100
 MODELS = ("cmml", "keras_gru", "trivial")
 
 
@@ -29,12 +29,9 @@ class Trivial(tf.Module):
 def write_exports(folder: Path) -> Path:
     """Writes the models and the server's configuration for them, which is returned."""
     ids = np.arange(USERS), np.arange(ITEMS)
-    tf.keras.utils.set_random_seed(0)
-    model = build_model(ModelConfig(), USERS, ITEMS, DIMENSION, DIMENSION)
-    rng = np.random.default_rng(0)
-    tables = (rng.normal(0, 0.25, (rows, DIMENSION)) for rows in (USERS, ITEMS))
-    model.pair_embedding.set_tables(*tables)
+    model = made_up_model(ModelConfig(), (USERS, ITEMS), DIMENSION)
     export_model(model, folder / "cmml", *ids)
+    rng = np.random.default_rng(1)
     model.pair_embedding.set_tables(*(rng.normal(0, 0.25, (n, DIMENSION)) for n in (USERS, ITEMS)))
     export_model(model, folder / "other", *ids)
 
@@ -59,12 +56,9 @@ def write_exports(folder: Path) -> Path:
 
 def request_values(B: int = 1) -> dict[str, np.ndarray]:
     """A full request of S = 192 support pairs and one user's 100 candidates, by id."""
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(2)
     return {
-        "support_user_id": rng.integers(0, USERS, (B, SUPPORT)),
-        "support_item_id": rng.integers(0, ITEMS, (B, SUPPORT)),
-        "support_label": np.resize(np.float32([1, 0, 0]), (B, SUPPORT)),
-        "support_length": np.full([B], SUPPORT, np.int32),
+        **support_by_id(B, (USERS, ITEMS)),
         "query_user_id": np.repeat(rng.integers(0, USERS, (B, 1)), QUERY, axis=1),
         "query_item_id": rng.integers(0, ITEMS, (B, QUERY)),
     }
