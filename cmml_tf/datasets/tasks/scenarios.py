@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -70,18 +71,8 @@ def find_scenarios(
       ValueError: The data has nothing that the definition asks for, no interaction reaches
         `min_value`, or no scenario passes the filters.
     """
-    table = interactions.table
-    counts = {"interactions read": len(table), **interactions.counts}
-    if config.min_value is not None:
-        table = table[table["value"].to_numpy() >= config.min_value]
-        counts[f"below min_value={config.min_value:g}, left out"] = counts[
-            "interactions read"
-        ] - len(table)
-        if not len(table):
-            raise ValueError(
-                f"`min_value` must leave interactions. Received: min_value={config.min_value}, and "
-                f"the largest value of {interactions.name} is {interactions.table['value'].max()}."
-            )
+    counts = {"interactions read": len(interactions.table), **interactions.counts}
+    table = _valued(interactions, config, counts)
     pool = interactions.pool if config.definition == "column:scenario" else None
     user_ids, row_users = _vocabulary(table["user"], interactions.user_embeddings)
     item_ids, row_items = _vocabulary(
@@ -109,39 +100,16 @@ def find_scenarios(
     times = earliest(row_times, pair_of_row, len(keys))
     counts["repeated (user, item) pairs, counted once"] = len(table) - len(keys)
     counts["users"], counts["items"], counts["pairs"] = len(user_ids), len(item_ids), len(keys)
-
     column = config.definition.removeprefix("column:")
     if config.definition.startswith("column:") and column in table.columns:
-        scenario, names = pd.factorize(table[column], sort=True)  # -1 where absent
-        inside = scenario >= 0
-        keys, member = np.unique(
-            scenario[inside].astype(np.int64) * len(users) + pair_of_row[inside],
-            return_inverse=True,
-        )
-        scenario, pair = np.divmod(keys, len(users))
-        member_times = earliest(row_times[inside], member, len(keys))
-        names = [str(name) for name in names]
+        members = _members_by_row(table[column], row_times, pair_of_row, len(users))
     else:
+        columns = interactions.columns or list(table.columns)
         groups = groups_of_items(
-            interactions.name,
-            interactions.columns or list(table.columns),
-            interactions.catalogue,
-            config,
-            item_ids,
+            interactions.name, columns, interactions.catalogue, config, item_ids
         )
-        names = sorted({name for of_item in groups for name in of_item})
-        code = {name: place for place, name in enumerate(names)}
-        sizes = np.array([len(of_item) for of_item in groups])
-        codes = np.array([code[name] for of_item in groups for name in of_item], np.int32)
-        starts = np.cumsum(sizes) - sizes
-        pair = np.repeat(np.arange(len(users), dtype=np.int32), sizes[items])
-        within = np.arange(len(pair)) - np.repeat(
-            np.cumsum(sizes[items]) - sizes[items], sizes[items]
-        )
-        scenario = codes[starts[items[pair]] + within]
-        order = np.argsort(scenario, kind="stable")
-        scenario, pair = scenario[order], pair[order]
-        member_times = times[pair]
+        members = _members_by_item(groups, items, times)
+    names, scenario, pair = members.names, members.scenario, members.pair
     counts["scenarios found"] = len(names)
     pool_scenario, pool_item = _pool(pool, names, item_ids)
     item_keys = np.unique(
@@ -174,9 +142,72 @@ def find_scenarios(
         user_embeddings=_matrix(interactions.user_embeddings),
         item_embeddings=_matrix(interactions.item_embeddings),
         times=times if is_timed else None,
-        member_times=member_times[inside] if is_timed else None,
+        member_times=members.times[inside] if is_timed else None,
         untimed=int(np.isnan(row_times).sum()),
     )
+
+
+def _valued(
+    interactions: Interactions, config: ScenarioConfig, counts: dict[str, int]
+) -> pd.DataFrame:
+    """The interactions whose value is `min_value` at least; `counts` says how many are not."""
+    table, least = interactions.table, config.min_value
+    if least is None:
+        return table
+    kept = table[table["value"].to_numpy() >= least]
+    counts[f"below min_value={least:g}, left out"] = len(table) - len(kept)
+    if not len(kept):
+        raise ValueError(
+            f"`min_value` must leave interactions. Received: min_value={least}, and the largest "
+            f"value of {interactions.name} is {table['value'].max()}."
+        )
+    return kept
+
+
+class _Members(NamedTuple):
+    """Names of scenarios, and K pairs that are in one: `scenario` (sorted), `pair`, `times`."""
+
+    names: list[str]
+    scenario: np.ndarray
+    pair: np.ndarray
+    times: np.ndarray
+
+
+def _members_by_row(
+    column: pd.Series, row_times: np.ndarray, pair_of_row: np.ndarray, pairs: int
+) -> _Members:
+    """Each row says where its pair belongs."""
+    scenario, names = pd.factorize(column, sort=True)  # -1 where absent
+    inside = scenario >= 0
+    keys, member = np.unique(
+        scenario[inside].astype(np.int64) * pairs + pair_of_row[inside], return_inverse=True
+    )
+    scenario, pair = np.divmod(keys, pairs)
+    times = earliest(row_times[inside], member, len(keys))
+    return _Members([str(name) for name in names], scenario, pair, times)
+
+
+def _members_by_item(
+    groups: Sequence[Sequence[str]], items: np.ndarray, times: np.ndarray
+) -> _Members:
+    """A pair is in all scenarios of its item.
+
+    Args:
+      groups: Names of the scenarios of each item row.
+      items, times: Of the pairs.
+    """
+    names = sorted({name for of_item in groups for name in of_item})
+    code = {name: place for place, name in enumerate(names)}
+    sizes = np.array([len(of_item) for of_item in groups])
+    codes = np.array([code[name] for of_item in groups for name in of_item], np.int32)
+    starts = np.cumsum(sizes) - sizes
+    of_pair = sizes[items]
+    pair = np.repeat(np.arange(len(items), dtype=np.int32), of_pair)
+    within = np.arange(len(pair)) - np.repeat(np.cumsum(of_pair) - of_pair, of_pair)
+    scenario = codes[starts[items[pair]] + within]
+    order = np.argsort(scenario, kind="stable")
+    scenario, pair = scenario[order], pair[order]
+    return _Members(names, scenario, pair, times[pair])
 
 
 def earliest(times: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
