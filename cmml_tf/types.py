@@ -181,3 +181,8 @@ class ContentColumn(NamedTuple):
 def lengths_mask(length: np.ndarray, size: int) -> np.ndarray:
     """bool [B, size]: which of `size` positions lie before each length [B]."""
     return np.arange(size)[None, :] < np.asarray(length)[:, None]
+
+
+def starts_of(counts: Sequence[int] | np.ndarray) -> np.ndarray:
+    """int64 [T + 1]: where each of T parts of these sizes begins, and where the last one ends."""
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)

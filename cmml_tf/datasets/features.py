@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from cmml_tf.types import Feature, FeatureColumn
+from cmml_tf.types import Feature, FeatureColumn, starts_of
 
 # Parts of the names of inputs, weights and asset files.
 _NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
@@ -164,8 +164,7 @@ def encode_column(feature: Feature, values: Sequence[Any]) -> FeatureColumn:
         return FeatureColumn(feature, np.array([*rows, unknown], np.int32))
     counts = [len(found) for found in members]
     flat = [row.get(member, unknown) for found in members for member in found]
-    starts = np.concatenate([[0], np.cumsum([*counts, 0])]).astype(np.int64)
-    return FeatureColumn(feature, np.array(flat, np.int32), starts)
+    return FeatureColumn(feature, np.array(flat, np.int32), starts_of([*counts, 0]))
 
 
 def _check_values(

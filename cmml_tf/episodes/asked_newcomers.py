@@ -9,8 +9,8 @@ import numpy as np
 from cmml_tf.datasets.reading.ids import as_text
 from cmml_tf.datasets.tasks.taken_items import RankingTasks
 from cmml_tf.episodes.saved_tasks import SavedTasks
-from cmml_tf.episodes.swapped_tasks import others, starts
-from cmml_tf.types import Support
+from cmml_tf.episodes.swapped_tasks import others
+from cmml_tf.types import Support, starts_of
 
 _TASKS_PER_BATCH = 64
 
@@ -153,7 +153,7 @@ class AskedNewcomers(SavedTasks):
     @staticmethod
     def _replaced(name: str, parts: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         return {
-            f"{name}_start": starts([len(part) for part in parts]),
+            f"{name}_start": starts_of([len(part) for part in parts]),
             f"{name}_item": np.concatenate(parts).astype(np.int32),
         }
 

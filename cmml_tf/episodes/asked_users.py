@@ -8,8 +8,8 @@ import numpy as np
 from cmml_tf.datasets.reading.ids import as_text
 from cmml_tf.datasets.tasks.rating_tasks import RatingTasks
 from cmml_tf.episodes.saved_tasks import SavedTasks
-from cmml_tf.episodes.swapped_tasks import others, starts
-from cmml_tf.types import Episode, Support
+from cmml_tf.episodes.swapped_tasks import others
+from cmml_tf.types import Episode, Support, starts_of
 
 _USERS_PER_BATCH = 64
 
@@ -129,7 +129,7 @@ class AskedUsers(SavedTasks):
             self,
             names=self.names[places],
             user=self.user[places],
-            starts=starts(np.diff(self.starts)[places]),
+            starts=starts_of(np.diff(self.starts)[places]),
             item=self.item[rows],
             rating=self.rating[rows],
             item_known=self.item_known[rows],
@@ -146,7 +146,7 @@ class AskedUsers(SavedTasks):
         )
         return replace(
             self,
-            starts=starts([len(support) + int(self.query) for support in places]),
+            starts=starts_of([len(support) + int(self.query) for support in places]),
             item=self.item[rows],
             rating=self.rating[rows],
             item_known=self.item_known[rows],

@@ -15,7 +15,7 @@ from cmml_tf.config import EpisodeConfig
 from cmml_tf.datasets.tasks.scenario_data import ScenarioData
 from cmml_tf.episodes.sampler import EpisodeSampler
 from cmml_tf.episodes.sub_scenarios import with_sub_scenarios
-from cmml_tf.types import Array, Support
+from cmml_tf.types import Array, Support, starts_of
 
 _TRIES = 8
 # Apart from the streams of the episodes, which are counted from 0 with the seed times 4.
@@ -89,7 +89,7 @@ class _Source:
         self._seed = seed
         self._unknown = len(data.item_ids)
         self._stride = len(data.item_ids) + 1
-        self._start = tf.constant(np.concatenate([[0], np.cumsum(counts)]), tf.int64)
+        self._start = tf.constant(starts_of(counts), tf.int64)
         self._item = tf.constant(items, tf.int32)
         self._taken = tf.constant(users.astype(np.int64) * self._stride + items)
         self._items = tf.constant(np.unique(items), tf.int32)

@@ -9,8 +9,8 @@ import numpy as np
 from cmml_tf.config import EpisodeConfig
 from cmml_tf.datasets.tasks.scenario_data import HeldOutScenario
 from cmml_tf.episodes.saved_tasks import SavedTasks
-from cmml_tf.episodes.swapped_tasks import others, starts
-from cmml_tf.types import Support
+from cmml_tf.episodes.swapped_tasks import others
+from cmml_tf.types import Support, starts_of
 
 
 class EvaluationEpisode(NamedTuple):
@@ -205,11 +205,11 @@ def questions(scenarios: Sequence[HeldOutScenario], known: Known | None) -> dict
     users = _joined([scenario.evaluation_users for scenario in scenarios])
     candidates = _joined([scenario.candidates for scenario in scenarios])
     return {
-        "pair_start": starts([len(scenario.evaluation_users) for scenario in scenarios]),
+        "pair_start": starts_of([len(scenario.evaluation_users) for scenario in scenarios]),
         "pair_user": users,
         "pair_item": _joined([scenario.evaluation_items for scenario in scenarios]),
         "pair_user_known": _known(known and known.users, users),
-        "candidate_start": starts([len(scenario.candidates) for scenario in scenarios]),
+        "candidate_start": starts_of([len(scenario.candidates) for scenario in scenarios]),
         "candidate": candidates,
         "candidate_known": _known(known and known.items, candidates),
     }

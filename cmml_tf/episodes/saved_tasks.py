@@ -63,13 +63,3 @@ class SavedTasks:
                 "anew."
             ) from error
         return cls(**arrays)
-
-
-def require_another(tasks: int, name: str) -> None:
-    """Refuses to swap the support sets of fewer than two tasks, by the name of several.
-
-    Raises:
-      ValueError: There is only one.
-    """
-    if tasks < 2:
-        raise ValueError(f"Swapping support sets needs at least two {name}. Received: one.")

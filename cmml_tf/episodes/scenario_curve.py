@@ -15,7 +15,7 @@ from cmml_tf.episodes.evaluation_episodes import (
     questions,
 )
 from cmml_tf.episodes.saved_tasks import SavedTasks
-from cmml_tf.episodes.swapped_tasks import starts
+from cmml_tf.types import starts_of
 
 POSITIVES = (0, 1, 2, 4, 8, 16, 64, 256)
 _ASKED = (
@@ -99,7 +99,7 @@ class ScenarioCurve(SavedTasks):
         )
         return cls(
             names=np.array([scenario.name for scenario in scenarios]),
-            start=starts([len(scenario.support_users) for scenario in scenarios]),
+            start=starts_of([len(scenario.support_users) for scenario in scenarios]),
             user=user.astype(np.int32),
             item=item.astype(np.int32),
             negative=negative.astype(np.int32),

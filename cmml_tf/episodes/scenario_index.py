@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cmml_tf.datasets.tasks.scenario_data import Scenario
+from cmml_tf.types import starts_of
 
 
 @dataclass(frozen=True)
@@ -91,13 +92,13 @@ def index_scenarios(
         np.concatenate(column).astype(np.int32) for column in zip(*pairs, strict=True)
     )
     return ScenarioIndex(
-        pair_start=_starts([len(part[0]) for part in pairs]),
+        pair_start=starts_of([len(part[0]) for part in pairs]),
         pair_user=user,
         pair_position=position,
         pair_group=group,
-        item_start=_starts([len(part) for part in items]),
+        item_start=starts_of([len(part) for part in items]),
         item_row=np.concatenate(items).astype(np.int32),
-        group_start=_starts(np.concatenate(taken_counts)),
+        group_start=starts_of(np.concatenate(taken_counts)),
         gap_keys=np.concatenate(gaps),
         stride=stride,
         pairs_without_negative=without_negative,
@@ -144,7 +145,7 @@ class _Side:
     def __init__(self, key: np.ndarray, other: np.ndarray, keys: int, others: int) -> None:
         order = np.argsort(key, kind="stable")
         self._key, self._other = key[order].astype(np.int32), other[order].astype(np.int32)
-        self._start = _starts(np.bincount(key, minlength=keys))
+        self._start = starts_of(np.bincount(key, minlength=keys))
         self._wanted = np.zeros(others, bool)
 
     def pairs(self, rows: np.ndarray) -> int:
@@ -161,7 +162,3 @@ class _Side:
         found = place[self._wanted[self._other[place]]]
         self._wanted[others] = False
         return self._key[found], self._other[found]
-
-
-def _starts(counts: Sequence[int] | np.ndarray) -> np.ndarray:
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)

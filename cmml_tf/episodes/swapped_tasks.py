@@ -1,10 +1,6 @@
 """Which other task a swapped support set is from."""
 
-from collections.abc import Sequence
-
 import numpy as np
-
-from cmml_tf.episodes.saved_tasks import require_another
 
 
 def others(tasks: int, draw: int, kind: str) -> np.ndarray:
@@ -18,11 +14,7 @@ def others(tasks: int, draw: int, kind: str) -> np.ndarray:
     Raises:
       ValueError: There is only one task.
     """
-    require_another(tasks, kind)
+    if tasks < 2:
+        raise ValueError(f"Swapping support sets needs at least two {kind}. Received: one.")
     beyond = np.random.default_rng([draw, tasks]).integers(1, tasks, tasks)
     return (np.arange(tasks) + beyond) % tasks
-
-
-def starts(counts: Sequence[int]) -> np.ndarray:
-    """int64 [T + 1]: where each of T parts of these sizes begins."""
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)

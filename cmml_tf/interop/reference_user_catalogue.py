@@ -16,7 +16,7 @@ from cmml_tf.interop.reference_user_weights import (
     USER_FEATURES,
     ReferenceUserWeights,
 )
-from cmml_tf.types import Feature, FeatureColumn
+from cmml_tf.types import Feature, FeatureColumn, starts_of
 
 _IDS = {"item": "movie_id", "user": "user_id"}
 _SEVERAL = ("genre", "director", "actor")
@@ -81,7 +81,5 @@ def _column(name: str, values: np.ndarray, rows: int, size: int, path: Path) -> 
         kind = Feature(name, "categorical", words)
         return FeatureColumn(kind, np.append(values, size).astype(np.int32))
     counts = (values >= 0).sum(axis=1)
-    starts = np.concatenate([[0], np.cumsum([*counts, 0])]).astype(np.int64)
-    return FeatureColumn(
-        Feature(name, "multi-hot", words), values[values >= 0].astype(np.int32), starts
-    )
+    feature, rows = Feature(name, "multi-hot", words), values[values >= 0].astype(np.int32)
+    return FeatureColumn(feature, rows, starts_of([*counts, 0]))

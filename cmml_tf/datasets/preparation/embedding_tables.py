@@ -20,6 +20,7 @@ from cmml_tf.datasets.preparation.plan import (
 )
 from cmml_tf.datasets.preparation.work_folder import Counts, WorkFolder
 from cmml_tf.datasets.reading.ids import as_text, first_of_each
+from cmml_tf.types import starts_of
 
 _FILES = {kind: f"{kind}_embeddings.npy" for kind in ("user", "item")}
 
@@ -96,7 +97,7 @@ def prepare_embeddings(
             [work.counts(stage, task) for task in tasks],
         )
         of_blocks = [work.load_one(stage, task, "ids") for task in tasks]
-        begins = np.concatenate([[0], np.cumsum([len(block) for block in of_blocks])]).tolist()
+        begins = starts_of([len(block) for block in of_blocks]).tolist()
         if not prepared.whole_columns(log):
             of_blocks = list(map(as_text, of_blocks))
         ids[f"{kind}_ids"], first = first_of_each(np.concatenate(of_blocks))

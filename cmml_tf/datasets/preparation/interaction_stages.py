@@ -24,6 +24,7 @@ from cmml_tf.datasets.reading.ids import coded, distinct, is_in, rows_of
 from cmml_tf.datasets.reading.times import seconds_of
 from cmml_tf.datasets.sources.text_embeddings import embedding_block
 from cmml_tf.datasets.tasks.scenarios import earliest, large_enough
+from cmml_tf.types import starts_of
 
 READ = "interactions read"
 BELOW = "below min_value"
@@ -178,7 +179,7 @@ def merge_shard(prepared: Preparation, shard: int, pieces: list[Arrays]) -> tupl
     inside = np.repeat(kept, np.diff(bounds))
     arrays = {
         "scenario": codes[kept].astype(np.int32),
-        "start": np.concatenate([[0], np.cumsum(np.diff(bounds)[kept])]).astype(np.int64),
+        "start": starts_of(np.diff(bounds)[kept]),
         "user": user[inside],
         "item": item[inside],
         **packed("pool", [p for p, keep in zip(pools, kept, strict=True) if keep]),

@@ -26,6 +26,7 @@ from cmml_tf.datasets.reading.ids import of_kind
 from cmml_tf.datasets.reading.malformed import Block, Span, malformed_message
 from cmml_tf.datasets.reading.read_logs import Log
 from cmml_tf.datasets.tasks.protocols import STRICT, SettledProtocol
+from cmml_tf.types import starts_of
 
 Task = tuple[int, Span]
 """Number of a log, and one of its blocks."""
@@ -147,10 +148,9 @@ def divide(columns: Arrays, part: np.ndarray, parts: int) -> dict[int, Arrays]:
 
 def packed(name: str, lists: list[np.ndarray]) -> Arrays:
     """Lists one behind the other, int32, and where each begins, `NAME_start` int64 [lists + 1]."""
-    starts = np.concatenate([[0], np.cumsum([len(part) for part in lists])]).astype(np.int64)
     return {
         name: np.concatenate([np.zeros(0, np.int32), *lists]).astype(np.int32),
-        f"{name}_start": starts,
+        f"{name}_start": starts_of([len(part) for part in lists]),
     }
 
 

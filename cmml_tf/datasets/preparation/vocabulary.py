@@ -7,6 +7,7 @@ from cmml_tf.datasets.preparation.work_folder import Arrays
 from cmml_tf.datasets.reading.ids import as_array, distinct, rows_of
 from cmml_tf.datasets.reading.malformed import MalformedLines
 from cmml_tf.datasets.tasks.scenarios import groups_of_items
+from cmml_tf.types import starts_of
 
 
 def settle_vocabulary(prepared: Preparation) -> dict[str, int]:
@@ -51,8 +52,8 @@ def settle_vocabulary(prepared: Preparation) -> dict[str, int]:
         names = np.array(sorted({name for of_item in groups for name in of_item}), object)
         code = {name: place for place, name in enumerate(names.tolist())}
         codes = np.array([code[name] for of_item in groups for name in of_item], np.int32)
-        starts = np.concatenate([[0], np.cumsum([len(of_item) for of_item in groups])])
-        work.save(NAMES, 0, {"names": names, "codes": codes, "starts": starts.astype(np.int64)}, {})
+        starts = starts_of([len(of_item) for of_item in groups])
+        work.save(NAMES, 0, {"names": names, "codes": codes, "starts": starts}, {})
     return {**counts, "users": len(vocabulary["user_ids"]), "items": len(item_ids)}
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cmml_tf.config.preparation import LogSize
+from cmml_tf.types import starts_of
 
 _OFFERED = 8
 _DRAWN = 1.2  # for each that is missing
@@ -42,7 +43,7 @@ class ChoiceModel:
         share = rng.gamma(4.0, size=size.scenarios)
         # One item a scenario at least.
         counts = 1 + rng.multinomial(size.items - size.scenarios, share / share.sum())
-        self.item_start = np.concatenate([[0], np.cumsum(counts)])
+        self.item_start = starts_of(counts)
         self.item_region = np.repeat(np.arange(size.scenarios, dtype=np.int32), counts)
         self.centre = rng.normal(size=(size.scenarios, latent)).astype(np.float32)
         self.taste = _unit(rng.normal(size=(size.scenarios, latent)))

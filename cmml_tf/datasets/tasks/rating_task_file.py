@@ -14,6 +14,7 @@ from cmml_tf.datasets.reading.own_table import ITEM, USER, VALUE, open_table
 from cmml_tf.datasets.reading.read_logs import read_logs
 from cmml_tf.datasets.sources.own_interactions import table_frame
 from cmml_tf.datasets.tasks.rating_tasks import RatingTasks, check_ratings
+from cmml_tf.types import starts_of
 
 # Ids as text: those of the data set are looked up by what they are written as.
 _COLUMNS = (
@@ -112,7 +113,7 @@ def _tasks(
         )
     return RatingTasks(
         users.astype(np.int32),
-        np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        starts_of(counts),
         part["item"].to_numpy(np.int32)[order],
         part["value"].to_numpy(np.float32)[order],
     )

@@ -10,7 +10,7 @@ import pandas as pd
 
 from cmml_tf.config.rating import RatingDataConfig
 from cmml_tf.datasets.reading.ids import as_text, rows_of
-from cmml_tf.types import AreNew, FeatureColumn
+from cmml_tf.types import AreNew, FeatureColumn, starts_of
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class RatingTasks:
         """The tasks at these places, in this order."""
         spans = [np.arange(self.starts[p], self.starts[p + 1]) for p in places]
         rows = np.concatenate(spans) if len(spans) else np.zeros(0, np.int64)
-        starts = np.concatenate([[0], np.cumsum([len(span) for span in spans])]).astype(np.int64)
+        starts = starts_of([len(span) for span in spans])
         return RatingTasks(self.user[places], starts, self.item[rows], self.rating[rows])
 
 
@@ -92,7 +92,7 @@ def joined_tasks(parts: Sequence[RatingTasks]) -> RatingTasks:
     lengths = np.concatenate([part.lengths for part in parts])
     return RatingTasks(
         np.concatenate([part.user for part in parts]),
-        np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        starts_of(lengths),
         np.concatenate([part.item for part in parts]),
         np.concatenate([part.rating for part in parts]),
     )
@@ -113,7 +113,7 @@ def all_ratings(
     users, counts = np.unique(user[order], return_counts=True)
     return RatingTasks(
         users.astype(np.int32),
-        np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        starts_of(counts),
         item[order].astype(np.int32),
         rating[order].astype(np.float32),
     )
@@ -166,7 +166,7 @@ def draw_tasks(
     sizes = np.minimum(counts[kept], config.max_ratings)
     spans = zip(first[kept], sizes, strict=True)
     rows = order[np.concatenate([np.arange(start, start + size) for start, size in spans])]
-    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    starts = starts_of(sizes)
     return RatingTasks(
         users[kept].astype(np.int32),
         starts,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cmml_tf.config import Protocol
-from cmml_tf.types import ContentColumn
+from cmml_tf.types import ContentColumn, starts_of
 
 LEAST_TAKEN, LEAST_QUERY = 10, 3
 """Items that a user has taken at the least, and those of them that are asked."""
@@ -50,7 +50,7 @@ class TakenItems:
     @classmethod
     def joined(cls, user: np.ndarray, parts: Sequence[np.ndarray]) -> "TakenItems":
         """Of users int [T] and what each has taken."""
-        starts = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)
+        starts = starts_of([len(part) for part in parts])
         item = np.concatenate(parts) if parts else np.zeros(0)
         return cls(np.asarray(user, np.int32), starts, item.astype(np.int32))
 
