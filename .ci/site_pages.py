@@ -18,6 +18,11 @@ TOP = {
 }
 REFERENCE = {
     "program": ("api", "settings.finished_run"),
+    "data": (
+        *("datasets.interactions", "datasets.open_data.open_scenario_data"),
+        *("datasets.tasks.scenario_data", "datasets.synthetic.planted_scenarios"),
+        *("episodes.sampler", "episodes.sampled_steps", "episodes.evaluation_episodes", "types"),
+    ),
     "client": (
         *("client.sync", "client.aio", "client.answers", "client.clicks"),
         *("client.context_cache", "client.errors"),
@@ -28,10 +33,10 @@ REFERENCE = {
     ),
     "config": ("config",),
     "layers": ("layers",),
-    "models": ("models",),
+    "models": ("models", "experiments.forms.model_preset", "baselines.build"),
     "tasks": ("tasks",),
     "metrics": ("metrics",),
-    "serving": ("serving.export",),
+    "serving": ("serving.export", "hashed_ids"),
 }
 LINK = re.compile(r"\]\(([^)\s#]+)")
 

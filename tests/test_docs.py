@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import cmml_tf
 from cmml_tf.commands.main import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -137,6 +138,57 @@ def test_the_site_has_every_page():
     docs = ROOT / "docs"
     pages = [path.relative_to(docs).as_posix() for path in docs.rglob("*.*")]
     assert {name for name in pages if name.endswith((".md", ".ipynb"))} <= set(listed)
+
+
+def documented(module, name):
+    """Whether a module defines a name and says what it is."""
+    body = ast.parse((ROOT / f"{module.replace('.', '/')}.py").read_text()).body
+    for node, following in zip(body, [*body[1:], None], strict=True):
+        if getattr(node, "name", None) == name:
+            return ast.get_docstring(node) is not None
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+            if getattr(target, "id", None) == name:
+                value = getattr(following, "value", None)
+                return isinstance(getattr(value, "value", None), str)
+    return False
+
+
+def test_the_api_reference_has_every_public_name():
+    """`__all__` of the library and of its packages, and what pages import."""
+    hooks = ast.parse((ROOT / ".ci" / "site_pages.py").read_text()).body
+    (reference,) = (
+        node.value.values
+        for node in hooks
+        if isinstance(node, ast.Assign) and node.targets[0].id == "REFERENCE"
+    )
+    words = [
+        word for page in reference for word in ast.walk(page) if isinstance(word, ast.Constant)
+    ]
+    shown = tuple(f"cmml_tf.{word.value}." for word in words)
+    assert [name for name in shown if not resolves(name.rstrip("."))] == []
+    public = {(module, name) for name, module in cmml_tf._PUBLIC.items()}
+    for package in sorted((ROOT / "cmml_tf").rglob("__init__.py")):
+        source = package.read_text()
+        for node in ast.parse(source).body:
+            if isinstance(node, ast.ImportFrom) and "__all__" in source:
+                public |= {(node.module, alias.name) for alias in node.names}
+    for block in [block for page in PAGES for block in python_blocks(page)]:
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and node.module.startswith("cmml_tf."):
+                public |= {(node.module, alias.name) for alias in node.names}
+    # What packages check before they are imported, and names said by the package and its module.
+    public = {
+        (module, name)
+        for module, name in public
+        if module.startswith("cmml_tf.")
+        and module != "cmml_tf.installation"
+        and not (ROOT / module.replace(".", "/")).is_dir()
+    }
+    assert len(public) > 60
+    for module, name in sorted(public):
+        assert f"{module}.{name}.".startswith(shown), f"{module}.{name}"
+        assert documented(module, name), f"{module}.{name}"
 
 
 TOLD = {

@@ -15,6 +15,7 @@ from cmml_tf.config.checks import (
 )
 
 Alignment = Literal["pad", "project"]
+"""How embeddings of two widths become one width."""
 _PAIR = r"\s*(user|item|value|scenario|timestamp|time)\s*=[^,=]*[^,=\s][^,=]*"
 _NAMED = re.compile(rf"{_PAIR}(,{_PAIR})*")
 

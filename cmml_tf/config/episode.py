@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from cmml_tf.config.checks import FROM_0_TO_1, ZERO_OR_MORE, CountsFor, PositiveInt, check
 
 RankingLoss = Literal["hinge", "logistic", "softmax"]
+"""What is asked of a positive pair against its negatives (docs/paper.md)."""
 
 
 @dataclass(frozen=True)

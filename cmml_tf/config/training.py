@@ -13,6 +13,7 @@ from cmml_tf.config.checks import (
 )
 
 Strategy = Literal["none", "mirrored", "multiworker", "parameter-server"]
+"""Distribution of a training (docs/scaling.md)."""
 
 
 @dataclass(frozen=True)
