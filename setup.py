@@ -69,6 +69,8 @@ setup(
             "mkdocs>=1.6,<2",
             "mkdocs-material>=9.7.5,<10",
             "mkdocstrings[python]>=1,<2",
+            # Breaks the lines of long signatures.
+            "ruff>=0.12",
             "mkdocs-jupyter>=0.25,<0.27",
             # `jupyter execute` of the notebooks.
             "nbclient>=0.10,<0.12",
