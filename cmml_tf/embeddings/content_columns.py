@@ -13,6 +13,10 @@ Of item j itself the foretold column knows the true one b_j. Without it it would
   (A x_j - h_j b_j) / (1 - h_j),   h_j = w_j x_j^T G^-1 x_j,
 
 so that training can meet an item as if nobody had taken it, without another regression.
+
+Items in the tables that nobody has taken get the rows, columns and popularity foretold. Such are
+items of a run that is continued, which keep their places, and those that only users of a fold have
+taken.
 """
 
 from typing import NamedTuple
@@ -26,67 +30,49 @@ class ContentColumns(NamedTuple):
     """Regressions of K tables and of popularity on content.
 
     Attributes:
-      columns: float32 [M, K, c + 1], A of each table.
       rows: float32 [c + 1, K, M + c + 1], R of each.
       popularity: float32 [c + 1], content to popularity.
       leverage: float32 [M], h.
     """
 
-    columns: np.ndarray
     rows: np.ndarray
     popularity: np.ndarray
     leverage: np.ndarray
 
 
-def content_columns(
-    tables: np.ndarray,
-    popularity: np.ndarray,
-    times: np.ndarray,
-    content: np.ndarray,
-    penalty: float,
-) -> ContentColumns:
-    """The regressions.
+class ContentRegression:
+    """The regressions of some items.
 
     Args:
-      tables: float32 [M, K, M].
-      popularity: float32 [M].
       times: int [M], how often each item was taken.
       content: float32 [M, c].
       penalty: l.
     """
-    x = with_constant(content)
-    weighted = x * known_weight(times)[:, None]
-    solution = np.linalg.solve(weighted.T @ x + penalty * np.eye(x.shape[1]), weighted.T)
-    columns = np.einsum("ikj,cj->ikc", tables, solution.astype(np.float32), optimize=True)
-    whole = np.concatenate([tables, columns], axis=2)
-    rows = solution.astype(np.float32) @ whole.reshape(len(tables), -1)
-    return ContentColumns(
-        columns,
-        rows.reshape(len(solution), *whole.shape[1:]),
-        (solution @ popularity).astype(np.float32),
-        np.minimum(np.einsum("cj,jc->j", solution, x), 0.99).astype(np.float32),
-    )
 
+    def __init__(self, times: np.ndarray, content: np.ndarray, penalty: float) -> None:
+        x = with_constant(content)
+        weighted = x * known_weight(times)[:, None]
+        solution = np.linalg.solve(weighted.T @ x + penalty * np.eye(x.shape[1]), weighted.T)
+        self.leverage = np.minimum(np.einsum("cj,jc->j", solution, x), 0.99).astype(np.float32)
+        self._solution = solution.astype(np.float32)
+        self._never = np.flatnonzero(times == 0)
+        self._of_never = x[self._never].astype(np.float32)
 
-def foretell_untaken(
-    tables: np.ndarray,
-    popularity: np.ndarray,
-    times: np.ndarray,
-    content: np.ndarray,
-    found: ContentColumns,
-) -> None:
-    """Gives items in the tables that nobody has taken the rows, columns and popularity foretold.
+    def widened(self, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """B, float32 [M, M] -> [B, A], untaken items foretold, [M, M + c + 1]; and R."""
+        columns = table @ self._solution.T
+        whole = np.concatenate([table, columns], axis=1)
+        rows = self._solution @ whole
+        whole[:, self._never] = columns @ self._of_never.T
+        whole[self._never, : len(table)] = self._of_never @ rows[:, : len(table)]
+        return whole, rows
 
-    Such are items of a run that is continued, which keep their places, and those that only users of
-    a fold have taken.
+    def foretold(self, popularity: np.ndarray) -> np.ndarray:
+        """Content to popularity, float32 [c + 1]; that of untaken items is changed in place.
 
-    Args:
-      tables, popularity: As of `content_columns`; changed in place.
-      times, content: As of `content_columns`.
-      found: The regressions.
-    """
-    never = np.flatnonzero(times == 0)
-    x = with_constant(content[never]).astype(np.float32)
-    tables[:, :, never] = np.einsum("ikc,jc->ikj", found.columns, x, optimize=True)
-    tables[never] = np.tensordot(x, found.rows[:, :, : tables.shape[2]], axes=1)
-    popularity[never] = x @ found.popularity
+        Args:
+          popularity: float32 [M].
+        """
+        found = self._solution @ popularity
+        popularity[self._never] = self._of_never @ found
+        return found

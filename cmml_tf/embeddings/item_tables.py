@@ -16,7 +16,8 @@ from scipy.linalg import inv
 from scipy.sparse import csr_matrix, diags
 
 from cmml_tf.datasets.tasks.taken_items import TakenItems
-from cmml_tf.embeddings.content_columns import ContentColumns, content_columns, foretell_untaken
+from cmml_tf.embeddings.content_columns import ContentColumns, ContentRegression
+from cmml_tf.embeddings.table_file import TableFile
 
 _SHRINKAGE, _POWER = 30.0, 0.7
 _LEAST = 1e-3  # of a diagonal: an item that nobody of a fold has taken
@@ -38,14 +39,15 @@ class ItemTables(NamedTuple):
     """What is known of the items, the most taken M of them first.
 
     Attributes:
-      rows: float32 [M, K, M], row i of table k is what item i says of all items.
+      rows: float32 [M, K, M + w] in a file, row i of table k is what item i says of all items and,
+        where content is known, of its w numbers.
       popularity: float32 [I], logarithm of how often an item was taken, of mean 0 and deviation 1
         over the catalogue.
       never: The popularity of an item that nobody has taken.
       content: What content foretells; None: nothing is known of items but who took them.
     """
 
-    rows: np.ndarray
+    rows: TableFile
     popularity: np.ndarray
     never: float = 0.0
     content: ContentColumns | None = None
@@ -121,16 +123,22 @@ def fit_item_tables(
         partial(neighbours, counts, _SHRINKAGE, _POWER),
         partial(neighbours, weighted, _SHRINKAGE),
     ]
-    M = len(counts)
-    rows = np.empty([M, len(made), M], np.float32)
-    for place, table in enumerate(made):  # one at a time: together they are large
-        rows[:, place] = table()
-    popularity = log_popularity(np.append(times, 0))
-    found = None
+    M, popularity = len(counts), log_popularity(np.append(times, 0))
+    on_content = None
     if content is not None:
-        known = rows, popularity[:M], times[:M], content[:M]
-        found = content_columns(*known, content_penalty)
-        foretell_untaken(*known, found)
+        on_content = ContentRegression(times[:M], content[:M], content_penalty)
+    width = 0 if content is None else content.shape[1] + 1
+    rows, foretold = TableFile(M, len(made), M + width), []
+    for place, make in enumerate(made):  # one at a time: together they are large
+        table = make()
+        if on_content is not None:
+            table, of_table = on_content.widened(table)
+            foretold.append(of_table)
+        rows.write(place, table)
+    found = None
+    if on_content is not None:
+        of_popularity = on_content.foretold(popularity[:M])
+        found = ContentColumns(np.stack(foretold, axis=1), of_popularity, on_content.leverage)
     return ItemTables(rows, popularity[:-1], float(popularity[-1]), found)
 
 

@@ -13,32 +13,23 @@ from cmml_tf.models.ranking_cmml import RankingCMML
 
 def build_ranking_model(
     config: RankingModelConfig,
-    users: int,
-    items: int,
-    table_items: int,
-    folds: int = 1,
-    content: int = 0,
-    compared: int | None = None,
+    tables: ItemTablesLayer,
     task: tf.keras.layers.Layer | None = None,
     gradient_clip: float | None = None,
 ) -> RankingCMML:
-    """A model whose weights exist; its tables are zeros.
+    """A model whose weights exist.
 
     Args:
       config: What the network is.
-      users, items: Known ones.
-      table_items: The most taken items, which are in the tables.
-      folds: Versions of the tables.
-      content: Numbers of an item's content and one more; 0: there is none.
-      compared: The leading items that there were in training; None: all.
+      tables: The item-item tables, filled or not.
       task, gradient_clip: As of `EpisodeModel`.
     """
     model = RankingCMML(
-        ItemTablesLayer(users, items, config.tables, table_items, folds, content, compared),
+        tables,
         KnownItemsContext(),
         ItemEvidence(),
         TableBackbone(config.weight_units, config.item_units),
-        ItemContent(config.weight_units) if content else None,
+        ItemContent(config.weight_units) if tables.content_width else None,
         task=task,
         gradient_clip=gradient_clip,
     )

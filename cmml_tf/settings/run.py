@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import tensorflow as tf
 
 from cmml_tf.compiled_size import CompiledSize
@@ -252,6 +253,7 @@ def open_run(setting: Setting, config: Any, say: Say, writes: bool = True) -> Se
         earlier = Earlier.load(source)
         data = setting.open_next(config, config.seed, earlier)
         check_features(setting, data, earlier, source)
+    pa.default_memory_pool().release_unused()  # a table of all rows was in it
     # Before the folder is claimed: what cannot be read or sampled leaves no folder behind.
     left_out = setting.check(data, config)
     folder = RunFolder(path, writes)

@@ -52,7 +52,9 @@ def fit(lists, weighting):
 @pytest.mark.parametrize("weighting", [Weighting(0.0, 2.0), Weighting(0.6, 30.0)])
 def test_tables_are_their_formulas(weighting):
     fitted = fit(LISTS, weighting)
-    np.testing.assert_allclose(fitted.rows, reference(LISTS, weighting), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        fitted.rows.read(), reference(LISTS, weighting), rtol=1e-4, atol=1e-6
+    )
     logs = np.log1p([sum(item in one for one in LISTS) for item in range(ITEMS)])
     wanted = (logs - logs.mean()) / logs.std()
     np.testing.assert_allclose(fitted.popularity, wanted, rtol=1e-5)

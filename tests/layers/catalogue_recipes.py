@@ -92,19 +92,20 @@ class TestItemContent(LayerRecipe):
 
 
 class TestItemTables(LayerRecipe):
-    weights = frozen = 6  # a table a fold
+    weights = frozen = 4
     content = 0
     output_shapes = ([2, 4], [2, 0], [6], [2], [], [], [], [])
     refused = (
         ({"users": 0}, r"`users` must be a positive integer\. Received: users=0"),
         ({"table_items": 7}, r"`table_items` must be at most `items`\. Received: table_items=7"),
         ({"content": -1}, r"`content` must be zero or a positive integer\. Received: content=-1"),
+        ({"folds": 2}, r"`folds` must be 1 without `add_up`\. Received: folds=2"),
     )
     mask = np.array([[True, True], [True, False], [False, False]])
 
-    def make(self, users=3, table_items=4, content=None):
+    def make(self, users=3, table_items=4, content=None, folds=1):
         content = self.content if content is None else content
-        sizes = {"tables": 2, "table_items": table_items, "folds": 2, "content": content}
+        sizes = {"tables": 2, "table_items": table_items, "folds": folds, "content": content}
         return ItemTablesLayer(users, 6, **sizes)
 
     def inputs(self):
@@ -115,17 +116,12 @@ class TestItemTables(LayerRecipe):
         layer.build(None)
 
     def built(self):
-        layer = super().built()
-        for fold in range(2):
-            columns = normal(4, 2, self.content, seed=fold) if self.content else None
-            of_table = normal(4, 2, 4, seed=fold), normal(6, seed=fold), -3.0, columns
-            layer.set_fold(fold, *of_table)
-            if columns is not None:
-                rows = normal(self.content, 2, 4 + self.content, seed=fold)
-                layer.set_content_of_fold(fold, rows, normal(self.content), normal(4))
-        if self.content:
-            layer.set_content(normal(6, self.content))
-        layer.set_folds_of_users(np.array([0, 1, 1]))
+        layer, w = super().built(), self.content
+        layer.rows.assign(normal(4, 2 * (4 + w)))
+        layer.set_popularity(0, normal(6), -3.0)
+        if w:
+            layer.set_content_of_fold(0, normal(w, 2, 4 + w), normal(w), normal(4))
+            layer.set_content(normal(6, w))
         return layer
 
     def call(self, layer, inputs, **given):
@@ -136,6 +132,6 @@ class TestItemTables(LayerRecipe):
 
 
 class TestItemTablesWithContent(TestItemTables):
-    weights = frozen = 10
+    weights = frozen = 8
     content = 3
     output_shapes = ([2, 4], [2, 3], [7], [2], [], [], [], [])

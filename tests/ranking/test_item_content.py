@@ -18,7 +18,7 @@ from cmml_tf.config.ranking import (
 from cmml_tf.config.split import UserSplitConfig
 from cmml_tf.datasets.check_source import FeatureSource
 from cmml_tf.datasets.open_ranking_data import open_ranking_data
-from cmml_tf.embeddings.content_columns import content_columns, foretell_untaken
+from cmml_tf.embeddings.content_columns import ContentRegression
 from cmml_tf.embeddings.item_tables import edlae
 from cmml_tf.settings.named import SETTINGS
 from cmml_tf.types import Episode, Support
@@ -138,17 +138,17 @@ def test_foretold_without_an_item_is_what_a_regression_without_it_foretells():
     content = rng.normal(size=(30, 4)).astype(np.float32)
     counts = rng.integers(1, 9, [30, 30]).astype(np.float32)
     counts = counts + counts.T + np.diag(np.full(30, 60.0))
-    table, times = edlae(counts, 10.0)[:, None], np.diag(counts)
-    popularity = rng.normal(size=30).astype(np.float32)
-    found = content_columns(table, popularity, times, content, 5.0)
+    table, times = edlae(counts, 10.0), np.diag(counts)
+    found = ContentRegression(times, content, 5.0)
+    columns = found.widened(table)[0][:, 30:]
     x = np.append(content, np.ones([30, 1]), axis=1)
     for item in (0, 7):
         other = np.arange(30) != item
         w = times / (times + 10.0)
         system = (x[other] * w[other, None]).T @ x[other] + 5.0 * np.eye(5)
-        without = np.linalg.solve(system, (x[other] * w[other, None]).T @ table[:, 0, other].T)
+        without = np.linalg.solve(system, (x[other] * w[other, None]).T @ table[:, other].T)
         h = found.leverage[item]
-        left_out = (found.columns[:, 0] @ x[item] - h * table[:, 0, item]) / (1 - h)
+        left_out = (columns @ x[item] - h * table[:, item]) / (1 - h)
         np.testing.assert_allclose(left_out, x[item] @ without, atol=1e-5)
 
 
@@ -156,19 +156,20 @@ def test_what_nobody_took_is_foretold_where_it_stands_in_the_tables():
     rng = np.random.default_rng(1)
     content = rng.normal(size=[20, 3]).astype(np.float32)
     content[19] = content[4]  # nobody took 19, which is as 4 is
-    tables = rng.normal(size=[20, 2, 20]).astype(np.float32)
-    tables[19], tables[:, :, 19] = 0, 0
+    table = rng.normal(size=[20, 20]).astype(np.float32)
+    table[19], table[:, 19] = 0, 0
     times, popularity = np.append(np.full(19, 50), 0), rng.normal(size=20).astype(np.float32)
-    found = content_columns(tables, popularity, times, content, 0.1)
-    known = tables[:19, :, :19].copy()
-    foretell_untaken(tables, popularity, times, content, found)
-    np.testing.assert_array_equal(tables[:19, :, :19], known)
+    found = ContentRegression(times, content, 0.1)
+    whole, rows = found.widened(table)
+    np.testing.assert_array_equal(whole[:19, :19], table[:19, :19])
     x = np.append(content[4], 1.0)
-    np.testing.assert_allclose(tables[:19, :, 19], found.columns[:19] @ x, rtol=1e-4)
-    np.testing.assert_allclose(popularity[19], found.popularity @ x, rtol=1e-4)
+    np.testing.assert_allclose(whole[:19, 19], whole[:19, 20:] @ x, rtol=1e-4)
+    np.testing.assert_allclose(whole[19, :20], x @ rows[:, :20], rtol=1e-4, atol=1e-5)
+    of_content = found.foretold(popularity)
+    np.testing.assert_allclose(popularity[19], of_content @ x, rtol=1e-4)
     # The row that content foretells is nearer to that of its like than nothing is.
-    away = np.abs(tables[19, :, :19] - known[4]).sum()
-    assert away < np.abs(known[4]).sum()
+    away = np.abs(whole[19, :19] - table[4, :19]).sum()
+    assert away < np.abs(table[4, :19]).sum()
 
 
 def test_a_catalogue_that_everybody_has_taken_has_content_too(tmp_path):

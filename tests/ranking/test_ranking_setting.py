@@ -210,7 +210,7 @@ def test_scores_are_the_formula_in_numpy(prepared):
     support = Support(user, items, np.ones([1, 4], np.float32), length)
     scores = model.encode_context(support).numpy()[0, : len(parts.data.item_ids)]
 
-    rows, popularity = parts.tables[:2]
+    rows, popularity = parts.tables.rows.read(), parts.tables.popularity
     known = [3, 5]  # once, and nothing behind the length
     f = np.zeros([rows.shape[1], len(popularity)])
     f[:, : rows.shape[2]] = rows[known].sum(0)

@@ -59,7 +59,9 @@ def solved(
     row, column = np.triu_indices(d)
     place = np.zeros([d, d], np.intp)
     place[row, column] = place[column, row] = np.arange(len(row))
-    products = factors[:, row] * factors[:, column]
+    products = np.empty([len(factors), len(row)], np.float32)
+    for one in range(d):
+        products[:, row == one] = factors[:, one : one + 1] * factors[:, one:]
     found = []
     for first in range(0, matrix.shape[0], _ROWS_AT_A_TIME):
         part = matrix[first : first + _ROWS_AT_A_TIME]

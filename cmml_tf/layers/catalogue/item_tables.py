@@ -1,5 +1,6 @@
 """Frozen item-item tables: the rows of what is known, added up (`cmml_tf.embeddings`)."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,6 +9,10 @@ import tensorflow as tf
 from cmml_tf.layers.matching.support_groups import SupportGroups
 
 _MOST_LEVELS = 1024
+
+AddUp = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+"""item int32 [B, S], which of them count, fold int32 [B] -> rows added up, float32 [B, K (M + w)].
+"""
 
 
 class Evidence(NamedTuple):
@@ -53,8 +58,9 @@ class ItemTablesLayer(tf.keras.layers.Layer):
     """K tables of the M most taken of I items, in F versions: each user has that of a fold.
 
     Items come most taken first; row I stands for unknown ones. A served model has one version, of
-    all users; a model in training has one for each fold beside it, fitted without the fold's users,
-    so that no user is in the tables that a training task of this user reads.
+    all users, whose rows are a weight. A model in training has one for each fold beside it, fitted
+    without the fold's users, so that no user is in the tables that a training task of this user
+    reads; their rows would be too many for the memory, and `add_up` reads them from where they are.
 
     Where content of items is known, each row has columns for the numbers of it beside those for
     items, and an item of a support that is in no table has the row that its content foretells
@@ -65,13 +71,16 @@ class ItemTablesLayer(tf.keras.layers.Layer):
       items: I.
       tables: K.
       table_items: M.
-      folds: F, versions.
       content: w, numbers of an item's content, the constant 1 among them; 0: nothing is known.
       compared: The leading items that sums are compared over; those behind came after the training.
         None: all.
+      folds: F, versions.
+      add_up: Adds up rows of every version; None: of the one version there is rows are a weight.
+      rows: The weight, where another layer has it already.
 
     Raises:
-      ValueError: A size is not a positive integer, M is larger than I, or `content` is negative.
+      ValueError: A size is not a positive integer, M is larger than I, `content` is negative, or
+        there are several versions without `add_up`.
     """
 
     def __init__(
@@ -80,9 +89,11 @@ class ItemTablesLayer(tf.keras.layers.Layer):
         items: int,
         tables: int,
         table_items: int,
-        folds: int = 1,
         content: int = 0,
         compared: int | None = None,
+        folds: int = 1,
+        add_up: AddUp | None = None,
+        rows: tf.Variable | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -91,10 +102,9 @@ class ItemTablesLayer(tf.keras.layers.Layer):
             "items": items,
             "tables": tables,
             "table_items": table_items,
-            "folds": folds,
             "compared": items if compared is None else compared,
         }
-        for name, value in self._sizes.items():
+        for name, value in (*self._sizes.items(), ("folds", folds)):
             if value < 1:
                 raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value}.")
         if table_items > items:
@@ -106,23 +116,26 @@ class ItemTablesLayer(tf.keras.layers.Layer):
             raise ValueError(
                 f"`content` must be zero or a positive integer. Received: content={content}."
             )
+        if folds > 1 and add_up is None:
+            raise ValueError(f"`folds` must be 1 without `add_up`. Received: folds={folds}.")
         self._sizes["content"] = content
         self.users, self.items, self.tables = users, items, tables
         self.table_items, self.folds, self.content_width = table_items, folds, content
         self.levels = min(items - table_items + (content > 0), _MOST_LEVELS)
+        self._add_up, self._shared = add_up, rows
 
     def build(self, input_shape: Any) -> None:
         del input_shape
         M, K = self.table_items, self.tables
         F, w = self.folds, self.content_width
-        # One variable a fold, which is assigned whole: of one whose parts were assigned TensorFlow
-        # makes a copy each time that it is read.
-        shape = [M, K * (M + w)]
-        self.rows = [self._frozen(f"rows_{fold}", shape) for fold in range(F)]
+        if self._add_up is None:
+            shape = [M, K * (M + w)]
+            self.rows = self._frozen("rows", shape) if self._shared is None else self._shared
         self.popularity = self._frozen("popularity", [self.folds, self.items])
         self.level_popularity = self._frozen("level_popularity", [self.folds, self.levels])
         self.level = self._frozen("level", [self.folds, self.items - M], tf.int32)
-        self.fold_of_user = self._frozen("fold_of_user", [self.users + 1], tf.int32)
+        if F > 1:
+            self.fold_of_user = self._frozen("fold_of_user", [self.users + 1], tf.int32)
         if w:
             self.content = self._frozen("content", [self.items, w])
             self.content_rows = self._frozen("content_rows", [F * w, K * (M + w)])
@@ -135,26 +148,15 @@ class ItemTablesLayer(tf.keras.layers.Layer):
             name=name, shape=shape, dtype=dtype, initializer="zeros", trainable=False
         )
 
-    def set_fold(
-        self,
-        fold: int,
-        rows: np.ndarray,
-        popularity: np.ndarray,
-        never: float = 0.0,
-        columns: np.ndarray | None = None,
-    ) -> None:
-        """Fills the version of a fold.
+    def set_popularity(self, fold: int, popularity: np.ndarray, never: float = 0.0) -> None:
+        """Fills what a fold knows of how often items were taken.
 
         Args:
           fold: Which.
-          rows: float32 [M, K, M].
           popularity: float32 [I].
           never: That of an item nobody has taken; read where there is content.
-          columns: float32 [M, K, w], of content.
         """
         M = self.table_items
-        whole = rows if columns is None else np.concatenate([rows, columns], axis=2)
-        self.rows[fold].assign(whole.reshape([M, -1]))
         self.popularity.scatter_update(tf.IndexedSlices(popularity, fold))
         if not self.levels:
             return
@@ -191,9 +193,7 @@ class ItemTablesLayer(tf.keras.layers.Layer):
         item = tf.where(mask, tf.cast(item, tf.int32), self.items)
         once = SupportGroups(tf.cast(item, tf.int64)).first
         once &= item < self.items  # each item once
-        # Of a support without a pair, S = 0, the user is an unknown one.
-        user = tf.pad(user, [[0, 0], [0, 1]], constant_values=self.users)[:, 0]
-        fold = tf.gather(self.fold_of_user, user)
+        fold = self._fold(user)
         folds = tf.repeat(fold[:, None], tf.shape(item)[1], axis=1)
         places = tf.stack([folds, tf.minimum(item, self.items - 1)], axis=-1)
         theirs = tf.where(once, tf.gather_nd(self.popularity, places), 0.0)
@@ -215,16 +215,24 @@ class ItemTablesLayer(tf.keras.layers.Layer):
         of_items = sums[..., :M], sums[..., M:], popularity, level
         return Evidence(*of_items, known, mean, fold, compared)
 
+    def _fold(self, user: tf.Tensor) -> tf.Tensor:
+        """int32 [B], of users int [B, S]."""
+        if self.folds == 1:
+            return tf.zeros(tf.shape(user)[:1], tf.int32)
+        # Of a support without a pair, S = 0, the user is an unknown one.
+        user = tf.pad(user, [[0, 0], [0, 1]], constant_values=self.users)[:, 0]
+        return tf.gather(self.fold_of_user, user)
+
     def _sums(self, item: tf.Tensor, which: tf.Tensor, fold: tf.Tensor) -> tf.Tensor:
         """The rows of these items, added up by the tables of each task's fold: [B, K (M + w)]."""
-        found = []
-        for number, rows in enumerate(self.rows):
-            theirs = which if self.folds == 1 else which & (fold == number)[:, None]
-            place = tf.where(theirs)  # [N, 2]
-            task = tf.cast(place[:, 0], tf.int32)
-            items, tasks = tf.gather_nd(item, place), tf.shape(item)[0]
-            found.append(tf.sparse.segment_sum(rows, items, task, num_segments=tasks))
-        return tf.add_n(found)
+        if self._add_up is not None:
+            sums = tf.numpy_function(self._add_up, [item, which, fold], tf.float32)
+            width = self.tables * (self.table_items + self.content_width)
+            return tf.ensure_shape(sums, [item.shape[0], width])
+        place = tf.where(which)  # [N, 2]
+        task = tf.cast(place[:, 0], tf.int32)
+        items, tasks = tf.gather_nd(item, place), tf.shape(item)[0]
+        return tf.sparse.segment_sum(self.rows, items, task, num_segments=tasks)
 
     def _foretold(self, item: tf.Tensor, which: tf.Tensor, fold: tf.Tensor) -> tf.Tensor:
         """The rows that the content of these items foretells, added up: [B, K (M + w)]."""

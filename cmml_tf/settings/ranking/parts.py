@@ -1,14 +1,12 @@
 """What the ranking setting fits before training: folds, the tables' weighting, the tables."""
 
 import json
-import tempfile
-import weakref
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 
 from cmml_tf.baselines.simple_rankings.catalogue_system import TableSystem
 from cmml_tf.config.ranking import RankingModelConfig
@@ -124,23 +122,21 @@ class RankingParts(Prepared[RankingData, AskedNewcomers]):
     def _grams(self) -> dict[float, list[Gram]]:
         return {}
 
-    @property
+    @cached_property
     def tables(self) -> ItemTables:
         """The tables of all who are learned from."""
-        return self._tables.read()
+        return self._fitted(None)
 
     @cached_property
-    def _tables(self) -> "_Kept":
-        return _Kept(self._fitted(None))
-
-    @property
-    def fold_tables(self) -> Iterator[ItemTables]:
+    def fold_tables(self) -> list[ItemTables]:
         """For each fold the tables of all other folds."""
-        return (kept.read() for kept in self._fold_tables)
+        return [self._fitted(fold) for fold in range(self.model.folds)]
 
     @cached_property
-    def _fold_tables(self) -> list["_Kept"]:
-        return [_Kept(self._fitted(fold)) for fold in range(self.model.folds)]
+    def rows(self) -> tf.Variable:
+        """Those of `tables`, float32 [M, K (M + w)]: the model and its twin share them."""
+        rows = self.tables.rows.read()
+        return tf.Variable(rows.reshape([len(rows), -1]), trainable=False, name="rows")
 
     def _fitted(self, without: int | None) -> ItemTables:
         """Of users who are learned from, those of a fold left out."""
@@ -174,41 +170,18 @@ class RankingParts(Prepared[RankingData, AskedNewcomers]):
 
     def _best_weighting(self) -> Weighting:
         times = np.bincount(self.others.item, minlength=len(self.data.item_ids))
-        recalls = {}
+        recalls: dict[Weighting, float] = {}
         for power in _POWERS:
             weighted = self.gram(power, without=0).normalised
             for penalty in _PENALTIES:
                 system = TableSystem(times, edlae(weighted, penalty, _DROPOUT))
                 recalls[Weighting(power, penalty)] = self.recall(system)
-        best = max(recalls, key=recalls.__getitem__)
-        for power in {*_POWERS} - {0.0, best.user_power}:
-            del self._grams[power]
+            # Of the powers but the best one no other sums are needed any more.
+            best = max(recalls, key=recalls.__getitem__)
+            for other in {*self._grams} - {0.0, best.user_power}:
+                del self._grams[other]
         return best
 
     def recall(self, system: Scorer) -> float:
         """Mean Recall@20 for `held_out`, by which numbers are chosen."""
         return evaluate_catalogue(system, self.held_out).means()["recall@20"]
-
-
-class _Kept:
-    """Tables that are read once for the model and once for its twin.
-
-    In memory they would be as large as the model that is trained, so they lie in a file that nobody
-    else sees and that is gone with this object.
-
-    Args:
-      tables: What is kept.
-    """
-
-    def __init__(self, tables: ItemTables) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as this is
-        weakref.finalize(self, self._file.close)
-        self._shape = tables.rows.shape
-        tables.rows.tofile(self._file)
-        self._file.flush()
-        self._others = tables._replace(rows=np.zeros([0]))
-
-    def read(self) -> ItemTables:
-        """The tables, their rows a map of the file: in memory while somebody holds them."""
-        rows = np.memmap(self._file, np.float32, "r", shape=self._shape)
-        return self._others._replace(rows=rows)

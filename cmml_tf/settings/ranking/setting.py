@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from cmml_tf.datasets.tasks.protocols import described_protocol
 from cmml_tf.datasets.tasks.taken_items import RankingData
 from cmml_tf.embeddings.conditional_factors import with_constant
 from cmml_tf.embeddings.item_tables import ItemTables
+from cmml_tf.embeddings.table_file import FoldTables
 from cmml_tf.episodes.asked_newcomers import AskedNewcomers, NewcomerCurve
 from cmml_tf.episodes.evaluation_episodes import Known
 from cmml_tf.episodes.ranking_episodes import RankingEpisodeSampler
@@ -29,6 +29,7 @@ from cmml_tf.evaluation.catalogue_ranking import evaluate_catalogue, scored_cata
 from cmml_tf.evaluation.scorer import Scorer
 from cmml_tf.evaluation.task_metrics import TaskMetrics
 from cmml_tf.hashed_ids import read_user_id_key
+from cmml_tf.layers.catalogue.item_tables import ItemTablesLayer
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.models.build_ranking import build_ranking_model
 from cmml_tf.models.ranking_cmml import RankingCMML
@@ -134,9 +135,7 @@ class RankingSetting(Setting[RankingData, AskedNewcomers, RankingParts]):
     ) -> AdaptingModel:
         """The model that is asked and exported, its tables of all who are learned from."""
         del episode
-        built = _model(model, prepared, training, seed, folds=1)
-        _fill(built, [prepared.tables], prepared.item_content)
-        return built
+        return _asked_model(model, prepared, training, seed)
 
     def build_for_training(
         self,
@@ -151,12 +150,14 @@ class RankingSetting(Setting[RankingData, AskedNewcomers, RankingParts]):
         All other users read the tables of all.
         """
         del episode
-        folds = chain(prepared.fold_tables, [prepared.tables])  # fitted before there is a model
-        built = _model(model, prepared, training, seed, folds=model.folds + 1)
-        _fill(built, folds, prepared.item_content)
+        versions = [*prepared.fold_tables, prepared.tables]  # fitted before there is a model
+        add_up = FoldTables([tables.rows for tables in versions]).sums
+        layer = _layer(model, prepared, folds=len(versions), add_up=add_up)
+        built = _model(model, layer, training, seed)
+        _fill(built, versions, prepared.item_content)
         fold_of_user = np.full(len(prepared.data.user_ids), model.folds)
         fold_of_user[prepared.data.learned.user] = prepared.folds
-        built.pair_embedding.set_folds_of_users(fold_of_user)
+        layer.set_folds_of_users(fold_of_user)
         return built
 
     def build_system(
@@ -240,7 +241,7 @@ class RankingSetting(Setting[RankingData, AskedNewcomers, RankingParts]):
             )
         ids = prepared.data.item_ids
         new = further_rows(ids, content.encoder, "item", table)
-        wider = _with_items(model, prepared, content, new.content)
+        wider = _with_items(model, prepared, new.content)
         others = {"users": (further or {}).get("users")}
         served = super().served(wider, prepared, others)
         return served._replace(item_ids=np.concatenate([ids, new.ids]))
@@ -270,54 +271,75 @@ def _open(
     )
 
 
+def _layer(
+    model: RankingModelConfig, prepared: RankingParts, further: int = 0, **options: Any
+) -> ItemTablesLayer:
+    """Unfilled; `further` items came after the training."""
+    data, content = prepared.data, prepared.item_content
+    return ItemTablesLayer(
+        len(data.user_ids),
+        len(data.item_ids) + further,
+        model.tables,
+        prepared.table_items,
+        0 if content is None else content.matrix.shape[1] + 1,
+        len(data.item_ids),
+        **options,
+    )
+
+
 def _model(
+    model: RankingModelConfig,
+    layer: ItemTablesLayer,
+    training: TrainingConfig,
+    seed: int,
+) -> RankingCMML:
+    """First weights, fixed by the seed."""
+    tf.keras.utils.set_random_seed(seed)
+    return build_ranking_model(
+        model, layer, task=CatalogueTask(), gradient_clip=training.gradient_clip
+    )
+
+
+def _asked_model(
     model: RankingModelConfig,
     prepared: RankingParts,
     training: TrainingConfig,
     seed: int,
-    folds: int,
-    further: int = 0,
+    further: np.ndarray | None = None,
 ) -> RankingCMML:
-    """Tables are zeros; `further` items came after the training."""
-    tf.keras.utils.set_random_seed(seed)
-    data, content = prepared.data, prepared.item_content
-    return build_ranking_model(
-        model,
-        len(data.user_ids),
-        len(data.item_ids) + further,
-        prepared.table_items,
-        folds,
-        0 if content is None else content.matrix.shape[1] + 1,
-        len(data.item_ids),
-        task=CatalogueTask(),
-        gradient_clip=training.gradient_clip,
-    )
+    """The model that is asked and exported, its tables of all who are learned from.
+
+    Args:
+      model, prepared, training, seed: As of `RankingSetting.build`.
+      further: float32 [n, c], content of items that came after the training; None: there are none.
+    """
+    tables, content = prepared.tables, prepared.item_content
+    number = 0 if further is None else len(further)
+    layer = _layer(model, prepared, number, rows=prepared.rows)
+    built = _model(model, layer, training, seed)
+    if content is not None and further is not None:
+        never = np.full(number, tables.never, np.float32)
+        tables = tables._replace(popularity=np.append(tables.popularity, never))
+        content = content._replace(matrix=np.concatenate([content.matrix, further]))
+    _fill(built, [tables], content)
+    return built
 
 
-def _with_items(
-    model: AdaptingModel, prepared: RankingParts, content: SideContent, further: np.ndarray
-) -> RankingCMML:
+def _with_items(model: AdaptingModel, prepared: RankingParts, further: np.ndarray) -> RankingCMML:
     """The trained model with further items, of content float32 [n, c], behind its own."""
-    training, tables = RankingRunConfig().training, prepared.tables
-    wider = _model(prepared.model, prepared, training, prepared.seed, 1, len(further))
-    never = np.full(len(further), tables.never, np.float32)
-    tables = tables._replace(popularity=np.append(tables.popularity, never))
-    matrix = np.concatenate([content.matrix, further])
-    _fill(wider, [tables], content._replace(matrix=matrix))
+    training = RankingRunConfig().training
+    wider = _asked_model(prepared.model, prepared, training, prepared.seed, further)
     for one, trained in zip(wider.trainable_variables, model.trainable_variables, strict=True):
         one.assign(trained)
     return wider
 
 
 def _fill(model: RankingCMML, folds: Iterable[ItemTables], content: SideContent | None) -> None:
-    """Puts the tables of each fold into the model, and what is known of items."""
+    """Puts into the model what each fold knows beside the rows, and what is known of items."""
     layer = model.pair_embedding
     for fold, tables in enumerate(folds):
-        of_content = tables.content
-        columns = None if of_content is None else of_content.columns
-        layer.set_fold(fold, tables.rows, tables.popularity, tables.never, columns)
-        if of_content is not None:
-            given = of_content.rows, of_content.popularity, of_content.leverage
-            layer.set_content_of_fold(fold, *given)
+        layer.set_popularity(fold, tables.popularity, tables.never)
+        if tables.content is not None:
+            layer.set_content_of_fold(fold, *tables.content)
     if content is not None:
         layer.set_content(with_constant(content.matrix).astype(np.float32))

@@ -7,7 +7,7 @@ penalty of ALS is chosen on at most 20,000 users, as a fit to more takes minutes
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -67,9 +67,10 @@ class _Fitted:
         # To choose numbers, every k-th user; then all.
         self._thinned = self._whole[:: 1 if without is None else -(-len(taken) // _MOST_USERS)]
         self._counts = parts.gram(0.0, without).matrix
-        self.item_knn = cache(self._item_knn)
-        self.ease = cache(self._ease)
-        self.als_fold_in = cache(self._als_fold_in)
+        # Each is large; of several numbers the last one is asked for again.
+        self.item_knn = lru_cache(maxsize=1)(self._item_knn)
+        self.ease = lru_cache(maxsize=1)(self._ease)
+        self.als_fold_in = lru_cache(maxsize=1)(self._als_fold_in)
         self._vae = cache(lambda: vae().weights(self._whole[:, : parts.table_items]))
 
     def _item_knn(self, shrinkage: float) -> CatalogueSystem:

@@ -1,0 +1,33 @@
+"""Tables in a file are read as they were written, and added up by the tables of each task's fold."""
+
+import numpy as np
+import pytest
+
+from cmml_tf.embeddings.table_file import FoldTables, TableFile
+
+ITEMS, TABLES, WIDTH = 7, 2, 9
+
+
+def filled(seed):
+    values = np.random.default_rng(seed).normal(size=[ITEMS, TABLES, WIDTH]).astype(np.float32)
+    file = TableFile(ITEMS, TABLES, WIDTH)
+    for table in range(TABLES):
+        file.write(table, values[:, table])
+    return file, values
+
+
+def test_rows_are_read_as_they_were_written():
+    file, values = filled(0)
+    np.testing.assert_array_equal(file.read(), values)
+    np.testing.assert_array_equal(file.read(np.array([5, 0, 5])), values[[5, 0, 5]])
+
+
+@pytest.mark.parametrize("rows_at_a_time", [1, 3, 256])
+def test_the_sum_of_a_task_is_of_its_items_in_the_tables_of_its_fold(monkeypatch, rows_at_a_time):
+    monkeypatch.setattr("cmml_tf.embeddings.table_file._ROWS_AT_A_TIME", rows_at_a_time)
+    (first, one), (second, other) = filled(1), filled(2)
+    item = np.array([[1, 4, 6], [4, 1, 0], [2, 2, 2]], np.int32)
+    which = np.array([[True, True, False], [True, True, True], [False, False, False]])
+    sums = FoldTables([first, second]).sums(item, which, np.array([1, 0, 0], np.int32))
+    wanted = other[[1, 4]].sum(0), one[[4, 1, 0]].sum(0), np.zeros([TABLES, WIDTH])
+    np.testing.assert_allclose(sums, np.reshape(wanted, [3, -1]), rtol=1e-5)
