@@ -20,7 +20,7 @@ def marks(*shape):
 
 class TestItemTower(LayerRecipe):
     weights = 12
-    output_shapes = ([5], [5, 7], [5, 4], [5, 2])
+    output_shapes = ([5, 1], [5, 7], [5, 4], [5, 2], [5, 7])
     refused = (({"features": 0}, r"`features` must be a positive integer\. Received: features=0"),)
 
     def make(self, features=3):
@@ -35,7 +35,7 @@ class TestItemTower(LayerRecipe):
 
 class TestScenarioTaste(LayerRecipe):
     weights = 4
-    output_shapes = ([7], [2], [], [])
+    output_shapes = ([7], [2], [1], [1])
     input_axes = [range(2)] * 6
     # It takes views of items, which are tuples.
     check_keras_model_saved_and_loaded_computes_the_same = None
@@ -44,30 +44,28 @@ class TestScenarioTaste(LayerRecipe):
         return ScenarioTaste(products=2)
 
     def inputs(self):
-        return [normal(3, 6), normal(3, 6, 7, seed=2), normal(3, 6, 2, seed=3),
-                normal(3, 6, 2, seed=4), marks(3, 6), np.ones((3, 6), np.float32)]  # fmt: skip
+        return [normal(3, 6, 1), normal(3, 6, 7, seed=2), normal(3, 6, 2, seed=3),
+                normal(3, 6, 2, seed=4), marks(3, 6, 1), np.ones((3, 6, 1), np.float32)]  # fmt: skip
 
     def build(self, layer):
         layer.build([None, None, 7])
 
     def call(self, layer, inputs, **given):
         base, taste, product, user, clicks, named = inputs
-        view = ItemView(base, taste, product, product)
-        catalogue = ItemView(
-            *map(tf.constant, (normal(4), normal(4, 7), normal(4, 2), normal(4, 2)))
-        )
+        view = ItemView(base, taste, product, product, base)
+        catalogue = ItemView(*(tf.constant(normal(4, width)) for width in (1, 7, 2, 2, 1)))
         return layer(view, user, clicks, named, catalogue)
 
 
 class TestCountPosterior(LayerRecipe):
     weights = 5
-    output_shapes = ([5],)
+    output_shapes = ([5, 1],)
 
     def make(self):
         return CountPosterior()
 
     def inputs(self):
-        return [normal(3, 5), marks(3, 5), normal(3, 5, 4, seed=2)]
+        return [normal(3, 5, 1), marks(3, 5, 1), normal(3, 5, 4, seed=2)]
 
     def build(self, layer):
         layer.build([None, None, 4])
@@ -81,7 +79,7 @@ class TestClickerPosterior(LayerRecipe):
         return ClickerPosterior(4)
 
     def inputs(self):
-        return [normal(3, 5, 4), normal(3, 5, 4, seed=2), marks(3, 5)]
+        return [normal(3, 5, 4), normal(3, 5, 4, seed=2), marks(3, 5, 1)]
 
     def build(self, layer):
         layer.build([None, None, 4])
@@ -89,7 +87,7 @@ class TestClickerPosterior(LayerRecipe):
 
 class TestItemFoldIn(LayerRecipe):
     weights = 4
-    output_shapes = ([5],)
+    output_shapes = ([5, 1],)
     input_axes = ((0,), *[(0, 1)] * 4)
 
     def make(self):
@@ -97,8 +95,8 @@ class TestItemFoldIn(LayerRecipe):
 
     def inputs(self):
         inverse = np.broadcast_to(np.eye(5, dtype=np.float32), [3, 5, 5])
-        return [inverse, normal(3, 5, 4), normal(3, 5, 4, seed=2), normal(3, 5, 4, seed=3),
-                marks(3, 5)]  # fmt: skip
+        return [inverse, normal(3, 5, 4), normal(3, 5, 4, seed=2), normal(3, 5, 5, seed=3),
+                marks(3, 5, 1)]  # fmt: skip
 
     def build(self, layer):
         layer.build([None, None, 4])
@@ -108,7 +106,7 @@ class TestItemFoldIn(LayerRecipe):
         layer = self.built()
         _, *rest = map(tf.constant, self.inputs())
         with tf.GradientTape() as tape:
-            inverse = layer.inverse(rest[0], marks(3, 5))
+            inverse = layer.inverse(rest[0], marks(3, 5, 1))
             loss = tf.reduce_sum(layer(inverse, *rest) ** 2)
         for gradient in tape.gradient(loss, layer.trainable_variables):
             assert np.abs(gradient).max() > 0
@@ -122,7 +120,7 @@ class TestOwnClicks(LayerRecipe):
         return OwnClicks(4)
 
     def inputs(self):
-        return [normal(3, 5, 4), normal(3, 5, 4, seed=2), marks(3, 5)]
+        return [normal(3, 5, 4), normal(3, 5, 4, seed=2), marks(3, 5, 1)]
 
     def build(self, layer):
         layer.build([None, None, 4])
@@ -130,7 +128,7 @@ class TestOwnClicks(LayerRecipe):
 
 class TestUserVotes(LayerRecipe):
     weights = 3
-    output_shapes = ([5],)
+    output_shapes = ([5, 1],)
     input_axes = ((0, 1), (0, 1), (0, 1), (0, 1, 2), (0, 1))
     # It takes a function of the pairs that match.
     check_keras_model_saved_and_loaded_computes_the_same = None
@@ -139,8 +137,8 @@ class TestUserVotes(LayerRecipe):
         return UserVotes(4)
 
     def inputs(self):
-        return [normal(3, 5, 4), normal(3, 6, 4, seed=2), np.ones((3, 6), np.float32),
-                marks(3, 5, 6), marks(3, 5, 6).sum(axis=-1)]  # fmt: skip
+        return [normal(3, 5, 4), normal(3, 6, 4, seed=2), np.ones((3, 6, 1), np.float32),
+                marks(3, 5, 6), marks(3, 5, 6).sum(axis=-1, keepdims=True)]  # fmt: skip
 
     def build(self, layer):
         layer.build([None, None, 4])
@@ -149,14 +147,15 @@ class TestUserVotes(LayerRecipe):
         user, others, clicks, matched, count = inputs
 
         def on_item(values):
-            return tf.reduce_sum(values * tf.cast(matched, values.dtype), axis=-1)
+            matches = tf.cast(matched, values.dtype)
+            return tf.reduce_sum(values * matches, axis=-1, keepdims=True)
 
         return layer(user, others, clicks, on_item, count)
 
 
 class TestPairTaste(LayerRecipe):
     weights = 5
-    output_shapes = ([5],)
+    output_shapes = ([5, 1],)
 
     def make(self):
         return PairTaste(units=6, dropout=0.25, seed=3)

@@ -81,9 +81,9 @@ def test_sums_of_a_group_are_found_by_its_key_and_are_zero_where_there_is_none()
     asked = np.array([[3, 5, 4, 2**63 - 1, -(2**63), 0], [1, 5, 3, 2**63 - 1, -(2**63), 6]])
     values = normal(2, 5, 3)
     for size in (5, 0):
-        groups = SupportGroups(tf.constant(keys[:, :size], tf.int64))
+        groups = SupportGroups(tf.constant(keys[:, :size], tf.int64), tf.constant(asked))
         sums = groups.group_sums(tf.constant(values[:, :size]))
-        found = tf.gather(sums, groups.group_of(tf.constant(asked)), batch_dims=1)
+        found = tf.gather(sums, groups.group_asked)
         for b, q in np.ndindex(*asked.shape):
             same = keys[b, :size] == asked[b, q]
             expected = values[b, :size][same].sum(axis=0)
@@ -117,10 +117,11 @@ def test_taste_is_the_newton_step_over_clicks_and_reference():
     clicks = np.array([[1, 1, 0, 1, 0, 0]], np.float32)
     named = np.array([[1, 0.5, 1, 0.5, 1, 0]], np.float32)
     view, reference = tower(rows), tower(catalogue)
-    found = taste(view, users, clicks, named, reference)
+    found = taste(view, users, clicks[..., None], named[..., None], reference)
 
     each = np.exp(REACH * taste.log_catalogue.numpy()) / 5
-    weight = np.r_[named[0] * np.exp(view.base[0]), each * np.exp(reference.base)]
+    base = np.r_[view.base[0, :, 0], reference.base[:, 0]]
+    weight = np.r_[named[0], np.full(5, each)] * np.exp(base)
     weight /= weight.sum()
     h, p = np.r_[view.taste[0], reference.taste], np.r_[view.product[0], reference.product]
     left, right = np.zeros((3 + D + 2, 3 + D + 2)), np.zeros(3 + D + 2)
@@ -135,25 +136,23 @@ def test_taste_is_the_newton_step_over_clicks_and_reference():
     w = np.linalg.solve(trust * left + np.diag(precision), trust * right + precision * start)
     np.testing.assert_allclose(found.weight[0], w[: 3 + D], rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(found.product_weight[0], w[3 + D :], rtol=1e-3, atol=1e-4)
-    base = np.r_[view.base[0], reference.base]
-    np.testing.assert_allclose(found.center[0], weight @ (base + h @ w[: 3 + D]), rtol=1e-3)
+    np.testing.assert_allclose(found.center[0, 0], weight @ (base + h @ w[: 3 + D]), rtol=1e-3)
 
 
 def test_counts_are_added_to_what_was_expected():
     layer = perturbed(CountPosterior(), [None, None, 2])
-    prior, count, evidence = normal(1, 3), np.array([[0.0, 1.0, 7.0]], np.float32), normal(1, 3, 2)
-    k = np.exp(
-        REACH * layer.log_strength.numpy() + layer.strength(layer.hidden(evidence)).numpy()[..., 0]
-    )
+    prior, evidence = normal(1, 3, 1), normal(1, 3, 2)
+    count = np.array([[[0.0], [1.0], [7.0]]], np.float32)
+    k = np.exp(REACH * layer.log_strength.numpy() + layer.strength(layer.hidden(evidence)).numpy())
     expected = np.log(k * np.exp(prior) + count)
     np.testing.assert_allclose(layer(prior, count, evidence), expected, rtol=1e-4)
 
 
 def test_an_item_is_folded_in_from_its_takers():
     layer = perturbed(ClickerPosterior(D), [None, None, D])
-    v, takers, count = normal(1, 2, D), normal(1, 2, D), np.array([[0.0, 3.0]], np.float32)
+    v, takers, count = normal(1, 2, D), normal(1, 2, D), np.array([[[0.0], [3.0]]], np.float32)
     k = np.exp(layer.log_prior_count.numpy())
-    expected = (k * v + takers) / (k + count[..., None])
+    expected = (k * v + takers) / (k + count)
     np.testing.assert_allclose(layer(v, takers, count), expected, rtol=1e-5)
 
 
@@ -161,11 +160,12 @@ def test_least_squares_fold_an_item_in_from_who_took_it_and_who_did_not():
     layer = perturbed(ItemFoldIn(D), [None, None, D])
     layer.log_precision.assign_sub(5.0 * np.ones(D + 1, np.float32))  # so that clicks tell
     users, asked, v = normal(1, 6, D), normal(1, 3, D), normal(1, 3, D)
-    clicks = np.array([[1, 1, 1, 1, 1, 0]], np.float32)
+    clicks = np.array([[1, 1, 1, 1, 1, 0]], np.float32)[..., None]
     taken = [[], [0], [1, 3, 4]]  # support pairs of each item
-    counts = np.array([[len(one) for one in taken]], np.float32)
-    takers = np.stack([[users[0, one].sum(axis=0) for one in taken]]).astype(np.float32)
-    found = layer(layer.inverse(users, clicks), asked, v, takers, counts).numpy()[0]
+    counts = np.array([[[len(one)] for one in taken]], np.float32)
+    takers = [np.r_[2.0 * len(one), users[0, one].sum(axis=0)] for one in taken]
+    takers = np.stack([takers]).astype(np.float32)
+    found = layer(layer.inverse(users, clicks), asked, v, takers, counts).numpy()[0, :, 0]
 
     a, p = (np.exp(REACH * one.numpy()) for one in (layer.log_confidence, layer.log_others))
     penalty = np.diag(np.exp(layer.log_precision.numpy()))
@@ -183,8 +183,8 @@ def test_least_squares_fold_an_item_in_from_who_took_it_and_who_did_not():
 def test_a_user_moves_towards_what_the_user_clicked_in_the_support():
     layer = perturbed(OwnClicks(D), [None, None, D])
     user, moved = normal(1, 2, D), normal(1, 2, D)
-    count = np.array([[2.0, 5.0]], np.float32)
-    step = layer.step.numpy() / (1 + count[..., None] * np.exp(-REACH * layer.log_enough.numpy()))
+    count = np.array([[[2.0], [5.0]]], np.float32)
+    step = layer.step.numpy() / (1 + count * np.exp(-REACH * layer.log_enough.numpy()))
     np.testing.assert_allclose(layer(user, moved, count), user + moved * step, rtol=1e-4)
 
 
@@ -203,10 +203,10 @@ def test_votes_count_takers_by_how_much_they_are_like_the_user():
     found = layer(
         user,
         others,
-        clicks,
-        lambda values: tf.reduce_sum(values * matched, axis=-1),
-        matched.sum(axis=-1),
-    ).numpy()[0]
+        clicks[..., None],
+        lambda values: tf.reduce_sum(values * matched, axis=-1, keepdims=True),
+        matched.sum(axis=-1, keepdims=True),
+    ).numpy()[0, :, 0]
     np.testing.assert_allclose(found[0], np.log((votes + k) / (1 + k)), rtol=1e-4)
     assert abs(found[1]) < 1e-5  # a user of whom nothing is known
 

@@ -5,9 +5,9 @@ from typing import Any
 import tensorflow as tf
 
 from cmml_tf.layers.learned_number import REACH, learned_number
-from cmml_tf.layers.matching.query_pairs import by_task, summed_products
+from cmml_tf.layers.matching.query_pairs import by_task, summed_products, with_first
 
-_CONSTANT = 2.0
+CONSTANT = 2.0
 """What stands before a user's factor, so that an item has a level of its own."""
 
 
@@ -54,16 +54,16 @@ class ItemFoldIn(tf.keras.layers.Layer):
 
         Args:
           user: float32 [B, S, d], factors of the support's users.
-          clicks: float32 [B, S], 1 for a positive pair, else 0.
+          clicks: float32 [B, S, 1], 1 for a positive pair, else 0.
         """
-        x = _with_first(user, _CONSTANT)
-        gram = tf.matmul(clicks[..., None] * x, x, transpose_a=True)
+        x = with_first(user, CONSTANT)
+        gram = tf.matmul(clicks * x, x, transpose_a=True)
         left = tf.exp(REACH * self.log_others) * gram
         left += tf.linalg.diag(tf.exp(self.log_precision))
         # In double precision, as in `ScenarioTaste`: one NaN would be every score. And by Cholesky,
         # which makes NaN of what cannot be inverted, for one task, where `inv` fails for all.
-        one = tf.eye(self.dimension + 1, batch_shape=tf.shape(left)[:1], dtype=tf.float64)
         lower = tf.linalg.cholesky(tf.cast(left, tf.float64))
+        one = tf.eye(self.dimension + 1, dtype=tf.float64)
         return tf.cast(tf.linalg.cholesky_solve(lower, one), tf.float32)
 
     def call(
@@ -74,31 +74,23 @@ class ItemFoldIn(tf.keras.layers.Layer):
         takers: tf.Tensor,
         count: tf.Tensor,
     ) -> tf.Tensor:
-        """<x, w> float32 [B, Q]; users and items may broadcast to pairs (`query_pairs`).
+        """<x, w> float32 [B, Q, 1]; users and items may broadcast to pairs (`query_pairs`).
 
         Args:
           inverse: float32 [B, d + 1, d + 1], M.
           user, prior: float32 [B, Q, d], the asked user's factor, and the item's, v.
-          takers: float32 [B, Q, d], the sum of the factors of the item's takers.
-          count: float32 [B, Q], c.
+          takers: float32 [B, Q, d + 1], r, the sum of x over the item's takers.
+          count: float32 [B, Q, 1], c.
         """
-        a = tf.exp(REACH * self.log_confidence)
-        r = tf.concat([_CONSTANT * count[..., None], takers], axis=-1)
+        a, r = tf.exp(REACH * self.log_confidence), takers
         precision = tf.exp(self.log_precision[1:])
-        mean = _with_first(precision * self.prior_scale * prior, 0.0)
-        z = (1.0 + a) * r + mean
-        of_user = by_task(_with_first(user, _CONSTANT), inverse)
+        z = (1.0 + a) * r + with_first(precision * self.prior_scale * prior, 0.0)
+        of_user = by_task(with_first(user, CONSTANT), inverse)
         of_takers = by_task(r, inverse)
         each = a / tf.maximum(count, 1.0)
-        shrunken = tf.reduce_sum(of_takers * z, axis=-1)
-        shrunken *= each / (1.0 + each * tf.reduce_sum(of_takers * r, axis=-1))
-        return summed_products(of_user, z - r * shrunken[..., None])
+        shrunken = tf.reduce_sum(of_takers * z, axis=-1, keepdims=True)
+        shrunken *= each / (1.0 + each * tf.reduce_sum(of_takers * r, axis=-1, keepdims=True))
+        return summed_products(of_user, z - r * shrunken)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "dimension": self.dimension}
-
-
-def _with_first(values: tf.Tensor, constant: float) -> tf.Tensor:
-    """[..., d] -> [..., d + 1], the first of them this constant."""
-    places = [[0, 0]] * (len(values.shape) - 1) + [[1, 0]]
-    return tf.pad(values, places, constant_values=constant)

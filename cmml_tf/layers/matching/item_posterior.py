@@ -31,10 +31,8 @@ class CountPosterior(tf.keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, prior: tf.Tensor, count: tf.Tensor, evidence: tf.Tensor) -> tf.Tensor:
-        """s and c float32 [B, Q], evidence [B, Q, e] -> float32 [B, Q]."""
-        strength = on_flat_pairs(
-            lambda rows: tf.squeeze(self.strength(self.hidden(rows)), axis=-1), evidence
-        )
+        """s and c float32 [B, Q, 1], evidence [B, Q, e] -> float32 [B, Q, 1]."""
+        strength = on_flat_pairs(lambda rows: self.strength(self.hidden(rows)), evidence)
         expected = strength + REACH * self.log_strength + prior
         # Not log(exp(expected) + count), which would overflow.
         return expected + tf.math.softplus(tf.math.log(tf.maximum(count, 1e-30)) - expected)
@@ -66,13 +64,13 @@ class ClickerPosterior(tf.keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, prior: tf.Tensor, takers: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-        """v and the sum over takers [B, N, d], c [B, N] -> float32 [B, N, d]."""
+        """v and the sum over takers [B, N, d], c [B, N, 1] -> float32 [B, N, d]."""
         k = tf.exp(self.log_prior_count)
-        return (k * prior + takers) / (k + count[..., None])
+        return (k * prior + takers) / (k + count)
 
     def from_takers(self, takers: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
         """The same with v = 0: what the takers alone say."""
-        return takers / (tf.exp(self.log_prior_count) + count[..., None])
+        return takers / (tf.exp(self.log_prior_count) + count)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "dimension": self.dimension}

@@ -15,17 +15,19 @@ class ItemView(NamedTuple):
     """An item as matching sees it.
 
     Attributes:
-      base: float32 [...], how much it is expected to be liked by anybody.
+      base: float32 [..., 1], how much it is expected to be liked by anybody.
       taste: float32 [..., T], features in which scenarios may differ.
       factor: float32 [..., d], what meets a user's factor.
       product: float32 [..., K], what meets a user's `product`: directions in whose taste scenarios
         may differ.
+      known: float32 [..., k], `known` and the statistics, which stand in the row behind its factor.
     """
 
     base: tf.Tensor
     taste: tf.Tensor
     factor: tf.Tensor
     product: tf.Tensor
+    known: tf.Tensor
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
@@ -85,27 +87,29 @@ class ItemTower(tf.keras.layers.Layer):
     def with_view(self, rows: tf.Tensor) -> tf.Tensor:
         """Rows that need no computing: float32 [..., row] -> [..., row + view_width]."""
         view = self(rows)
-        taste = view.taste[..., : self.features]
-        return tf.concat([rows, view.base[..., None], taste, view.factor, view.product], axis=-1)
+        # The last of the taste, the factor before, are the first values of the row.
+        taste, *others = view.taste[..., : self.features], view.base, view.factor, view.product
+        return tf.concat([taste, rows, *others], axis=-1)
 
     def call(self, rows: tf.Tensor) -> ItemView:
         """float32 [..., row], or what `with_view` made of it -> `ItemView`."""
         if rows.shape[-1] == self.row:
             return on_flat_pairs(self._of_rows, rows)
-        sizes = [self.row, 1, self.features, self.dimension, self._sizes["products"]]
-        row, base, taste, factor, product = tf.split(rows, sizes, axis=-1)
-        taste = tf.concat([taste, row[..., : self.dimension]], axis=-1)
-        return ItemView(tf.squeeze(base, axis=-1), taste, factor, product)
+        d, products = self.dimension, self._sizes["products"]
+        sizes = [self.features + d, self.row - d, 1, d, products]
+        taste, known, base, factor, product = tf.split(rows, sizes, axis=-1)
+        return ItemView(base, taste, factor, product, known)
 
     def _of_rows(self, rows: tf.Tensor) -> ItemView:
         hidden = self.hidden(rows)
         both, factor = tf.concat([rows, hidden], axis=-1), rows[..., : self.dimension]
         moved = factor + self.factor(hidden)
         return ItemView(
-            base=tf.squeeze(self.base(both), axis=-1),
+            base=self.base(both),
             taste=tf.concat([self.taste(both), factor], axis=-1),
             factor=moved,
             product=self.product(moved),
+            known=rows[..., self.dimension :],
         )
 
     def get_config(self) -> dict[str, Any]:

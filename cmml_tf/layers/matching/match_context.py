@@ -7,7 +7,8 @@ import tensorflow as tf
 from cmml_tf.layers.matching.keys import KEY_FLOATS, floats_to_key, key_to_floats, matches
 from cmml_tf.layers.matching.scenario_taste import Taste
 
-_TASK_NUMBERS = 5
+_SIZES = 3
+_TASK_NUMBERS = _SIZES + 2
 _PAIR_NUMBERS = 2 * KEY_FLOATS + 2
 
 
@@ -17,37 +18,39 @@ class MatchContext(NamedTuple):
     Pairs that count stand first: there are positives + negatives of them.
 
     Attributes:
-      positives, negatives, distinct: float32 [B], support pairs, and items among the positives.
+      size: float32 [B, 3], positives, negatives, and items among the positives.
       taste: What the scenario likes.
       user_key, item_key: int64 [B, S].
-      positive, negative: float32 [B, S], 1 where a pair is one; both 0 for padding.
+      signs: float32 [B, S, 2], whether a pair is positive, and whether it is negative; both 0 for
+        padding.
       user: float32 [B, S, d], factors of the support's users, less their mean.
       mean_user: float32 [B, d], that mean, over the positives.
       item: float32 [B, S, d], factors of its items after the support, less their mean.
       inverse: float32 [B, d + 1, d + 1], as `ItemFoldIn.inverse` gives it.
     """
 
-    positives: tf.Tensor
-    negatives: tf.Tensor
-    distinct: tf.Tensor
+    size: tf.Tensor
     taste: Taste
     user_key: tf.Tensor
     item_key: tf.Tensor
-    positive: tf.Tensor
-    negative: tf.Tensor
+    signs: tf.Tensor
     user: tf.Tensor
     mean_user: tf.Tensor
     item: tf.Tensor
     inverse: tf.Tensor
 
+    @property
+    def positive(self) -> tf.Tensor:
+        """float32 [B, S], 1 where a pair is positive."""
+        return self.signs[..., 0]
+
     def counts(self, user_key: tf.Tensor, item_key: tf.Tensor) -> tf.Tensor:
         """Of keys int64 [B, Q] float32 [B, Q, 3]: the item's positives and negatives, the user's
         positives.
         """
-        positive = self.positive[..., None]
-        both = tf.concat([positive, self.negative[..., None]], axis=-1)
-        of_item = tf.matmul(matches(item_key, self.item_key), both)
-        return tf.concat([of_item, tf.matmul(matches(user_key, self.user_key), positive)], axis=-1)
+        of_item = tf.matmul(matches(item_key, self.item_key), self.signs)
+        of_user = tf.matmul(matches(user_key, self.user_key), self.signs[..., :1])
+        return tf.concat([of_item, of_user], axis=-1)
 
     def pack(self) -> tf.Tensor:
         """One row of numbers a task, float32 [B, task_width + S pair_width].
@@ -56,27 +59,23 @@ class MatchContext(NamedTuple):
         supports of different sizes can be filled up with any finite numbers. What stands behind
         the pairs that count is zero.
         """
-        taste = self.taste
-        task = tf.stack(
-            [self.positives, self.negatives, self.distinct, taste.center, taste.trust], axis=1
-        )
-        pairs = tf.concat(
-            [
-                key_to_floats(self.user_key),
-                key_to_floats(self.item_key),
-                self.positive[..., None],
-                self.negative[..., None],
-                self.user,
-                self.item,
-            ],
-            axis=-1,
-        )
-        pairs *= (self.positive + self.negative)[..., None]
-        flat = tf.reshape(pairs, [tf.shape(pairs)[0], tf.shape(pairs)[1] * pairs.shape[2]])
-        width = self.inverse.shape[-1]
-        inverse = tf.reshape(self.inverse, [-1, width * width])
+        taste, width = self.taste, self.inverse.shape[-1]
+        keys = key_to_floats(self.user_key), key_to_floats(self.item_key)
+        pairs = tf.concat([*keys, self.signs, self.user, self.item], axis=-1)
+        pairs *= tf.reduce_sum(self.signs, axis=-1, keepdims=True)
+        B, S = tf.unstack(tf.shape(self.user_key))
         return tf.concat(
-            [task, taste.weight, taste.product_weight, self.mean_user, inverse, flat], axis=1
+            [
+                self.size,
+                taste.center,
+                taste.trust,
+                taste.weight,
+                taste.product_weight,
+                self.mean_user,
+                tf.reshape(self.inverse, [-1, width * width]),
+                tf.reshape(pairs, tf.stack([B, S * pairs.shape[2]])),
+            ],
+            axis=1,
         )
 
     @classmethod
@@ -91,34 +90,27 @@ class MatchContext(NamedTuple):
           features: T, the width of the taste.
           products: K.
         """
+        side, each = dimension + 1, pair_width(dimension)
         width = task_width(dimension, features, products)
-        task, pairs = packed[:, :width], packed[:, width:]
-        side = dimension + 1
-        weight, product_weight, mean_user, inverse = tf.split(
-            task[:, _TASK_NUMBERS:], [features, products, dimension, side**2], axis=1
+        size, center, trust, weight, product_weight, mean_user, inverse = tf.split(
+            packed[:, :width], [_SIZES, 1, 1, features, products, dimension, side**2], axis=1
         )
-        positives, negatives, distinct, center, trust = tf.unstack(
-            task[:, :_TASK_NUMBERS], num=_TASK_NUMBERS, axis=1
-        )
-        each = pair_width(dimension)
-        pairs = tf.reshape(pairs, [tf.shape(packed)[0], tf.shape(pairs)[1] // each, each])
-        # Servers fill up the shorter of two requests with whatever number stands in it first.
-        place = tf.cast(tf.range(tf.shape(pairs)[1]), tf.float32)
-        own = place < (positives + negatives)[:, None]
-        user_key, item_key, positive, negative, user, item = tf.split(
-            tf.where(own[..., None], pairs, 0.0),
-            [KEY_FLOATS, KEY_FLOATS, 1, 1, dimension, dimension],
+        B, D = tf.unstack(tf.shape(packed))
+        S = (D - width) // each
+        user_key, item_key, signs, user, item = tf.split(
+            tf.reshape(packed[:, width:], tf.stack([B, S, each])),
+            [KEY_FLOATS, KEY_FLOATS, 2, dimension, dimension],
             axis=-1,
         )
+        # Servers fill up the shorter of two requests with whatever number stands in it first.
+        place = tf.range(tf.cast(S, tf.float32))
+        own = place < size[:, :1] + size[:, 1:2]
         return cls(
-            positives=positives,
-            negatives=negatives,
-            distinct=distinct,
+            size=size,
             taste=Taste(weight, product_weight, center, trust),
             user_key=floats_to_key(user_key),
             item_key=floats_to_key(item_key),
-            positive=tf.squeeze(positive, axis=-1),
-            negative=tf.squeeze(negative, axis=-1),
+            signs=tf.where(own[..., None], signs, 0.0),
             user=user,
             mean_user=mean_user,
             item=item,

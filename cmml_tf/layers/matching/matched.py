@@ -23,10 +23,10 @@ class Matched(Protocol):
         """Over the pairs of each user: float32 [B, S, c] -> [B, N, c]."""
 
     def on_item(self, values: tf.Tensor) -> tf.Tensor:
-        """Over the pairs of each item, of values for the user: float32 [B, N, S] -> [B, Q]."""
+        """Over the pairs of each item, of values for the user: float32 [B, N, S] -> [B, Q, 1]."""
 
     def taken_by_user(self) -> tf.Tensor:
-        """The user's own clicks on the item: float32 [B, Q]."""
+        """The user's own clicks on the item: float32 [B, Q, 1]."""
 
 
 class MatchedPairs:
@@ -69,16 +69,16 @@ class MatchedUsers:
     """
 
     def __init__(self, context: MatchContext, user: tf.Tensor, item: tf.Tensor) -> None:
-        self._groups = SupportGroups(context.item_key)
-        group = self._groups.group_of(tf.reshape(item, [tf.shape(item)[0], -1]))
-        self._group = tf.reshape(group, tf.shape(item))
+        asked = tf.reshape(item, [tf.shape(item)[0], tf.reduce_prod(tf.shape(item)[1:])])
+        self._groups = SupportGroups(context.item_key, asked)
+        self._group = tf.reshape(self._groups.group_asked, tf.shape(item))
         self._same_user = matches(user, context.user_key)  # [B, U, 1, S] or [B, 1, P, S]
         self._own = self._same_user * beside(context.positive, self._same_user)
         self._is_grid = user.shape[2] == 1
 
     def of_items(self, values: tf.Tensor) -> tf.Tensor:
         """As of `Matched`."""
-        return tf.gather(self._groups.group_sums(values), self._group, batch_dims=1)
+        return tf.gather(self._groups.group_sums(values), self._group)
 
     def of_users(self, values: tf.Tensor) -> tf.Tensor:
         """As of `Matched`."""
@@ -87,12 +87,13 @@ class MatchedUsers:
     def on_item(self, values: tf.Tensor) -> tf.Tensor:
         """As of `Matched`."""
         of_users = values[:, :, 0] if self._is_grid else values[:, 0]
-        sums = self._groups.group_sums(tf.transpose(of_users, [0, 2, 1]))  # [B, S + 1, users]
+        sums = self._groups.group_sums(tf.transpose(of_users, [0, 2, 1]))  # [groups, users]
         if self._is_grid:
-            return tf.transpose(tf.gather(sums, self._group[:, 0], batch_dims=1), [0, 2, 1])
-        users = tf.shape(sums)[2]
+            found = tf.gather(sums, self._group[:, 0])  # [B, I, U]
+            return tf.transpose(found, [0, 2, 1])[..., None]
+        users = tf.shape(sums)[1]
         place = self._group * users + tf.range(users)
-        return tf.gather(tf.reshape(sums, [tf.shape(sums)[0], -1]), place, batch_dims=1)
+        return tf.gather(tf.reshape(sums, [-1]), place)[..., None]
 
     def taken_by_user(self) -> tf.Tensor:
         """As of `Matched`."""

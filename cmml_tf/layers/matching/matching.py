@@ -6,14 +6,20 @@ import tensorflow as tf
 
 from cmml_tf.layers.building import build_named
 from cmml_tf.layers.flat_pairs import on_flat_pairs
-from cmml_tf.layers.matching.item_fold_in import ItemFoldIn
+from cmml_tf.layers.matching.item_fold_in import CONSTANT, ItemFoldIn
 from cmml_tf.layers.matching.item_posterior import ClickerPosterior, CountPosterior
-from cmml_tf.layers.matching.item_view import ItemTower, ItemView
+from cmml_tf.layers.matching.item_view import ItemTower
 from cmml_tf.layers.matching.match_context import MatchContext
 from cmml_tf.layers.matching.matched import Matched, MatchedPairs, MatchedUsers
 from cmml_tf.layers.matching.own_clicks import OwnClicks
 from cmml_tf.layers.matching.pair_taste import PairTaste
-from cmml_tf.layers.matching.query_pairs import beside, columns, summed_products
+from cmml_tf.layers.matching.query_pairs import (
+    beside,
+    columns,
+    summed_products,
+    widened,
+    with_first,
+)
 from cmml_tf.layers.matching.scenario_taste import ScenarioTaste
 from cmml_tf.layers.matching.support_groups import SupportGroups
 from cmml_tf.layers.matching.user_votes import UserVotes
@@ -135,49 +141,33 @@ class Matching(tf.keras.layers.Layer):
           catalogue_row: float32 [R, ...], rows of items that stand for the catalogue.
         """
         positive = tf.cast(valid & (label > 0.5), tf.float32)
-        negative = tf.cast(valid, tf.float32) - positive
-        groups = SupportGroups(item_key)
-        each = tf.stack([positive, negative], axis=-1)
-        of_item = groups.sums(each)
-        count = of_item[..., 0]
-        named = (positive + negative) / tf.maximum(count + of_item[..., 1], 1.0)
-        n = tf.reduce_sum(positive, axis=1)
-        size = tf.shape(label)
-        everyone = self.item_tower(
-            tf.concat([tf.reshape(item_row, [-1, item_row.shape[-1]]), catalogue_row], axis=0)
-        )
-        pairs = tf.size(label)
-        items = ItemView(
-            *(tf.reshape(part[:pairs], [size[0], size[1], *part.shape[1:]]) for part in everyone)
-        )
-        users = self._users(user_row)
+        signs = tf.stack([positive, tf.cast(valid, tf.float32) - positive], axis=-1)
+        positive = signs[..., :1]  # [B, S, 1]
+        items, users = self.item_tower(item_row), self._users(user_row)
+        of_item = SupportGroups(item_key).sums(tf.concat([signs, positive * users], axis=-1))
+        count, refusals, takers = tf.split(of_item, [1, 1, self.dimension], axis=-1)
         taste = self.scenario_taste(
             items,
             self._products(user_row, users),
             positive,
-            named,
-            ItemView(*(part[pairs:] for part in everyone)),
+            tf.reduce_sum(signs, axis=-1, keepdims=True) / tf.maximum(count + refusals, 1.0),
+            self.item_tower(catalogue_row),
         )
-        inverse = self.item_fold_in.inverse(users, positive)
-        mean_user = _mean(users, positive)
-        users = users - mean_user[:, None]
-        folded = self.clicker_posterior(
-            items.factor, groups.sums(positive[..., None] * users), count
-        )
-        mean_item = _mean(folded, positive)
+        size = tf.reduce_sum(signs, axis=1)
+        n = size[:, :1]
+        mean_user = _mean(users, positive, n)
+        folded = self.clicker_posterior(items.factor, takers - count * mean_user[:, None], count)
+        distinct = tf.reduce_sum(positive / tf.maximum(count, 1.0), axis=1)
         return MatchContext(
-            positives=n,
-            negatives=tf.reduce_sum(negative, axis=1),
-            distinct=tf.reduce_sum(positive / tf.maximum(count, 1.0), axis=1),
+            size=tf.concat([size, distinct], axis=1),
             taste=taste,
             user_key=user_key,
             item_key=item_key,
-            positive=positive,
-            negative=negative,
-            user=users,
+            signs=signs,
+            user=users - mean_user[:, None],
             mean_user=mean_user,
-            item=folded - mean_item[:, None],
-            inverse=inverse,
+            item=folded - _mean(folded, positive, n)[:, None],
+            inverse=self.item_fold_in.inverse(users, positive),
         )
 
     def call(
@@ -199,102 +189,91 @@ class Matching(tf.keras.layers.Layer):
         """
         as_matched = MatchedPairs if user_key.shape.rank == 2 else MatchedUsers
         matched: Matched = as_matched(context, user_key, item_key)
-        items = self.item_tower(item_row)
-        positive = context.positive[..., None]
-        count, refusals, takers = tf.split(
+        items, d = self.item_tower(item_row), self.dimension
+        # The support's users, less their mean, and as `ItemFoldIn` has them.
+        positive, users = context.signs[..., :1], context.user + context.mean_user[:, None]
+        count, refusals, takers, taken = tf.split(
             matched.of_items(
-                tf.concat([positive, context.negative[..., None], positive * context.user], axis=-1)
+                tf.concat(
+                    [
+                        context.signs,
+                        positive * context.user,
+                        positive * with_first(users, CONSTANT),
+                    ],
+                    axis=-1,
+                )
             ),
-            [1, 1, self.dimension],
+            [1, 1, d, d + 1],
             axis=-1,
         )
         own_count, moved = tf.split(
-            matched.of_users(tf.concat([positive, positive * context.item], axis=-1)),
-            [1, self.dimension],
-            axis=-1,
+            matched.of_users(positive * with_first(context.item, 1.0)), [1, d], axis=-1
         )
-        count, refusals, own_count = (part[..., 0] for part in (count, refusals, own_count))
         amount = self._amount(context)
-        gate = self.gates(
-            self.gate_hidden(tf.concat([amount, context.taste.product_weight], axis=-1))
-        )
-        gate = beside(gate, item_row)  # [B, 1, gates]
         prior = context.taste.score(items)
-        posterior = self.count_posterior(prior, count, self._evidence(amount, item_row))
-
+        posterior = self.count_posterior(prior, count, self._evidence(amount, items.known, prior))
         folded = self.clicker_posterior(items.factor, takers, count)
         user = self.own_clicks(self._users(user_row), moved, own_count)
-        fold_in = self.item_fold_in(
-            context.inverse,
-            user,
-            items.factor,
-            takers + count[..., None] * beside(context.mean_user, takers),
-            count,
-        )
+        fold_in = self.item_fold_in(context.inverse, user, items.factor, taken, count)
         scaled = user * self.tilt_scale
-        tilt = summed_products(scaled, folded)
-        votes = self.user_votes(
-            user,
-            context.user + context.mean_user[:, None],
-            context.positive,
-            matched.on_item,
-            count,
-        )
-        products = context.taste.product_score(self.user_product(user), items)
+        votes = self.user_votes(user, users, positive, matched.on_item, count)
         pair = self.pair_taste(user, items.factor, training=training)
-        tilt_before = summed_products(scaled, items.factor)
-        tilt_takers = summed_products(scaled, self.clicker_posterior.from_takers(takers, count))
-        log_n = beside(tf.math.log1p(context.positives)[:, None], item_row)[..., 0]
-        features = columns(
+        log_n = beside(tf.math.log1p(context.size[:, :1]), pair)
+        numbers = columns(
             pair,
             [
                 prior / 2.0,
                 posterior / 2.0,
-                tilt,
-                products,
+                summed_products(scaled, folded),
+                context.taste.product_score(self.user_product(user), items),
                 pair,
-                tilt_before,
-                tilt_takers,
+                summed_products(scaled, items.factor),
+                summed_products(scaled, self.clicker_posterior.from_takers(takers, count)),
                 votes,
                 3.0 * fold_in,
                 tf.math.log1p(count) - log_n / 2.0,
                 tf.math.log((count + 1.0) / (refusals + 1.0)),
                 log_n / 3.0,
-                item_row[..., self.dimension],
-                user_row[..., self.dimension],
+                items.known[..., :1],
+                user_row[..., d : d + 1],
                 matched.taken_by_user(),
                 tf.math.log1p(own_count),
             ],
         )
+        weights = beside(self._weights(amount, context.taste.product_weight), numbers)
+        # What is added for the size of an item's factor.
+        size = tf.reduce_sum(tf.square(folded) * self.norm_scale, axis=-1)
         return (
-            posterior * (1.0 + gate[..., 1])
-            + tilt * (1.0 + gate[..., 0])
-            + fold_in * self.fold_scale * (1.0 + gate[..., 3])
-            + products
-            + pair
-            + on_flat_pairs(self._norm, folded)
-            + votes * self.vote_scale * (1.0 + gate[..., 2])
-            + on_flat_pairs(self._corrected, features)
+            tf.reduce_sum(numbers * weights, axis=-1)
+            + size
+            + on_flat_pairs(self._corrected, numbers)
         )
 
-    def _norm(self, factor: tf.Tensor) -> tf.Tensor:
-        """What is added for the size of an item's factor [N, d]: float32 [N].
+    def _weights(self, amount: tf.Tensor, product_weight: tf.Tensor) -> tf.Tensor:
+        """What each of the numbers counts in the score of a task: float32 [B, 16].
 
-        On flat rows: a batch [B, 1, N, d] times a vector is computed beside its memory by oneDNN.
+        How much of the support there is scales those that come from it.
         """
-        return tf.linalg.matvec(tf.square(factor), self.norm_scale)
+        tilt, posterior, votes, fold_in = (tf.one_hot(place, _FEATURES) for place in (2, 1, 7, 8))
+        scaled = tf.stack(
+            [tilt, 2.0 * posterior, self.vote_scale * votes, self.fold_scale / 3.0 * fold_in]
+        )
+        direct = tf.one_hot(3, _FEATURES) + tf.one_hot(4, _FEATURES)  # products and pair
+        gates = self.gates(self.gate_hidden(tf.concat([amount, product_weight], axis=-1)))
+        return direct + tf.matmul(1.0 + gates, scaled)
 
-    def _corrected(self, features: tf.Tensor) -> tf.Tensor:
-        """What is added for features [N, F] of the terms of the score: float32 [N]."""
-        both = tf.concat([features, self.correction_hidden(features)], axis=-1)
+    def _corrected(self, numbers: tf.Tensor) -> tf.Tensor:
+        """What a small network adds, of numbers [N, 16]: float32 [N]."""
+        both = tf.concat([numbers, self.correction_hidden(numbers)], axis=-1)
         return tf.squeeze(self.correction(both), axis=-1)
 
     def item_columns(self, item_row: tf.Tensor) -> tf.Tensor:
         """Numbers of an item of which scores without a match are nearly linear: [N, width]."""
         item = self.item_tower(item_row)
-        base, known = item.base[:, None], self._known(item_row)
-        parts = [base, item.taste, item.factor, item.product, tf.square(item.factor), known]
-        return tf.concat(parts, axis=1)
+        square = tf.square(item.factor)
+        return tf.concat(
+            [item.base, item.taste, item.factor, item.product, square, item.known], axis=1
+        )
 
     def with_user_view(self, row: tf.Tensor) -> tf.Tensor:
         """Rows of users that need no computing: float32 [..., d + 1] -> [..., 2 d + 1 + K]."""
@@ -313,29 +292,21 @@ class Matching(tf.keras.layers.Layer):
 
     def _amount(self, context: MatchContext) -> tf.Tensor:
         """How much there is of the support: float32 [B, 5]."""
-        log_n, log_distinct, log_negatives = (
-            tf.math.log1p(part) for part in (context.positives, context.distinct, context.negatives)
-        )
-        return tf.stack(
-            [
-                log_n / 3.0,
-                log_distinct / 3.0,
-                log_negatives / 3.0,
-                log_n - log_distinct,
-                tf.sqrt(context.taste.trust),
-            ],
-            axis=-1,
-        )
+        # Of positives, negatives and distinct items; and how many positives an item has.
+        thirds = tf.constant([[1, 0, 0], [0, 0, 1], [0, 1, 0]], tf.float32) / 3.0
+        mixed = tf.concat([thirds, tf.constant([[1.0], [0.0], [-1.0]])], axis=1)
+        logs = tf.matmul(tf.math.log1p(context.size), mixed)
+        return tf.concat([logs, tf.sqrt(context.taste.trust)], axis=1)
 
-    def _evidence(self, amount: tf.Tensor, item_row: tf.Tensor) -> tf.Tensor:
-        """How much there is of the support and is known of the item: float32 [B, Q, e]."""
-        shape = tf.concat([tf.shape(item_row)[:-1], [_TASK_EVIDENCE]], axis=0)
-        amount = tf.broadcast_to(beside(amount, item_row), shape)
-        return tf.concat([amount, self._known(item_row)], axis=-1)
+    def _evidence(self, amount: tf.Tensor, known: tf.Tensor, of_item: tf.Tensor) -> tf.Tensor:
+        """How much there is of the support and is known of the item: float32 [B, Q, e].
 
-    def _known(self, item_row: tf.Tensor) -> tf.Tensor:
-        """`known` and the statistics of items."""
-        return item_row[..., self.dimension : self.dimension + self.statistics]
+        Args:
+          amount: float32 [B, 5].
+          known: float32 [B, Q, k].
+          of_item: float32 [B, Q, 1], any.
+        """
+        return tf.concat([widened(beside(amount, of_item), of_item), known], axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         sizes = ("dimension", "taste_features", "products", "units")
@@ -344,7 +315,6 @@ class Matching(tf.keras.layers.Layer):
         return {**super().get_config(), **given, "dropout": dropout.rate, "seed": dropout.seed}
 
 
-def _mean(values: tf.Tensor, positive: tf.Tensor) -> tf.Tensor:
-    """The mean over the positives, one more zero among them: float32 [B, S, d] -> [B, d]."""
-    total = tf.reduce_sum(positive, axis=1, keepdims=True)
-    return tf.reduce_sum(positive[..., None] * values, axis=1) / (total + 1.0)
+def _mean(values: tf.Tensor, positive: tf.Tensor, n: tf.Tensor) -> tf.Tensor:
+    """The mean over the n positives, one more zero among them: float32 [B, S, d] -> [B, d]."""
+    return tf.reduce_sum(positive * values, axis=1) / (n + 1.0)

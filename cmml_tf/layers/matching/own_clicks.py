@@ -34,9 +34,9 @@ class OwnClicks(tf.keras.layers.Layer):
         Args:
           user: float32 [B, Q, d].
           moved: float32 [B, Q, d], the sum of v_s - v' over the user's own clicks.
-          count: float32 [B, Q], their number.
+          count: float32 [B, Q, 1], their number.
         """
-        enough = 1.0 + count[..., None] * tf.exp(-REACH * self.log_enough)
+        enough = 1.0 + count * tf.exp(-REACH * self.log_enough)
         return user + moved * self.step / enough
 
     def get_config(self) -> dict[str, Any]:

@@ -38,13 +38,13 @@ class PairTaste(tf.keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, user: tf.Tensor, item: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """float32 [B, N, d] each -> float32 [B, N]; they may broadcast (`query_pairs`)."""
+        """float32 [B, N, d] each -> float32 [B, N, 1]; they may broadcast (`query_pairs`)."""
         both = user * item
         pair = tf.concat([widened(user, both), widened(item, both), both], axis=-1)
         return on_flat_pairs(self._of_rows, self.dropout(pair, training=training))
 
     def _of_rows(self, pair: tf.Tensor) -> tf.Tensor:
-        return tf.squeeze(self.score(tf.nn.relu(self.hidden(pair))), axis=-1)
+        return self.score(tf.nn.relu(self.hidden(pair)))
 
     def get_config(self) -> dict[str, Any]:
         return {

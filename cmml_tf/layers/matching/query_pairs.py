@@ -13,9 +13,8 @@ import tensorflow as tf
 
 def beside(of_task: tf.Tensor, of_pairs: tf.Tensor) -> tf.Tensor:
     """Numbers of a task [B, n] with axes of length 1, such that they broadcast to [B, ..., n]."""
-    for _ in range(len(of_pairs.shape) - 2):
-        of_task = of_task[:, None]
-    return of_task
+    between = (tf.newaxis,) * (len(of_pairs.shape) - 2)
+    return of_task[(slice(None), *between)]
 
 
 def by_task(rows: tf.Tensor, matrix: tf.Tensor, transpose: bool = False) -> tf.Tensor:
@@ -25,35 +24,41 @@ def by_task(rows: tf.Tensor, matrix: tf.Tensor, transpose: bool = False) -> tf.T
       rows, matrix: What is multiplied.
       transpose: The matrix is given as [B, n, m].
     """
-    if rows.shape.rank == 4:
+    if len(rows.shape) == 4:
         matrix = matrix[:, None]
     return tf.matmul(rows, matrix, transpose_b=transpose)
 
 
 def summed_products(of_user: tf.Tensor, of_item: tf.Tensor) -> tf.Tensor:
-    """<x, y> of each pair: float32 [B, ..., n] each, which broadcast -> [B, ...].
+    """<x, y> of each pair: float32 [B, ..., n] each, which broadcast -> [B, ..., 1].
 
     Example:
 
     >>> of_user, of_item = tf.ones([2, 3, 1, 5]), tf.ones([2, 1, 4, 5])
     >>> summed_products(of_user, of_item).shape.as_list()
-    [2, 3, 4]
+    [2, 3, 4, 1]
     """
     if of_user.shape.rank == 4 and of_user.shape[2] == of_item.shape[1] == 1:  # a grid
-        return tf.matmul(of_user[:, :, 0], of_item[:, 0], transpose_b=True)
-    return tf.reduce_sum(of_user * of_item, axis=-1)
+        return tf.matmul(of_user[:, :, 0], of_item[:, 0], transpose_b=True)[..., None]
+    return tf.reduce_sum(of_user * of_item, axis=-1, keepdims=True)
+
+
+def with_first(values: tf.Tensor, number: float) -> tf.Tensor:
+    """[..., n] -> [..., n + 1], the first of them this number."""
+    places = [[0, 0]] * (len(values.shape) - 1) + [[1, 0]]
+    return tf.pad(values, places, constant_values=number)
 
 
 def widened(numbers: tf.Tensor, pair: tf.Tensor) -> tf.Tensor:
-    """What broadcasts to the shape of `pair`, in that shape."""
-    return tf.zeros_like(pair) + numbers if 1 in numbers.shape[1:] else numbers
+    """What broadcasts to the axes of `pair` but the last, with these axes."""
+    return tf.zeros_like(pair) + numbers if 1 in numbers.shape[1:-1] else numbers
 
 
 def columns(pair: tf.Tensor, numbers: Sequence[tf.Tensor]) -> tf.Tensor:
     """Numbers of tasks, users, items and pairs as columns: float32 [B, ..., len(numbers)].
 
     Args:
-      pair: float32 [B, ...], a number of each pair.
+      pair: float32 [B, ..., 1], a number of each pair.
       numbers: Each broadcasts to its shape.
     """
-    return tf.stack([widened(one, pair) for one in numbers], axis=-1)
+    return tf.concat([widened(one, pair) for one in numbers], axis=-1)

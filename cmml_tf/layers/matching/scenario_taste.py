@@ -33,8 +33,8 @@ class Taste(NamedTuple):
     Attributes:
       weight: float32 [B, T], w.
       product_weight: float32 [B, K], w'.
-      center: float32 [B], the mean of b + <w, h> over the reference.
-      trust: float32 [B], r.
+      center: float32 [B, 1], the mean of b + <w, h> over the reference.
+      trust: float32 [B, 1], r.
     """
 
     weight: tf.Tensor
@@ -43,13 +43,29 @@ class Taste(NamedTuple):
     trust: tf.Tensor
 
     def score(self, item: ItemView) -> tf.Tensor:
-        """What anybody in the scenario likes, relative to its items: float32 [B, N]."""
-        adapted = item.base + by_task(item.taste, self.weight[..., None])[..., 0]
-        return adapted - beside(self.center[:, None], item.base)
+        """What anybody in the scenario likes, relative to its items: float32 [B, N, 1]."""
+        adapted = item.base + by_task(item.taste, self.weight[..., None])
+        return adapted - beside(self.center, item.base)
 
     def product_score(self, user: tf.Tensor, item: ItemView) -> tf.Tensor:
-        """What users of these products [B, N, K] like beside it: float32 [B, N]."""
+        """What users of these products [B, N, K] like beside it: float32 [B, N, 1]."""
         return summed_products(user * beside(self.product_weight, user), item.product)
+
+
+class _Moments(NamedTuple):
+    """Sums over the items that stand for the catalogue, weighed by exp(b): the same for all tasks.
+
+    Attributes:
+      total: float32 [], of the weights.
+      base: float32 [], of b.
+      mean: float32 [T + K], the mean of h and p.
+      spread: float32 [T + K, T + K], of their products, each less that mean.
+    """
+
+    total: tf.Tensor
+    base: tf.Tensor
+    mean: tf.Tensor
+    spread: tf.Tensor
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
@@ -89,50 +105,58 @@ class ScenarioTaste(tf.keras.layers.Layer):
         Args:
           support: `ItemView` [B, S].
           user: float32 [B, S, K], a of the clicking users.
-          clicks: float32 [B, S], 1 for a positive pair, else 0.
-          named: float32 [B, S]; over the pairs of an item these sum to 1; padding has 0.
+          clicks: float32 [B, S, 1], 1 for a positive pair, else 0.
+          named: float32 [B, S, 1]; over the pairs of an item these sum to 1; padding has 0.
           catalogue: `ItemView` [R], items that stand for the catalogue.
         """
-        n = tf.reduce_sum(clicks, axis=1)
+        n = tf.reduce_sum(clicks, axis=1)  # [B, 1]
         trust = 1.0 / (1.0 + n * tf.exp(-REACH * self.log_clicks))
-        count = tf.cast(tf.shape(catalogue.base)[0], tf.float32)
-        each = tf.exp(REACH * self.log_catalogue) / count
-        # exp(b) in a range that no base leaves in practice, so that nothing overflows.
-        base = _joined(support.base, catalogue.base)
-        weight = _joined(named, tf.fill(tf.shape(catalogue.base), each))
-        weight *= tf.exp(tf.clip_by_value(base, -20.0, 20.0))
-        weight = (weight / tf.reduce_sum(weight, axis=1, keepdims=True))[..., None]
-        own = tf.concat([support.taste, support.product], axis=-1)  # [B, S, T + K]
-        features = _joined(own, tf.concat([catalogue.taste, catalogue.product], axis=-1))
-        mean = tf.reduce_sum(weight * features, axis=1, keepdims=True)
-        centered = features - mean
+        of_catalogue = self._moments(catalogue)
+        weight = named * _likely(support.base)  # [B, S, 1]
+        total = of_catalogue.total + tf.reduce_sum(weight, axis=1)
+        # All less the catalogue's mean; what the scenario's mean is beside that is `shift`.
+        own = tf.concat([support.taste, support.product], axis=-1) - of_catalogue.mean
+        weighed = weight * own
+        shift = tf.reduce_sum(weighed, axis=1) / total  # [B, T + K]
+        spread = of_catalogue.spread + tf.matmul(weighed, own, transpose_a=True)
+        spread = spread / total[..., None] - shift[..., None] * shift[:, None]
         # What a click's features are multiplied with: 1 for the taste, the user for products.
         width = support.taste.shape[-1]
         factor = tf.concat([tf.ones_like(support.taste), user], axis=-1)
-        active = clicks[..., None] * factor
-        spread = tf.matmul(weight * centered, centered, transpose_a=True)
+        active = clicks * factor
         spread *= tf.matmul(active, factor, transpose_a=True)
-        moment = tf.reduce_sum(active * (own - mean), axis=1)
+        moment = tf.reduce_sum(active * (own - shift[:, None]), axis=1)
         precision = tf.exp(REACH * self.log_precision)
-        left = trust[:, None, None] * spread + tf.linalg.diag(precision)
+        left = trust[..., None] * spread + tf.linalg.diag(precision)
         start = tf.concat([tf.zeros([width]), self.product_mean], axis=0)
-        right = trust[:, None] * moment + precision * start
+        right = trust * moment + precision * start
         # In double precision, as in `solve_ridge`: one NaN would be every score.
         solved = tf.linalg.cholesky_solve(
             tf.linalg.cholesky(tf.cast(left, tf.float64)),
             tf.cast(right[..., None], tf.float64),
         )
-        solved = tf.cast(tf.squeeze(solved, axis=-1), tf.float32)
-        w, of_products = solved[:, :width], solved[:, width:]
-        mean_base = tf.reduce_sum(weight[..., 0] * base, axis=1)
-        center = mean_base + tf.reduce_sum(mean[:, 0, :width] * w, axis=1)
+        w, of_products = tf.split(
+            tf.cast(tf.squeeze(solved, axis=-1), tf.float32), [width, self.products], axis=1
+        )
+        base = of_catalogue.base + tf.reduce_sum(weight * support.base, axis=1)
+        mean = (of_catalogue.mean + shift)[:, :width]
+        center = base / total + tf.reduce_sum(mean * w, axis=1, keepdims=True)
         return Taste(w, of_products, center, trust)
+
+    def _moments(self, catalogue: ItemView) -> _Moments:
+        each = tf.exp(REACH * self.log_catalogue) / tf.cast(tf.shape(catalogue.base)[0], tf.float32)
+        weight = each * _likely(catalogue.base)  # [R, 1]
+        total = tf.reduce_sum(weight)
+        features = tf.concat([catalogue.taste, catalogue.product], axis=-1)
+        mean = tf.reduce_sum(weight * features, axis=0) / total
+        features -= mean
+        spread = tf.matmul(weight * features, features, transpose_a=True)
+        return _Moments(total, tf.reduce_sum(weight * catalogue.base), mean, spread)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "products": self.products}
 
 
-def _joined(support: tf.Tensor, catalogue: tf.Tensor) -> tf.Tensor:
-    """[B, S, ...] and [R, ...] -> [B, S + R, ...]."""
-    shape = tf.concat([tf.shape(support)[:1], tf.shape(catalogue)], axis=0)
-    return tf.concat([support, tf.broadcast_to(catalogue, shape)], axis=1)
+def _likely(base: tf.Tensor) -> tf.Tensor:
+    """exp(b), for b in a range that no base leaves in practice, so that nothing overflows."""
+    return tf.exp(tf.clip_by_value(base, -20.0, 20.0))

@@ -6,45 +6,41 @@ import tensorflow as tf
 class SupportGroups:
     """Support pairs of B tasks, grouped by key.
 
-    By sorting: a matrix of S x S would be large where the support is.
+    By a hash table: a matrix of S x S would be large where the support is.
 
     Args:
       key: int64 [B, S].
+      asked: Keys int64 [B, Q] whose groups are asked for; those of no support pair are groups too.
 
     Attributes:
-      first: bool [B, S], the first pair of each group.
+      group: int32 [B, S], which group a pair is of; groups of all tasks are counted together.
+      group_asked: int32 [B, Q], the same of the keys that are asked for.
     """
 
-    def __init__(self, key: tf.Tensor) -> None:
-        order = tf.argsort(key, axis=1, stable=True)
-        ordered = tf.gather(key, order, batch_dims=1)
-        begins = tf.pad(ordered[:, 1:] != ordered[:, :-1], [[0, 0], [1, 0]], constant_values=True)
-        begins = begins[:, : tf.shape(key)[1]]
-        rank = tf.cumsum(tf.cast(begins, tf.int32), axis=1) - 1
-        place = tf.argsort(order, axis=1)
-        self.first = tf.gather(begins, place, batch_dims=1)
-        self._group = tf.gather(rank, place, batch_dims=1)  # [B, S], below S
-        self._ordered, self._rank = ordered, rank
+    def __init__(self, key: tf.Tensor, asked: tf.Tensor | None = None) -> None:
+        keys = key if asked is None else tf.concat([key, asked], axis=1)
+        shape = tf.shape(keys, tf.int64)
+        # One key in two tasks is two groups. First keys become small numbers.
+        number = tf.raw_ops.Unique(x=tf.reshape(keys, [-1]), out_idx=tf.int64).idx
+        number = tf.reshape(number, shape) + tf.size(keys, tf.int64) * tf.range(shape[0])[:, None]
+        groups = tf.raw_ops.Unique(x=tf.reshape(number, [-1]))
+        self._groups = tf.size(groups.y)
+        self.group = tf.reshape(groups.idx, shape)
+        if asked is not None:
+            S = tf.shape(key)[1]
+            self.group, self.group_asked = self.group[:, :S], self.group[:, S:]
+
+    @property
+    def first(self) -> tf.Tensor:
+        """bool [B, S], the first pair of each group."""
+        place = tf.reshape(tf.range(tf.size(self.group)), tf.shape(self.group))
+        first = tf.math.unsorted_segment_min(place, self.group, self._groups)
+        return tf.equal(tf.gather(first, self.group), place)
 
     def group_sums(self, values: tf.Tensor) -> tf.Tensor:
-        """The sum over each group, zeros behind them: float32 [B, S, ...] -> [B, S + 1, ...]."""
-        shape = tf.shape(values)
-        groups = shape[1] + 1
-        rows = self._group + tf.range(shape[0])[:, None] * groups
-        flat = tf.reshape(values, tf.concat([[shape[0] * shape[1]], shape[2:]], axis=0))
-        sums = tf.math.unsorted_segment_sum(flat, tf.reshape(rows, [-1]), shape[0] * groups)
-        return tf.reshape(sums, tf.concat([shape[:1], [groups], shape[2:]], axis=0))
-
-    def group_of(self, key: tf.Tensor) -> tf.Tensor:
-        """Which of the sums is that of keys, S where no pair has it: int64 -> int32 [B, Q]."""
-        last = tf.shape(self._rank)[1]
-        behind = [[0, 0], [0, 1]]
-        ordered = tf.pad(self._ordered, behind, constant_values=key.dtype.max)
-        rank = tf.pad(self._rank, behind, constant_values=last)
-        place = tf.searchsorted(ordered, key)
-        same = tf.gather(ordered, place, batch_dims=1) == key
-        return tf.where(same, tf.gather(rank, place, batch_dims=1), last)
+        """The sum over each group: float32 [B, S, ...] -> [groups, ...]."""
+        return tf.math.unsorted_segment_sum(values, self.group, self._groups)
 
     def sums(self, values: tf.Tensor) -> tf.Tensor:
         """float32 [B, S, ...] -> for each pair the sum over its group, of the same shape."""
-        return tf.gather(self.group_sums(values), self._group, batch_dims=1)
+        return tf.gather(self.group_sums(values), self.group)

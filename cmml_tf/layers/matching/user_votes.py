@@ -6,9 +6,11 @@ from typing import Any
 import tensorflow as tf
 
 from cmml_tf.layers.learned_number import REACH, learned_number
-from cmml_tf.layers.matching.query_pairs import beside, by_task
+from cmml_tf.layers.matching.query_pairs import beside, by_task, with_first
 
 _SHARPEST = 24.0
+_NOT_A_CLICK = -1e4
+"""Added to the exponent of a pair that is no click: its exponential is 0."""
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
@@ -42,22 +44,23 @@ class UserVotes(tf.keras.layers.Layer):
         on_item: Callable[[tf.Tensor], tf.Tensor],
         count: tf.Tensor,
     ) -> tf.Tensor:
-        """Votes float32 [B, Q]; users and items may broadcast to pairs (`query_pairs`).
+        """Votes float32 [B, Q, 1]; users and items may broadcast to pairs (`query_pairs`).
 
         Args:
           user, support_user: float32 [B, N, d], [B, S, d]; N is Q, or 1 for one user.
-          clicks: float32 [B, S], 1 for a positive pair.
-          on_item: The sum of [B, N, S] over the support pairs with the query's item, [B, Q].
-          count: float32 [B, Q], how many positive ones have it.
+          clicks: float32 [B, S, 1], 1 for a positive pair, else 0.
+          on_item: The sum of [B, N, S] over the support pairs with the query's item, [B, Q, 1].
+          count: float32 [B, Q, 1], how many positive ones have it.
         """
         direction = tf.math.l2_normalize(user * self.scale, axis=-1, epsilon=1e-6)
         others = tf.math.l2_normalize(support_user * self.scale, axis=-1, epsilon=1e-6)
         # Bounded, so that no exponential overflows; data sets differ in it by a factor of five.
         sharpness = _SHARPEST * tf.sigmoid(REACH * self.sharpness)
-        alike = tf.exp(sharpness * by_task(direction, others, transpose=True))
-        alike *= beside(clicks, alike)
-        n = beside(tf.reduce_sum(clicks, axis=1, keepdims=True), alike)[..., 0]
-        total = tf.reduce_sum(alike, axis=-1)
+        # One number more in both vectors: each pair's exponent has a summand of its own.
+        others = tf.concat([_NOT_A_CLICK * (1.0 - clicks), sharpness * others], axis=-1)
+        alike = tf.exp(by_task(with_first(direction, 1.0), others, transpose=True))
+        n = beside(tf.reduce_sum(clicks, axis=1), alike)
+        total = tf.reduce_sum(alike, axis=-1, keepdims=True)
         votes = on_item(alike) * (n + 1e-6) / (total + 1e-6)
         k = tf.exp(REACH * self.log_prior_count)
         return tf.math.log((votes + k) / (count + k))
