@@ -105,13 +105,21 @@ class ContextModel(AdaptingModel):
         """float32 [B, D], int [B, Q] -> score float32 [B, Q]."""
         raise NotImplementedError
 
+    def context_of(self, adapted: Any) -> tf.Tensor:
+        """What `adapt` gave, as a context float32 [B, D]."""
+        return adapted
+
+    def adapted_of(self, context: tf.Tensor) -> Any:
+        """What `adapt` gives, of a context float32 [B, D]."""
+        return context
+
     def score_of_user(
-        self, context: tf.Tensor, query_user: tf.Tensor, query_item: tf.Tensor, named: bool = True
+        self, adapted: Any, query_user: tf.Tensor, query_item: tf.Tensor, named: bool = True
     ) -> tf.Tensor:
-        """`score_with_context` of one user a task, int [B]; items int [B, Q].
+        """`score_adapted` of one user a task, int [B]; items int [B, Q].
 
         `named` is for models that match by key.
         """
         del named
         users = tf.repeat(query_user[:, None], tf.shape(query_item)[1], axis=1)
-        return self.score_with_context(context, users, query_item)
+        return self.score_adapted(adapted, users, query_item)

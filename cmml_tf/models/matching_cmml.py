@@ -69,36 +69,17 @@ class MatchingCMML(ContextModel):
         """
         user, item = episode.query_user[:, None], episode.query_item
         items = tf.reshape(item, [tf.shape(item)[0], -1, tf.shape(user)[2]])
-        scores = self._scores(self._encoded(*self._known(episode.support)), user, items, training)
+        scores = self.score_adapted(self.adapt(episode.support), user, items, training)
         return tf.reshape(scores, tf.shape(item))
 
-    def encode_context(self, support: Support, training: bool = False) -> tf.Tensor:
-        """The context of each task: float32 [B, D], D growing with the support (`MatchContext`)."""
+    def adapt(self, support: Support, training: bool = False) -> MatchContext:
+        """The context of each task, with a name for each of its parts."""
         del training
-        return self.encode_rows(*self._known(support))
-
-    def encode_rows(
-        self,
-        user_key: tf.Tensor,
-        item_key: tf.Tensor,
-        user_row: tf.Tensor,
-        item_row: tf.Tensor,
-        label: tf.Tensor,
-        length: tf.Tensor,
-    ) -> tf.Tensor:
-        """The context [B, D] of support pairs whose rows are given, int64 and float32 [B, S, ...].
-
-        For ids that the tables do not know but of which features are known.
-        """
-        return self._encoded(user_key, item_key, user_row, item_row, label, length).pack()
-
-    def _known(self, support: Support) -> tuple[tf.Tensor, ...]:
-        """Arguments of `encode_rows`, of a support whose ids the tables know or do not."""
         user, item = tf.cast(support.user, tf.int64), tf.cast(support.item, tf.int64)
         rows = self.tables.user_rows(user), self.tables.item_rows(item)
-        return user, item, *rows, support.label, support.length
+        return self.adapt_rows(user, item, *rows, support.label, support.length)
 
-    def _encoded(
+    def adapt_rows(
         self,
         user_key: tf.Tensor,
         item_key: tf.Tensor,
@@ -107,11 +88,28 @@ class MatchingCMML(ContextModel):
         label: tf.Tensor,
         length: tf.Tensor,
     ) -> MatchContext:
+        """The same of support pairs whose rows are given, int64 and float32 [B, S, ...].
+
+        For ids that the tables do not know but of which features are known. What lies behind the
+        length may be any label.
+        """
         valid = tf.sequence_mask(length, tf.shape(label)[1])
-        label = tf.where(valid, label, 0.0)  # what lies behind the length may hold anything
         return self.matching.encode(
             user_key, item_key, user_row, item_row, label, valid, self.tables.catalogue_rows()
         )
+
+    def encode_context(self, support: Support, training: bool = False) -> tf.Tensor:
+        """The context of each task: float32 [B, D], D growing with the support (`MatchContext`)."""
+        return self.context_of(self.adapt(support, training))
+
+    def context_of(self, adapted: MatchContext) -> tf.Tensor:
+        """As of `ContextModel`."""
+        return adapted.pack()
+
+    def adapted_of(self, context: tf.Tensor) -> MatchContext:
+        """As of `ContextModel`."""
+        part = self.matching
+        return MatchContext.unpack(context, part.dimension, part.taste_width, part.products)
 
     def score_with_context(
         self,
@@ -120,22 +118,27 @@ class MatchingCMML(ContextModel):
         query_item: tf.Tensor,
         training: bool = False,
     ) -> tf.Tensor:
-        """float32 [B, D], keys int [B, Q] -> score float32 [B, Q].
+        """float32 [B, D], keys int [B, Q] -> score float32 [B, Q]."""
+        return self.score_adapted(self.adapted_of(context), query_user, query_item, training)
+
+    def score_adapted(
+        self,
+        adapted: MatchContext,
+        query_user: tf.Tensor,
+        query_item: tf.Tensor,
+        training: bool = False,
+    ) -> tf.Tensor:
+        """A context and keys int [B, Q] -> score float32 [B, Q].
 
         Keys may have two axes in place of Q and broadcast, see `Matching`.
         """
-        return self._scores(self._unpacked(context), query_user, query_item, training)
-
-    def _scores(
-        self, context: MatchContext, query_user: tf.Tensor, query_item: tf.Tensor, training: bool
-    ) -> tf.Tensor:
         user, item = tf.cast(query_user, tf.int64), tf.cast(query_item, tf.int64)
         rows = self.tables.user_rows(user), self.tables.item_rows(item)
-        return self.matching(context, user, item, *rows, training=training)
+        return self.score_rows(adapted, user, item, *rows, training=training)
 
     def score_rows(
         self,
-        context: tf.Tensor,
+        adapted: MatchContext,
         user_key: tf.Tensor,
         item_key: tf.Tensor,
         user_row: tf.Tensor,
@@ -143,46 +146,43 @@ class MatchingCMML(ContextModel):
         training: bool = False,
     ) -> tf.Tensor:
         """The same for query pairs whose rows are given, float32 [B, Q, ...]."""
-        unpacked = self._unpacked(context)
-        return self.matching(unpacked, user_key, item_key, user_row, item_row, training=training)
+        return self.matching(adapted, user_key, item_key, user_row, item_row, training=training)
 
-    def score_grid(self, adapted: tf.Tensor, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+    def score_grid(self, adapted: MatchContext, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """Each item for each user, which are matched with the support once: float32 [B, U, I]."""
-        return self.score_with_context(adapted, users[:, :, None], items[:, None])
+        return self.score_adapted(adapted, users[:, :, None], items[:, None])
 
     def score_of_user(
-        self, context: tf.Tensor, query_user: tf.Tensor, query_item: tf.Tensor, named: bool = True
+        self,
+        adapted: MatchContext,
+        query_user: tf.Tensor,
+        query_item: tf.Tensor,
+        named: bool = True,
     ) -> tf.Tensor:
-        """`score_with_context` of one user a task, keys int64 [B]; items [B, Q].
+        """`score_adapted` of one user a task, keys int64 [B]; items [B, Q].
 
         Args:
-          context: float32 [B, D].
+          adapted: Of B tasks.
           query_user, query_item: Keys.
           named: Whether the support's pairs of an item count; else it is scored as if none had it.
         """
         user, item = query_user[:, None, None], query_item[:, None]
         rows = self.tables.user_rows(user), self.tables.item_rows(item)
         key = item if named else tf.fill(tf.shape(item), item.dtype.min)
-        return self.matching(self._unpacked(context), user, key, *rows, training=False)[:, 0]
+        return self.score_rows(adapted, user, key, *rows)[:, 0]
 
     def item_columns(self, item: tf.Tensor) -> tf.Tensor:
         """What items are told apart by where no support names them: int64 [N] -> [N, width]."""
         return self.matching.item_columns(self.tables.item_rows(item))
 
     def matches(
-        self, context: tf.Tensor, query_user: tf.Tensor, query_item: tf.Tensor
+        self, adapted: MatchContext, query_user: tf.Tensor, query_item: tf.Tensor
     ) -> tf.Tensor:
         """What the support says of each query pair itself: float32 [B, Q, 3].
 
         How often its item was taken and refused, and how many items its user took.
         """
-        unpacked = self._unpacked(context)
-        user, item = tf.cast(query_user, tf.int64), tf.cast(query_item, tf.int64)
-        return unpacked.counts(user, item)
-
-    def _unpacked(self, context: tf.Tensor) -> MatchContext:
-        part = self.matching
-        return MatchContext.unpack(context, part.dimension, part.taste_width, part.products)
+        return adapted.counts(tf.cast(query_user, tf.int64), tf.cast(query_item, tf.int64))
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from cmml_tf.content.encoder import ContentEncoder
+from cmml_tf.layers.matching.match_context import MatchContext
 from cmml_tf.models.matching_cmml import MatchingCMML
 from cmml_tf.request_limits import DEFAULT_LIMITS, RequestLimits
 from cmml_tf.serving.catalogue.catalogue import RecommendOptions
@@ -131,15 +132,8 @@ class ContentServingGraph(ServingGraph):
         self._keys = {"user": self._users, "item": self._items}
         self._table_rows = {"user": model.tables.user_rows, "item": model.tables.item_rows}
         self._seen = model.tables.seen
-        self._encode_rows = model.encode_rows
-        key = tf.TensorSpec([None, None], tf.int64)
-        rows = [
-            tf.TensorSpec([None, None, width], tf.float32)
-            for width in (model.tables.user_width, model.tables.item_width)
-        ]
-        self._score_rows = matched_some_at_a_time(
-            model.score_rows, model.context_width, [key, key, *rows]
-        )
+        self._adapt_rows = model.adapt_rows
+        self._score_rows = matched_some_at_a_time(model.score_rows, MatchContext.pairs)
 
     def score_features(self, **inputs: tf.Tensor) -> Tensors:
         """Pairs by id and features -> `score` float32 [B, Q] and which ids are known, bool [B, Q].
@@ -162,9 +156,9 @@ class ContentServingGraph(ServingGraph):
             read = tf.sequence_mask(length, tf.shape(label)[1])[..., None]
             # What is not read may hold anything.
             user_row, item_row = tf.where(read, user.row, 0.0), tf.where(read, item.row, 0.0)
-            context = self._encode_rows(user.key, item.key, user_row, item_row, label, length)
+            adapted = self._adapt_rows(user.key, item.key, user_row, item_row, label, length)
             user, item = (self._described(side, part, "query") for side in SIDES)
-            scores = self._score_rows(context, user.key, item.key, user.row, item.row)
+            scores = self._score_rows(adapted, user.key, item.key, user.row, item.row)
             return scores, user.known, item.known
 
         S, Q = tf.shape(inputs["support_label"])[1], tf.shape(inputs["query_item_id"])[1]

@@ -6,10 +6,12 @@ tables are tracked, so that a SavedModel of this module holds neither Keras laye
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
 from cmml_tf.compiled_size import CompiledSize
+from cmml_tf.layers.matching.match_context import MatchContext
 from cmml_tf.models.cmml import CMML
 from cmml_tf.models.matching_cmml import MatchingCMML
 from cmml_tf.request_limits import DEFAULT_LIMITS, RequestLimits
@@ -94,23 +96,24 @@ class ServingGraph(tf.Module):
         self.weights = [one for one in scoring_variables(model) if id(one) not in tables]
         # Plain functions are not tracked: the model's layers stay outside the SavedModel. Each
         # part is traced once and called by all signatures that need it.
-        encode = _traced_once(lambda *support: model.encode_context(Support(*support)))
-        score = _traced_once(model.score_with_context)
+        adapt = _traced_once(lambda *support: model.adapt(Support(*support)))
+        score = _traced_once(model.score_adapted)
         # All support pairs that a call may hold fit into memory; all query pairs do not.
-        self._encode = encode if not compiled else _compiled_encode(model, encode, compiled)
+        self._adapt = adapt if not compiled else _compiled_adapt(model, adapt, compiled)
+        self._context_of = lambda adapted: model.context_of(adapted)
+        self._adapted_of = lambda context: model.adapted_of(context)
         self._modulation: Callable[..., Tensors]
         self._answers: Callable[..., Tensors]
         if isinstance(model, MatchingCMML):
-            width, ids = model.context_width, [tf.TensorSpec([None, None], tf.int64)] * 2
-            matched = self._score = matched_some_at_a_time(score, width, ids)
-            matches = matched_some_at_a_time(model.matches, width, ids, [3])
+            matched = self._score = matched_some_at_a_time(score, MatchContext.pairs)
+            matches = matched_some_at_a_time(model.matches, MatchContext.pairs, [3])
             self._modulation = lambda *query: {"matches": matches(*query)}
             self._answers = lambda *query: {"score": matched(*query)}
         else:
             self._score = _some_tasks_at_a_time(score)
             self._modulation = model.modulation
             self._answers = _answers_some_tasks_at_a_time(model, compiled)
-        self.catalogue = Catalogue(model, encode, items, recommending)
+        self.catalogue = Catalogue(model, adapt, items, recommending)
 
     def serving_default(self, **inputs: tf.Tensor) -> Tensors:
         """Support and query ids -> `score` float32 [B, Q] and which ids are known, bool [B, Q].
@@ -118,8 +121,8 @@ class ServingGraph(tf.Module):
         A model that says more has each of its `answer_names`, float32 [B, Q].
         """
         inputs, valid = self._checked(inputs)
-        context, _ = self._encode_ids(inputs)
-        return answered(self._score_ids(context, inputs), valid)
+        adapted, _ = self._adapt_ids(inputs)
+        return answered(self._score_ids(adapted, inputs), valid)
 
     def encode_context(self, **inputs: tf.Tensor) -> Tensors:
         """Support ids -> `context` float32 [B, D], `support_known` int32 [B].
@@ -128,8 +131,8 @@ class ServingGraph(tf.Module):
         that is not valid has 0 known pairs.
         """
         inputs, valid = self._checked(inputs)
-        context, known = self._encode_ids(inputs)
-        return answered({"context": context, "support_known": known}, valid)
+        adapted, known = self._adapt_ids(inputs)
+        return answered({"context": self._context_of(adapted), "support_known": known}, valid)
 
     def score_with_context(self, **inputs: tf.Tensor) -> Tensors:
         """`context` and query ids -> `score` and which ids are known, as `serving_default`.
@@ -137,7 +140,7 @@ class ServingGraph(tf.Module):
         A context may be filled up, with any finite numbers, to the width of a larger support.
         """
         inputs, valid = checked_context(inputs, self.limits, self.context_width)
-        scored = self._score_ids(inputs["context"], inputs)
+        scored = self._score_ids(self._adapted_of(inputs["context"]), inputs)
         return answered(scored, valid, numbers=["context"])
 
     def explain(self, **inputs: tf.Tensor) -> Tensors:
@@ -151,12 +154,12 @@ class ServingGraph(tf.Module):
         """
         # The answer is the larger part of the memory, and cannot be computed a part at a time.
         inputs, valid = self._checked(inputs, query_limit=self.limits.query_pairs)
-        context, _ = self._encode_ids(inputs)
+        adapted, _ = self._adapt_ids(inputs)
         user, item = self._users(inputs["query_user_id"]), self._items(inputs["query_item_id"])
         explained = {
-            "score": self._score(context, user.key, item.key),
-            "context": context,
-            **self._modulation(context, user.key, item.key),
+            "score": self._score(adapted, user.key, item.key),
+            "context": self._context_of(adapted),
+            **self._modulation(adapted, user.key, item.key),
         }
         return answered(explained, valid)
 
@@ -170,7 +173,7 @@ class ServingGraph(tf.Module):
         item: empty ids (strings) or -1.
         """
         inputs, valid = self._checked(inputs)
-        context, _ = self._encode_ids(inputs)
+        adapted, _ = self._adapt_ids(inputs)
         user_id, support_user_id = inputs["user_id"], inputs["support_user_id"]
         read = tf.sequence_mask(inputs["support_length"], tf.shape(support_user_id)[1])
         # By id, not by row: users who are unknown to the model have taken things too.
@@ -179,7 +182,7 @@ class ServingGraph(tf.Module):
             own &= inputs["support_label"] > 0
         support_item_id = inputs["support_item_id"]
         support = SupportItems(support_item_id, *self._items(support_item_id), read, own)
-        item_id, score = self.catalogue.best(context, self._users(user_id).key, support)
+        item_id, score = self.catalogue.best(adapted, self._users(user_id).key, support)
         best = {"item_id": item_id, "score": score}
         return answered(best, valid, nothing={"item_id": self.catalogue.nothing})
 
@@ -191,15 +194,15 @@ class ServingGraph(tf.Module):
         """
         read = read_examples(inputs, self.user_id_dtype, self.item_id_dtype, self.limits)
         request, valid = valid_support(read, self._scale)
-        context = self._encode_each_once(request)
-        score = tf.squeeze(self._score_ids(context, request)["score"], axis=1)
+        adapted = self._adapt_each_once(request)
+        score = tf.squeeze(self._score_ids(adapted, request)["score"], axis=1)
         return {"outputs": answered({"outputs": score}, valid)["outputs"]}
 
     def _checked(self, inputs: Tensors, query_limit: int | None = None) -> Checked:
         return checked_support(inputs, self.limits, self._scale, query_limit)
 
-    def _encode_each_once(self, inputs: Tensors) -> tf.Tensor:
-        """Contexts of the support inputs, float32 [N, D]; equal ones are computed once."""
+    def _adapt_each_once(self, inputs: Tensors) -> Any:
+        """What the model becomes for N supports; what equal ones share is computed once."""
         user = self._users(inputs["support_user_id"]).key
         item = self._items(inputs["support_item_id"]).key
         label = tf.cast(tf.bitcast(inputs["support_label"], tf.int32), tf.int64)
@@ -210,21 +213,22 @@ class ServingGraph(tf.Module):
         user, item, label, length = tf.split(different, tf.stack([S, S, S, 1]), axis=1, num=4)
         label = tf.bitcast(tf.cast(label, tf.int32), tf.float32)
         length = tf.cast(tf.squeeze(length, axis=1), tf.int32)
-        return tf.gather(self._encode(user, item, label, length), which)
+        adapted = self._adapt(user, item, label, length)
+        return tf.nest.map_structure(lambda one: tf.gather(one, which), adapted)
 
-    def _encode_ids(self, inputs: Tensors) -> tuple[tf.Tensor, tf.Tensor]:
-        """float32 [B, D], and how many support pairs have both ids known, int32 [B]."""
+    def _adapt_ids(self, inputs: Tensors) -> tuple[Any, tf.Tensor]:
+        """What the model becomes, and how many support pairs have both ids known, int32 [B]."""
         user, item = self._users(inputs["support_user_id"]), self._items(inputs["support_item_id"])
         length = inputs["support_length"]
         valid = tf.sequence_mask(length, tf.shape(user.key)[1])  # [B, S]
-        context = self._encode(user.key, item.key, inputs["support_label"], length)
+        adapted = self._adapt(user.key, item.key, inputs["support_label"], length)
         known = user.known & item.known & valid
-        return context, tf.reduce_sum(tf.cast(known, tf.int32), axis=1)
+        return adapted, tf.reduce_sum(tf.cast(known, tf.int32), axis=1)
 
-    def _score_ids(self, context: tf.Tensor, inputs: Tensors) -> Tensors:
+    def _score_ids(self, adapted: Any, inputs: Tensors) -> Tensors:
         user, item = self._users(inputs["query_user_id"]), self._items(inputs["query_item_id"])
         return {
-            **self._answers(context, user.key, item.key),
+            **self._answers(adapted, user.key, item.key),
             **which_known(user.known, item.known),
         }
 
@@ -234,7 +238,7 @@ def which_known(user: tf.Tensor, item: tf.Tensor) -> Tensors:
     return {"user_known": user, "item_known": item, "query_known": user & item}
 
 
-def _traced_once(method: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
+def _traced_once(method: Callable[..., Any]) -> Callable[..., Any]:
     traced = tf.function(method, autograph=False)
     return lambda *arguments: traced(*arguments)
 
@@ -245,12 +249,12 @@ def _some_tasks_at_a_time(score: Callable[..., tf.Tensor]) -> Callable[..., tf.T
     return lambda *arguments: several(*arguments)[0]
 
 
-def _compiled_encode(
-    model: CMML | MatchingCMML, encode: Callable[..., tf.Tensor], compiled: Sequence[CompiledSize]
-) -> Callable[..., tf.Tensor]:
+def _compiled_adapt(
+    model: CMML | MatchingCMML, adapt: Callable[..., Any], compiled: Sequence[CompiledSize]
+) -> Callable[..., Any]:
     sizes = [(size.tasks, size.support_pairs) for size in compiled]
     return compiled_for(
-        lambda *support: model.encode_context(Support(*support)), encode, sizes, [0, 1, 2], False
+        lambda *support: model.adapt(Support(*support)), adapt, sizes, [0, 1, 2], False
     )
 
 

@@ -44,4 +44,4 @@ class IdKeys:
     def _unknown(self, ids: tf.Tensor) -> tf.Tensor:
         if ids.dtype == tf.string:
             return self._rows + 1 + tf.strings.to_hash_bucket_fast(ids, 2**62)
-        return tf.where(ids >= 0, -1 - ids, self._rows - ids)
+        return tf.where(ids < 0, tf.constant(self._rows, tf.int64), -1) - ids

@@ -29,7 +29,6 @@ class ServedTables(tf.Module):
     def __init__(self, tables: RowTables, matching: Matching) -> None:
         super().__init__()
         self.users, self.items = tables.users, tables.items
-        self._sampled = tables.sampled_rows().numpy()
         # Functions: what a module holds itself is saved with it.
         self.seen = {
             "user": lambda rows: matching.with_user_view(rows),
@@ -38,6 +37,8 @@ class ServedTables(tf.Module):
         self.user_table = _seen(tables.user_table, self.seen["user"])
         self.item_table = _seen(tables.item_table, self.seen["item"])
         self.user_width, self.item_width = self.user_table.shape[1], self.item_table.shape[1]
+        # A constant: what is made of it is computed once, when a version is loaded.
+        self._catalogue = tf.gather(self.item_table, tables.sampled_rows()).numpy()
 
     def user_rows(self, key: tf.Tensor) -> tf.Tensor:
         """int64 [...] -> float32 [..., user_width]."""
@@ -49,7 +50,7 @@ class ServedTables(tf.Module):
 
     def catalogue_rows(self) -> tf.Tensor:
         """Rows that stand for the catalogue, as of `RowTables`."""
-        return tf.gather(self.item_table, self._sampled)
+        return tf.constant(self._catalogue)
 
 
 def as_served(model: MatchingCMML) -> MatchingCMML:
@@ -66,5 +67,6 @@ def _seen(table: tf.Variable, view: Callable[[np.ndarray], tf.Tensor]) -> tf.Var
 
 
 def _looked_up(table: tf.Variable, key: tf.Tensor, rows: int) -> tf.Tensor:
-    known = (key >= 0) & (key < rows)
-    return tf.gather(table, tf.where(known, key, rows))
+    # As a number without a sign, a key below 0 is beyond all rows.
+    row = tf.minimum(tf.bitcast(key, tf.uint64), tf.constant(rows, tf.uint64))
+    return tf.gather(table, tf.bitcast(row, tf.int64))

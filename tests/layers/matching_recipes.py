@@ -44,8 +44,8 @@ class TestScenarioTaste(LayerRecipe):
         return ScenarioTaste(products=2)
 
     def inputs(self):
-        return [normal(3, 6, 1), normal(3, 6, 7, seed=2), normal(3, 6, 2, seed=3),
-                normal(3, 6, 2, seed=4), marks(3, 6, 1), np.ones((3, 6, 1), np.float32)]  # fmt: skip
+        view = [normal(3, 6, 1), normal(3, 6, 7, seed=2), normal(3, 6, 2, seed=3)]
+        return [*view, normal(3, 6, 2, seed=4), marks(3, 6, 1), np.ones((3, 6, 1), np.float32)]
 
     def build(self, layer):
         layer.build([None, None, 7])

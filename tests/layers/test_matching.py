@@ -96,15 +96,15 @@ def test_many_items_of_one_user_score_as_their_pairs(size):
     first, second = task(12), task(12)
     support = Support(*(np.concatenate(pair) for pair in zip(first[0], second[0], strict=True)))
     support = Support(*(field[:, :size] for field in support[:3]), np.int32([size, size // 2]))
-    context = made.encode_context(Support(*map(tf.constant, support)))
+    adapted = made.adapt(Support(*map(tf.constant, support)))
     # Known and unknown ones, with own pairs in the support and without.
     user = np.array([first[0].user[0, 0], -7])
     item = np.concatenate([np.arange(-2, 32), [2**40]])[None].repeat(2, axis=0)
     users = np.repeat(user[:, None], item.shape[1], axis=1)
-    found = made.score_of_user(context, tf.constant(user), tf.constant(item))
-    expected = made.score_with_context(context, tf.constant(users), tf.constant(item))
+    found = made.score_of_user(adapted, tf.constant(user), tf.constant(item))
+    expected = made.score_adapted(adapted, tf.constant(users), tf.constant(item))
     np.testing.assert_allclose(found, expected, atol=1e-5)
-    apart = made.score_of_user(context, tf.constant(user), tf.constant(item), named=False)
+    apart = made.score_of_user(adapted, tf.constant(user), tf.constant(item), named=False)
     named = np.array([np.isin(item[b], support.item[b, : support.length[b]]) for b in range(2)])
     np.testing.assert_allclose(apart[~named], expected[~named], atol=1e-5)
     assert not size or np.abs((apart - expected)[named]).min() > 0
@@ -258,10 +258,10 @@ def test_a_grid_of_users_and_items_scores_as_its_pairs():
     made = model()
     supports, users, items = zip(*(task() for _ in range(2)), strict=True)
     users, items = np.concatenate(users)[:, :4], np.concatenate(items)
-    context = made.encode_context(Support(*map(np.concatenate, zip(*supports, strict=True))))
-    grid = made.score_grid(context, users, items)
+    adapted = made.adapt(Support(*map(np.concatenate, zip(*supports, strict=True))))
+    grid = made.score_grid(adapted, users, items)
     pairs = np.repeat(users, 6, axis=1), np.tile(items, (1, 4))
-    expected = made.score_with_context(context, *pairs)
+    expected = made.score_adapted(adapted, *pairs)
     np.testing.assert_allclose(grid, np.reshape(expected, [2, 4, 6]), rtol=1e-4, atol=1e-5)
 
 
@@ -290,8 +290,8 @@ def test_rows_that_are_given_count_as_those_of_the_table():
     made = model()
     support = task()[0]
     rows = [made.tables.user_rows(support.user), made.tables.item_rows(support.item)]
-    context = made.encode_rows(support.user, support.item, *rows, support.label, support.length)
-    np.testing.assert_array_equal(context, made.encode_context(support))
+    adapted = made.adapt_rows(support.user, support.item, *rows, support.label, support.length)
+    np.testing.assert_array_equal(made.context_of(adapted), made.encode_context(support))
 
 
 def test_tables_refuse_what_does_not_fit():

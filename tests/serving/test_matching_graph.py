@@ -15,6 +15,7 @@ from matching_cases import (
 )
 from serving_cases import call
 
+from cmml_tf.layers.matching.match_context import MatchContext
 from cmml_tf.request_limits import RequestLimits
 from cmml_tf.serving.catalogue.catalogue import LARGEST_SCORED_CATALOGUE, RecommendOptions
 from cmml_tf.serving.graph import ServingGraph
@@ -225,11 +226,10 @@ def test_many_pairs_are_compared_some_at_a_time(served, monkeypatch):
     expected = expected_scores(model, request, item_ids=known)
     monkeypatch.setattr("cmml_tf.serving.requests.task_groups.MATCHES_AT_A_TIME", 40)
     graph = served[1]
-    ids = [tf.TensorSpec([None, None], tf.int64)] * 2
-    score = matched_some_at_a_time(model.score_with_context, model.context_width, ids)
-    context, _ = graph._encode_ids({k: tf.constant(v) for k, v in request.items()})
+    score = matched_some_at_a_time(model.score_adapted, MatchContext.pairs)
+    adapted, _ = graph._adapt_ids({k: tf.constant(v) for k, v in request.items()})
     user, item = (tf.constant(request[f"query_{side}_id"]) for side in ("user", "item"))
-    answer = tf.function(score)(context, graph._users(user).key, graph._items(item).key)
+    answer = tf.function(score)(adapted, graph._users(user).key, graph._items(item).key)
     np.testing.assert_allclose(answer, expected, atol=1e-5)
 
 

@@ -44,6 +44,10 @@ class MatchContext(NamedTuple):
         """float32 [B, S], 1 where a pair is positive."""
         return self.signs[..., 0]
 
+    def pairs(self) -> tf.Tensor:
+        """S, int32 scalar."""
+        return tf.shape(self.user_key)[1]
+
     def counts(self, user_key: tf.Tensor, item_key: tf.Tensor) -> tf.Tensor:
         """Of keys int64 [B, Q] float32 [B, Q, 3]: the item's positives and negatives, the user's
         positives.

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -60,7 +60,7 @@ class Catalogue(tf.Module):
 
     Args:
       model: Whose tables know the items.
-      encode: Its contexts of support fields.
+      adapt: What it becomes, of support fields.
       items: The item ids, row by row.
       options: Of `recommend`.
     """
@@ -68,7 +68,7 @@ class Catalogue(tf.Module):
     def __init__(
         self,
         model: CMML | MatchingCMML,
-        encode: Callable[..., tf.Tensor],
+        adapt: Callable[..., Any],
         items: Vocabulary,
         options: RecommendOptions,
     ) -> None:
@@ -91,7 +91,7 @@ class Catalogue(tf.Module):
         narrowing = Narrowing(model, self.items, partial(self._columns, named=False))
         kept = kept_by(
             options.sample or SampleTasks.drawn(model.id_tables.users, self.items),
-            encode,
+            adapt,
             tf.function(self._score_all, autograph=False),
             tf.function(narrowing, autograph=False),
             self.items,
@@ -105,12 +105,12 @@ class Catalogue(tf.Module):
             narrowing.candidates = kept.candidates
 
     def best(
-        self, context: tf.Tensor, user: tf.Tensor, support: SupportItems
+        self, adapted: Any, user: tf.Tensor, support: SupportItems
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """The K best items that the user has not taken, best first.
 
         Args:
-          context: float32 [B, D].
+          adapted: What the model becomes for B tasks.
           user: int64 [B] user rows.
           support: Items that it names; where the model matches by key, those that the catalogue
             does not have are ranked beside it.
@@ -120,22 +120,22 @@ class Catalogue(tf.Module):
           them is empty (strings) or -1, and the score the lowest float32.
         """
         answers = [tf.TensorSpec([None, self.top_k], t) for t in (self.nothing.dtype, tf.float32)]
-        return in_a_loop(self._best, [context, user, *support], self._tasks, answers)
+        return in_a_loop(self._best, [adapted, user, *support], self._tasks, answers)
 
     def _best(
-        self, context: tf.Tensor, user: tf.Tensor, *given: tf.Tensor
+        self, adapted: Any, user: tf.Tensor, *given: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         support, row = SupportItems(*given), None
         if self._scores_given:
-            score = self._without(context[:, : self.items + 1], support, support.taken)
+            score = self._without(adapted[:, : self.items + 1], support, support.taken)
         elif self.narrowing is None:
             rows = self._all_rows(user)
-            score, named = self._scored(context, user, rows, support, ~support.known)
+            score, named = self._scored(adapted, user, rows, support, ~support.known)
             score = tf.concat([self._without(score, support, support.taken), named], axis=1)
         else:
-            likely, row = self._likely(self.narrowing, context, user, support)
+            likely, row = self._likely(self.narrowing, adapted, user, support)
             rows, anywhere = tf.cast(row, tf.int64), tf.ones_like(support.known)
-            score, named = self._scored(context, user, rows, support, anywhere)
+            score, named = self._scored(adapted, user, rows, support, anywhere)
             score = tf.where(likely > _LEFT_OUT, score, _LEFT_OUT)
             score = tf.concat([score, named], axis=1)
         best, place = tf.math.top_k(score, self.top_k)
@@ -143,7 +143,7 @@ class Catalogue(tf.Module):
 
     def _scored(
         self,
-        context: tf.Tensor,
+        adapted: Any,
         user: tf.Tensor,
         rows: tf.Tensor,
         support: SupportItems,
@@ -155,28 +155,28 @@ class Catalogue(tf.Module):
         """
         N = tf.shape(rows)[1]
         asked = tf.concat([rows, support.key], axis=1) if self._matches else rows
-        scores = self._columns(context, user, asked)
+        scores = self._columns(adapted, user, asked)
         named = scores[:, N:]
         if self._matches:
             named = tf.where(support.offered(beside), named, _LEFT_OUT)
         return scores[:, :N], named
 
     def _columns(
-        self, context: tf.Tensor, user: tf.Tensor, rows: tf.Tensor, named: bool = True
+        self, adapted: Any, user: tf.Tensor, rows: tf.Tensor, named: bool = True
     ) -> tf.Tensor:
         """Scores float32 [B, N] of a user's rows int64 [B, N], some at a time."""
 
         def score(rows: tf.Tensor) -> tf.Tensor:
-            return self._score_of_user(context, user, rows, named=named)
+            return self._score_of_user(adapted, user, rows, named=named)
 
         return columns_in_a_loop(score, rows, _CHUNK)
 
     def _likely(
-        self, narrowing: Narrowing, context: tf.Tensor, user: tf.Tensor, support: SupportItems
+        self, narrowing: Narrowing, adapted: Any, user: tf.Tensor, support: SupportItems
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Foretold scores float32 [B, N] and rows int32 [B, N] of the candidates."""
         elsewhere = support.read if self._matches else support.taken
-        likely = self._without(narrowing(context, user), support, elsewhere)
+        likely = self._without(narrowing(adapted, user), support, elsewhere)
         return tf.math.top_k(likely, narrowing.candidates)
 
     def _without(self, score: tf.Tensor, support: SupportItems, which: tf.Tensor) -> tf.Tensor:
@@ -203,9 +203,9 @@ class Catalogue(tf.Module):
             found = tf.where(place > last, behind, found)
         return tf.where(best > _LEFT_OUT, found, self.nothing)
 
-    def _score_all(self, context: tf.Tensor, user: tf.Tensor) -> tf.Tensor:
+    def _score_all(self, adapted: Any, user: tf.Tensor) -> tf.Tensor:
         """float32 [B, I + 1]; the last column is of no item."""
-        return self._columns(context, user, self._all_rows(user))
+        return self._columns(adapted, user, self._all_rows(user))
 
     def _all_rows(self, user: tf.Tensor) -> tf.Tensor:
         """int64 [B, I + 1]; the last is the zero row."""

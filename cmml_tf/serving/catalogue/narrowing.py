@@ -13,6 +13,7 @@ here knows how a model reads it. Reference items are scored as if no support nam
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -21,8 +22,8 @@ from cmml_tf.layers.embedding import PairEmbedding
 from cmml_tf.models.cmml import CMML
 from cmml_tf.models.matching_cmml import MatchingCMML
 
-ScoreApart = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
-"""context [B, D], user rows int64 [B], item rows int64 [B, R] -> float32 [B, R]."""
+ScoreApart = Callable[[Any, tf.Tensor, tf.Tensor], tf.Tensor]
+"""What the model becomes, user rows int64 [B], item rows int64 [B, R] -> float32 [B, R]."""
 
 _REFERENCES = 256
 # Of the columns' variance, in so many components at the most.
@@ -62,13 +63,13 @@ class Narrowing(tf.Module):
             np.linalg.solve(left, reference.T).T.astype(np.float32), trainable=False
         )  # [R, width]
 
-    def __call__(self, context: tf.Tensor, user: tf.Tensor) -> tf.Tensor:
-        """context [B, D], user rows int64 [B] -> float32 [B, I + 1], up to a number a task.
+    def __call__(self, adapted: Any, user: tf.Tensor) -> tf.Tensor:
+        """What the model becomes, user rows int64 [B] -> float32 [B, I + 1], up to a number a task.
 
         The last column is of no item.
         """
         rows = tf.broadcast_to(self._rows, [tf.shape(user)[0], self._rows.shape[0]])
-        weights = tf.matmul(self._score_apart(context, user, rows), self.solution)
+        weights = tf.matmul(self._score_apart(adapted, user, rows), self.solution)
         # The table as it is, read without a copy.
         return tf.matmul(weights, self.columns, transpose_b=True)
 

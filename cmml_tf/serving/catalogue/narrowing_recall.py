@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -83,13 +83,13 @@ class Kept(NamedTuple):
     tasks: int
 
 
-Scores = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-"""context [1, D], user [1] -> float32 [1, I + 1]."""
+Scores = Callable[[Any, tf.Tensor], tf.Tensor]
+"""What the model becomes for a task, user [1] -> float32 [1, I + 1]."""
 
 
 def kept_by(
     sample: SampleTasks,
-    encode: Callable[..., tf.Tensor],
+    adapt: Callable[..., Any],
     exact: Scores,
     foretold: Scores,
     items: int,
@@ -101,7 +101,7 @@ def kept_by(
 
     Args:
       sample: Whose catalogues are scored whole.
-      encode: Support fields to a context.
+      adapt: Support fields to what the model becomes.
       exact, foretold: Scores of the catalogue.
       items: I.
       top_k: K.
@@ -112,9 +112,9 @@ def kept_by(
     number = int(np.clip(_PAIRS // items, _FEWEST, _MOST))
     for place in range(number):
         support, user = sample.task(place)
-        context = encode(*support)
-        best = np.argsort(-exact(context, user).numpy()[0, :items], kind="stable")[:top_k]
-        likely = foretold(context, user).numpy()[0, :items]
+        adapted = adapt(*support)
+        best = np.argsort(-exact(adapted, user).numpy()[0, :items], kind="stable")[:top_k]
+        likely = foretold(adapted, user).numpy()[0, :items]
         named = support.item.numpy()[0, : int(support.length[0])]
         named = named[(named >= 0) & (named < items)] if matches else named[:0]
         likely[named] = np.inf

@@ -77,9 +77,8 @@ def _unless(
 
 def where_valid(valid: tf.Tensor, value: tf.Tensor, instead: tf.Tensor) -> tf.Tensor:
     """`value` [B, ...] with the scalar `instead` in the tasks that are not valid, bool [B]."""
-    ones = tf.ones([value.shape.rank - 1], tf.int32)
-    beside = tf.reshape(valid, tf.concat([tf.shape(valid), ones], axis=0))
-    return tf.where(beside, value, instead)
+    beside = (slice(None), *[tf.newaxis] * (value.shape.rank - 1))
+    return tf.where(valid[beside], value, instead)
 
 
 def first_refused(values: tf.Tensor, accepted: tf.Tensor) -> tf.Tensor:

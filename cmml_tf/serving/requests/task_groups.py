@@ -9,8 +9,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from cmml_tf.models.adapting_model import ContextWidth
-
 PAIRS_AT_A_TIME = 65_536
 """Pairs whose hidden layers may be in memory at a time: about 5 kB each."""
 
@@ -19,7 +17,7 @@ MATCHES_AT_A_TIME = 2**22
 
 State = tuple[tf.Tensor, tuple[tf.TensorArray, ...]]
 Score = Callable[..., tf.Tensor]
-"""context [B, D] and tensors of query pairs [B, Q, ...] -> float32 [B, Q, ...]."""
+"""Nested tensors [B, ...] and tensors of query pairs [B, Q, ...] -> float32 [B, Q, ...]."""
 
 
 def tasks_at_a_time(pairs: tf.Tensor) -> tf.Tensor:
@@ -52,18 +50,21 @@ def in_groups(
 
 def in_a_loop(
     function: Callable[..., tuple[tf.Tensor, ...]],
-    inputs: Sequence[tf.Tensor],
+    inputs: Sequence[Any],
     size: int | tf.Tensor,
     outputs: Sequence[tf.TensorSpec],
 ) -> tuple[tf.Tensor, ...]:
-    """`in_groups` with a loop however few tasks there are: for what costs more than a loop does."""
-    B = tf.shape(inputs[0])[0]
+    """`in_groups` with a loop however few tasks there are: for what costs more than a loop does.
+
+    Inputs may be nested.
+    """
+    B = tf.shape(tf.nest.flatten(inputs)[0])[0]
     # Without a task it is computed once, for the shape of its answer.
     groups = tf.maximum((B + size - 1) // size, 1)
 
     def compute(group: tf.Tensor) -> tuple[tf.Tensor, ...]:
         start = group * size
-        return function(*(value[start : start + size] for value in inputs))
+        return function(*tf.nest.map_structure(lambda one: one[start : start + size], [*inputs]))
 
     values = _each(compute, groups, outputs)
     return tuple(
@@ -72,22 +73,21 @@ def in_a_loop(
 
 
 def matched_some_at_a_time(
-    score: Score, width: ContextWidth, query: Sequence[tf.TensorSpec], further: Sequence[int] = ()
+    score: Score, support_pairs: Callable[[Any], tf.Tensor], further: Sequence[int] = ()
 ) -> Score:
     """`score`, which compares each query pair with each support pair.
 
     So memory grows neither with the tasks nor with query pairs times support pairs.
 
     Args:
-      score: Takes [b, D] and tensors [b, q, ...]; returns float32 [b, q, *further].
-      width: Of its contexts, which grow with the support.
-      query: What the tensors of query pairs are.
+      score: Takes nested tensors [b, ...] and tensors [b, q, ...]; gives float32 [b, q, *further].
+      support_pairs: S of what the score takes first, int32 scalar.
       further: Axes of the answer behind the first two.
     """
 
-    def in_parts(context: tf.Tensor, *query: tf.Tensor) -> tf.Tensor:
+    def in_parts(adapted: Any, *query: tf.Tensor) -> tf.Tensor:
         B, Q = tf.unstack(tf.shape(query[0])[:2])
-        support = tf.maximum(support_pairs(context, width), 1)
+        support = tf.maximum(support_pairs(adapted), 1)
         # Some whole tasks at a time, or some pairs of one task.
         tasks = tf.maximum(MATCHES_AT_A_TIME // (tf.maximum(Q, 1) * support), 1)
         pairs = tf.maximum(tf.minimum(MATCHES_AT_A_TIME // support, Q), 1)
@@ -95,32 +95,27 @@ def matched_some_at_a_time(
 
         def compute(part: tf.Tensor) -> tuple[tf.Tensor]:
             task, pair = part // parts * tasks, part % parts * pairs
+            some = tf.nest.map_structure(lambda one: one[task : task + tasks], adapted)
             own = [one[task : task + tasks, pair : pair + pairs] for one in query]
-            return (tf.reshape(score(context[task : task + tasks], *own), [-1, *further]),)
+            return (tf.reshape(score(some, *own), [-1, *further]),)
 
         flat = tf.TensorSpec([None, *further], tf.float32)
         (found,) = _each(compute, (B + tasks - 1) // tasks * parts, [flat])
         return tf.reshape(found, tf.stack([B, Q, *further]))
 
-    context = tf.TensorSpec([None, None], tf.float32)
-    rarely = not_inlined(in_parts, [context, *query])
+    rarely = not_inlined(in_parts)
 
-    def some_at_a_time(context: tf.Tensor, *query: tf.Tensor) -> tf.Tensor:
+    def some_at_a_time(adapted: Any, *query: tf.Tensor) -> tf.Tensor:
         B, Q = tf.unstack(tf.shape(query[0])[:2])
-        support = tf.maximum(support_pairs(context, width), 1)
+        support = tf.maximum(support_pairs(adapted), 1)
         found = tf.cond(
             tf.less_equal(B, MATCHES_AT_A_TIME // (tf.maximum(Q, 1) * support)),
-            lambda: score(context, *query),
-            lambda: rarely(context, *query),
+            lambda: score(adapted, *query),
+            lambda: rarely(adapted, *query),
         )
         return tf.ensure_shape(found, [None, None, *further])
 
     return some_at_a_time
-
-
-def support_pairs(context: tf.Tensor, width: ContextWidth) -> tf.Tensor:
-    """S of contexts [B, D]: int32 scalar; 0 where their width does not tell."""
-    return (tf.shape(context)[1] - width.task) // width.pair if width.pair else tf.constant(0)
 
 
 def columns_in_a_loop(
@@ -144,14 +139,12 @@ def columns_in_a_loop(
 
 
 def not_inlined(
-    function: Callable[..., Any], signature: Sequence[tf.TensorSpec] | None = None
+    function: Callable[..., Any],
 ) -> Callable[..., Any]:
     """One operation of the graph, which is rarely run: inlined, it would cost a small request more
     than its checks.
     """
-    return tf.function(
-        function, signature, autograph=False, experimental_attributes={"_noinline": True}
-    )
+    return tf.function(function, autograph=False, experimental_attributes={"_noinline": True})
 
 
 def _each(

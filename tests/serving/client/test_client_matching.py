@@ -205,10 +205,10 @@ def test_rows_of_unknown_ids_are_content_mapped(exported):
     ]
     row = np.append(content.item.encoder.encode(columns)[0], 1.0) @ content.item.map
     support, user, item = keys_of(request, USER_IDS, ITEM_IDS)
-    context = model.encode_context(support)
+    adapted = model.adapt(support)
     rows = model.tables.item_rows(item).numpy()
     rows[0, 0] = row
-    expected = model.score_rows(context, user, item, model.tables.user_rows(user), rows)
+    expected = model.score_rows(adapted, user, item, model.tables.user_rows(user), rows)
     np.testing.assert_allclose(call(signature, request)["score"], expected, atol=1e-4)
     by_id = expected_scores(model, request)
     assert abs(expected.numpy()[0, 0] - by_id[0, 0]) > 1e-3
