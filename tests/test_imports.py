@@ -54,6 +54,7 @@ MAY_IMPORT = {
             "hashed_ids",
             "program",
             "content",
+            "layers",
             "models",
             "tasks",
             "embeddings",
