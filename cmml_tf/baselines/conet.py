@@ -1,18 +1,16 @@
 """CoNet: networks of a target and a source domain that read each other (Hu et al. 2018)."""
 
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from cmml_tf.baselines.pair_network import PairNetwork
 from cmml_tf.baselines.task_weights import add_affine, affine
 from cmml_tf.config.baselines import CoNetConfig
 from cmml_tf.episodes.cross_domain import CrossDomainEpisode
-from cmml_tf.layers.building import build_named, serialize
 from cmml_tf.layers.embedding import PairEmbedding
 from cmml_tf.layers.mlp import fan_in_uniform
-from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.types import Episode
 
 
@@ -70,7 +68,7 @@ class CrossConnectedNetwork(tf.keras.layers.Layer):
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
-class CoNet(AdaptingModel):
+class CoNet(PairNetwork):
     """CoNet over all meta-training scenarios; it knows a user from elsewhere and does not adapt.
 
     Trained on the tasks of `cross_domain_sampler`: hinge losses of both domains, and the sum of the
@@ -83,23 +81,19 @@ class CoNet(AdaptingModel):
       task, gradient_clip: As of `EpisodeModel`.
     """
 
+    config_kind = CoNetConfig
+    saved_parts = ("pair_embedding",)
+
     def __init__(
         self, pair_embedding: PairEmbedding, config: CoNetConfig, *args: Any, **kwargs: Any
     ) -> None:
-        super().__init__(*args, **kwargs)
-        self.pair_embedding = pair_embedding
-        self.config = config
-        self.network = CrossConnectedNetwork(config.units, name="network")
+        network = CrossConnectedNetwork(config.units, name="network")
+        super().__init__(pair_embedding, network, config, *args, **kwargs)
         self._source_item = tf.Variable(
             tf.fill([pair_embedding.users + 1], pair_embedding.items),
             trainable=False,
             name="source_item",
         )
-
-    def build_parts(self) -> None:
-        """Creates the weights of embedding and networks."""
-        build_named(self.pair_embedding, [None, None])
-        build_named(self.network, [None, None, self.pair_embedding.dimension])
 
     def set_source_items(self, items: np.ndarray) -> None:
         """Sets which source item stands for each user.
@@ -149,19 +143,6 @@ class CoNet(AdaptingModel):
         sparse = sum(tf.reduce_sum(tf.abs(matrix)) for matrix in self.network.transfer)
         losses = self.task(target, episode.query_label) + _source_loss(source, episode.source_order)
         return tf.reduce_mean(losses) + self.config.l1 * sparse
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "pair_embedding": serialize(self.pair_embedding),
-            "config": asdict(self.config),
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: dict | None = None) -> Any:
-        """A model of the same parts, with first weights of its own."""
-        config = {**config, "config": CoNetConfig(**config["config"])}
-        return super().from_config(config, custom_objects)
 
 
 def _source_loss(scores: tf.Tensor, order: tf.Tensor) -> tf.Tensor:

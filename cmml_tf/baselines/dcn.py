@@ -5,12 +5,10 @@ from typing import Any
 
 import tensorflow as tf
 
+from cmml_tf.baselines.pair_network import PairNetwork
 from cmml_tf.baselines.task_weights import add_affine, affine
 from cmml_tf.config.baselines import DcnConfig
-from cmml_tf.layers.building import build_named, serialize
-from cmml_tf.layers.embedding import PairEmbedding
 from cmml_tf.layers.mlp import fan_in_uniform
-from cmml_tf.models.adapting_model import AdaptingModel
 
 
 def cross(x0: tf.Tensor, x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
@@ -98,7 +96,7 @@ class DeepCrossNetwork(tf.keras.layers.Layer):
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
-class DCN(AdaptingModel):
+class DCN(PairNetwork):
     """DCN over all meta-training tasks; it does not adapt.
 
     Args:
@@ -107,28 +105,9 @@ class DCN(AdaptingModel):
       task, gradient_clip: As of `EpisodeModel`.
     """
 
-    def __init__(
-        self, pair_embedding: PairEmbedding, network: DeepCrossNetwork, *args: Any, **kwargs: Any
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        self.pair_embedding = pair_embedding
-        self.network = network
-
-    def build_parts(self) -> None:
-        """Creates the weights of embedding and network."""
-        build_named(self.pair_embedding, [None, None])
-        build_named(self.network, [None, None, self.pair_embedding.dimension])
-
     def score_adapted(
         self, adapted: Any, query_user: tf.Tensor, query_item: tf.Tensor
     ) -> tf.Tensor:
         """() and int [B, Q] rows -> score float32 [B, Q]."""
         del adapted
-        return self.network(self.pair_embedding(query_user, query_item))
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "pair_embedding": serialize(self.pair_embedding),
-            "network": serialize(self.network),
-        }
+        return super().score_adapted(None, query_user, query_item)

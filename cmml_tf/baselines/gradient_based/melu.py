@@ -1,6 +1,5 @@
 """MeLU: the decision layers adapt to a user by gradient steps (Lee et al. 2019)."""
 
-from dataclasses import asdict
 from typing import Any
 
 import tensorflow as tf
@@ -8,16 +7,15 @@ import tensorflow as tf
 from cmml_tf.baselines.gradient_based.gradient_steps import gradient_steps
 from cmml_tf.baselines.gradient_based.support_loss import support_squared_error
 from cmml_tf.baselines.interaction_mlp import InteractionMLP
+from cmml_tf.baselines.pair_network import PairNetwork
 from cmml_tf.baselines.task_weights import per_task
 from cmml_tf.config.baselines import MeluConfig
-from cmml_tf.layers.building import build_named, serialize
 from cmml_tf.layers.feature_embedding import FeaturePairEmbedding
-from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.types import Support
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
-class MeLU(AdaptingModel):
+class MeLU(PairNetwork):
     """MAML on the fully connected layers; the embeddings stay as they are in the inner loop.
 
     Args:
@@ -30,6 +28,8 @@ class MeLU(AdaptingModel):
       steps: Gradient steps on a support set outside training.
     """
 
+    config_kind = MeluConfig
+
     def __init__(
         self,
         pair_embedding: FeaturePairEmbedding,
@@ -37,16 +37,8 @@ class MeLU(AdaptingModel):
         config: MeluConfig,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.pair_embedding = pair_embedding
-        self.network = network
-        self.config = config
+        super().__init__(pair_embedding, network, config, **kwargs)
         self.steps = config.steps
-
-    def build_parts(self) -> None:
-        """Creates the weights of embedding and network."""
-        build_named(self.pair_embedding, [None, None])
-        build_named(self.network, [None, None, self.pair_embedding.dimension])
 
     def adapt(self, support: Support, training: bool = False) -> list[tf.Tensor]:
         """The network's weights for each task, in their order, [B, ...] each."""
@@ -60,23 +52,3 @@ class MeLU(AdaptingModel):
         config = self.config
         steps = config.training_steps if training else self.steps
         return gradient_steps(loss, weights, config.inner_learning_rate, steps, config.second_order)
-
-    def score_adapted(
-        self, adapted: list[tf.Tensor], query_user: tf.Tensor, query_item: tf.Tensor
-    ) -> tf.Tensor:
-        """Weights of each task and int [B, Q] rows -> score float32 [B, Q]."""
-        return self.network(self.pair_embedding(query_user, query_item), adapted)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "pair_embedding": serialize(self.pair_embedding),
-            "network": serialize(self.network),
-            "config": asdict(self.config),
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: dict | None = None) -> Any:
-        """A model of the same parts, with first weights of its own."""
-        config = {**config, "config": MeluConfig(**config["config"])}
-        return super().from_config(config, custom_objects)

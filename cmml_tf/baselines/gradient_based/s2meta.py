@@ -1,6 +1,5 @@
 """s2Meta: learned initial weights, learned updates and a learned end (Du et al., KDD 2019)."""
 
-from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -13,11 +12,11 @@ from cmml_tf.baselines.gradient_based.update_controller import (
     log_and_sign,
 )
 from cmml_tf.baselines.interaction_mlp import InteractionMLP
+from cmml_tf.baselines.pair_network import PairNetwork
 from cmml_tf.baselines.task_weights import per_task
 from cmml_tf.config.baselines import S2MetaConfig
-from cmml_tf.layers.building import build_named, serialize
+from cmml_tf.layers.building import build_named
 from cmml_tf.layers.embedding import PairEmbedding
-from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.types import Episode, Support
 
 _GRADIENT_CLIP = 1.0
@@ -45,7 +44,7 @@ class _InnerState(NamedTuple):
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
-class S2Meta(AdaptingModel):
+class S2Meta(PairNetwork):
     """Adapts by inner steps whose rates and number are learned; all tasks of a batch at once.
 
     Each inner step: the hinge loss of an `InnerBatch` under the task's weights, its gradient, and
@@ -67,15 +66,15 @@ class S2Meta(AdaptingModel):
       task, gradient_clip: As of `EpisodeModel`.
     """
 
+    config_kind = S2MetaConfig
+    saved_parts = ("pair_embedding",)
     not_for_xla = "XLA trains no loop whose number of steps is learned"
 
     def __init__(
         self, pair_embedding: PairEmbedding, config: S2MetaConfig, *args: Any, **kwargs: Any
     ) -> None:
-        super().__init__(*args, **kwargs)
-        self.pair_embedding = pair_embedding
-        self.config = config
-        self.network = InteractionMLP(config.units, name="network")
+        network = InteractionMLP(config.units, name="network")
+        super().__init__(pair_embedding, network, config, *args, **kwargs)
         tensors = 2 * (len(config.units) + 1)  # kernels and biases
         self.update_controllers = [
             UpdateController(config.controller_units, name=f"update_controller_{tensor}")
@@ -85,8 +84,7 @@ class S2Meta(AdaptingModel):
 
     def build_parts(self) -> None:
         """Creates the weights of embedding, network and controllers."""
-        build_named(self.pair_embedding, [None, None])
-        build_named(self.network, [None, None, self.pair_embedding.dimension])
+        super().build_parts()
         for controller in self.update_controllers:
             build_named(controller, [INPUTS, None])
         build_named(self.stop_controller, [None, len(self.update_controllers) + 1])
@@ -94,12 +92,6 @@ class S2Meta(AdaptingModel):
     def adapt(self, support: Support, training: bool = False) -> list[tf.Tensor]:
         """The network's weights for each task, in their order, [B, ...] each."""
         return self._inner_loop(support, None, training).weights
-
-    def score_adapted(
-        self, adapted: list[tf.Tensor], query_user: tf.Tensor, query_item: tf.Tensor
-    ) -> tf.Tensor:
-        """Weights of each task and int [B, Q] rows -> score float32 [B, Q]."""
-        return self.network(self.pair_embedding(query_user, query_item), adapted)
 
     def compute_loss(self, episode: Episode, training: bool = False) -> tf.Tensor:
         """The mean query loss of the adapted tasks; in training the stop controller's beside it.
@@ -209,19 +201,6 @@ class S2Meta(AdaptingModel):
         """int64 [2]: where this call's random numbers come from."""
         step = self.optimizer.iterations + 1 if training else tf.constant(0, tf.int64)
         return tf.stack([tf.constant(self.config.seed, tf.int64), step])
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "pair_embedding": serialize(self.pair_embedding),
-            "config": asdict(self.config),
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: dict | None = None) -> Any:
-        """A model of the same parts, with first weights of its own."""
-        config = {**config, "config": S2MetaConfig(**config["config"])}
-        return super().from_config(config, custom_objects)
 
 
 def _update(
