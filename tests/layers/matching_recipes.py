@@ -76,7 +76,7 @@ class TestClickerPosterior(LayerRecipe):
     output_shapes = ([5, 4],)
 
     def make(self):
-        return ClickerPosterior(4)
+        return ClickerPosterior()
 
     def inputs(self):
         return [normal(3, 5, 4), normal(3, 5, 4, seed=2), marks(3, 5, 1)]
@@ -91,7 +91,7 @@ class TestItemFoldIn(LayerRecipe):
     input_axes = ((0,), *[(0, 1)] * 4)
 
     def make(self):
-        return ItemFoldIn(4)
+        return ItemFoldIn()
 
     def inputs(self):
         inverse = np.broadcast_to(np.eye(5, dtype=np.float32), [3, 5, 5])
@@ -117,7 +117,7 @@ class TestOwnClicks(LayerRecipe):
     output_shapes = ([5, 4],)
 
     def make(self):
-        return OwnClicks(4)
+        return OwnClicks()
 
     def inputs(self):
         return [normal(3, 5, 4), normal(3, 5, 4, seed=2), marks(3, 5, 1)]
@@ -134,7 +134,7 @@ class TestUserVotes(LayerRecipe):
     check_keras_model_saved_and_loaded_computes_the_same = None
 
     def make(self):
-        return UserVotes(4)
+        return UserVotes()
 
     def inputs(self):
         return [normal(3, 5, 4), normal(3, 6, 4, seed=2), np.ones((3, 6, 1), np.float32),

@@ -149,7 +149,7 @@ def test_counts_are_added_to_what_was_expected():
 
 
 def test_an_item_is_folded_in_from_its_takers():
-    layer = perturbed(ClickerPosterior(D), [None, None, D])
+    layer = perturbed(ClickerPosterior(), [None, None, D])
     v, takers, count = normal(1, 2, D), normal(1, 2, D), np.array([[[0.0], [3.0]]], np.float32)
     k = np.exp(layer.log_prior_count.numpy())
     expected = (k * v + takers) / (k + count)
@@ -157,7 +157,7 @@ def test_an_item_is_folded_in_from_its_takers():
 
 
 def test_least_squares_fold_an_item_in_from_who_took_it_and_who_did_not():
-    layer = perturbed(ItemFoldIn(D), [None, None, D])
+    layer = perturbed(ItemFoldIn(), [None, None, D])
     layer.log_precision.assign_sub(5.0 * np.ones(D + 1, np.float32))  # so that clicks tell
     users, asked, v = normal(1, 6, D), normal(1, 3, D), normal(1, 3, D)
     clicks = np.array([[1, 1, 1, 1, 1, 0]], np.float32)[..., None]
@@ -181,7 +181,7 @@ def test_least_squares_fold_an_item_in_from_who_took_it_and_who_did_not():
 
 
 def test_a_user_moves_towards_what_the_user_clicked_in_the_support():
-    layer = perturbed(OwnClicks(D), [None, None, D])
+    layer = perturbed(OwnClicks(), [None, None, D])
     user, moved = normal(1, 2, D), normal(1, 2, D)
     count = np.array([[[2.0], [5.0]]], np.float32)
     step = layer.step.numpy() / (1 + count * np.exp(-REACH * layer.log_enough.numpy()))
@@ -189,7 +189,7 @@ def test_a_user_moves_towards_what_the_user_clicked_in_the_support():
 
 
 def test_votes_count_takers_by_how_much_they_are_like_the_user():
-    layer = perturbed(UserVotes(D), [None, None, D])
+    layer = perturbed(UserVotes(), [None, None, D])
     user, others = normal(1, 2, D), normal(1, 3, D)
     user[0, 1] = 0
     clicks = np.array([[1, 1, 0]], np.float32)

@@ -28,23 +28,15 @@ class ItemFoldIn(tf.keras.layers.Layer):
       w = M z - M r (a / c) <r, M z> / (1 + (a / c) <r, M r>).
 
     For an item with one click, that is exact. a, p, l and b are learned.
-
-    Args:
-      dimension: d.
     """
 
-    def __init__(self, dimension: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.dimension = dimension
-
     def build(self, input_shape: Any) -> None:
-        number = tf.keras.initializers.Constant
+        """`input_shape`: of the users' factors, [..., d]."""
+        number, d = tf.keras.initializers.Constant, int(input_shape[-1])
         self.log_precision = self.add_weight(
-            name="log_precision", shape=[self.dimension + 1], initializer=number(5.7)
+            name="log_precision", shape=[d + 1], initializer=number(5.7)
         )
-        self.prior_scale = self.add_weight(
-            name="prior_scale", shape=[self.dimension], initializer=number(0.1)
-        )
+        self.prior_scale = self.add_weight(name="prior_scale", shape=[d], initializer=number(0.1))
         self.log_confidence = learned_number(self, "log_confidence", 3.0)
         self.log_others = learned_number(self, "log_others", 0.0)
         super().build(input_shape)
@@ -63,7 +55,7 @@ class ItemFoldIn(tf.keras.layers.Layer):
         # In double precision, as in `ScenarioTaste`: one NaN would be every score. And by Cholesky,
         # which makes NaN of what cannot be inverted, for one task, where `inv` fails for all.
         lower = tf.linalg.cholesky(tf.cast(left, tf.float64))
-        one = tf.eye(self.dimension + 1, dtype=tf.float64)
+        one = tf.eye(self.log_precision.shape[0], dtype=tf.float64)
         return tf.cast(tf.linalg.cholesky_solve(lower, one), tf.float32)
 
     def call(
@@ -91,6 +83,3 @@ class ItemFoldIn(tf.keras.layers.Layer):
         shrunken = tf.reduce_sum(of_takers * z, axis=-1, keepdims=True)
         shrunken *= each / (1.0 + each * tf.reduce_sum(of_takers * r, axis=-1, keepdims=True))
         return summed_products(of_user, z - r * shrunken)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "dimension": self.dimension}

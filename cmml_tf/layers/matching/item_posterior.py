@@ -46,19 +46,13 @@ class ClickerPosterior(tf.keras.layers.Layer):
     not what an item is), v the factor before, k a learned number for each dimension. With whitened
     user factors this is the Newton step of a factorisation, whose matrix is then diagonal: no
     system is solved for an item.
-
-    Args:
-      dimension: d.
     """
 
-    def __init__(self, dimension: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.dimension = dimension
-
     def build(self, input_shape: Any) -> None:
+        """`input_shape`: of the items' factors, [..., d]."""
         self.log_prior_count = self.add_weight(
             name="log_prior_count",
-            shape=[self.dimension],
+            shape=[int(input_shape[-1])],
             initializer=tf.keras.initializers.Constant(2.5),
         )
         super().build(input_shape)
@@ -71,6 +65,3 @@ class ClickerPosterior(tf.keras.layers.Layer):
     def from_takers(self, takers: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
         """The same with v = 0: what the takers alone say."""
         return takers / (tf.exp(self.log_prior_count) + count)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "dimension": self.dimension}

@@ -7,6 +7,7 @@ import tensorflow as tf
 from cmml_tf.layers.building import build_named
 from cmml_tf.layers.flat_pairs import on_flat_pairs
 from cmml_tf.layers.mlp import MLP
+from cmml_tf.layers.sizes import positive
 
 _PRODUCT_UNITS = 64
 
@@ -50,15 +51,12 @@ class ItemTower(tf.keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._sizes = {
-            "dimension": dimension,
-            "features": features,
-            "products": products,
-            "units": units,
-        }
-        for name, value in self._sizes.items():
-            if value < 1:
-                raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value}.")
+        self._sizes = positive(
+            dimension=dimension,
+            features=features,
+            products=products,
+            units=units,
+        )
         self.dimension = dimension
         self.features = features
         self.units = units

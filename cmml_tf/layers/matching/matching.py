@@ -24,6 +24,7 @@ from cmml_tf.layers.matching.scenario_taste import ScenarioTaste
 from cmml_tf.layers.matching.support_groups import SupportGroups
 from cmml_tf.layers.matching.user_votes import UserVotes
 from cmml_tf.layers.mlp import MLP
+from cmml_tf.layers.sizes import positive
 
 _FEATURES = 16
 _PRODUCT_UNITS = 64
@@ -62,8 +63,7 @@ class Matching(tf.keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if units < 1:
-            raise ValueError(f"`units` must be a positive integer. Received: units={units}.")
+        positive(units=units)
         self.dimension = dimension
         self.taste_features = taste_features
         self.units = units
@@ -76,10 +76,10 @@ class Matching(tf.keras.layers.Layer):
         )
         self.scenario_taste = ScenarioTaste(products, name="scenario_taste")
         self.count_posterior = CountPosterior(name="count_posterior")
-        self.clicker_posterior = ClickerPosterior(dimension, name="clicker_posterior")
-        self.item_fold_in = ItemFoldIn(dimension, name="item_fold_in")
-        self.own_clicks = OwnClicks(dimension, name="own_clicks")
-        self.user_votes = UserVotes(dimension, name="user_votes")
+        self.clicker_posterior = ClickerPosterior(name="clicker_posterior")
+        self.item_fold_in = ItemFoldIn(name="item_fold_in")
+        self.own_clicks = OwnClicks(name="own_clicks")
+        self.user_votes = UserVotes(name="user_votes")
         self.pair_taste = PairTaste(dropout=dropout, seed=seed, name="pair_taste")
         zeros = tf.keras.initializers.Zeros()
         self.gate_hidden = tf.keras.layers.Dense(16, "relu", name="gate_hidden")

@@ -13,18 +13,12 @@ class OwnClicks(tf.keras.layers.Layer):
 
     v_s are the factors of the items after the support (`ClickerPosterior`), v' their mean over all
     clicks, n_u the user's own clicks; a, one number for each dimension, and k are learned.
-
-    Args:
-      dimension: d.
     """
 
-    def __init__(self, dimension: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.dimension = dimension
-
     def build(self, input_shape: Any) -> None:
+        """`input_shape`: of the users' factors, [..., d]."""
         initial = tf.keras.initializers.Constant(0.1)
-        self.step = self.add_weight(name="step", shape=[self.dimension], initializer=initial)
+        self.step = self.add_weight(name="step", shape=[int(input_shape[-1])], initializer=initial)
         self.log_enough = learned_number(self, "log_enough", 1.0)
         super().build(input_shape)
 
@@ -38,6 +32,3 @@ class OwnClicks(tf.keras.layers.Layer):
         """
         enough = 1.0 + count * tf.exp(-REACH * self.log_enough)
         return user + moved * self.step / enough
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "dimension": self.dimension}

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from cmml_tf.layers.frozen_table import fill_table
+from cmml_tf.layers.sizes import positive
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
@@ -36,17 +37,14 @@ class RowTables(tf.keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._sizes = {
-            "users": users,
-            "items": items,
-            "user_width": user_width,
-            "item_width": item_width,
-            "catalogue": items if catalogue is None else catalogue,
-            "sampled": sampled,
-        }
-        for name, value in self._sizes.items():
-            if value < 1:
-                raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value}.")
+        self._sizes = positive(
+            users=users,
+            items=items,
+            user_width=user_width,
+            item_width=item_width,
+            catalogue=items if catalogue is None else catalogue,
+            sampled=sampled,
+        )
         self.users = users
         self.items = items
         self.user_width = user_width

@@ -21,17 +21,11 @@ class UserVotes(tf.keras.layers.Layer):
     user's factor u and a support user's u_s, each dimension weighed by a learned number; t (from 0
     to 24) and k are learned. A user of whom nothing is known has u = 0, all a_s are 1, and this is
     0.
-
-    Args:
-      dimension: d.
     """
 
-    def __init__(self, dimension: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.dimension = dimension
-
     def build(self, input_shape: Any) -> None:
-        self.scale = self.add_weight(name="scale", shape=[self.dimension], initializer="ones")
+        """`input_shape`: of the users' factors, [..., d]."""
+        self.scale = self.add_weight(name="scale", shape=[int(input_shape[-1])], initializer="ones")
         self.sharpness = learned_number(self, "sharpness", -1.6)
         self.log_prior_count = learned_number(self, "log_prior_count", 2.0)
         super().build(input_shape)
@@ -64,6 +58,3 @@ class UserVotes(tf.keras.layers.Layer):
         votes = on_item(alike) * (n + 1e-6) / (total + 1e-6)
         k = tf.exp(REACH * self.log_prior_count)
         return tf.math.log((votes + k) / (count + k))
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "dimension": self.dimension}
