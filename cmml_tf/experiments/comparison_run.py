@@ -59,12 +59,12 @@ def run_system(
     training = within_steps(system.training, config.steps)
     tasks = config.tasks_per_step or system.episode.tasks_per_step
     episode = replace(system.episode, tasks_per_step=tasks)
+    recipe = replace(system.recipe(seed), episode=episode, training=training)
 
     def train(model: AdaptingModel, place: Path, with_support: bool = True) -> TrainingResult:
-        arguments = setting, model, prepared, episode, training, seed, place
-        return fit(*arguments, with_support=with_support)
+        return fit(setting, model, prepared, recipe, place, with_support=with_support)
 
-    model = setting.build_system(system, prepared, training, seed)
+    model = setting.build_for_training(recipe, prepared)
     trained_as = system.trained_as or name
     # DCN-F is a trained DCN that adapts: what is trained is the DCN in it.
     trained = model.dcn if trained_as != name else model
@@ -74,7 +74,7 @@ def run_system(
     cost = _timed(setting, setting.scorer(model), prepared, cost)
     twin = model
     if trained.reads_support:
-        twin = setting.build_system(system, prepared, training, seed)
+        twin = setting.build_for_training(recipe, prepared)
         train(twin, folder / f"{name}.twin", with_support=False)
     systems = model_systems(setting, model, twin, prepared.scale)
     return _evaluated(setting, systems, prepared, cost)

@@ -61,8 +61,10 @@ def measure_inner_steps(
       seed: Initial weights and training tasks.
     """
     system = FORMS[setting.form.name].systems[name]
-    config = None if steps is None else with_inner_steps(system.baseline, steps)
-    model = setting.build_system(system, prepared, system.training, seed, config)
+    recipe = system.recipe(seed)
+    if steps is not None:
+        recipe = replace(recipe, model=with_inner_steps(system.baseline, steps))
+    model = setting.build_for_training(recipe, prepared)
     requests = setting.requests(prepared, prepared.meta_test, _REPEATS)
     before = peak_memory_mib()
     scorer = setting.scorer(model)

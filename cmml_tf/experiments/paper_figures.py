@@ -140,10 +140,7 @@ def _trained(config: ComparisonConfig) -> tuple[Path, ScenarioParts, dict[str, C
     models = {}
     systems = FORMS["scenario"].systems
     for name in system_names(systems, config.systems):
-        training = systems[name].training
-        if training is None:
-            raise ValueError(f"`systems` must be trained ones here. Received: {name}.")
-        models[name] = setting.build_system(systems[name], parts, training, _SEED)
+        models[name] = setting.build_for_training(systems[name].recipe(_SEED), parts)
         restore_best_weights(models[name], shared / "trainings" / name / "checkpoints")
     return out, parts, models
 

@@ -14,7 +14,6 @@ from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 import numpy as np
 import tensorflow as tf
 
-from cmml_tf.config import TrainingConfig
 from cmml_tf.datasets.tasks.earlier import Earlier
 from cmml_tf.episodes.evaluation_episodes import Known
 from cmml_tf.evaluation.calibration import scored_episodes
@@ -24,7 +23,7 @@ from cmml_tf.hashed_ids import named_users
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.serving.catalogue.narrowing_recall import SampleTasks
 from cmml_tf.settings.form import SettingForm
-from cmml_tf.settings.systems import System
+from cmml_tf.settings.systems import Recipe
 from cmml_tf.types import AreNew, Support
 
 _SAMPLE_TASKS = 20
@@ -257,27 +256,12 @@ class Setting(ABC, Generic[DataT, AskedT, PartsT]):
         """Fits what comes before training and draws the evaluation tasks, or finds both."""
 
     @abstractmethod
-    def build(
-        self, model: Any, prepared: PartsT, episode: Any, training: TrainingConfig, seed: int
-    ) -> AdaptingModel:
-        """A model of this configuration with its first weights, fixed by the seed."""
+    def build(self, recipe: Recipe, prepared: PartsT) -> AdaptingModel:
+        """A model of this recipe with its first weights."""
 
-    def build_for_training(
-        self, model: Any, prepared: PartsT, episode: Any, training: TrainingConfig, seed: int
-    ) -> AdaptingModel:
+    def build_for_training(self, recipe: Recipe, prepared: PartsT) -> AdaptingModel:
         """The same model with what training alone needs; its weights fit that of `build`."""
-        return self.build(model, prepared, episode, training, seed)
-
-    def build_system(
-        self,
-        system: System,
-        prepared: PartsT,
-        training: TrainingConfig,
-        seed: int,
-        config: Any = None,
-    ) -> AdaptingModel:
-        """The model of a system that is trained; `config` stands in for a system's own."""
-        return self.build(config or system.model, prepared, system.episode, training, seed)
+        return self.build(recipe, prepared)
 
     @abstractmethod
     def sampler(

@@ -21,7 +21,7 @@ from cmml_tf.settings.continued import check_features, earlier_state, keep_state
 from cmml_tf.settings.export_place import export_place
 from cmml_tf.settings.judging import report_on
 from cmml_tf.settings.requirement import check_required
-from cmml_tf.settings.systems import within_steps
+from cmml_tf.settings.systems import Recipe, within_steps
 from cmml_tf.settings.training import fit
 from cmml_tf.training.checkpoint import restore_best_weights
 from cmml_tf.training.event_files import write_curves
@@ -70,10 +70,14 @@ class SettingRun:
         slower = replace(own, learning_rate=own.learning_rate / _CONTINUED_PART)
         return within_steps(slower, max(1, _steps(own) // _CONTINUED_PART))
 
+    @property
+    def recipe(self) -> Recipe:
+        """How the model is made and trained."""
+        return Recipe(self.config.model, self.config.episode, self.training, self.config.seed)
+
     def build(self) -> AdaptingModel:
         """The model with its first weights, fixed by the seed."""
-        own = self.config
-        return self.setting.build(own.model, self.prepared, own.episode, own.training, own.seed)
+        return self.setting.build(self.recipe, self.prepared)
 
     def trained(self, name: str) -> AdaptingModel:
         """The model with the weights that the training `name` has left in the folder.
@@ -113,25 +117,21 @@ class SettingRun:
         Returns:
           The model, and its epochs.
         """
-        config, folder = self.config, self.folder.path / name
+        config, folder, recipe = self.config, self.folder.path / name, self.recipe
         say(f"\nTraining {name}")
-        training = self.training
         with strategy.scope():
-            built = self.setting.build_for_training(
-                config.model, self.prepared, config.episode, training, config.seed
-            )
+            built = self.setting.build_for_training(recipe, self.prepared)
             if config.continue_from is not None:
                 start = self.folder.path / CONTINUED / name
                 restore_best_weights(built, start / "checkpoints")
         if max_epochs is not None:
-            training = replace(training, max_epochs=min(max_epochs, training.max_epochs))
+            most = min(max_epochs, recipe.training.max_epochs)
+            recipe = replace(recipe, training=replace(recipe.training, max_epochs=most))
         result = fit(
             self.setting,
             built,
             self.prepared,
-            config.episode,
-            training,
-            config.seed,
+            recipe,
             folder,
             None if max_minutes is None else max(max_minutes, 0.01),
             verbose,

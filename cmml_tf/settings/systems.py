@@ -1,10 +1,27 @@
-"""Systems that can be compared: by name, with label and training. No TensorFlow."""
+"""Systems that can be compared: by name, with label and recipe. No TensorFlow."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from cmml_tf.config import TrainingConfig
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is made and trained.
+
+    Attributes:
+      model: Its configuration, a preset's or a baseline's.
+      episode: How its training tasks are drawn, and what is minimised over them.
+      training: Its schedule.
+      seed: Fixes its first weights and, with the step number, the tasks.
+    """
+
+    model: Any
+    episode: Any
+    training: TrainingConfig
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -26,6 +43,16 @@ class System:
     trained_as: str | None = None
     model: Any = None
     baseline: Any = None
+
+    def recipe(self, seed: int) -> Recipe:
+        """How a system that is trained is made.
+
+        Raises:
+          ValueError: Nothing of it is trained.
+        """
+        if self.training is None:
+            raise ValueError(f"`systems` must be trained ones here. Received: {self.label}.")
+        return Recipe(self.model or self.baseline, self.episode, self.training, seed)
 
 
 def simple_systems(labels: Mapping[str, str]) -> dict[str, System]:

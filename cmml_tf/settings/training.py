@@ -7,12 +7,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from cmml_tf.config import TrainingConfig
 from cmml_tf.episodes.sampled_steps import sampled_steps
 from cmml_tf.evaluation.altered_support import WithoutSupport
 from cmml_tf.evaluation.scorer import Scorer
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.settings.base import AskedTasks, Prepared, Setting, TaskData
+from cmml_tf.settings.systems import Recipe
 from cmml_tf.training.fit import TrainingResult, fit_model
 from cmml_tf.types import empty_support
 
@@ -21,9 +21,7 @@ def fit(
     setting: Setting,
     model: AdaptingModel,
     prepared: Prepared[TaskData, AskedTasks],
-    episode: Any,
-    training: TrainingConfig,
-    seed: int,
+    recipe: Recipe,
     folder: Path,
     max_minutes: float | None = None,
     verbose: int = 2,
@@ -35,10 +33,9 @@ def fit(
 
     Args:
       setting: Says what training tasks and validation are.
-      model: Of `setting.build` or `setting.build_system`.
+      model: Of `setting.build_for_training`, or what is trained of it.
       prepared: Its validation tasks steer the training, if it has any.
-      episode, training: Sizes of tasks and steps; optimiser, schedule, stopping rule.
-      seed: With the step number, fixes the tasks.
+      recipe: Says how tasks are drawn, and the schedule.
       folder: Checkpoints and logs; an unfinished training in it is resumed.
       max_minutes: Stops after this wall-clock time.
       verbose: Keras' progress: 0 silent, 1 a bar, 2 a line an epoch.
@@ -54,7 +51,7 @@ def fit(
             setting.validate, scorer if with_support else WithoutSupport(scorer), asked
         )
 
-    sample = setting.sampler(model, prepared, episode, seed)
+    sample = setting.sampler(model, prepared, recipe.episode, recipe.seed)
     if not with_support:
         sample = _without_support(sample)
     return fit_model(
@@ -62,7 +59,7 @@ def fit(
         lambda step: sampled_steps(sample, step),
         validate,
         f"val_{setting.form.watched}",
-        training,
+        recipe.training,
         folder,
         max_minutes,
         verbose,

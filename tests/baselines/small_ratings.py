@@ -2,6 +2,7 @@
 
 import numpy as np
 import tensorflow as tf
+from random_weights import random_weights
 
 from cmml_tf.baselines.build_rating import build_rating_baseline
 from cmml_tf.tasks.rating import RatingTask
@@ -39,9 +40,7 @@ def built(config, seed=0):
         config, ITEM_COLUMNS, USER_COLUMNS, users=USERS, task=RatingTask()
     )
     rng = np.random.default_rng(seed)
-    for weight in model.trainable_variables:
-        weight.assign(rng.normal(0, 0.5, weight.shape))
-    return model
+    return random_weights(model, rng, 0.5)
 
 
 def tasks(count=3, seed=1, lengths=None):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import tensorflow as tf
+from random_weights import random_weights
 
 from cmml_tf.baselines.build import build_baseline
 from cmml_tf.tasks.scenario import HingeTask
@@ -18,9 +19,7 @@ def built(config, seed=0):
     model.pair_embedding.set_tables(
         rng.normal(size=(USERS, DIMENSION)), rng.normal(size=(ITEMS, DIMENSION))
     )
-    for weight in model.trainable_variables:
-        weight.assign(rng.normal(0, 0.5, weight.shape))
-    return model
+    return random_weights(model, rng, 0.5)
 
 
 def tasks(count=3, seed=1, lengths=None):

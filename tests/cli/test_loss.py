@@ -27,5 +27,5 @@ def test_training_and_comparison_build_the_loss_of_the_configuration(tmp_path, p
     assert isinstance(run.build().task, task)
     if not flags:
         system = FORMS["scenario"].systems[preset]
-        model = setting.build_system(system, run.prepared, config.training, seed=0)
+        model = setting.build_for_training(system.recipe(0), run.prepared)
         assert isinstance(model.task, task)

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 from episodes.small_data import held_out
+from random_weights import random_weights
 
 from cmml_tf.baselines.simple.item_pop import ItemPop
 from cmml_tf.config import EpisodeConfig, ModelConfig
@@ -48,8 +49,7 @@ def _model(**changes):
     config = ModelConfig(**{**small, "backbone_units": (8, 8), **changes})
     model = build_model(config, USERS, ITEMS, 4, 4)
     rng = np.random.default_rng(1)
-    for weight in model.trainable_variables:
-        weight.assign(rng.normal(0, 0.3, weight.shape))
+    random_weights(model, rng)
     model.pair_embedding.set_tables(rng.normal(size=(USERS, 4)), rng.normal(size=(ITEMS, 4)))
     return model
 

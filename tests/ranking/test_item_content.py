@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from random_weights import random_weights
 from ranking.small_clicks import ITEMS, clicks
 
 import cmml_tf
@@ -21,6 +22,7 @@ from cmml_tf.datasets.open_ranking_data import open_ranking_data
 from cmml_tf.embeddings.content_columns import ContentRegression
 from cmml_tf.embeddings.item_tables import edlae
 from cmml_tf.settings.named import SETTINGS
+from cmml_tf.settings.systems import Recipe
 from cmml_tf.types import Episode, Support
 
 GENRES, OF_GENRE, YOUNG = 6, 12, 3  # items of a genre, the last ones of which are new
@@ -183,7 +185,7 @@ def test_a_catalogue_that_everybody_has_taken_has_content_too(tmp_path):
     setting = SETTINGS["ranking"]
     parts = setting.prepare(data, tmp_path, config, 0)
     assert parts.table_items == len(data.item_ids)
-    built = setting.build_for_training(model, parts, config.episode, config.training, 0)
+    built = setting.build_for_training(Recipe(model, config.episode, config.training, 0), parts)
     episode = setting.sampler(built, parts, config.episode, 0)(tf.constant(0, tf.int64))
     assert np.isfinite(built(episode, training=True)).all()
     assert np.isfinite(built.encode_context(episode.support)).all()
@@ -207,11 +209,10 @@ def small(tmp_path_factory):
 
 def trained(small):
     setting, parts, config = small
-    built = setting.build_for_training(config.model, parts, config.episode, config.training, 0)
-    rng = np.random.default_rng(2)
-    for variable in built.trainable_variables:
-        variable.assign(rng.normal(0, 0.3, variable.shape))
-    return built
+    built = setting.build_for_training(
+        Recipe(config.model, config.episode, config.training, 0), parts
+    )
+    return random_weights(built, np.random.default_rng(2))
 
 
 def support_of(parts, items):

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from random_weights import random_weights
 from ranking.small_clicks import clicks
 
 import cmml_tf
@@ -17,6 +18,7 @@ from cmml_tf.datasets.open_ranking_data import open_ranking_data
 from cmml_tf.episodes.ranking_episodes import RankingEpisodeSampler
 from cmml_tf.settings.named import SETTINGS
 from cmml_tf.settings.ranking.parts import check_tables_fit
+from cmml_tf.settings.systems import Recipe
 from cmml_tf.training.history_log import read_history
 from cmml_tf.types import Episode, Support
 
@@ -174,8 +176,8 @@ def test_the_tables_of_a_training_user_do_not_know_the_user(prepared):
     setting, parts, config = prepared
     user = int(parts.data.learned.user[0])
     own = parts.data.learned.of(0)
-    one = (config.model, parts, config.episode, config.training, 0)
-    trained, asked = setting.build_for_training(*one), setting.build(*one)
+    one = Recipe(config.model, config.episode, config.training, 0)
+    trained, asked = setting.build_for_training(one, parts), setting.build(one, parts)
     layer, M = trained.pair_embedding, parts.table_items
     fold = int(layer.fold_of_user[user])
     others = parts.data.learned.take(np.flatnonzero(parts.folds != fold))
@@ -201,10 +203,8 @@ def test_the_tables_of_a_training_user_do_not_know_the_user(prepared):
 
 def test_scores_are_the_formula_in_numpy(prepared):
     setting, parts, config = prepared
-    model = setting.build(config.model, parts, config.episode, config.training, 0)
-    rng = np.random.default_rng(1)
-    for variable in model.trainable_variables:
-        variable.assign(rng.normal(0, 0.4, variable.shape))
+    model = setting.build(Recipe(config.model, config.episode, config.training, 0), parts)
+    random_weights(model, np.random.default_rng(1), 0.4)
     items, length = np.array([[3, 5, 5, 9]], np.int32), np.array([3], np.int32)
     user = np.zeros([1, 4], np.int32)
     support = Support(user, items, np.ones([1, 4], np.float32), length)

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from random_weights import random_weights
 from ranking.small_clicks import clicks, opened
 
 from cmml_tf.config.ranking import RankingEpisodeConfig, RankingModelConfig, RankingRunConfig
 from cmml_tf.episodes.ranking_episodes import RankingEpisodeSampler
 from cmml_tf.settings.named import SETTINGS
+from cmml_tf.settings.systems import Recipe
 from cmml_tf.tasks.catalogue import CatalogueTask
 from cmml_tf.types import SampledEpisode
 
@@ -88,10 +90,8 @@ def test_a_training_step_scores_what_it_asks_as_the_model_is_asked(data, tmp_pat
     config = RankingRunConfig(model=model, episode=RankingEpisodeConfig(whole_catalogue=10))
     setting = SETTINGS["ranking"]
     parts = setting.prepare(data, tmp_path, config, 0)
-    built = setting.build_for_training(model, parts, config.episode, config.training, 0)
-    rng = np.random.default_rng(2)
-    for variable in built.trainable_variables:
-        variable.assign(rng.normal(0, 0.3, variable.shape))
+    built = setting.build_for_training(Recipe(model, config.episode, config.training, 0), parts)
+    random_weights(built, np.random.default_rng(2))
     sample = setting.sampler(built, parts, config.episode, 0)
     for episode in (sample(tf.constant(step, tf.int64)) for step in range(2)):
         trained, asked = built(episode, training=True), built(episode)

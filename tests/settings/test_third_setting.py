@@ -81,9 +81,9 @@ class MoodSetting(Setting):
         asked = data.sample(tf.constant(0, tf.int64), ASKED, seed + 10)
         return Prepared(data, None, AskedMoods([tf.nest.map_structure(np.asarray, asked)]))
 
-    def build(self, model, prepared, episode, training, seed):
-        tf.keras.utils.set_random_seed(seed)
-        built = build_model(model, 1, ITEMS, 4, 4, task=RatingTask())
+    def build(self, recipe, prepared):
+        tf.keras.utils.set_random_seed(recipe.seed)
+        built = build_model(recipe.model, 1, ITEMS, 4, 4, task=RatingTask())
         built.pair_embedding.set_tables(np.ones([1, 4]), prepared.data.tastes)
         return built
 

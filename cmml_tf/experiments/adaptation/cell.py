@@ -125,16 +125,14 @@ def _compute(config: ScenarioRunConfig, cell: Cell) -> dict[str, Any]:
 
 def _trained(run: SettingRun, name: str) -> tuple[AdaptingModel, list[dict[str, float]]]:
     """The model, or its twin that is never given a support set, and its epochs."""
-    config, model = run.config, run.build()
+    model = run.build()
     result = fit(
         run.setting,
         model,
         run.prepared,
-        config.episode,
-        config.training,
-        config.seed,
+        run.recipe,
         run.folder.path / name,
-        config.max_minutes,
+        run.config.max_minutes,
         verbose=0,
         with_support=name != TWIN,
     )

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from cmml_tf.config import TrainingConfig
 from cmml_tf.config.ranking import RankingEpisodeConfig, RankingModelConfig, RankingRunConfig
 from cmml_tf.config.split import UserSplitConfig
 from cmml_tf.datasets.check_source import FeatureSource
@@ -39,7 +38,7 @@ from cmml_tf.settings.content.side_content import SideContent
 from cmml_tf.settings.ranking.form import RANKING
 from cmml_tf.settings.ranking.parts import RankingParts, check_tables_fit
 from cmml_tf.settings.ranking.simple_systems import simple_ranking_systems
-from cmml_tf.settings.systems import System
+from cmml_tf.settings.systems import Recipe
 from cmml_tf.tasks.catalogue import CatalogueTask
 from cmml_tf.types import AreNew, Episode, SampledEpisode, Support
 
@@ -125,53 +124,25 @@ class RankingSetting(Setting[RankingData, AskedNewcomers, RankingParts]):
             data, None, asked, seed, model, folder, curve=NewcomerCurve(asked), scale=(0.0, 1.0)
         )
 
-    def build(
-        self,
-        model: RankingModelConfig,
-        prepared: RankingParts,
-        episode: RankingEpisodeConfig,
-        training: TrainingConfig,
-        seed: int,
-    ) -> AdaptingModel:
+    def build(self, recipe: Recipe, prepared: RankingParts) -> AdaptingModel:
         """The model that is asked and exported, its tables of all who are learned from."""
-        del episode
-        return _asked_model(model, prepared, training, seed)
+        return _asked_model(recipe, prepared)
 
-    def build_for_training(
-        self,
-        model: RankingModelConfig,
-        prepared: RankingParts,
-        episode: RankingEpisodeConfig,
-        training: TrainingConfig,
-        seed: int,
-    ) -> AdaptingModel:
+    def build_for_training(self, recipe: Recipe, prepared: RankingParts) -> AdaptingModel:
         """The same network; a user in training reads tables fitted without the user's fold.
 
         All other users read the tables of all.
         """
-        del episode
+        model = recipe.model
         versions = [*prepared.fold_tables, prepared.tables]  # fitted before there is a model
         add_up = FoldTables([tables.rows for tables in versions]).sums
         layer = _layer(model, prepared, folds=len(versions), add_up=add_up)
-        built = _model(model, layer, training, seed)
+        built = _model(recipe, layer)
         _fill(built, versions, prepared.item_content)
         fold_of_user = np.full(len(prepared.data.user_ids), model.folds)
         fold_of_user[prepared.data.learned.user] = prepared.folds
         layer.set_folds_of_users(fold_of_user)
         return built
-
-    def build_system(
-        self,
-        system: System,
-        prepared: RankingParts,
-        training: TrainingConfig,
-        seed: int,
-        config: Any = None,
-    ) -> AdaptingModel:
-        """A preset as it is trained, which is asked as it is, too."""
-        return self.build_for_training(
-            config or system.model, prepared, system.episode, training, seed
-        )
 
     def sampler(
         self,
@@ -287,36 +258,26 @@ def _layer(
     )
 
 
-def _model(
-    model: RankingModelConfig,
-    layer: ItemTablesLayer,
-    training: TrainingConfig,
-    seed: int,
-) -> RankingCMML:
+def _model(recipe: Recipe, layer: ItemTablesLayer) -> RankingCMML:
     """First weights, fixed by the seed."""
-    tf.keras.utils.set_random_seed(seed)
-    return build_ranking_model(
-        model, layer, task=CatalogueTask(), gradient_clip=training.gradient_clip
-    )
+    tf.keras.utils.set_random_seed(recipe.seed)
+    clip = recipe.training.gradient_clip
+    return build_ranking_model(recipe.model, layer, task=CatalogueTask(), gradient_clip=clip)
 
 
 def _asked_model(
-    model: RankingModelConfig,
-    prepared: RankingParts,
-    training: TrainingConfig,
-    seed: int,
-    further: np.ndarray | None = None,
+    recipe: Recipe, prepared: RankingParts, further: np.ndarray | None = None
 ) -> RankingCMML:
     """The model that is asked and exported, its tables of all who are learned from.
 
     Args:
-      model, prepared, training, seed: As of `RankingSetting.build`.
+      recipe, prepared: As of `RankingSetting.build`.
       further: float32 [n, c], content of items that came after the training; None: there are none.
     """
     tables, content = prepared.tables, prepared.item_content
     number = 0 if further is None else len(further)
-    layer = _layer(model, prepared, number, rows=prepared.rows)
-    built = _model(model, layer, training, seed)
+    layer = _layer(recipe.model, prepared, number, rows=prepared.rows)
+    built = _model(recipe, layer)
     if content is not None and further is not None:
         never = np.full(number, tables.never, np.float32)
         tables = tables._replace(popularity=np.append(tables.popularity, never))
@@ -327,8 +288,9 @@ def _asked_model(
 
 def _with_items(model: AdaptingModel, prepared: RankingParts, further: np.ndarray) -> RankingCMML:
     """The trained model with further items, of content float32 [n, c], behind its own."""
-    training = RankingRunConfig().training
-    wider = _asked_model(prepared.model, prepared, training, prepared.seed, further)
+    own = RankingRunConfig()
+    recipe = Recipe(prepared.model, own.episode, own.training, prepared.seed)
+    wider = _asked_model(recipe, prepared, further)
     for one, trained in zip(wider.trainable_variables, model.trainable_variables, strict=True):
         one.assign(trained)
     return wider

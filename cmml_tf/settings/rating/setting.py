@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 
 from cmml_tf.baselines.build_rating import build_rating_baseline
-from cmml_tf.config import TrainingConfig
 from cmml_tf.config.rating import RatingEpisodeConfig, RatingModelConfig, UserRunConfig
 from cmml_tf.datasets.open_rating_data import open_rating_data
 from cmml_tf.datasets.tasks.rating_tasks import RatingData, RatingTasks
@@ -29,7 +28,7 @@ from cmml_tf.settings.base import Prepared, Setting
 from cmml_tf.settings.rating.form import RATING
 from cmml_tf.settings.rating.ordinal_parts import FittedTables, ordinal_model
 from cmml_tf.settings.rating.simple_systems import simple_rating_systems
-from cmml_tf.settings.systems import System
+from cmml_tf.settings.systems import Recipe
 from cmml_tf.tasks.rating import RatingTask
 from cmml_tf.training.rating_start import set_first_weights
 from cmml_tf.types import AreNew, Episode, FeatureColumn
@@ -121,68 +120,36 @@ class RatingSetting(Setting[RatingData, AskedUsers, RatingParts]):
             scale=scale,
         )
 
-    def build(
-        self,
-        model: RatingModelConfig,
-        prepared: RatingParts,
-        episode: RatingEpisodeConfig,
-        training: TrainingConfig,
-        seed: int,
-    ) -> AdaptingModel:
-        """A CMML of these users and items."""
-        data = prepared.data
-        tf.keras.utils.set_random_seed(seed)
-        if model.kind == "ordinal":
-            return ordinal_model(model, data, prepared.ordinal.served(model), training)
-        with_id = model.kind == "ridge"
+    def build(self, recipe: Recipe, prepared: RatingParts) -> AdaptingModel:
+        """A CMML of these users and items, or a baseline."""
+        model, data = recipe.model, prepared.data
+        tf.keras.utils.set_random_seed(recipe.seed)
+        if isinstance(model, RatingModelConfig) and model.kind == "ordinal":
+            return ordinal_model(model, data, prepared.ordinal.served(model), recipe.training)
+        given: dict[str, Any] = {
+            "users": len(data.user_ids),
+            "task": RatingTask(recipe.episode.loss),
+            "gradient_clip": recipe.training.gradient_clip,
+        }
+        with_id = isinstance(model, RatingModelConfig) and model.kind == "ridge"
         columns = [one for one in data.item_columns if one.feature.kind != "id" or with_id]
-        built = build_rating_model(
-            model,
-            columns,
-            data.user_columns,
-            users=len(data.user_ids),
-            task=RatingTask(episode.loss),
-            gradient_clip=training.gradient_clip,
-        )
-        set_first_weights(built, data, model, seed)
+        if not isinstance(model, RatingModelConfig):
+            first = float(data.meta_train.rating.mean())
+            return build_rating_baseline(
+                model, columns, data.user_columns, first_rating=first, **given
+            )
+        built = build_rating_model(model, columns, data.user_columns, **given)
+        set_first_weights(built, data, model, recipe.seed)
         return built
 
-    def build_for_training(
-        self,
-        model: RatingModelConfig,
-        prepared: RatingParts,
-        episode: RatingEpisodeConfig,
-        training: TrainingConfig,
-        seed: int,
-    ) -> AdaptingModel:
+    def build_for_training(self, recipe: Recipe, prepared: RatingParts) -> AdaptingModel:
         """An ordinal model also has what was fitted without each fold of the users."""
-        if model.kind != "ordinal":
-            return self.build(model, prepared, episode, training, seed)
-        tf.keras.utils.set_random_seed(seed)
-        return ordinal_model(model, prepared.data, prepared.ordinal.training(model), training)
-
-    def build_system(
-        self,
-        system: System,
-        prepared: RatingParts,
-        training: TrainingConfig,
-        seed: int,
-        config: Any = None,
-    ) -> AdaptingModel:
-        """A preset or a baseline."""
-        data = prepared.data
-        if system.model is not None:
-            return self.build_for_training(system.model, prepared, system.episode, training, seed)
-        tf.keras.utils.set_random_seed(seed)
-        return build_rating_baseline(
-            config or system.baseline,
-            [column for column in data.item_columns if column.feature.kind != "id"],
-            data.user_columns,
-            users=len(data.user_ids),
-            task=RatingTask(system.episode.loss),
-            gradient_clip=training.gradient_clip,
-            first_rating=float(data.meta_train.rating.mean()),
-        )
+        model = recipe.model
+        if getattr(model, "kind", None) != "ordinal":
+            return self.build(recipe, prepared)
+        tf.keras.utils.set_random_seed(recipe.seed)
+        tables = prepared.ordinal.training(model)
+        return ordinal_model(model, prepared.data, tables, recipe.training)
 
     def sampler(
         self,

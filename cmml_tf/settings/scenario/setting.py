@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from cmml_tf.baselines.build import build_baseline
 from cmml_tf.baselines.conet import CoNet
-from cmml_tf.config import EpisodeConfig, ModelConfig, ScenarioRunConfig, TrainingConfig
+from cmml_tf.config import EpisodeConfig, ModelConfig, ScenarioRunConfig
 from cmml_tf.datasets.check_source import FeatureSource
 from cmml_tf.datasets.open_data import open_scenario_data, open_scenario_log
 from cmml_tf.datasets.open_features import described
@@ -35,7 +35,7 @@ from cmml_tf.settings.scenario.matching_tables import matching_sampler
 from cmml_tf.settings.scenario.parts import ScenarioParts, scenario_parts
 from cmml_tf.settings.scenario.served_matching import served_matching
 from cmml_tf.settings.scenario.simple_systems import simple_scenario_systems
-from cmml_tf.settings.systems import System
+from cmml_tf.settings.systems import Recipe
 from cmml_tf.tasks.scenario import ranking_task
 from cmml_tf.types import AreNew
 
@@ -104,51 +104,25 @@ class ScenarioSetting(Setting[ScenarioData, EvaluationEpisodes, ScenarioParts]):
         """Fits the embeddings and draws the evaluation episodes, or finds both in `folder`."""
         return scenario_parts(data, folder, config, seed)
 
-    def build(
-        self,
-        model: ModelConfig,
-        prepared: ScenarioParts,
-        episode: EpisodeConfig,
-        training: TrainingConfig,
-        seed: int,
-    ) -> AdaptingModel:
-        """A CMML of these users and items."""
+    def build(self, recipe: Recipe, prepared: ScenarioParts) -> AdaptingModel:
+        """A CMML of these users and items, or a baseline."""
+        model = recipe.model
+        if not isinstance(model, ModelConfig):
+            built = _with_tables(build_baseline, recipe, prepared)
+            if isinstance(built, CoNet):
+                built.set_source_items(source_item_of_users(prepared.data, recipe.seed))
+            return built
         if model.encoder == "matching":
             rows = prepared.matching.rows
-            return _matching(model, prepared, rows.user, rows.item, episode, training, seed)
-        build = partial(build_model, seed=seed)
-        return _with_tables(build, model, prepared, episode, training, seed)
+            return _matching(recipe, prepared, rows.user, rows.item)
+        return _with_tables(partial(build_model, seed=recipe.seed), recipe, prepared)
 
-    def build_for_training(
-        self,
-        model: ModelConfig,
-        prepared: ScenarioParts,
-        episode: EpisodeConfig,
-        training: TrainingConfig,
-        seed: int,
-    ) -> AdaptingModel:
+    def build_for_training(self, recipe: Recipe, prepared: ScenarioParts) -> AdaptingModel:
         """Where ids are matched, with the rows of each training scenario as well."""
-        if model.encoder != "matching":
-            return self.build(model, prepared, episode, training, seed)
+        if getattr(recipe.model, "encoder", None) != "matching":
+            return self.build(recipe, prepared)
         rows = prepared.matching.training
-        return _matching(model, prepared, rows.user_rows, rows.item_rows, episode, training, seed)
-
-    def build_system(
-        self,
-        system: System,
-        prepared: ScenarioParts,
-        training: TrainingConfig,
-        seed: int,
-        config: Any = None,
-    ) -> AdaptingModel:
-        """A preset or a baseline."""
-        if system.model is not None:
-            return self.build_for_training(system.model, prepared, system.episode, training, seed)
-        config = config or system.baseline
-        model = _with_tables(build_baseline, config, prepared, system.episode, training, seed)
-        if isinstance(model, CoNet):
-            model.set_source_items(source_item_of_users(prepared.data, seed))
-        return model
+        return _matching(recipe, prepared, rows.user_rows, rows.item_rows)
 
     def sampler(
         self, model: AdaptingModel, prepared: ScenarioParts, episode: EpisodeConfig, seed: int
@@ -244,45 +218,34 @@ def _open(
 
 
 def _with_tables(
-    build: Callable[..., AdaptingModel],
-    config: Any,
-    prepared: ScenarioParts,
-    episode: EpisodeConfig,
-    training: TrainingConfig,
-    seed: int,
+    build: Callable[..., AdaptingModel], recipe: Recipe, prepared: ScenarioParts
 ) -> AdaptingModel:
-    tf.keras.utils.set_random_seed(seed)
+    tf.keras.utils.set_random_seed(recipe.seed)
     model = build(
-        config,
+        recipe.model,
         users=len(prepared.data.user_ids),
         items=len(prepared.data.item_ids),
         user_dimension=prepared.user_embeddings.shape[1],
         item_dimension=prepared.item_embeddings.shape[1],
-        trainable_tables=training.train_embeddings,
-        task=ranking_task(episode.loss, episode.query_negatives),
-        gradient_clip=training.gradient_clip,
+        trainable_tables=recipe.training.train_embeddings,
+        task=ranking_task(recipe.episode.loss, recipe.episode.query_negatives),
+        gradient_clip=recipe.training.gradient_clip,
     )
     model.pair_embedding.set_tables(prepared.user_embeddings, prepared.item_embeddings)
     return model
 
 
 def _matching(
-    model: ModelConfig,
-    prepared: ScenarioParts,
-    user_rows: np.ndarray,
-    item_rows: np.ndarray,
-    episode: EpisodeConfig,
-    training: TrainingConfig,
-    seed: int,
+    recipe: Recipe, prepared: ScenarioParts, user_rows: np.ndarray, item_rows: np.ndarray
 ) -> MatchingCMML:
-    tf.keras.utils.set_random_seed(seed)
+    tf.keras.utils.set_random_seed(recipe.seed)
     return build_matching(
-        model,
+        recipe.model,
         user_rows,
         item_rows,
         prepared.matching.dimension,
         len(prepared.data.item_ids),
-        ranking_task(episode.loss, episode.query_negatives),
-        training.gradient_clip,
-        seed,
+        ranking_task(recipe.episode.loss, recipe.episode.query_negatives),
+        recipe.training.gradient_clip,
+        recipe.seed,
     )
