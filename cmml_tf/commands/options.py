@@ -22,10 +22,10 @@ except ImportError as missing:
 import tyro
 import yaml
 
+from cmml_tf.commands.former_options import is_former, without_idle
 from cmml_tf.commands.short_help import short_help
 from cmml_tf.config import override
 from cmml_tf.config.checks import shown
-from cmml_tf.config.former import is_former, without_idle
 from cmml_tf.plain_yaml import load_plain_yaml
 from cmml_tf.program import Arguments
 from cmml_tf.settings.form import RunOptions

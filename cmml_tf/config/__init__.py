@@ -4,15 +4,15 @@ Command lines map onto these classes; a field's comment below it is its help tex
 says which values it accepts and for which models it counts. No TensorFlow here.
 """
 
-from cmml_tf.config.curve import CurveConfig
 from cmml_tf.config.data import (
     Alignment,
     EmbeddingConfig,
+    FactorConfig,
     ReadConfig,
     ScenarioConfig,
 )
 from cmml_tf.config.episode import EpisodeConfig, RankingLoss
-from cmml_tf.config.factors import FactorConfig
+from cmml_tf.config.judging import CurveConfig
 from cmml_tf.config.model import MATCHING, RIDGE, ModelConfig
 from cmml_tf.config.override import override
 from cmml_tf.config.scenario_run import ScenarioRunConfig

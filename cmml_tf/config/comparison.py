@@ -4,15 +4,15 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from cmml_tf.config.checks import PositiveInt, check
-from cmml_tf.config.curve import CurveConfig
 from cmml_tf.config.data import (
     Alignment,
     EmbeddingConfig,
+    FactorConfig,
     ReadConfig,
     ScenarioConfig,
 )
 from cmml_tf.config.episode import EpisodeConfig
-from cmml_tf.config.factors import FactorConfig
+from cmml_tf.config.judging import CurveConfig
 from cmml_tf.config.rating import RatingDataConfig
 from cmml_tf.config.split import SplitConfig
 

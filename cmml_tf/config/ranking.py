@@ -15,7 +15,7 @@ from cmml_tf.config.checks import (
     check,
     require,
 )
-from cmml_tf.config.requirement import RANKING_CONTROLS
+from cmml_tf.config.judging import RANKING_CONTROLS
 from cmml_tf.config.run import RunConfig
 from cmml_tf.config.split import UserSplitConfig
 from cmml_tf.config.training import TrainingConfig

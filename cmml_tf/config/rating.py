@@ -16,9 +16,8 @@ from cmml_tf.config.checks import (
     check,
     require,
 )
-from cmml_tf.config.curve import CurveConfig
+from cmml_tf.config.judging import USER_CONTROLS, CurveConfig
 from cmml_tf.config.model import ModelConfig
-from cmml_tf.config.requirement import USER_CONTROLS
 from cmml_tf.config.run import RunConfig
 from cmml_tf.config.training import TrainingConfig
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from cmml_tf.config.checks import PositiveFloat, Seed, check, require
 from cmml_tf.config.data import ReadConfig
-from cmml_tf.config.requirement import required_controls
+from cmml_tf.config.judging import required_controls
 from cmml_tf.config.training import Strategy, TrainingConfig, check_strategy
 from cmml_tf.request_limits import DEFAULT_LIMITS, RequestLimits
 

@@ -6,12 +6,10 @@ from operator import attrgetter
 from types import SimpleNamespace
 from typing import ClassVar
 
-from cmml_tf.config.curve import CurveConfig
-from cmml_tf.config.data import EmbeddingConfig, ScenarioConfig
+from cmml_tf.config.data import EmbeddingConfig, FactorConfig, ScenarioConfig
 from cmml_tf.config.episode import EpisodeConfig
-from cmml_tf.config.factors import FactorConfig
+from cmml_tf.config.judging import SCENARIO_CONTROLS, CurveConfig
 from cmml_tf.config.model import MATCHING, ModelConfig
-from cmml_tf.config.requirement import SCENARIO_CONTROLS
 from cmml_tf.config.run import RunConfig
 from cmml_tf.config.schedules import RECOMMENDED_SCHEDULE, SCHEDULES
 from cmml_tf.config.split import SplitConfig

@@ -14,7 +14,7 @@ from cmml_tf.datasets.interactions import Interactions
 from cmml_tf.datasets.layouts import is_own_table
 from cmml_tf.datasets.open_features import item_table
 from cmml_tf.datasets.open_rating_data import read_ratings
-from cmml_tf.datasets.reading.ids import as_text, is_text, rows_of
+from cmml_tf.datasets.reading.ids import as_text, is_text, rows_of, sorted_ids
 from cmml_tf.datasets.reading.times import Times
 from cmml_tf.datasets.sources.own_interactions import load_table
 from cmml_tf.datasets.tasks.earlier import Earlier, earlier_first
@@ -74,7 +74,7 @@ def open_ranking_data(
     check_ranking_source(data, config.tasks, read, features)
     interactions = _read(data, read, "needed" if split.by_time else "none")
     table, counts = _taken_rows(interactions, liked, split.by_time)
-    user_ids = _sorted(table["user"])
+    user_ids = sorted_ids(table["user"].unique().tolist())
     if earlier is not None:
         user_ids = earlier_first(earlier.user_ids, user_ids)
     rng = np.random.default_rng(seed)
@@ -219,12 +219,7 @@ def _taken(user: np.ndarray, item: np.ndarray) -> TakenItems:
     return _of_tasks(users, place, item)
 
 
-def _sorted(ids: pd.Series) -> np.ndarray:
-    values = sorted(ids.unique().tolist())
-    return np.array(values, object if values and isinstance(values[0], str) else None)
-
-
 def _most_taken_first(items: pd.Series) -> np.ndarray:
-    ids = _sorted(items)
+    ids = sorted_ids(items.unique().tolist())
     counts = items.value_counts().reindex(ids).to_numpy()
     return ids[np.argsort(-counts, kind="stable")]

@@ -12,6 +12,7 @@ from cmml_tf.datasets.check_source import check_rating_source
 from cmml_tf.datasets.features import RawFeature, build_columns
 from cmml_tf.datasets.interactions import Interactions
 from cmml_tf.datasets.layouts import EMBEDDED_NAME, is_feature_folder, is_own_table
+from cmml_tf.datasets.reading.ids import sorted_ids
 from cmml_tf.datasets.sources.download import download_movielens
 from cmml_tf.datasets.sources.movielens import load_embedded_movielens, load_movielens
 from cmml_tf.datasets.sources.movielens_features import (
@@ -178,8 +179,7 @@ def _outside_of_tasks(
 def _catalogue_ids(rated: pd.Series, features: list[RawFeature]) -> np.ndarray:
     """All ids that there are, sorted: those with a rating and those with a feature."""
     known = {one for feature in features for one in feature.values}
-    ids = sorted(known | set(rated.tolist()))
-    return np.array(ids, object if ids and isinstance(ids[0], str) else None)
+    return sorted_ids(known | set(rated.tolist()))
 
 
 def _validation(

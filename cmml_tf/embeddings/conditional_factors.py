@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from cmml_tf.config.factors import FactorConfig
+from cmml_tf.config.data import FactorConfig
 
 _BLOCK_ROWS = 32_768
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cmml_tf.config.factors import FactorConfig
+from cmml_tf.config.data import FactorConfig
 from cmml_tf.embeddings.conditional_factors import (
     Clicks,
     ConditionalFactors,

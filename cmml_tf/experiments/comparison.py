@@ -14,6 +14,7 @@ from cmml_tf.evaluation.report import FLIPPED, NONE, OWN, SWAPPED, TWIN
 from cmml_tf.evaluation.significance import holm, wilcoxon_p
 from cmml_tf.evaluation.statistics import mean_interval, mean_over_runs
 from cmml_tf.experiments.comparison_cell import Cell, CellResult, write_parquet
+from cmml_tf.experiments.markdown import markdown_table
 from cmml_tf.files import write_whole
 from cmml_tf.settings.form import SettingForm
 from cmml_tf.training.efficiency import Cost
@@ -123,7 +124,7 @@ class Comparison:
         header = ["system", "seeds", *self.form.columns, f"gain by context, {metric}", "p"]
         header += [f"{name}, {metric}" for name in controls]
         header += ["train, CPU s", "adapt, ms", "score, ms", "peak MiB"]
-        lines = _header(header)
+        systems = []
         for row in self.rows:
             mark = "**" if row.system == self.best else ""
             cells = [f"{mark}{row.label}{mark}", str(row.seeds)]
@@ -136,15 +137,16 @@ class Comparison:
                 _number(row.cost.score_ms, ".2f"),
                 _number(row.cost.peak_memory_mib, ".0f"),
             ]
-            lines.append(_line(cells))
-        lines.append(self._about())
+            systems.append(cells)
+        lines = [markdown_table(header, systems), self._about()]
         sizes = list(dict.fromkeys(size for row in self.rows for size in row.curve))
         if sizes:
-            lines += ["", *_header([f"{metric} by size of the support", *sizes])]
-            for row in self.rows:
-                cells = (str(row.curve[size]) if size in row.curve else "" for size in sizes)
-                lines.append(_line([row.label, *cells]))
-            lines += ["", "By the size of the support: ± over seeds alone."]
+            curves = [
+                [row.label, *(str(row.curve[size]) if size in row.curve else "" for size in sizes)]
+                for row in self.rows
+            ]
+            table = markdown_table([f"{metric} by size of the support", *sizes], curves)
+            lines += ["", table, "", "By the size of the support: ± over seeds alone."]
         return "\n".join(lines) + "\n"
 
     def _about(self) -> str:
@@ -271,14 +273,6 @@ def _check_same_episodes(results: dict[Cell, CellResult]) -> None:
 def _mean_cost(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return fmean(known) if known else None
-
-
-def _header(cells: Sequence[str]) -> list[str]:
-    return [_line(cells), _line(["---"] * len(cells))]
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _of(means: Mapping[str, Mean], name: str) -> float | None:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from cmml_tf.experiments.comparison import Comparison, Mean, Row
 from cmml_tf.experiments.forms import FORMS
+from cmml_tf.experiments.markdown import markdown_table
 from cmml_tf.experiments.paper_tables import PaperColumns, PaperTable
 from cmml_tf.settings.systems import first_name
 
@@ -50,15 +51,11 @@ def layout(name: str, table: PaperTable, parts: Sequence[Part], data: str) -> st
     }
     rows += [(f"*{label}*", system) for system, label in more.items()]
     columns = [column for part in parts for column in _columns(table, part, rows)]
-    lines = [
-        "| Method | " + " | ".join(column.title for column in columns) + " |",
-        "| --- | " + " | ".join("---" for _ in columns) + " |",
-    ]
-    for label, _ in rows:
-        lines.append(f"| {label} | " + " | ".join(column.cells[label] for column in columns) + " |")
+    lines = [[label, *(column.cells[label] for column in columns)] for label, _ in rows]
+    text = markdown_table(["Method", *(column.title for column in columns)], lines)
     seeds = sorted({row.seeds for part in parts for row in part.comparison.rows})
     caption = f"**Table {name.removeprefix('table')}. {table.title}.** "
-    return f"{caption}{_about(parts, data, seeds)}\n\n" + "\n".join(lines) + "\n"
+    return f"{caption}{_about(parts, data, seeds)}\n\n{text}\n"
 
 
 def layout_json(parts: Sequence[Part], data: str) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from cmml_tf.config.requirement import USER_CONTROLS
+from cmml_tf.config.judging import USER_CONTROLS
 from cmml_tf.evaluation.report import NONE, OWN, TWIN
 from cmml_tf.evaluation.statistics import mean_interval
+from cmml_tf.experiments.markdown import markdown_table
 from cmml_tf.training.run_folder import read_record
 
 _METRICS = ("mae", "ndcg@3", "ndcg@1")
@@ -38,11 +39,11 @@ class RatingRuns:
         users may be the same in each. `context gain` is the own support's better result than that
         of the better of `twin` and `none`.
         """
-        lines = [_row(_HEADER), _row(["---"] * len(_HEADER))]
+        lines: list[list[str]] = []
         for name in self._simple():
             rows = [one["controls"][name] for one in self._every()]
             cells = [_spelled(_over_seeds([row[metric] for row in rows])) for metric in _METRICS]
-            lines.append(_row([name, "", *cells, *[""] * 4]))
+            lines.append([name, "", *cells, *[""] * 4])
         for name, seeds in self.metrics.items():
             cells = [
                 _spelled(
@@ -57,8 +58,8 @@ class RatingRuns:
                 means = [one["controls"][control][_METRICS[0]] for one in seeds]
                 cells.append(_spelled(_over_seeds(means)))
             gains = [_gain(seeds, *names) for names in _GAINS]
-            lines.append(_row([name, str(len(seeds)), *cells, *gains]))
-        return "\n".join(lines)
+            lines.append([name, str(len(seeds)), *cells, *gains])
+        return markdown_table(_HEADER, lines)
 
     def curve(self, name: str) -> dict[str, tuple[float, float]]:
         """MAE of a preset or simple system by ratings known: mean and interval over seeds."""
@@ -74,10 +75,10 @@ class RatingRuns:
         """Markdown: MAE by the number of known ratings, a line a system."""
         curves = {name: self.curve(name) for name in (*self._simple(), *self.metrics)}
         sizes = list(next(iter(curves.values())))
-        lines = [_row(["MAE with ratings known", *sizes]), _row(["---"] * (len(sizes) + 1))]
-        for name, points in curves.items():
-            lines.append(_row([name, *(f"{points[size][0]:.4f}" for size in sizes)]))
-        return "\n".join(lines)
+        lines = [
+            [name, *(f"{points[size][0]:.4f}" for size in sizes)] for name, points in curves.items()
+        ]
+        return markdown_table(["MAE with ratings known", *sizes], lines)
 
     def _every(self) -> list[Mapping[str, Any]]:
         return [one for seeds in self.metrics.values() for one in seeds]
@@ -87,18 +88,9 @@ class RatingRuns:
         return [name for name in USER_CONTROLS if name in self._every()[0]["controls"]]
 
     def plot_curve(self, file: Path) -> None:
-        """Draws the curves, each with its interval over seeds, beside the simple systems.
+        """Draws the curves, each with its interval over seeds, beside the simple systems."""
+        from matplotlib.figure import Figure  # takes long to load
 
-        Raises:
-          ModuleNotFoundError: matplotlib is not installed; the message tells how.
-        """
-        try:
-            from matplotlib.figure import Figure
-        except ModuleNotFoundError:
-            raise ModuleNotFoundError(
-                "The plot needs matplotlib, which is not installed. Run "
-                "pip install 'cmml_tf[figures]'."
-            ) from None
         figure = Figure(figsize=(6.6, 3.85), layout="constrained")
         axes = figure.subplots()
         for name in self.metrics:
@@ -172,7 +164,3 @@ def _gain(runs: Sequence[Mapping[str, Any]], name: str, interval: str) -> str:
     return _spelled(
         _over_seeds([gain[name] for gain in gains], [gain[interval] for gain in gains]), "+"
     )
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"

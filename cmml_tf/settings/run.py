@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from cmml_tf.compiled_size import CompiledSize
 from cmml_tf.config import TrainingConfig
-from cmml_tf.config.requirement import required_controls
+from cmml_tf.config.judging import required_controls
 from cmml_tf.datasets.tasks.earlier import Earlier
 from cmml_tf.evaluation.report import Report
 from cmml_tf.files import write_whole

@@ -15,7 +15,7 @@ import tensorflow_recommenders as tfrs
 
 from benchmarks.made_up import SUPPORT, support_by_id
 from benchmarks.timing import cpu_seconds
-from cmml_tf.config.factors import FactorConfig
+from cmml_tf.config.data import FactorConfig
 from cmml_tf.embeddings.popularity import STATISTICS
 from cmml_tf.experiments.forms import model_preset
 from cmml_tf.models.build import build_model

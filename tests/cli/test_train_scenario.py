@@ -13,7 +13,7 @@ import yaml
 from cli.conftest import QUICK
 
 from cmml_tf.commands.main import load
-from cmml_tf.config.requirement import MODEL_CONTROLS, SCENARIO_CONTROLS
+from cmml_tf.config.judging import MODEL_CONTROLS, SCENARIO_CONTROLS
 
 CUTOFFS = (1, 3, 5, 10, 20, 50, 100)
 METRICS = {f"{name}@{k}" for name in ("recall", "ndcg") for k in CUTOFFS} | {"mrr"}

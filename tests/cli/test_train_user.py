@@ -11,8 +11,8 @@ import tensorflow as tf
 import yaml
 from models.every_preset import RATING_PRESETS
 
+from cmml_tf.config.judging import MODEL_CONTROLS, USER_CONTROLS
 from cmml_tf.config.rating import UserRunConfig
-from cmml_tf.config.requirement import MODEL_CONTROLS, USER_CONTROLS
 from cmml_tf.training.run_folder import plain
 
 RIDGE = ("--quick", "--preset", "ridge", "--training.max-epochs", "4", "--run-dir", "run")

@@ -3,8 +3,8 @@
 import pytest
 
 from cmml_tf.config import ScenarioRunConfig
+from cmml_tf.config.judging import SCENARIO_CONTROLS, USER_CONTROLS, required_controls
 from cmml_tf.config.rating import UserRunConfig
-from cmml_tf.config.requirement import SCENARIO_CONTROLS, USER_CONTROLS, required_controls
 from cmml_tf.program import UnmetRequirementError
 from cmml_tf.settings.rating.form import RATING
 from cmml_tf.settings.requirement import check_required

@@ -12,7 +12,7 @@ integers, are malformed.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -137,6 +137,12 @@ def is_text(ids: np.ndarray) -> bool:
 def as_text(ids: np.ndarray) -> np.ndarray:
     """Ids as text, object [N] of str: as long as each is, not as the longest."""
     return ids if ids.dtype == object else ids.astype(str).astype(object)
+
+
+def sorted_ids(ids: Iterable[Any]) -> np.ndarray:
+    """Ids of one kind, sorted: int64 or object of str [N]."""
+    values = sorted(ids)
+    return np.array(values, object if values and isinstance(values[0], str) else None)
 
 
 def distinct(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,12 @@ import numpy as np
 from cmml_tf.config import ScenarioRunConfig
 from cmml_tf.evaluation.statistics import mean_interval
 from cmml_tf.experiments.adaptation.cell import Cell
+from cmml_tf.experiments.markdown import markdown_table
+
+_HEAD = (
+    *("preset", "data", "seeds", "Recall@10", "twin", "none", "swapped", "context gain"),
+    *("parameters", "encode, CPU ms", "score 100, CPU ms", "training, s"),
+)
 
 
 def preset_cells(
@@ -31,11 +37,7 @@ def markdown(cells: Sequence[Cell], results: Sequence[dict[str, Any]]) -> str:
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for cell, result in zip(cells, results, strict=True):
         groups.setdefault((cell.series, cell.x), []).append(result)
-    lines = [
-        "| preset | data | seeds | Recall@10 | twin | none | swapped | context gain | parameters | "
-        "encode, CPU ms | score 100, CPU ms | training, s |",
-        f"|{' --- |' * 12}",
-    ]
+    lines = []
     for (preset, data), members in groups.items():
         cells_of_row = [
             preset,
@@ -49,14 +51,12 @@ def markdown(cells: Sequence[Cell], results: Sequence[dict[str, Any]]) -> str:
             f"{_median(members, 'score_ms'):.2f}",
             f"{_median(members, 'train_seconds'):.0f}",
         ]
-        lines.append("| " + " | ".join(cells_of_row) + " |")
+        lines.append(cells_of_row)
         for size in members[0]["by_support"]:
             values = [member["by_support"][size] for member in members]
-            lines.append(
-                f"| {preset} | {data}, {size} positives | {len(members)} | "
-                f"{_spelled(values)} | | | | | | | | |"
-            )
-    return "\n".join(lines)
+            of_size = [preset, f"{data}, {size} positives", str(len(members)), _spelled(values)]
+            lines.append([*of_size, *[""] * (len(_HEAD) - len(of_size))])
+    return markdown_table(_HEAD, lines)
 
 
 def _interval(members: Sequence[dict[str, Any]], name: str, sign: str = "") -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from cmml_tf.config.requirement import RANKING_CONTROLS
+from cmml_tf.config.judging import RANKING_CONTROLS
 from cmml_tf.models.ranking_presets import RankingPreset
 from cmml_tf.settings.systems import System, simple_systems
 

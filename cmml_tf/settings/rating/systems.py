@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from cmml_tf.config.baselines import RATING_BASELINES
-from cmml_tf.config.requirement import USER_CONTROLS
+from cmml_tf.config.judging import USER_CONTROLS
 from cmml_tf.models.rating_presets import RatingPreset
 from cmml_tf.settings.systems import System, simple_systems
 
