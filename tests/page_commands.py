@@ -11,11 +11,15 @@ _COMPARE = "tests/cli/experiments/test_compare.py::"
 _COMPARED = f"{_COMPARE}test_killed_comparison_continues_and_ends_with_the_same_table"
 _PREPARED = "tests/cli/data/test_prepare.py::test_a_prepared_folder_is_trained_on"
 _IMPORT = "tests/cli/test_import_weights.py::test_the_command_exports_a"
-_FIRST = "tests/test_first_model.py::test_the_page_leads_to_a_recommendation"
+_FIRST = "tests/test_first_model.py::test_a_page_leads_to_a_recommendation"
 
 RUN_BY = {
     "cmml train scenario --data clicks.csv --run-dir runs/first --max-minutes 5": _FIRST,
+    "cmml train user --objective ranking --data clicks.csv --run-dir runs/newcomers": _FIRST,
     "cmml promote export/candidates/1 --on clicks.csv": _FIRST,
+    "cmml promote export-ranking/candidates/1 --on clicks.csv": _FIRST,
+    'cmml serve --model_name=cmml --model_base_path="$PWD/export-ranking" --port=8500 '
+    "--rest_api_port=8501 &": _FIRST,
     'cmml serve --model_name=cmml --model_base_path="$PWD/export" --port=8500 '
     "--rest_api_port=8501 &": _FIRST,
     "curl --silent --retry 300 --retry-delay 1 --retry-all-errors --fail "

@@ -1,4 +1,4 @@
-"""The page of the first model leads from a table to a recommendation, typed as it stands."""
+"""Pages that lead from a table to a recommendation, typed as they stand."""
 
 import json
 import os
@@ -13,13 +13,24 @@ import pandas as pd
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = (ROOT / "docs" / "first_model.md").read_text()
+# Page and section -> the model base path that it serves.
+PAGES = {"first_model.md": "export", "ranking.md#In six commands": "export-ranking"}
 
 
-def commands():
+def blocks(name):
+    """The blocks of a page, or of its section."""
+    page, _, section = name.partition("#")
+    text = (ROOT / "docs" / page).read_text()
+    if section:
+        text = re.split(r"^## ", text.split(f"## {section}\n")[1], maxsplit=1, flags=re.MULTILINE)[
+            0
+        ]
+    return re.findall(r"^```\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def commands(name):
     """The blocks of shell commands, but the installation."""
-    blocks = re.findall(r"^```\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
-    return [block for block in blocks if re.match(r"cmml|curl|kill", block)]
+    return [block for block in blocks(name) if re.match(r"cmml|curl|kill", block)]
 
 
 def write_clicks(path, scenarios=50, users=400, items=1000, number=20_000):
@@ -34,13 +45,15 @@ def write_clicks(path, scenarios=50, users=400, items=1000, number=20_000):
     table.to_csv(path, index=False)
 
 
-def test_ten_commands_are_enough():
-    lines = "".join(re.findall(r"^```\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)).splitlines()
+@pytest.mark.parametrize("name", PAGES)
+def test_ten_commands_are_enough(name):
+    lines = "".join(blocks(name)).splitlines()
     assert 6 <= sum(bool(re.match(r"pip|cmml|curl|kill", line)) for line in lines) <= 10
 
 
 @pytest.mark.slow
-def test_the_page_leads_to_a_recommendation(tmp_path):
+@pytest.mark.parametrize(("name", "base"), PAGES.items())
+def test_a_page_leads_to_a_recommendation(name, base, tmp_path):
     write_clicks(tmp_path / "clicks.csv")
     program = tmp_path / "bin" / "cmml"
     program.parent.mkdir()
@@ -49,7 +62,7 @@ def test_the_page_leads_to_a_recommendation(tmp_path):
     )
     program.chmod(0o755)
     script = "set -eo pipefail\nset -m\ntrap 'kill %1 2> /dev/null || true' EXIT\n"
-    script += "\n".join(commands())
+    script += "\n".join(commands(name))
     for port in ("8500", "8501"):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -68,7 +81,7 @@ def test_the_page_leads_to_a_recommendation(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "export" / "1" / "saved_model.pb").exists()
+    assert (tmp_path / base / "1" / "saved_model.pb").exists()
     *_, place = re.finditer(r'\{\s*"outputs"', done.stdout)
     answer = json.JSONDecoder().raw_decode(done.stdout, place.start())[0]["outputs"]
     (items,), (scores,) = answer["item_id"], answer["score"]

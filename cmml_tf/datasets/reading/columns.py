@@ -49,7 +49,8 @@ def find_columns(
       ValueError: A needed column is missing, or several fit one.
     """
     written = [name.strip() for name in header]
-    positions = {}
+    positions: dict[str, int] = {}
+    missing: list[Column] = []
     for column in columns:
         places = _places(written, column, given)
         if len(places) > 1:
@@ -61,15 +62,20 @@ def find_columns(
         if places:
             positions[column.name] = places[0]
         elif column.name in given or column.needed:
-            published, *others = (*column.aliases, column.name)
-            also = f" (or {', '.join(others)})" if others else ""
-            if column.name in given:
-                published, also = given[column.name], " (option columns)"
-            raise ValueError(
-                f"The file {path} must have a column {published!r}{also} in its first line; there "
-                f"is no column {column.name!r}. Received: {', '.join(written)[:300]}. If one of a "
-                f"table of your own is meant, say which (--columns {column.name}=NAME)."
-            )
+            missing.append(column)
+    if missing:
+        column = missing[0]
+        published, *others = (*column.aliases, column.name)
+        also = f" (or {', '.join(others)})" if others else ""
+        if column.name in given:
+            published, also = given[column.name], " (option columns)"
+        names = ", ".join(one.name for one in missing)
+        option = ",".join(f"{one.name}=NAME" for one in missing)
+        raise ValueError(
+            f"The file {path} must have a column {published!r}{also} in its first line; missing: "
+            f"{names}. Received: {', '.join(written)[:300]}. If others of a table of your own are "
+            f"meant, say which (--columns {option})."
+        )
     return positions
 
 

@@ -288,7 +288,9 @@ def groups_of_items(
             known = sorted({*columns, *catalogue.columns})
             raise ValueError(
                 f"`definition` {definition} needs a column {column!r}, which {interactions_name} "
-                f"does not have. Choose column:NAME, NAME being one of {', '.join(known)}."
+                "does not have. If another column says what the scenario is, choose it "
+                "(--scenario.definition column:NAME), NAME being one of "
+                f"{', '.join(known)}."
             )
     of_item = catalogue.set_index("item")[wanted].reindex(item_ids)
     values = of_item[wanted[0]].tolist()

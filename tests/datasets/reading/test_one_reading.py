@@ -223,6 +223,9 @@ def test_parquet_packed_parts_and_named_columns(tmp_path):
     assert data.fingerprint() == expected.fingerprint()
     assert data.counts.pop("files of the table") == 3
     assert data.counts == expected.counts
+    # All that are missing are said at once.
+    with pytest.raises(ValueError, match=r"missing: user, item\..*user=NAME,item=NAME"):
+        open_scenario_data(str(tmp_path / "log.csv"), SCENARIOS, SplitConfig(), 0)
     with pytest.raises(ValueError, match=r"`columns` must be none unless"):
         open_rating_data("movielens-small", RATED, 0, read=read)
     with pytest.raises(ValueError, match=r"`columns` must be none unless"):

@@ -96,7 +96,9 @@ def test_column_of_the_table_and_repeated_rows():
 
 def test_absent_column_and_impossible_filters_are_explained(films):
     log = Interactions("log", films.table, without_catalogue())
-    with pytest.raises(ValueError, match=r"needs a column 'genres'.*column:NAME.*timestamp"):
+    with pytest.raises(
+        ValueError, match=r"needs a column 'genres'.*scenario.definition column:NAME.*timestamp"
+    ):
         find_scenarios(log, _config("genre"))
     with pytest.raises(ValueError, match="needs a column 'mood'"):
         find_scenarios(films, _config("column:mood"))
