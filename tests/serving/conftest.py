@@ -218,8 +218,15 @@ def server_starter(engine_command, log_path):
         command += ["--file_system_poll_wait_seconds=1"]
         if base_path is not None:
             command += [f"--model_base_path={base_path}", f"--model_name={name}"]
-        threads = {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1"}
-        server = Server([*command, *flags], os.environ | threads, log_path, name)
+        # Whatever stands around the tests: a request that waits leaves threads to others, and the
+        # log, which tests read, is written.
+        environment = os.environ | {
+            "OMP_NUM_THREADS": "1",
+            "TF_NUM_INTRAOP_THREADS": "1",
+            "TF_NUM_INTEROP_THREADS": "4",
+            "TF_CPP_MIN_LOG_LEVEL": "0",
+        }
+        server = Server([*command, *flags], environment, log_path, name)
         server.start()
         running.append(server)
         if wait_for is not None:
