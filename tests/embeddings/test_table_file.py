@@ -1,4 +1,4 @@
-"""Tables in a file are read as they were written, and added up by the tables of each task's fold."""
+"""Tables in a file are read as written, and added up by the tables of each task's fold."""
 
 import numpy as np
 import pytest
