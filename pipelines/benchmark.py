@@ -32,11 +32,9 @@ def main(argv: Sequence[str]) -> int:
     """Runs the command."""
     parser = Arguments(__doc__)
     subcommands = parser.add_subparsers(dest="what", required=True)
-    measured = (
-        *("encoder", "adaptation", "training", "episodes", "user", "baselines", "client"),
-        *("help", "tables", "reading", "recommend", "xla", "requests"),
-    )
-    for name in measured:
+    networks = ("encoder", "adaptation", "training", "user", "baselines", "xla")
+    others = ("episodes", "client", "help", "tables", "reading", "recommend", "requests")
+    for name in (*networks, *others):
         subparser = subcommands.add_parser(name)
         subparser.add_argument("--rounds", type=int, default=9)
     evaluation = subcommands.add_parser("evaluation")
@@ -78,7 +76,8 @@ def main(argv: Sequence[str]) -> int:
 
         figures = serve.measure(arguments.rounds, arguments.seconds, arguments.odd_requests)
     else:
-        module = importlib.import_module(f"benchmarks.{arguments.what}")
+        folder = "benchmarks.networks" if arguments.what in networks else "benchmarks"
+        module = importlib.import_module(f"{folder}.{arguments.what}")
         figures = module.measure(arguments.rounds)
     conditions = {"processor": platform.processor() or platform.machine(), **environment()}
     print(json.dumps({arguments.what: figures, "conditions": conditions}, indent=2))

@@ -14,6 +14,7 @@ from served_model import served_model
 
 from benchmarks import recommend
 from benchmarks.made_up import SUPPORT
+from benchmarks.networks.xla import model_of
 from benchmarks.process_clock import process_seconds
 from benchmarks.served.exports import (
     DIMENSION,
@@ -24,7 +25,6 @@ from benchmarks.served.exports import (
     predict_request,
     request_values,
 )
-from benchmarks.xla import model_of
 from cmml_tf.client import Client
 from cmml_tf.compiled_size import CompiledSize
 from cmml_tf.serving.export import export_model

@@ -6,8 +6,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 
-from benchmarks.keras_gru import KerasGruEncoder
 from benchmarks.made_up import made_up_model, support_by_id
+from benchmarks.networks.keras_gru import KerasGruEncoder
 from cmml_tf.config import ModelConfig
 from cmml_tf.serving.export import export_model
 from cmml_tf.serving.graph import ServingGraph

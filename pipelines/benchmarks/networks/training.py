@@ -4,8 +4,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from benchmarks.keras_gru import KerasGruEncoder
 from benchmarks.made_up import SUPPORT, made_up_model, random_episode
+from benchmarks.networks.keras_gru import KerasGruEncoder
 from benchmarks.timing import cpu_seconds
 from cmml_tf.config import ModelConfig
 from cmml_tf.layers.encoders.context_encoder import SequentialContextEncoder

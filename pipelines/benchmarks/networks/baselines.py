@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.made_up import random_episode, with_random_tables
+from benchmarks.networks.user import movielens_columns, user_request
 from benchmarks.timing import cpu_seconds
-from benchmarks.user import movielens_columns, user_request
 from cmml_tf.baselines.build import build_baseline
 from cmml_tf.baselines.build_rating import build_rating_baseline
 from cmml_tf.config import ModelConfig

@@ -1,0 +1,1 @@
+"""What networks cost: contexts, scores, training steps."""
