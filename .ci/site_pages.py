@@ -21,7 +21,8 @@ REFERENCE = {
     "data": (
         *("datasets.interactions", "datasets.open_data.open_scenario_data"),
         *("datasets.tasks.scenario_data", "datasets.synthetic.planted_scenarios"),
-        *("episodes.sampler", "episodes.sampled_steps", "episodes.evaluation_episodes", "types"),
+        *("episodes.sampler", "episodes.sampled_steps"),
+        *("episodes.asked.evaluation_episodes", "types"),
     ),
     "client": (
         *("client.sync", "client.aio", "client.answers", "client.clicks"),

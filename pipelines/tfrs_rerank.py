@@ -33,7 +33,7 @@ from cmml_tf.config import (
 from cmml_tf.datasets.open_data import open_scenario_data
 from cmml_tf.datasets.tasks.scenario_data import ScenarioData
 from cmml_tf.embeddings.matrix_factorisation import pretrained_embeddings
-from cmml_tf.episodes.evaluation_episodes import EvaluationEpisode, EvaluationEpisodes
+from cmml_tf.episodes.asked.evaluation_episodes import EvaluationEpisode, EvaluationEpisodes
 from cmml_tf.metrics.ranking import ranking_metrics
 from cmml_tf.program import Arguments, run
 from cmml_tf.serving.version.manifest import MANIFEST_FILE

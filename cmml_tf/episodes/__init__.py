@@ -4,7 +4,7 @@ from cmml_tf.installation import require_tensorflow
 
 require_tensorflow(__name__)
 
-from cmml_tf.episodes.evaluation_episodes import EvaluationEpisode, EvaluationEpisodes
+from cmml_tf.episodes.asked.evaluation_episodes import EvaluationEpisode, EvaluationEpisodes
 from cmml_tf.episodes.sampled_steps import sampled_steps
 from cmml_tf.episodes.sampler import EpisodeSampler
 

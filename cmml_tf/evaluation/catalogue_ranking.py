@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cmml_tf.episodes.asked_newcomers import AskedNewcomers, NewcomerBatch
+from cmml_tf.episodes.asked.asked_newcomers import AskedNewcomers, NewcomerBatch
 from cmml_tf.evaluation.ranking import SAMPLED
 from cmml_tf.evaluation.scorer import Scorer
 from cmml_tf.evaluation.task_metrics import KNOWN_ITEMS, UNKNOWN_ITEMS, TaskMetrics, users_apart

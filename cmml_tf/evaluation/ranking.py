@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from cmml_tf.episodes.evaluation_episodes import EvaluationEpisode
+from cmml_tf.episodes.asked.evaluation_episodes import EvaluationEpisode
 from cmml_tf.evaluation.scorer import Scorer, grid_of
 from cmml_tf.evaluation.task_metrics import KNOWN_ITEMS, UNKNOWN_ITEMS, TaskMetrics, users_apart
 from cmml_tf.metrics.inputs import as_mask, as_matrix

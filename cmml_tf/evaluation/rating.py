@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from cmml_tf.episodes.asked_users import AskedUsers
+from cmml_tf.episodes.asked.asked_users import AskedUsers
 from cmml_tf.evaluation.scorer import Scorer, answers_of
 from cmml_tf.evaluation.task_metrics import KNOWN_ITEMS, UNKNOWN_ITEMS, TaskMetrics, users_apart
 from cmml_tf.metrics.rating import interval_metrics, rating_metrics

@@ -11,7 +11,7 @@ import tensorflow as tf
 from cmml_tf.config import EpisodeConfig
 from cmml_tf.config.comparison import ComparisonConfig
 from cmml_tf.datasets.tasks.scenario_data import HeldOutScenario
-from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes
+from cmml_tf.episodes.asked.evaluation_episodes import EvaluationEpisodes
 from cmml_tf.experiments.comparison_folder import claim, comparison_folder, finish
 from cmml_tf.experiments.comparison_run import open_data
 from cmml_tf.experiments.forms import FORMS

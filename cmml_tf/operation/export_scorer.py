@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cmml_tf.episodes.evaluation_episodes import Known
+from cmml_tf.episodes.asked.evaluation_episodes import Known
 from cmml_tf.hashed_ids import hash_user_ids
 from cmml_tf.operation.loaded_export import Answering, Export, without_known
 from cmml_tf.operation.log_content import LogContent

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from cmml_tf.datasets.tasks.earlier import Earlier
-from cmml_tf.episodes.evaluation_episodes import Known
+from cmml_tf.episodes.asked.evaluation_episodes import Known
 from cmml_tf.evaluation.calibration import scored_episodes
 from cmml_tf.evaluation.scorer import ModelScorer, Scorer
 from cmml_tf.evaluation.task_metrics import TaskMetrics

@@ -6,7 +6,7 @@ from typing import Any
 from cmml_tf.config import EmbeddingConfig, EpisodeConfig, ModelConfig, ScenarioConfig, SplitConfig
 from cmml_tf.datasets.open_data import open_scenario_data
 from cmml_tf.embeddings.matrix_factorisation import pretrained_embeddings
-from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes
+from cmml_tf.episodes.asked.evaluation_episodes import EvaluationEpisodes
 from cmml_tf.evaluation.ranking import candidate_scores, evaluate_ranking
 from cmml_tf.evaluation.scorer import ModelScorer
 from cmml_tf.models.build import build_model

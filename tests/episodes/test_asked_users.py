@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cmml_tf.datasets.tasks.rating_tasks import RatingTasks
-from cmml_tf.episodes.asked_users import AskedUsers
+from cmml_tf.episodes.asked.asked_users import AskedUsers
 
 LENGTHS = np.array([5, 9, 4, 7])
 # An item tells its user and place, a rating its item.

@@ -8,7 +8,7 @@ from episodes.small_data import held_out
 
 from cmml_tf.config import EpisodeConfig
 from cmml_tf.episodes import EvaluationEpisodes
-from cmml_tf.episodes.evaluation_episodes import Known
+from cmml_tf.episodes.asked.evaluation_episodes import Known
 
 CONFIG = EpisodeConfig(support_positives=6, support_negatives=8)
 SCENARIOS = (

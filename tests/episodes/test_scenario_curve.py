@@ -5,8 +5,8 @@ import pytest
 from episodes.small_data import held_out
 
 from cmml_tf.config import EpisodeConfig
-from cmml_tf.episodes.evaluation_episodes import Known
-from cmml_tf.episodes.scenario_curve import ScenarioCurve
+from cmml_tf.episodes.asked.evaluation_episodes import Known
+from cmml_tf.episodes.asked.scenario_curve import ScenarioCurve
 
 WAR = [(user, 10 + item) for user in range(5) for item in range(user, 10, 2)]
 SCENARIOS = (

@@ -4,8 +4,8 @@ import numpy as np
 
 from cmml_tf.config import CurveConfig
 from cmml_tf.datasets.tasks.rating_tasks import RatingTasks
-from cmml_tf.episodes.asked_users import AskedUsers
-from cmml_tf.episodes.user_curve import UserCurve
+from cmml_tf.episodes.asked.asked_users import AskedUsers
+from cmml_tf.episodes.asked.user_curve import UserCurve
 
 LENGTHS = np.array([9, 4])
 ITEM = np.concatenate([100 * t + np.arange(n) for t, n in enumerate(LENGTHS)]).astype(np.int32)

@@ -10,7 +10,7 @@ from random_weights import random_weights
 from cmml_tf.baselines.simple.item_pop import ItemPop
 from cmml_tf.config import EpisodeConfig, ModelConfig
 from cmml_tf.episodes import EvaluationEpisodes
-from cmml_tf.episodes.evaluation_episodes import Known
+from cmml_tf.episodes.asked.evaluation_episodes import Known
 from cmml_tf.evaluation.ranking import candidate_scores, evaluate_ranking
 from cmml_tf.evaluation.scorer import ModelScorer
 from cmml_tf.evaluation.task_metrics import TaskMetrics, mean_of_draws

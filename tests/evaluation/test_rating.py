@@ -10,8 +10,8 @@ from cmml_tf.baselines.simple_ratings.means import (
     item_means,
 )
 from cmml_tf.datasets.tasks.rating_tasks import RatingTasks
-from cmml_tf.episodes.asked_users import AskedUsers
-from cmml_tf.episodes.user_curve import UserCurve
+from cmml_tf.episodes.asked.asked_users import AskedUsers
+from cmml_tf.episodes.asked.user_curve import UserCurve
 from cmml_tf.evaluation.altered_support import FlippedLabels, WithoutSupport
 from cmml_tf.evaluation.rating import evaluate_ratings, predicted_ratings
 

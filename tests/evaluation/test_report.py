@@ -11,8 +11,8 @@ from episodes.small_data import held_out, random_scenarios, scenario_data
 from cmml_tf.baselines.simple.item_pop import Chance, ItemPop
 from cmml_tf.config import EpisodeConfig, ModelConfig
 from cmml_tf.episodes import EvaluationEpisodes
-from cmml_tf.episodes.evaluation_episodes import Known
-from cmml_tf.episodes.scenario_curve import ScenarioCurve
+from cmml_tf.episodes.asked.evaluation_episodes import Known
+from cmml_tf.episodes.asked.scenario_curve import ScenarioCurve
 from cmml_tf.evaluation.altered_support import FlippedLabels, WithoutSupport
 from cmml_tf.evaluation.ranking import candidate_scores, evaluate_ranking
 from cmml_tf.evaluation.scorer import ModelScorer

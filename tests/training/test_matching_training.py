@@ -8,7 +8,7 @@ import tensorflow as tf
 from training.small_run import planted
 
 from cmml_tf.config import MATCHING, EpisodeConfig, TrainingConfig
-from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes
+from cmml_tf.episodes.asked.evaluation_episodes import EvaluationEpisodes
 from cmml_tf.settings.scenario.parts import ScenarioParts
 from cmml_tf.settings.scenario.setting import ScenarioSetting
 from cmml_tf.settings.training import fit

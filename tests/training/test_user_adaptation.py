@@ -11,9 +11,9 @@ from cmml_tf.config import TrainingConfig
 from cmml_tf.config.rating import RatingEpisodeConfig
 from cmml_tf.datasets.tasks.rating_tasks import RatingTasks
 from cmml_tf.episodes import sampled_steps
-from cmml_tf.episodes.asked_users import AskedUsers
+from cmml_tf.episodes.asked.asked_users import AskedUsers
+from cmml_tf.episodes.asked.user_curve import UserCurve
 from cmml_tf.episodes.rating_episodes import RatingEpisodeSampler
-from cmml_tf.episodes.user_curve import UserCurve
 from cmml_tf.evaluation.rating import evaluate_ratings, predicted_ratings
 from cmml_tf.evaluation.scorer import ModelScorer
 from cmml_tf.models.rating_model import build_rating_model

@@ -18,7 +18,7 @@ from cmml_tf.embeddings.item_tables import (
     edlae,
     fit_item_tables,
 )
-from cmml_tf.episodes.asked_newcomers import AskedNewcomers
+from cmml_tf.episodes.asked.asked_newcomers import AskedNewcomers
 from cmml_tf.evaluation.catalogue_ranking import evaluate_catalogue
 from cmml_tf.evaluation.scorer import Scorer
 from cmml_tf.files import write_whole

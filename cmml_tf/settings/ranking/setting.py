@@ -21,8 +21,8 @@ from cmml_tf.datasets.tasks.taken_items import RankingData
 from cmml_tf.embeddings.conditional_factors import with_constant
 from cmml_tf.embeddings.item_tables import ItemTables
 from cmml_tf.embeddings.table_file import FoldTables
-from cmml_tf.episodes.asked_newcomers import AskedNewcomers, NewcomerCurve
-from cmml_tf.episodes.evaluation_episodes import Known
+from cmml_tf.episodes.asked.asked_newcomers import AskedNewcomers, NewcomerCurve
+from cmml_tf.episodes.asked.evaluation_episodes import Known
 from cmml_tf.episodes.ranking_episodes import RankingEpisodeSampler
 from cmml_tf.evaluation.catalogue_ranking import evaluate_catalogue, scored_catalogue
 from cmml_tf.evaluation.scorer import Scorer

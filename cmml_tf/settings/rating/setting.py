@@ -13,10 +13,10 @@ from cmml_tf.baselines.build_rating import build_rating_baseline
 from cmml_tf.config.rating import RatingEpisodeConfig, RatingModelConfig, UserRunConfig
 from cmml_tf.datasets.open_rating_data import open_rating_data
 from cmml_tf.datasets.tasks.rating_tasks import RatingData, RatingTasks
-from cmml_tf.episodes.asked_users import AskedUsers
-from cmml_tf.episodes.evaluation_episodes import Known
+from cmml_tf.episodes.asked.asked_users import AskedUsers
+from cmml_tf.episodes.asked.evaluation_episodes import Known
+from cmml_tf.episodes.asked.user_curve import UserCurve
 from cmml_tf.episodes.rating_episodes import RatingEpisodeSampler
-from cmml_tf.episodes.user_curve import UserCurve
 from cmml_tf.evaluation.rating import evaluate_ratings, predicted_ratings
 from cmml_tf.evaluation.scorer import Scorer
 from cmml_tf.evaluation.task_metrics import TaskMetrics

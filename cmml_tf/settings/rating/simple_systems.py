@@ -22,8 +22,8 @@ from cmml_tf.baselines.simple_ratings.means import (
 )
 from cmml_tf.datasets.tasks.rating_tasks import RatingData, RatingTasks
 from cmml_tf.embeddings.rating_factors import fit_rating_factors
-from cmml_tf.episodes.asked_users import AskedUsers
-from cmml_tf.episodes.user_curve import UserCurve
+from cmml_tf.episodes.asked.asked_users import AskedUsers
+from cmml_tf.episodes.asked.user_curve import UserCurve
 from cmml_tf.evaluation.rating import evaluate_ratings, predicted_ratings
 from cmml_tf.evaluation.scorer import Scorer
 

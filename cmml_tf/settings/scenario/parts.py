@@ -14,8 +14,8 @@ from cmml_tf.datasets.safe_files.matrix_file import read_matrix
 from cmml_tf.datasets.sources.hybrid import combine_scenarios
 from cmml_tf.datasets.tasks.scenario_data import HeldOutScenario, ScenarioData
 from cmml_tf.embeddings.matrix_factorisation import pretrained_embeddings
-from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes, Known
-from cmml_tf.episodes.scenario_curve import ScenarioCurve
+from cmml_tf.episodes.asked.evaluation_episodes import EvaluationEpisodes, Known
+from cmml_tf.episodes.asked.scenario_curve import ScenarioCurve
 from cmml_tf.files import write_whole
 from cmml_tf.settings.base import Prepared
 from cmml_tf.settings.content.side_content import SideContent, side_content

@@ -17,10 +17,10 @@ from cmml_tf.datasets.open_data import open_scenario_data, open_scenario_log
 from cmml_tf.datasets.open_features import described
 from cmml_tf.datasets.tasks.earlier import Earlier
 from cmml_tf.datasets.tasks.scenario_data import ScenarioData
+from cmml_tf.episodes.asked.evaluation_episodes import EvaluationEpisodes, Known
+from cmml_tf.episodes.asked.scenario_curve import ScenarioCurve
 from cmml_tf.episodes.cross_domain import cross_domain_sampler, source_item_of_users
-from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes, Known
 from cmml_tf.episodes.sampler import EpisodeSampler
-from cmml_tf.episodes.scenario_curve import ScenarioCurve
 from cmml_tf.evaluation.ranking import candidate_scores, evaluate_ranking, scored_candidates
 from cmml_tf.evaluation.scorer import ModelScorer, Scorer
 from cmml_tf.evaluation.task_metrics import TaskMetrics

@@ -21,8 +21,8 @@ from cmml_tf.config import CurveConfig, EmbeddingConfig, EpisodeConfig
 from cmml_tf.datasets.tasks.held_out import halve_users
 from cmml_tf.datasets.tasks.scenario_data import HeldOutScenario, Scenario, ScenarioData
 from cmml_tf.embeddings.matrix_factorisation import pretrained_embeddings
-from cmml_tf.episodes.evaluation_episodes import EvaluationEpisodes
-from cmml_tf.episodes.scenario_curve import ScenarioCurve
+from cmml_tf.episodes.asked.evaluation_episodes import EvaluationEpisodes
+from cmml_tf.episodes.asked.scenario_curve import ScenarioCurve
 from cmml_tf.evaluation.ranking import candidate_scores, evaluate_ranking
 from cmml_tf.evaluation.scorer import Scorer
 from cmml_tf.settings.scenario.parts import ScenarioParts

@@ -14,7 +14,7 @@ from benchmarks.alternatives.implicit_als import ImplicitAls
 from cmml_tf.baselines.simple.known_log import KnownLog
 from cmml_tf.config import override
 from cmml_tf.embeddings.matrix_factorisation import pretrained_embeddings
-from cmml_tf.episodes.evaluation_episodes import EvaluationEpisode
+from cmml_tf.episodes.asked.evaluation_episodes import EvaluationEpisode
 from cmml_tf.evaluation.ranking import CandidateScores, candidate_scores, evaluate_ranking
 from cmml_tf.settings.named import SETTINGS
 from cmml_tf.settings.run import MODEL, SettingRun, open_run

@@ -8,13 +8,13 @@ import numpy as np
 
 from cmml_tf.config import CurveConfig, EpisodeConfig
 from cmml_tf.datasets.tasks.scenario_data import HeldOutScenario
-from cmml_tf.episodes.evaluation_episodes import (
+from cmml_tf.episodes.asked.evaluation_episodes import (
     EvaluationEpisodes,
     Known,
     check_can_be_asked,
     questions,
 )
-from cmml_tf.episodes.saved_tasks import SavedTasks
+from cmml_tf.episodes.asked.saved_tasks import SavedTasks
 from cmml_tf.types import starts_of
 
 POSITIVES = (0, 1, 2, 4, 8, 16, 64, 256)

@@ -8,8 +8,8 @@ import numpy as np
 
 from cmml_tf.config import EpisodeConfig
 from cmml_tf.datasets.tasks.scenario_data import HeldOutScenario
-from cmml_tf.episodes.saved_tasks import SavedTasks
-from cmml_tf.episodes.swapped_tasks import others
+from cmml_tf.episodes.asked.saved_tasks import SavedTasks
+from cmml_tf.episodes.asked.swapped_tasks import others
 from cmml_tf.types import Support, starts_of
 
 

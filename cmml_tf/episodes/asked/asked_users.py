@@ -7,8 +7,8 @@ import numpy as np
 
 from cmml_tf.datasets.reading.ids import as_text
 from cmml_tf.datasets.tasks.rating_tasks import RatingTasks
-from cmml_tf.episodes.saved_tasks import SavedTasks
-from cmml_tf.episodes.swapped_tasks import others
+from cmml_tf.episodes.asked.saved_tasks import SavedTasks
+from cmml_tf.episodes.asked.swapped_tasks import others
 from cmml_tf.types import Episode, Support, starts_of
 
 _USERS_PER_BATCH = 64

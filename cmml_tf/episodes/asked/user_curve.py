@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from cmml_tf.config import CurveConfig
-from cmml_tf.episodes.asked_users import AskedUsers
+from cmml_tf.episodes.asked.asked_users import AskedUsers
 
 RATINGS = (0, 1, 2, 5, 10, 20, 40)
 

@@ -1,0 +1,1 @@
+"""Evaluation tasks: drawn once, saved and hashed, the same for every system."""
