@@ -18,9 +18,9 @@ from cmml_tf.datasets.reading.ids import as_text, is_text, rows_of, sorted_ids
 from cmml_tf.datasets.reading.times import Times
 from cmml_tf.datasets.sources.own_interactions import load_table
 from cmml_tf.datasets.tasks.earlier import Earlier, earlier_first
-from cmml_tf.datasets.tasks.new_users import named_users, random_users, users_by_time
-from cmml_tf.datasets.tasks.ranking_task_file import read_ranking_task_file
-from cmml_tf.datasets.tasks.taken_items import (
+from cmml_tf.datasets.tasks.users.new_users import named_users, random_users, users_by_time
+from cmml_tf.datasets.tasks.users.ranking_task_file import read_ranking_task_file
+from cmml_tf.datasets.tasks.users.taken_items import (
     LEAST_TAKEN,
     RankingData,
     RankingTasks,

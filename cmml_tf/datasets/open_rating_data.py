@@ -20,8 +20,8 @@ from cmml_tf.datasets.sources.movielens_features import (
     movielens_user_features,
 )
 from cmml_tf.datasets.sources.table_features import load_feature_folder, load_rating_table
-from cmml_tf.datasets.tasks.rating_task_file import read_task_file
-from cmml_tf.datasets.tasks.rating_tasks import (
+from cmml_tf.datasets.tasks.users.rating_task_file import read_task_file
+from cmml_tf.datasets.tasks.users.rating_tasks import (
     RatingData,
     RatingTasks,
     all_ratings,

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.linalg import inv
 from scipy.sparse import csr_matrix, diags
 
-from cmml_tf.datasets.tasks.taken_items import TakenItems
+from cmml_tf.datasets.tasks.users.taken_items import TakenItems
 from cmml_tf.embeddings.content_columns import ContentColumns, ContentRegression
 from cmml_tf.embeddings.table_file import TableFile
 

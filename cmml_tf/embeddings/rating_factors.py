@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cmml_tf.datasets.tasks.rating_tasks import RatingTasks
+from cmml_tf.datasets.tasks.users.rating_tasks import RatingTasks
 
 
 class RatingFactors(NamedTuple):

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from cmml_tf.config.ranking import RankingEpisodeConfig
-from cmml_tf.datasets.tasks.taken_items import LEAST_TAKEN, RankingData, size_of
+from cmml_tf.datasets.tasks.users.taken_items import LEAST_TAKEN, RankingData, size_of
 from cmml_tf.episodes.hiding import Hiding
 from cmml_tf.types import Episode, SampledEpisode, Support
 

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from cmml_tf.config.rating import RatingEpisodeConfig
-from cmml_tf.datasets.tasks.rating_tasks import RatingTasks
+from cmml_tf.datasets.tasks.users.rating_tasks import RatingTasks
 from cmml_tf.episodes.permutation import ROUNDS, permute
 from cmml_tf.types import Episode, Support
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cmml_tf.datasets.tasks.taken_items import TakenItems
+from cmml_tf.datasets.tasks.users.taken_items import TakenItems
 from cmml_tf.embeddings.item_tables import Gram, Weighting, fit_item_tables
 
 LISTS = [[0, 1, 2], [0, 2], [1, 2, 3, 0], [3], [0, 1, 3, 2, 4]]

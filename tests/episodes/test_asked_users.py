@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cmml_tf.datasets.tasks.rating_tasks import RatingTasks
+from cmml_tf.datasets.tasks.users.rating_tasks import RatingTasks
 from cmml_tf.episodes.asked.asked_users import AskedUsers
 
 LENGTHS = np.array([5, 9, 4, 7])

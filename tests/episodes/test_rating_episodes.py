@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from cmml_tf.config.rating import RatingEpisodeConfig
-from cmml_tf.datasets.tasks.rating_tasks import RatingTasks
+from cmml_tf.datasets.tasks.users.rating_tasks import RatingTasks
 from cmml_tf.episodes import sampled_steps
 from cmml_tf.episodes.rating_episodes import (
     RatingEpisodeSampler,

@@ -3,7 +3,7 @@
 import numpy as np
 
 from cmml_tf.config import CurveConfig
-from cmml_tf.datasets.tasks.rating_tasks import RatingTasks
+from cmml_tf.datasets.tasks.users.rating_tasks import RatingTasks
 from cmml_tf.episodes.asked.asked_users import AskedUsers
 from cmml_tf.episodes.asked.user_curve import UserCurve
 

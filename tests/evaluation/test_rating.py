@@ -9,7 +9,7 @@ from cmml_tf.baselines.simple_ratings.means import (
     UserMean,
     item_means,
 )
-from cmml_tf.datasets.tasks.rating_tasks import RatingTasks
+from cmml_tf.datasets.tasks.users.rating_tasks import RatingTasks
 from cmml_tf.episodes.asked.asked_users import AskedUsers
 from cmml_tf.episodes.asked.user_curve import UserCurve
 from cmml_tf.evaluation.altered_support import FlippedLabels, WithoutSupport

@@ -10,7 +10,7 @@ from training.small_run import POOLING, build, fit, planted
 
 from cmml_tf.config import EpisodeConfig, TrainingConfig
 from cmml_tf.config.rating import RatingEpisodeConfig
-from cmml_tf.datasets.tasks.rating_tasks import RatingTasks
+from cmml_tf.datasets.tasks.users.rating_tasks import RatingTasks
 from cmml_tf.episodes import EpisodeSampler, sampled_steps
 from cmml_tf.episodes.rating_episodes import RatingEpisodeSampler
 from cmml_tf.models.rating_model import build_rating_model

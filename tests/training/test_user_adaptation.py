@@ -9,7 +9,7 @@ from models.every_preset import RATING_PRESETS
 
 from cmml_tf.config import TrainingConfig
 from cmml_tf.config.rating import RatingEpisodeConfig
-from cmml_tf.datasets.tasks.rating_tasks import RatingTasks
+from cmml_tf.datasets.tasks.users.rating_tasks import RatingTasks
 from cmml_tf.episodes import sampled_steps
 from cmml_tf.episodes.asked.asked_users import AskedUsers
 from cmml_tf.episodes.asked.user_curve import UserCurve

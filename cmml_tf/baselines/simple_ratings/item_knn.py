@@ -13,7 +13,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from cmml_tf.baselines.simple_ratings.means import ItemMeanAndUserBias, ItemMeans
-from cmml_tf.datasets.tasks.rating_tasks import RatingTasks
+from cmml_tf.datasets.tasks.users.rating_tasks import RatingTasks
 from cmml_tf.types import Support, lengths_mask
 
 _MOST_NEIGHBOURS = 400

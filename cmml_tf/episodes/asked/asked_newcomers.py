@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cmml_tf.datasets.reading.ids import as_text
-from cmml_tf.datasets.tasks.taken_items import RankingTasks
+from cmml_tf.datasets.tasks.users.taken_items import RankingTasks
 from cmml_tf.episodes.asked.saved_tasks import SavedTasks
 from cmml_tf.episodes.asked.swapped_tasks import others
 from cmml_tf.types import Support, starts_of

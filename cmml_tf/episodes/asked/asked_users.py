@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cmml_tf.datasets.reading.ids import as_text
-from cmml_tf.datasets.tasks.rating_tasks import RatingTasks
+from cmml_tf.datasets.tasks.users.rating_tasks import RatingTasks
 from cmml_tf.episodes.asked.saved_tasks import SavedTasks
 from cmml_tf.episodes.asked.swapped_tasks import others
 from cmml_tf.types import Episode, Support, starts_of

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from cmml_tf.baselines.simple_rankings.catalogue_system import TableSystem
 from cmml_tf.config.ranking import RankingModelConfig
-from cmml_tf.datasets.tasks.taken_items import RankingData, TakenItems, draw_tasks
+from cmml_tf.datasets.tasks.users.taken_items import RankingData, TakenItems, draw_tasks
 from cmml_tf.embeddings.item_tables import (
     Gram,
     ItemTables,

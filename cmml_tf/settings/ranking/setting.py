@@ -17,7 +17,7 @@ from cmml_tf.datasets.open_features import described
 from cmml_tf.datasets.open_ranking_data import open_ranking_data
 from cmml_tf.datasets.tasks.earlier import Earlier
 from cmml_tf.datasets.tasks.protocols import described_protocol
-from cmml_tf.datasets.tasks.taken_items import RankingData
+from cmml_tf.datasets.tasks.users.taken_items import RankingData
 from cmml_tf.embeddings.conditional_factors import with_constant
 from cmml_tf.embeddings.item_tables import ItemTables
 from cmml_tf.embeddings.table_file import FoldTables

@@ -21,7 +21,7 @@ from cmml_tf.baselines.simple_rankings.catalogue_system import (
     TableSystem,
 )
 from cmml_tf.baselines.simple_rankings.mult_vae import EPOCHS, MultVae, MultVaeTraining
-from cmml_tf.datasets.tasks.taken_items import TakenItems
+from cmml_tf.datasets.tasks.users.taken_items import TakenItems
 from cmml_tf.embeddings.item_tables import edlae, neighbours, user_matrix
 from cmml_tf.evaluation.scorer import Scorer
 from cmml_tf.settings.ranking.parts import RankingParts

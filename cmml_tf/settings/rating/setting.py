@@ -12,7 +12,7 @@ import tensorflow as tf
 from cmml_tf.baselines.build_rating import build_rating_baseline
 from cmml_tf.config.rating import RatingEpisodeConfig, RatingModelConfig, UserRunConfig
 from cmml_tf.datasets.open_rating_data import open_rating_data
-from cmml_tf.datasets.tasks.rating_tasks import RatingData, RatingTasks
+from cmml_tf.datasets.tasks.users.rating_tasks import RatingData, RatingTasks
 from cmml_tf.episodes.asked.asked_users import AskedUsers
 from cmml_tf.episodes.asked.evaluation_episodes import Known
 from cmml_tf.episodes.asked.user_curve import UserCurve

@@ -8,7 +8,7 @@ from baselines.small_tasks import one_task
 
 from cmml_tf.config.baselines import RATING_BASELINES, MeluConfig
 from cmml_tf.config.rating import RatingEpisodeConfig
-from cmml_tf.datasets.tasks.rating_tasks import RatingTasks
+from cmml_tf.datasets.tasks.users.rating_tasks import RatingTasks
 from cmml_tf.episodes import sampled_steps
 from cmml_tf.episodes.rating_episodes import RatingEpisodeSampler
 

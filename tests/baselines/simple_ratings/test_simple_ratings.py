@@ -7,7 +7,7 @@ from cmml_tf.baselines.simple_ratings.blend import Blend
 from cmml_tf.baselines.simple_ratings.factors_fold_in import FactorsFoldIn
 from cmml_tf.baselines.simple_ratings.item_knn import RatingItemKnn, Similarity
 from cmml_tf.baselines.simple_ratings.means import ItemMeanAndUserBias, item_means
-from cmml_tf.datasets.tasks.rating_tasks import all_ratings
+from cmml_tf.datasets.tasks.users.rating_tasks import all_ratings
 from cmml_tf.types import Support
 
 ITEMS = 8

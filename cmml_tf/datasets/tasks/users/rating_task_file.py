@@ -13,7 +13,7 @@ from cmml_tf.datasets.reading.malformed import MalformedLines
 from cmml_tf.datasets.reading.own_table import ITEM, USER, VALUE, open_table
 from cmml_tf.datasets.reading.read_logs import read_logs
 from cmml_tf.datasets.sources.own_interactions import table_frame
-from cmml_tf.datasets.tasks.rating_tasks import RatingTasks, check_ratings
+from cmml_tf.datasets.tasks.users.rating_tasks import RatingTasks, check_ratings
 from cmml_tf.types import starts_of
 
 # Ids as text: those of the data set are looked up by what they are written as.

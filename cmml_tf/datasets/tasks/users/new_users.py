@@ -11,7 +11,7 @@ from cmml_tf.config.split import UserSplitConfig
 from cmml_tf.datasets.reading.ids import as_text, rows_of
 from cmml_tf.datasets.tasks.protocols import LogTimes, iso_time, settle_protocol
 from cmml_tf.datasets.tasks.scenarios import earliest, has_times
-from cmml_tf.datasets.tasks.taken_items import LEAST_TAKEN
+from cmml_tf.datasets.tasks.users.taken_items import LEAST_TAKEN
 from cmml_tf.types import AreNew
 
 _MOST_ASKED = 2000

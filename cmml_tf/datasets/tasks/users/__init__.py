@@ -1,0 +1,1 @@
+"""Users as tasks: of ratings, and of what they take."""
