@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from cmml_tf.config import ModelConfig
 from cmml_tf.experiments.paper_rows import RATING_ROWS, SCENARIO_ROWS
-from cmml_tf.models.presets import PRESETS, find_preset
-from cmml_tf.models.rating_presets import RATING_PRESETS
+from cmml_tf.models.presets.rating import RATING_PRESETS
+from cmml_tf.models.presets.scenario import PRESETS, find_preset
 from cmml_tf.settings.form import SettingForm
 from cmml_tf.settings.ranking.form import RANKING
 from cmml_tf.settings.rating.form import RATING

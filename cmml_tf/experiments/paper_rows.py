@@ -7,15 +7,15 @@ the hybrid data set by suffix (wider hyper-network, biases from 0; for `soft` na
 from dataclasses import replace
 
 from cmml_tf.config import ModelConfig
-from cmml_tf.models.presets import ATTENTION, FILM, PLUS, POOLED, SOFT_M, Preset
-from cmml_tf.models.rating_presets import (
+from cmml_tf.models.presets.rating import (
     NETWORK,
     NO_BIAS,
     PRIOR_EPISODE,
     RatingPreset,
     with_network,
 )
-from cmml_tf.models.rating_presets import SOFT_M as RATING_SOFT_M
+from cmml_tf.models.presets.rating import SOFT_M as RATING_SOFT_M
+from cmml_tf.models.presets.scenario import ATTENTION, FILM, PLUS, POOLED, SOFT_M, Preset
 
 _SIGMOID = replace(FILM, modulation="sigmoid")
 _LINEAR = replace(FILM, modulation="linear", encoder_units=192)

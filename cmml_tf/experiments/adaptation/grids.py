@@ -16,7 +16,7 @@ from cmml_tf.config import (
     TrainingConfig,
 )
 from cmml_tf.experiments.adaptation.cell import Cell
-from cmml_tf.models.presets import PRESETS
+from cmml_tf.models.presets.scenario import PRESETS
 
 _STEPS, _EPOCHS = 100, 2
 _TASKS = 8

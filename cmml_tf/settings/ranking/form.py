@@ -1,7 +1,7 @@
 """How the ranking setting is spelled and judged. No TensorFlow."""
 
 from cmml_tf.evaluation.criteria import Gain, Simple
-from cmml_tf.models.ranking_presets import RANKING_PRESETS
+from cmml_tf.models.presets.ranking import RANKING_PRESETS
 from cmml_tf.settings.form import SettingForm
 from cmml_tf.settings.ranking.options import RankingOptions
 from cmml_tf.settings.ranking.systems import SIMPLE_LABELS, ranking_systems

@@ -7,8 +7,8 @@ from typing import Any
 from cmml_tf.config.comparison import ComparisonConfig
 from cmml_tf.config.ranking import RANKING_SCHEDULES, RankingRunConfig
 from cmml_tf.datasets.check_source import FeatureSource, check_ranking_source
-from cmml_tf.models.presets import find_preset
-from cmml_tf.models.ranking_presets import RANKING_PRESETS, RankingPreset
+from cmml_tf.models.presets.ranking import RANKING_PRESETS, RankingPreset
+from cmml_tf.models.presets.scenario import find_preset
 
 
 class RankingOptions:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from cmml_tf.config.judging import RANKING_CONTROLS
-from cmml_tf.models.ranking_presets import RankingPreset
+from cmml_tf.models.presets.ranking import RankingPreset
 from cmml_tf.settings.systems import System, simple_systems
 
 SIMPLE_LABELS = dict(

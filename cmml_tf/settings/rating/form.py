@@ -1,7 +1,7 @@
 """How the user setting is spelled and judged. No TensorFlow."""
 
 from cmml_tf.evaluation.criteria import Gain, Simple
-from cmml_tf.models.rating_presets import RATING_PRESETS
+from cmml_tf.models.presets.rating import RATING_PRESETS
 from cmml_tf.settings.form import SettingForm
 from cmml_tf.settings.rating.options import RatingOptions
 from cmml_tf.settings.rating.systems import SIMPLE_LABELS, rating_systems

@@ -7,8 +7,8 @@ from typing import Any
 from cmml_tf.config.comparison import ComparisonConfig
 from cmml_tf.config.rating import RATING_SCHEDULES, RatingDataConfig, UserRunConfig
 from cmml_tf.datasets.check_source import check_rating_source
-from cmml_tf.models.presets import find_preset
-from cmml_tf.models.rating_presets import RATING_PRESETS, RatingPreset
+from cmml_tf.models.presets.rating import RATING_PRESETS, RatingPreset
+from cmml_tf.models.presets.scenario import find_preset
 
 
 class RatingOptions:

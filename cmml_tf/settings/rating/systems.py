@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from cmml_tf.config.baselines import RATING_BASELINES
 from cmml_tf.config.judging import USER_CONTROLS
-from cmml_tf.models.rating_presets import RatingPreset
+from cmml_tf.models.presets.rating import RatingPreset
 from cmml_tf.settings.systems import System, simple_systems
 
 SIMPLE_LABELS = dict(

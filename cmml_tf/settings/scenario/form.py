@@ -1,7 +1,7 @@
 """How the scenario setting is spelled and judged. No TensorFlow."""
 
 from cmml_tf.evaluation.criteria import Gain, Simple
-from cmml_tf.models.presets import PRESETS
+from cmml_tf.models.presets.scenario import PRESETS
 from cmml_tf.settings.form import SettingForm
 from cmml_tf.settings.scenario.options import ScenarioOptions
 from cmml_tf.settings.scenario.systems import SIMPLE_LABELS, scenario_systems

@@ -8,7 +8,7 @@ from cmml_tf.config import SCHEDULES, EpisodeConfig, ScenarioRunConfig, SplitCon
 from cmml_tf.config.comparison import ComparisonConfig
 from cmml_tf.datasets.check_source import FeatureSource, check_scenario_source
 from cmml_tf.datasets.safe_files.matrix_file import require_matrix
-from cmml_tf.models.presets import PRESETS, Preset, find_preset
+from cmml_tf.models.presets.scenario import PRESETS, Preset, find_preset
 
 
 class ScenarioOptions:

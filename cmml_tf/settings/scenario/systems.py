@@ -7,7 +7,7 @@ from typing import Any
 from cmml_tf.config import SCHEDULES, EpisodeConfig
 from cmml_tf.config.baselines import BASELINES
 from cmml_tf.config.judging import SCENARIO_CONTROLS
-from cmml_tf.models.presets import Preset
+from cmml_tf.models.presets.scenario import Preset
 from cmml_tf.settings.systems import System, simple_systems
 
 

@@ -16,8 +16,8 @@ from cmml_tf.config import ModelConfig
 from cmml_tf.config.baselines import BaselineConfig, FineTuningConfig, MeluConfig, S2MetaConfig
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.models.build import build_model
+from cmml_tf.models.presets.rating import RATING_PRESETS
 from cmml_tf.models.rating_model import build_rating_model
-from cmml_tf.models.rating_presets import RATING_PRESETS
 from cmml_tf.types import Support
 
 _ROWS, _DIMENSION, _TASKS = 3000, 64, 32

@@ -1,0 +1,1 @@
+"""Named models, each with the training that goes with it."""
