@@ -6,8 +6,8 @@ operations of a small request were that. As a constant it stands where it is rea
 computed of constants alone, such as the exponential of a weight, is computed once, when a version
 is loaded. Tables of users and items stay variables: they are large, and in the graph once.
 
-The weights stay in `variables/` and among the objects of the SavedModel, so that both can be read
-as before.
+The weights stay in `variables/` and among the objects of the SavedModel, where whoever reads these
+looks for them.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
