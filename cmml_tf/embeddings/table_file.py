@@ -83,20 +83,21 @@ class FoldTables:
     def __init__(self, files: list[TableFile]) -> None:
         self._files = files
 
-    def sums(self, item: np.ndarray, which: np.ndarray, fold: np.ndarray) -> np.ndarray:
-        """The rows of some items of each task, added up.
+    def sums(self, item: np.ndarray, task: np.ndarray, fold: np.ndarray) -> np.ndarray:
+        """The rows of each task's items, added up.
 
         Args:
-          item: int [B, S].
-          which: bool [B, S], the items that count.
-          fold: int [B].
+          item: int [N].
+          task: int [N], whose item it is.
+          fold: int [B], of each task.
 
         Returns:
           float32 [B, K W].
         """
         _, tables, width = self._files[0].shape
-        found = np.zeros([len(item), tables * width], np.float32)
-        for number in np.unique(fold[which.any(axis=1)]):
-            task, place = np.nonzero(which & (fold == number)[:, None])
-            found += self._files[number].sums(item[task, place], task, len(item))
+        found = np.zeros([len(fold), tables * width], np.float32)
+        of_item = fold[task]
+        for number in np.unique(of_item):
+            own = of_item == number
+            found += self._files[number].sums(item[own], task[own], len(fold))
         return found

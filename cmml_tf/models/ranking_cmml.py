@@ -145,15 +145,15 @@ class RankingCMML(CMML):
     def encode_context(self, support: Support, training: bool = False) -> tf.Tensor:
         """What the catalogue is worth to the user of each task: float32 [B, D]."""
         del training
-        read = self._read(support)
-        beside: tf.Tensor | float = 0.0
+        read, M = self._read(support), self.pair_embedding.table_items
+        others = read.evidence.of_others(read.values)
         if self.item_content is not None:
             given = self._content_weights(read, self.item_content)
-            outside = self.pair_embedding.content[self.pair_embedding.table_items :]
-            beside = tf.matmul(given.weights, outside, transpose_b=True) + given.offset
-        scores = read.evidence.of_items(read.values, beside)
-        lowest = tf.reduce_min(scores, axis=1, keepdims=True)
-        return tf.concat([scores, lowest, read.context], axis=1)
+            outside = self.pair_embedding.content[M:]
+            others += tf.matmul(given.weights, outside, transpose_b=True) + given.offset
+        own = read.values[:, :M]
+        lowest = tf.minimum(_lowest(own), _lowest(others))
+        return tf.concat([own, others, lowest, read.context], axis=1)
 
     def score_with_context(
         self, context: tf.Tensor, query_user: tf.Tensor, query_item: tf.Tensor
@@ -172,3 +172,8 @@ class RankingCMML(CMML):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "item_content": serialize(self.item_content)}
+
+
+def _lowest(scores: tf.Tensor) -> tf.Tensor:
+    """float32 [B, N] -> [B, 1]; infinite where N is 0."""
+    return tf.reduce_min(scores, axis=1, keepdims=True)

@@ -26,8 +26,7 @@ def test_rows_are_read_as_they_were_written():
 def test_the_sum_of_a_task_is_of_its_items_in_the_tables_of_its_fold(monkeypatch, rows_at_a_time):
     monkeypatch.setattr("cmml_tf.embeddings.table_file._ROWS_AT_A_TIME", rows_at_a_time)
     (first, one), (second, other) = filled(1), filled(2)
-    item = np.array([[1, 4, 6], [4, 1, 0], [2, 2, 2]], np.int32)
-    which = np.array([[True, True, False], [True, True, True], [False, False, False]])
-    sums = FoldTables([first, second]).sums(item, which, np.array([1, 0, 0], np.int32))
+    item, task = np.array([1, 4, 4, 1, 0], np.int32), np.array([0, 0, 1, 1, 1], np.int32)
+    sums = FoldTables([first, second]).sums(item, task, np.array([1, 0, 0], np.int32))
     wanted = other[[1, 4]].sum(0), one[[4, 1, 0]].sum(0), np.zeros([TABLES, WIDTH])
     np.testing.assert_allclose(sums, np.reshape(wanted, [3, -1]), rtol=1e-5)

@@ -12,10 +12,10 @@ from cmml_tf.layers.catalogue.table_backbone import TableBackbone
 
 
 class OfEvidence(LayerRecipe):
-    """A layer that takes `Evidence`, given as its eight parts."""
+    """A layer that takes `Evidence`, given as its parts, of 7 items."""
 
     weights = 0
-    input_axes = (range(1),) * 8
+    input_axes = (range(1),) * 7
     # It takes a tuple.
     check_keras_model_saved_and_loaded_computes_the_same = None
 
@@ -30,14 +30,13 @@ class OfEvidence(LayerRecipe):
             known,
             normal(3, seed=3),
             np.zeros(3, np.int32),
-            np.full(3, 7, np.float32),
         ]
 
     def build(self, layer):
         layer.build(None)
 
     def call(self, layer, inputs, **given):
-        return layer(Evidence(*inputs), **given)
+        return layer(Evidence(*inputs, tf.constant(7.0)), **given)
 
 
 class TestKnownItemsContext(OfEvidence):
@@ -127,8 +126,12 @@ class TestItemTables(LayerRecipe):
     def call(self, layer, inputs, **given):
         mask = given.pop("mask", tf.constant(self.mask))
         evidence = layer(*inputs, mask)
-        whole = {name: tf.cast(getattr(evidence, name), tf.float32) for name in ("level", "fold")}
-        return evidence._replace(**whole)
+        tasks = tf.shape(evidence.known)[0]
+        return evidence._replace(
+            level=tf.repeat(tf.cast(evidence.level, tf.float32)[None], tasks, axis=0),
+            fold=tf.cast(evidence.fold, tf.float32),
+            compared=tf.fill([tasks], evidence.compared),
+        )
 
 
 class TestItemTablesWithContent(TestItemTables):

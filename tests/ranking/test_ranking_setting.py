@@ -153,11 +153,11 @@ def test_what_xla_cannot_compile_is_refused_by_name(run, tmp_path):
 
 
 def test_tables_that_do_not_fit_are_refused_with_the_size_that_does():
-    config = RankingModelConfig(table_items=6000)
+    config = RankingModelConfig(table_items=9000)
     check_tables_fit(config, 4000, 8 * 2**30)
-    with pytest.raises(ValueError, match=r"`table_items` must be at most 5148 with 8\.0 GB.*=6000"):
+    with pytest.raises(ValueError, match=r"`table_items` must be at most 7618 with 8\.0 GB.*=9000"):
         check_tables_fit(config, 10**6, 8 * 2**30)
-    check_tables_fit(RankingModelConfig(table_items=5148), 10**6, 8 * 2**30)
+    check_tables_fit(RankingModelConfig(table_items=7618), 10**6, 8 * 2**30)
 
 
 @pytest.fixture(scope="module")

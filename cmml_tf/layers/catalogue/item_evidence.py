@@ -16,12 +16,9 @@ class ItemEvidence(tf.keras.layers.Layer):
     """
 
     def call(self, evidence: Evidence) -> tf.Tensor:
-        mean, deviation = _spread(evidence)
-        sums = (evidence.sums - mean) / deviation
-        levels = tf.shape(evidence.popularity)[1] - tf.shape(evidence.sums)[2]
-        rest = tf.repeat(-mean / deviation, levels, axis=2)
+        centred, deviation = _spread(evidence)
         popularity = evidence.popularity[:, None, :]
-        return tf.concat([tf.concat([sums, rest], axis=2), popularity], axis=1)
+        return tf.concat([centred / deviation, popularity], axis=1)
 
     def of_content(self, evidence: Evidence) -> tf.Tensor:
         """What content adds to the sums of a level, by the same measure: float32 [B, K, w]."""
@@ -29,10 +26,20 @@ class ItemEvidence(tf.keras.layers.Layer):
 
 
 def _spread(evidence: Evidence) -> tuple[tf.Tensor, tf.Tensor]:
-    """Mean and deviation of a task's sums over the catalogue, float32 [B, K, 1] each."""
-    items = evidence.compared[:, None, None]
-    others = items - tf.cast(tf.shape(evidence.sums)[2], tf.float32)
+    """Sums of table items and of levels less the mean over the catalogue; and the deviation.
+
+    float32 [B, K, M + L] and [B, K, 1].
+    """
+    items = evidence.compared
     mean = tf.reduce_sum(evidence.sums, axis=2, keepdims=True) / items
-    squares = tf.reduce_sum(tf.square(evidence.sums - mean), axis=2, keepdims=True)
-    squares += others * tf.square(mean)
-    return mean, tf.sqrt(squares / items) + _LEAST_DEVIATION
+    places = _length(evidence.popularity)
+    levels = places - _length(evidence.sums)
+    centred = tf.pad(evidence.sums, [[0, 0], [0, 0], [0, levels]]) - mean
+    squares = tf.reduce_sum(tf.square(centred), axis=2, keepdims=True)
+    squares += (items - tf.cast(places, tf.float32)) * tf.square(mean)
+    return centred, tf.sqrt(tf.maximum(squares, 0.0) / items) + _LEAST_DEVIATION
+
+
+def _length(values: tf.Tensor) -> int | tf.Tensor:
+    """Of the last axis; a number where it is known."""
+    return tf.shape(values)[-1] if values.shape[-1] is None else values.shape[-1]

@@ -6,13 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from cmml_tf.layers.matching.support_groups import SupportGroups
-
 _MOST_LEVELS = 1024
 
 AddUp = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
-"""item int32 [B, S], which of them count, fold int32 [B] -> rows added up, float32 [B, K (M + w)].
-"""
+"""item int32 [N], task int32 [N], fold int32 [B] -> rows added up, float32 [B, K (M + w)]."""
 
 
 class Evidence(NamedTuple):
@@ -27,11 +24,11 @@ class Evidence(NamedTuple):
         sums <content, x>. w is 0 where nothing is known of items but who took them.
       popularity: float32 [B, M + L], standardised logarithm of how often an item was taken, of the
         items in the tables and of the levels.
-      level: int32 [B, I - M], of each item in no table.
+      level: int32 [I - M], of each item in no table; [B, I - M] where folds differ.
       known: float32 [B], distinct support items of the catalogue.
       mean_popularity: float32 [B], theirs; 0 without any.
       fold: int32 [B], which version of the tables says it.
-      compared: float32 [B], items that sums are compared over: those of the training.
+      compared: float32 scalar, items that sums are compared over: those of the training.
     """
 
     sums: tf.Tensor
@@ -43,14 +40,12 @@ class Evidence(NamedTuple):
     fold: tf.Tensor
     compared: tf.Tensor
 
-    def of_items(self, values: tf.Tensor, beside: tf.Tensor | float = 0.0) -> tf.Tensor:
-        """Numbers of the items in the tables and of levels [B, M + L] to those of items [B, I].
-
-        `beside` is added to those of items in no table: float32 [B, I - M].
-        """
-        M = tf.shape(self.sums)[2]
-        others = tf.gather(values[:, M:], self.level, batch_dims=1)
-        return tf.concat([values[:, :M], others + beside], axis=1)
+    def of_others(self, values: tf.Tensor) -> tf.Tensor:
+        """Of numbers of table items and levels [B, M + L] those of items in no table [B, I - M]."""
+        levels = values[:, tf.shape(self.sums)[2] :]
+        if self.level.shape.rank == 1:
+            return tf.gather(levels, self.level, axis=1)
+        return tf.gather(levels, self.level, batch_dims=1)
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
@@ -132,7 +127,7 @@ class ItemTablesLayer(tf.keras.layers.Layer):
             shape = [M, K * (M + w)]
             self.rows = self._frozen("rows", shape) if self._shared is None else self._shared
         self.popularity = self._frozen("popularity", [self.folds, self.items])
-        self.level_popularity = self._frozen("level_popularity", [self.folds, self.levels])
+        self.place_popularity = self._frozen("place_popularity", [self.folds, M + self.levels])
         self.level = self._frozen("level", [self.folds, self.items - M], tf.int32)
         if F > 1:
             self.fold_of_user = self._frozen("fold_of_user", [self.users + 1], tf.int32)
@@ -156,18 +151,18 @@ class ItemTablesLayer(tf.keras.layers.Layer):
           popularity: float32 [I].
           never: That of an item nobody has taken; read where there is content.
         """
-        M = self.table_items
+        inside, outside = np.split(popularity, [self.table_items])
         self.popularity.scatter_update(tf.IndexedSlices(popularity, fold))
-        if not self.levels:
-            return
         # Of more than there may be, evenly spaced ones, and each item has the nearest below.
-        outside = popularity[M:]
         found = np.unique(np.append(outside, never) if self.content_width else outside)
-        found = found[np.linspace(0, len(found) - 1, min(len(found), self.levels)).astype(int)]
-        level = np.searchsorted(found, outside, side="right") - 1
-        filled = np.pad(found, [0, self.levels - len(found)], mode="edge")
-        self.level_popularity.scatter_update(tf.IndexedSlices(filled, fold))
-        self.level.scatter_update(tf.IndexedSlices(level.astype(np.int32), fold))
+        chosen = np.linspace(0, len(found) - 1, min(len(found), self.levels)).astype(int)
+        levels = found[chosen]
+        level = (np.searchsorted(levels, outside, side="right") - 1).astype(np.int32)
+        if self.levels:
+            levels = np.pad(levels, [0, self.levels - len(levels)], mode="edge")
+        of_places = np.append(inside, levels)
+        self.place_popularity.scatter_update(tf.IndexedSlices(of_places, fold))
+        self.level.scatter_update(tf.IndexedSlices(level, fold))
 
     def set_content_of_fold(
         self, fold: int, rows: np.ndarray, popularity: np.ndarray, leverage: np.ndarray
@@ -189,31 +184,33 @@ class ItemTablesLayer(tf.keras.layers.Layer):
 
     def call(self, user: tf.Tensor, item: tf.Tensor, mask: tf.Tensor) -> Evidence:
         """int [B, S] rows, and bool [B, S] which of them count -> what the tables say."""
-        B = tf.shape(item)[0]
-        item = tf.where(mask, tf.cast(item, tf.int32), self.items)
-        once = SupportGroups(tf.cast(item, tf.int64)).first
-        once &= item < self.items  # each item once
+        B, M, w = tf.shape(item)[0], self.table_items, self.content_width
         fold = self._fold(user)
-        folds = tf.repeat(fold[:, None], tf.shape(item)[1], axis=1)
-        places = tf.stack([folds, tf.minimum(item, self.items - 1)], axis=-1)
-        theirs = tf.where(once, tf.gather_nd(self.popularity, places), 0.0)
-        known = tf.reduce_sum(tf.cast(once, tf.float32), axis=1)
-        mean = tf.reduce_sum(theirs, axis=1) / tf.maximum(known, 1.0)
-        sums = self._sums(item, once & (item < self.table_items), fold)
-        popularity = tf.concat(
-            [
-                tf.gather(self.popularity, fold)[:, : self.table_items],
-                tf.gather(self.level_popularity, fold),
-            ],
-            axis=1,
-        )
-        if self.content_width:
-            sums += self._foretold(item, once & (item >= self.table_items), fold)
-        M, w = self.table_items, self.content_width
+        # Each known item of a task once.
+        place = tf.where(mask & (item < self.items))
+        key = place[:, 0] * self.items + tf.cast(tf.gather_nd(item, place), tf.int64)
+        key = tf.unique(key).y
+        task = tf.cast(key // self.items, tf.int32)
+        item = tf.cast(key % self.items, tf.int32)
+        theirs = self._popularity(fold, task, item)
+        theirs = tf.stack([tf.ones_like(theirs), theirs], axis=1)
+        known, total = tf.unstack(tf.math.unsorted_segment_sum(theirs, task, B), axis=1)
+        in_tables = tf.where(item < M)[:, 0]
+        sums = self._sums(tf.gather(item, in_tables), tf.gather(task, in_tables), fold)
+        if w:
+            outside = tf.where(item >= M)[:, 0]
+            sums += self._foretold(tf.gather(item, outside), tf.gather(task, outside), fold)
         sums = tf.reshape(sums, [B, self.tables, M + w])
-        level, compared = tf.gather(self.level, fold), tf.fill([B], float(self._sizes["compared"]))
-        of_items = sums[..., :M], sums[..., M:], popularity, level
-        return Evidence(*of_items, known, mean, fold, compared)
+        return Evidence(
+            sums[..., :M],
+            sums[..., M:],
+            tf.gather(self.place_popularity, fold),
+            tf.squeeze(self.level, axis=0) if self.folds == 1 else tf.gather(self.level, fold),
+            known,
+            total / tf.maximum(known, 1.0),
+            fold,
+            tf.constant(float(self._sizes["compared"])),
+        )
 
     def _fold(self, user: tf.Tensor) -> tf.Tensor:
         """int32 [B], of users int [B, S]."""
@@ -223,21 +220,24 @@ class ItemTablesLayer(tf.keras.layers.Layer):
         user = tf.pad(user, [[0, 0], [0, 1]], constant_values=self.users)[:, 0]
         return tf.gather(self.fold_of_user, user)
 
-    def _sums(self, item: tf.Tensor, which: tf.Tensor, fold: tf.Tensor) -> tf.Tensor:
-        """The rows of these items, added up by the tables of each task's fold: [B, K (M + w)]."""
-        if self._add_up is not None:
-            sums = tf.numpy_function(self._add_up, [item, which, fold], tf.float32)
-            width = self.tables * (self.table_items + self.content_width)
-            return tf.ensure_shape(sums, [item.shape[0], width])
-        place = tf.where(which)  # [N, 2]
-        task = tf.cast(place[:, 0], tf.int32)
-        items, tasks = tf.gather_nd(item, place), tf.shape(item)[0]
-        return tf.sparse.segment_sum(self.rows, items, task, num_segments=tasks)
+    def _popularity(self, fold: tf.Tensor, task: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
+        """float32 [N], of items in the tables or not, to their tasks' folds."""
+        if self.folds == 1:
+            return tf.gather(tf.squeeze(self.popularity, axis=0), item)
+        return tf.gather_nd(self.popularity, tf.stack([tf.gather(fold, task), item], axis=1))
 
-    def _foretold(self, item: tf.Tensor, which: tf.Tensor, fold: tf.Tensor) -> tf.Tensor:
-        """The rows that the content of these items foretells, added up: [B, K (M + w)]."""
-        content = tf.gather(self.content, tf.minimum(item, self.items - 1))  # [B, S, w]
-        content = tf.reduce_sum(tf.where(which[..., None], content, 0.0), axis=1)
+    def _sums(self, item: tf.Tensor, task: tf.Tensor, fold: tf.Tensor) -> tf.Tensor:
+        """The rows of items [N], added up by the tables of each task's fold: [B, K (M + w)]."""
+        if self._add_up is not None:
+            sums = tf.numpy_function(self._add_up, [item, task, fold], tf.float32)
+            width = self.tables * (self.table_items + self.content_width)
+            return tf.ensure_shape(sums, [fold.shape[0], width])
+        return tf.sparse.segment_sum(self.rows, item, task, num_segments=tf.shape(fold)[0])
+
+    def _foretold(self, item: tf.Tensor, task: tf.Tensor, fold: tf.Tensor) -> tf.Tensor:
+        """The rows that the content of items [N] foretells, added up: [B, K (M + w)]."""
+        content = tf.gather(self.content, item)
+        content = tf.math.unsorted_segment_sum(content, task, tf.shape(fold)[0])  # [B, w]
         by_fold = tf.one_hot(fold, self.folds)[:, :, None] * content[:, None]
         by_fold = tf.reshape(by_fold, [-1, self.folds * self.content_width])
         return tf.matmul(by_fold, self.content_rows)

@@ -12,16 +12,15 @@ from cmml_tf.models.ranking_cmml import RankingCMML
 from cmml_tf.serving.catalogue.narrowing import Narrowing
 from cmml_tf.serving.catalogue.narrowing_recall import ENOUGH, Kept, SampleTasks, kept_by
 from cmml_tf.serving.catalogue.support_items import SupportItems
-from cmml_tf.serving.requests.task_groups import (
-    columns_in_a_loop,
-    in_a_loop,
-)
+from cmml_tf.serving.requests.task_groups import columns_in_a_loop, in_a_loop, in_groups
 from cmml_tf.serving.vocabulary import Vocabulary
 
 LARGEST_SCORED_CATALOGUE = 4096
 """Items of which all are scored."""
 _LARGEST_SCORED_IN_NEED = 20_000
 """The same, where a narrowing keeps too little."""
+_LARGEST_READ_AT_ONCE = 65_536
+"""Items whose scores, where contexts hold them, are read for all tasks of a call."""
 _CHUNK, _MOST_TASKS = 4096, 64
 _LEFT_OUT = tf.float32.min
 # Scores at a time, each with about 13 bytes of what goes with it.
@@ -120,7 +119,13 @@ class Catalogue(tf.Module):
           them is empty (strings) or -1, and the score the lowest float32.
         """
         answers = [tf.TensorSpec([None, self.top_k], t) for t in (self.nothing.dtype, tf.float32)]
-        return in_a_loop(self._best, [adapted, user, *support], self._tasks, answers)
+        given = [adapted, user, *support]
+        if not self._scores_given:
+            return in_a_loop(self._best, given, self._tasks, answers)
+        # To read scores costs less than a loop does, or a branch.
+        if self.items <= _LARGEST_READ_AT_ONCE:
+            return self._best(*given)
+        return in_groups(self._best, given, self._tasks, answers)
 
     def _best(
         self, adapted: Any, user: tf.Tensor, *given: tf.Tensor

@@ -43,9 +43,9 @@ def check_tables_fit(model: RankingModelConfig, items: int, memory: int) -> None
     Raises:
       ValueError: They are larger; the message says which size fits.
     """
-    # Of each fold and of all users in the model that is trained; of all users in NumPy and in the
-    # model that is asked; and a copy on the way.
-    of_an_item = 4 * (model.folds + 4) * model.tables
+    # The rows of all users, twice more while TensorFlow takes them over; and what items of users of
+    # each fold were taken together, of users who weigh the same and otherwise.
+    of_an_item = 4 * (3 * model.tables + 2 * model.folds)
     fits = int((memory / of_an_item) ** 0.5)
     if min(model.table_items, items) > fits:
         raise ValueError(

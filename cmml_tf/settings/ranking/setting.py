@@ -28,9 +28,8 @@ from cmml_tf.evaluation.catalogue_ranking import evaluate_catalogue, scored_cata
 from cmml_tf.evaluation.scorer import Scorer
 from cmml_tf.evaluation.task_metrics import TaskMetrics
 from cmml_tf.hashed_ids import read_user_id_key
-from cmml_tf.layers.catalogue.item_tables import ItemTablesLayer
 from cmml_tf.models.adapting_model import AdaptingModel
-from cmml_tf.models.build_ranking import build_ranking_model
+from cmml_tf.models.build_ranking import Tables, build_ranking_model
 from cmml_tf.models.ranking_cmml import RankingCMML
 from cmml_tf.settings.base import Request, Served, Setting
 from cmml_tf.settings.content.further_rows import further_rows
@@ -136,12 +135,12 @@ class RankingSetting(Setting[RankingData, AskedNewcomers, RankingParts]):
         model = recipe.model
         versions = [*prepared.fold_tables, prepared.tables]  # fitted before there is a model
         add_up = FoldTables([tables.rows for tables in versions]).sums
-        layer = _layer(model, prepared, folds=len(versions), add_up=add_up)
-        built = _model(recipe, layer)
+        read = _tables(prepared)._replace(folds=len(versions), add_up=add_up)
+        built = _model(recipe, read)
         _fill(built, versions, prepared.item_content)
         fold_of_user = np.full(len(prepared.data.user_ids), model.folds)
         fold_of_user[prepared.data.learned.user] = prepared.folds
-        layer.set_folds_of_users(fold_of_user)
+        built.pair_embedding.set_folds_of_users(fold_of_user)
         return built
 
     def sampler(
@@ -242,27 +241,18 @@ def _open(
     )
 
 
-def _layer(
-    model: RankingModelConfig, prepared: RankingParts, further: int = 0, **options: Any
-) -> ItemTablesLayer:
-    """Unfilled; `further` items came after the training."""
+def _tables(prepared: RankingParts) -> Tables:
     data, content = prepared.data, prepared.item_content
-    return ItemTablesLayer(
-        len(data.user_ids),
-        len(data.item_ids) + further,
-        model.tables,
-        prepared.table_items,
-        0 if content is None else content.matrix.shape[1] + 1,
-        len(data.item_ids),
-        **options,
-    )
+    width = 0 if content is None else content.matrix.shape[1] + 1
+    items = len(data.item_ids)
+    return Tables(len(data.user_ids), items, prepared.table_items, width, items)
 
 
-def _model(recipe: Recipe, layer: ItemTablesLayer) -> RankingCMML:
+def _model(recipe: Recipe, tables: Tables) -> RankingCMML:
     """First weights, fixed by the seed."""
     tf.keras.utils.set_random_seed(recipe.seed)
     clip = recipe.training.gradient_clip
-    return build_ranking_model(recipe.model, layer, task=CatalogueTask(), gradient_clip=clip)
+    return build_ranking_model(recipe.model, tables, task=CatalogueTask(), gradient_clip=clip)
 
 
 def _asked_model(
@@ -276,8 +266,9 @@ def _asked_model(
     """
     tables, content = prepared.tables, prepared.item_content
     number = 0 if further is None else len(further)
-    layer = _layer(recipe.model, prepared, number, rows=prepared.rows)
-    built = _model(recipe, layer)
+    read = _tables(prepared)
+    read = read._replace(items=read.items + number, rows=prepared.rows)
+    built = _model(recipe, read)
     if content is not None and further is not None:
         never = np.full(number, tables.never, np.float32)
         tables = tables._replace(popularity=np.append(tables.popularity, never))
