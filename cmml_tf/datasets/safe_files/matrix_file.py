@@ -56,13 +56,12 @@ def require_matrix(path: Path) -> None:
         )
 
 
-def finite_matrix(name: str, numbers: np.ndarray, first_row: int = 0) -> np.ndarray:
+def finite_matrix(name: str, numbers: np.ndarray) -> np.ndarray:
     """A matrix as float32, if all its numbers are finite there.
 
     Args:
       name: How the message calls it.
       numbers: [rows, d], real.
-      first_row: The number of its first row, for the message.
 
     Returns:
       float32 [rows, d]; `numbers` itself if it is of that type.
@@ -83,7 +82,7 @@ def finite_matrix(name: str, numbers: np.ndarray, first_row: int = 0) -> np.ndar
             value = float(numbers[begin + row, column])
             form = f"{value:g}, beyond float32" if math.isfinite(value) else f"{value:g}"
             raise ValueError(
-                f"{name} must hold finite numbers. Row {first_row + begin + row}, column {column} "
+                f"{name} must hold finite numbers. Row {begin + row}, column {column} "
                 f"(counted from 0) has {form}; replace it, with a row of zeros where nothing is "
                 "known."
             )

@@ -1,7 +1,6 @@
 """What every source becomes: scenarios of (user row, item row) pairs, split for meta-learning."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -119,16 +118,11 @@ class ScenarioData:
         """bool [I]: of which something is known, as `known_users`."""
         return _known(self._training_rows("items"), len(self.item_ids), self.item_embeddings)
 
-    def known_shares(self, scenarios: Sequence[HeldOutScenario] | None = None) -> dict[str, float]:
-        """Shares of the asked pairs whose `item`, whose `user`, and of which `both` are known.
-
-        Args:
-          scenarios: Held-out scenarios; None: those of meta-test.
-        """
-        scenarios = self.meta_test if scenarios is None else scenarios
+    def known_shares(self) -> dict[str, float]:
+        """Shares of the pairs asked of meta-test whose `item`, `user`, and `both` are known."""
         none = _no_rows()
-        users = np.concatenate([none, *(s.evaluation_users for s in scenarios)])
-        items = np.concatenate([none, *(s.evaluation_items for s in scenarios)])
+        users = np.concatenate([none, *(s.evaluation_users for s in self.meta_test)])
+        items = np.concatenate([none, *(s.evaluation_items for s in self.meta_test)])
         user, item = self.known_users()[users], self.known_items()[items]
         asked = max(1, len(users))
         return {

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import tensorflow as tf
 
-MOST_OUTSIDE = 0.1
+_OUTSIDE = 0.1
 """Probability of either side of an interval, at the most."""
 
 
@@ -82,15 +82,12 @@ def median_level(probability: tf.Tensor, levels: Sequence[float]) -> tf.Tensor:
     return tf.clip_by_value(first + share * width, levels[0], levels[-1])
 
 
-def level_interval(
-    probability: tf.Tensor, levels: Sequence[float], outside: float = MOST_OUTSIDE
-) -> tf.Tensor:
-    """The levels between which a rating lies, with at most `outside` below and as much above.
+def level_interval(probability: tf.Tensor, levels: Sequence[float]) -> tf.Tensor:
+    """The levels between which a rating lies, with at most a tenth below and as much above.
 
     Args:
       probability: float32 [..., L], which sum to 1.
       levels: L ascending numbers.
-      outside: Below 0.5.
 
     Returns:
       float32 [..., 2], the lowest and the highest level.
@@ -104,7 +101,7 @@ def level_interval(
     size = len(levels)
     ends = []
     # A half of a float's last digits decides nothing.
-    for share in (outside - 1e-6, 1.0 - outside - 1e-6):
+    for share in (_OUTSIDE - 1e-6, 1.0 - _OUTSIDE - 1e-6):
         place = tf.reduce_sum(tf.cast(upto <= share, tf.int32), axis=-1)
         ends.append(tf.gather(tf.constant(levels), tf.minimum(place, size - 1)))
     return tf.stack(ends, axis=-1)

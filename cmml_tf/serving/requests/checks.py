@@ -112,17 +112,15 @@ def checked_examples(serialized: tf.Tensor, limits: RequestLimits) -> tf.Tensor:
     return after(rules, inputs)["inputs"]
 
 
-def checked_lists(
-    inputs: Tensors, lengths: Tensors, reference: str, limits: RequestLimits
-) -> Tensors:
+def checked_lists(inputs: Tensors, lengths: Tensors, limits: RequestLimits) -> Tensors:
     """The same tensors, readable only after the check that lists of an Example are equally long.
 
     Args:
       inputs: Any.
       lengths: Values that each list has in each Example, int32 [N] by name; N at least 1.
-      reference: The list that the others are compared with.
       limits: How long they may be.
     """
+    reference = "support_user_id"
     expected = lengths[reference]
     longest = tf.reduce_max(tf.stack([*lengths.values()]))
     pairs = tf.cast(longest, tf.int64) * tf.size(expected, tf.int64)

@@ -39,7 +39,7 @@ def read_examples(
     parsed = tf.io.parse_example(serialized, features)
     lengths = {name: parsed[name].row_lengths() for name in _LISTS}
     # Only now is it known how much memory the lists take side by side.
-    parsed = checked_lists(parsed, lengths, "support_user_id", limits)
+    parsed = checked_lists(parsed, lengths, limits)
     length = parsed["support_user_id"].row_lengths()
     shape = tf.stack([tf.size(serialized), tf.maximum(tf.reduce_max(length), 1)])
     inputs = {name: parsed[name].to_tensor(shape=shape) for name in _LISTS}

@@ -1,24 +1,20 @@
 """How the options of a ranking run come about: preset, schedule, smoke run. No TensorFlow."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from cmml_tf.config.comparison import ComparisonConfig
 from cmml_tf.config.ranking import RANKING_SCHEDULES, RankingRunConfig
 from cmml_tf.datasets.check_source import FeatureSource, check_ranking_source
-from cmml_tf.models.presets.ranking import RANKING_PRESETS, RankingPreset
+from cmml_tf.models.presets.ranking import RANKING_PRESETS
 from cmml_tf.models.presets.scenario import find_preset
 
 
 class RankingOptions:
-    """The configuration that a preset stands for; see `RunOptions`.
-
-    Args:
-      presets: Models by name.
-    """
+    """The configuration that a preset stands for; see `RunOptions`."""
 
     config = RankingRunConfig
+    presets = RANKING_PRESETS
     common = (
         *(
             "data",
@@ -36,9 +32,6 @@ class RankingOptions:
         *("read.columns", "read.max_malformed", "model.table_items", "top_k"),
         "training.max_epochs",
     )
-
-    def __init__(self, presets: Mapping[str, RankingPreset] = RANKING_PRESETS) -> None:
-        self.presets = presets
 
     def base(self, preset: str | None, schedule: str | None) -> RankingRunConfig:
         """The model of a preset with its training, or with another schedule."""

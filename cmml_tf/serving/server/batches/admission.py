@@ -10,6 +10,8 @@ import grpc
 from google.protobuf.message import DecodeError
 
 _HEALTH = "/grpc.health.v1.Health/"
+_PATIENCE_SECONDS = 1.0
+"""A call that has been silent for less keeps its place; the new one is refused then."""
 
 
 class Admission(grpc.ServerInterceptor):
@@ -23,14 +25,11 @@ class Admission(grpc.ServerInterceptor):
     Args:
       max_calls: Calls answered at a time; 0 refuses all.
       max_silent: Calls waited for at a time.
-      patience_seconds: A call that has been silent for less keeps its place; the new one is refused
-        with RESOURCE_EXHAUSTED then.
     """
 
-    def __init__(self, max_calls: int, max_silent: int, patience_seconds: float = 1.0) -> None:
+    def __init__(self, max_calls: int, max_silent: int) -> None:
         self._free = threading.Semaphore(max_calls)
         self._max_silent = max_silent
-        self._patience_seconds = patience_seconds
         self._lock = threading.Lock()
         self._silent: OrderedDict[grpc.ServicerContext, float] = OrderedDict()
 
@@ -89,7 +88,7 @@ class Admission(grpc.ServerInterceptor):
         with self._lock:
             if len(self._silent) >= self._max_silent:
                 oldest, since = next(iter(self._silent.items()))
-                if time.monotonic() - since >= self._patience_seconds:
+                if time.monotonic() - since >= _PATIENCE_SECONDS:
                     evicted = oldest
                     del self._silent[oldest]
             refused = len(self._silent) >= self._max_silent
