@@ -162,10 +162,24 @@ class Setting(ABC, Generic[DataT, AskedT, PartsT]):
 
     form: SettingForm
     tasks_are_users: ClassVar[bool] = False
+    continues: ClassVar[bool] = False
+    """Whether a run can go on from one of an earlier state of its source."""
+    refits: ClassVar[bool] = False
+    """Whether the evaluated configuration can be trained on everything."""
 
     @abstractmethod
-    def open(self, config: Any, seed: int) -> DataT:
+    def open(
+        self, config: Any, seed: int, earlier: Earlier | None = None, whole: bool = False
+    ) -> DataT:
         """Reads the source that a configuration names and splits its tasks.
+
+        Args:
+          config: Of the run.
+          seed: Fixes the split.
+          earlier: A state of the source that a run knew which is continued: its ids keep their
+            rows, what was learned from is not held out. Given where the setting `continues`.
+          whole: Held-out tasks are among those that are learned from. They can still be asked,
+            which tells nothing, and there is nothing to validate with. Given where it `refits`.
 
         Raises:
           ValueError, FileNotFoundError, ConnectionError: With a sentence that names the fault.
@@ -198,34 +212,6 @@ class Setting(ABC, Generic[DataT, AskedT, PartsT]):
         if self.tasks_are_users:
             return named_users(names, user_id_key)
         return [str(one) for one in names]
-
-    def open_whole(self, config: Any, seed: int) -> DataT:
-        """The same source with its held-out tasks among those that are learned from: for a refit.
-
-        They can still be asked, which says nothing any more. There is nothing to validate with.
-
-        Raises:
-          ValueError, FileNotFoundError, ConnectionError: As `open`; or this setting has no refits.
-        """
-        del config, seed
-        raise ValueError(f"A run of the setting {self.form.name} cannot be trained on everything.")
-
-    def open_next(self, config: Any, seed: int, earlier: Earlier, whole: bool = False) -> DataT:
-        """The source as it is now, for a run that continues one of an earlier state of it.
-
-        Args:
-          config, seed: As of `open`.
-          earlier: That state: its ids keep their rows, what was learned from is not held out.
-          whole: As of `open_whole`.
-
-        Raises:
-          ValueError, FileNotFoundError, ConnectionError: As `open`; or it cannot be continued.
-        """
-        del config, seed, earlier, whole
-        raise ValueError(
-            f"`continue_from` must be none: a run of the setting {self.form.name} cannot be "
-            "continued with further data. Train it from the beginning."
-        )
 
     def state(self, data: DataT) -> Earlier | None:
         """What a later run needs to know of this data; None: it cannot continue from it."""

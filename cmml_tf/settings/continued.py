@@ -39,10 +39,16 @@ def earlier_state(setting: Setting, config: Any, folder: Path) -> Path | None:
 
     Raises:
       FileNotFoundError: `continue_from` is no folder of a run.
-      ValueError: That run is unfinished, of another setting, or its model is another one.
+      ValueError: That run is unfinished, of another setting, or its model is another one; or no
+        run of this setting can be continued.
     """
     if config.continue_from is None:
         return None
+    if not setting.continues:
+        raise ValueError(
+            f"`continue_from` must be none: a run of the setting {setting.form.name} cannot be "
+            "continued with further data. Train it from the beginning."
+        )
     if (folder / CONTINUED).exists():
         return folder / CONTINUED
     source = Path(config.continue_from)

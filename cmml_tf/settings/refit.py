@@ -50,14 +50,16 @@ def refit(evaluated: SettingRun, say: Say, verbose: int) -> Refit:
         run.
     """
     setting, own = evaluated.setting, evaluated.config
+    if not setting.refits:
+        raise ValueError(
+            f"A run of the setting {setting.form.name} cannot be trained on everything."
+        )
     trained = evaluated.folder.path / MODEL
     epochs = best_epoch(trained / "checkpoints")
     config = replace(own, strategy="none", max_minutes=None)
     source = _continued(evaluated.folder.path)
-    if source is None:
-        data = setting.open_whole(config, config.seed)
-    else:
-        data = setting.open_next(config, config.seed, Earlier.load(source), whole=True)
+    earlier = None if source is None else Earlier.load(source)
+    data = setting.open(config, config.seed, earlier, whole=True)
     folder = RunFolder(evaluated.folder.path / REFIT)
     # Of another state of the run, with another best epoch, it is another refit.
     found = replace(config, training=replace(evaluated.training, max_epochs=epochs))

@@ -247,11 +247,9 @@ def open_run(setting: Setting, config: Any, say: Say, writes: bool = True) -> Se
     tf.config.experimental.enable_op_determinism()
     path = run_path(setting, config)
     source = earlier_state(setting, config, path)
-    if source is None:
-        data = setting.open(config, config.seed)
-    else:
-        earlier = Earlier.load(source)
-        data = setting.open_next(config, config.seed, earlier)
+    earlier = None if source is None else Earlier.load(source)
+    data = setting.open(config, config.seed, earlier)
+    if earlier is not None and source is not None:
         check_features(setting, data, earlier, source)
     pa.default_memory_pool().release_unused()  # a table of all rows was in it
     # Before the folder is claimed: what cannot be read or sampled leaves no folder behind.

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from cmml_tf.config import override
+from cmml_tf.config.rating import UserRunConfig
 from cmml_tf.settings.named import SETTINGS
 from cmml_tf.settings.run import MODEL, open_run
 from cmml_tf.settings.run_end import save_metrics
@@ -168,6 +169,12 @@ def test_what_cannot_be_continued_is_said(two_days, tmp_path):
     (tmp_path / "export" / "1" / "assets.extra").mkdir(parents=True)
     (tmp_path / "export" / "1" / "assets.extra" / "cmml_manifest.json").write_text("{}")
     refused("must be the folder of a run: an export", continue_from=str(tmp_path / "export"))
+
+
+def test_a_setting_without_further_data_says_so(tmp_path):
+    config = UserRunConfig(continue_from=str(tmp_path))
+    with pytest.raises(ValueError, match="must be none: a run of the setting user cannot be"):
+        open_run(SETTINGS["user"], config, print)
 
 
 @pytest.mark.slow

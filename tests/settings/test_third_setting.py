@@ -74,7 +74,7 @@ class MoodSetting(Setting):
     words = ("moods", "moods"), "30 items", (16, "16 moods"), simple
     form = SettingForm("mood", "mood-", (Gain("right"),), ("right",), "right", *words, {}, None)
 
-    def open(self, config, seed):
+    def open(self, config, seed, earlier=None, whole=False):
         return Moods()
 
     def prepare(self, data, folder, config, seed):

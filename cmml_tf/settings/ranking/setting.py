@@ -48,11 +48,27 @@ class RankingSetting(Setting[RankingData, AskedNewcomers, RankingParts]):
     """Rank what users who are new take next."""
 
     form = RANKING
-    tasks_are_users = True
+    tasks_are_users = continues = refits = True
 
-    def open(self, config: RankingRunConfig, seed: int) -> RankingData:
+    def open(
+        self,
+        config: RankingRunConfig,
+        seed: int,
+        earlier: Earlier | None = None,
+        whole: bool = False,
+    ) -> RankingData:
         """See `open_ranking_data`."""
-        return _open(config, seed)
+        return open_ranking_data(
+            config.data,
+            config.tasks,
+            config.liked,
+            seed,
+            read=config.read,
+            whole=whole,
+            earlier=earlier,
+            split=UserSplitConfig(config.split.protocol, config.split.time),
+            features=FeatureSource(config.items, None, config.kinds),
+        )
 
     def open_log(
         self, config: RankingRunConfig, seed: int, are_new: AreNew | None = None
@@ -69,16 +85,6 @@ class RankingSetting(Setting[RankingData, AskedNewcomers, RankingParts]):
     def learned_tasks(self, data: RankingData) -> Sequence[Any]:
         """Users who are learned from."""
         return data.user_ids[data.learned.user].tolist()
-
-    def open_whole(self, config: RankingRunConfig, seed: int) -> RankingData:
-        """Every user is learned from."""
-        return _open(config, seed, whole=True)
-
-    def open_next(
-        self, config: RankingRunConfig, seed: int, earlier: Earlier, whole: bool = False
-    ) -> RankingData:
-        """Clicks that have become more."""
-        return _open(config, seed, whole, earlier)
 
     def protocol(self, data: RankingData) -> str:
         """As the data was split."""
@@ -223,22 +229,6 @@ class RankingSetting(Setting[RankingData, AskedNewcomers, RankingParts]):
             "limits": config.limits,
             "user_id_key": read_user_id_key(config.hash_user_ids),
         }
-
-
-def _open(
-    config: RankingRunConfig, seed: int, whole: bool = False, earlier: Earlier | None = None
-) -> RankingData:
-    return open_ranking_data(
-        config.data,
-        config.tasks,
-        config.liked,
-        seed,
-        read=config.read,
-        whole=whole,
-        earlier=earlier,
-        split=UserSplitConfig(config.split.protocol, config.split.time),
-        features=FeatureSource(config.items, None, config.kinds),
-    )
 
 
 def _tables(prepared: RankingParts) -> Tables:

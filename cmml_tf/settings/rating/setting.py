@@ -12,6 +12,7 @@ import tensorflow as tf
 from cmml_tf.baselines.build_rating import build_rating_baseline
 from cmml_tf.config.rating import RatingEpisodeConfig, RatingModelConfig, UserRunConfig
 from cmml_tf.datasets.open_rating_data import open_rating_data
+from cmml_tf.datasets.tasks.earlier import Earlier
 from cmml_tf.datasets.tasks.users.rating_tasks import RatingData, RatingTasks
 from cmml_tf.episodes.asked.asked_users import AskedUsers
 from cmml_tf.episodes.asked.evaluation_episodes import Known
@@ -51,11 +52,14 @@ class RatingSetting(Setting[RatingData, AskedUsers, RatingParts]):
     """Predict the query ratings of unseen users (paper section 4.2)."""
 
     form = RATING
-    tasks_are_users = True
+    tasks_are_users = refits = True
 
-    def open(self, config: UserRunConfig, seed: int) -> RatingData:
+    def open(
+        self, config: UserRunConfig, seed: int, earlier: Earlier | None = None, whole: bool = False
+    ) -> RatingData:
         """See `open_rating_data`."""
-        return open_rating_data(config.data, config.tasks, seed, read=config.read)
+        del earlier
+        return open_rating_data(config.data, config.tasks, seed, read=config.read, whole=whole)
 
     def open_log(
         self, config: UserRunConfig, seed: int, are_new: AreNew | None = None
@@ -74,10 +78,6 @@ class RatingSetting(Setting[RatingData, AskedUsers, RatingParts]):
     def learned_tasks(self, data: RatingData) -> Sequence[Any]:
         """Users who are trained on or steer training."""
         return data.user_ids[np.concatenate([data.meta_train.user, data.validation.user])].tolist()
-
-    def open_whole(self, config: UserRunConfig, seed: int) -> RatingData:
-        """Every user with enough ratings is learned from."""
-        return open_rating_data(config.data, config.tasks, seed, read=config.read, whole=True)
 
     def learned(self, data: RatingData) -> dict[str, int]:
         """Users who are tasks, and all ratings that are known."""

@@ -47,20 +47,26 @@ class ScenarioSetting(Setting[ScenarioData, EvaluationEpisodes, ScenarioParts]):
     """Rank all items of unseen scenarios (paper section 4.1)."""
 
     form = SCENARIO
+    continues = refits = True
 
-    def open(self, config: ScenarioRunConfig, seed: int) -> ScenarioData:
-        """See `open_scenario_data`."""
-        return _open(config, seed)
-
-    def open_whole(self, config: ScenarioRunConfig, seed: int) -> ScenarioData:
-        """Every scenario is learned from, with all of its users."""
-        return _open(config, seed, whole=True)
-
-    def open_next(
-        self, config: ScenarioRunConfig, seed: int, earlier: Earlier, whole: bool = False
+    def open(
+        self,
+        config: ScenarioRunConfig,
+        seed: int,
+        earlier: Earlier | None = None,
+        whole: bool = False,
     ) -> ScenarioData:
-        """A log that has grown."""
-        return _open(config, seed, whole, earlier)
+        """See `open_scenario_data`."""
+        return open_scenario_data(
+            config.data,
+            config.scenario,
+            config.split,
+            seed,
+            read=config.read,
+            features=FeatureSource(config.items, config.users, config.kinds),
+            whole=whole,
+            earlier=earlier,
+        )
 
     def state(self, data: ScenarioData) -> Earlier:
         """Scenarios are named; features as they are described."""
@@ -200,21 +206,6 @@ class ScenarioSetting(Setting[ScenarioData, EvaluationEpisodes, ScenarioParts]):
             "limits": config.limits,
             "user_id_key": read_user_id_key(config.hash_user_ids),
         }
-
-
-def _open(
-    config: ScenarioRunConfig, seed: int, whole: bool = False, earlier: Earlier | None = None
-) -> ScenarioData:
-    return open_scenario_data(
-        config.data,
-        config.scenario,
-        config.split,
-        seed,
-        read=config.read,
-        features=FeatureSource(config.items, config.users, config.kinds),
-        whole=whole,
-        earlier=earlier,
-    )
 
 
 def _with_tables(
