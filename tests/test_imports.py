@@ -54,7 +54,6 @@ MAY_IMPORT = {
             "hashed_ids",
             "program",
             "content",
-            "layers",
             "models",
             "tasks",
             "embeddings",
