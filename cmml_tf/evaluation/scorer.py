@@ -66,12 +66,17 @@ class ModelScorer:
             # As an export has it; to look for loops in Python takes longer than to trace.
             return tf.function(method, input_signature=specs, autograph=False)
 
-        self._adapt = graph(lambda one: model.adapt(one), support)
-        adapted = self._adapt.get_concrete_function().structured_outputs
-        spec = tf.nest.map_structure(lambda one: tf.TensorSpec(one.shape, one.dtype), adapted)
-        self._score = graph(model.score_adapted, spec, ids, ids)
-        self._grid = graph(model.score_grid, spec, ids, ids)
-        self._answers = graph(model.answers, spec, ids, ids)
+        # In few tensors: each costs a call of a graph more than it does in the graph.
+        self._adapt = graph(lambda one: model.context_of(model.adapt(one)), support)
+        context = self._adapt.get_concrete_function().structured_outputs
+        spec = tf.nest.map_structure(lambda one: tf.TensorSpec(one.shape, one.dtype), context)
+
+        def of_pairs(method: Callable[..., Any]) -> Any:
+            return graph(lambda one, *pairs: method(model.adapted_of(one), *pairs), spec, ids, ids)
+
+        self._score = of_pairs(model.score_adapted)
+        self._grid = of_pairs(model.score_grid)
+        self._answers = of_pairs(model.answers)
 
     def adapt(self, support: Support) -> Any:
         """What the model becomes: a nest of tensors with a leading axis B, or `()`."""

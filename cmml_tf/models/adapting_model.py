@@ -50,6 +50,14 @@ class AdaptingModel(EpisodeModel):
         del support, training
         return ()
 
+    def context_of(self, adapted: Any) -> Any:
+        """What `adapt` gave, in few tensors, to be kept: of a `ContextModel` float32 [B, D]."""
+        return adapted
+
+    def adapted_of(self, context: Any) -> Any:
+        """What `adapt` gives, of what was kept."""
+        return context
+
     def score_adapted(
         self, adapted: Any, query_user: tf.Tensor, query_item: tf.Tensor
     ) -> tf.Tensor:
@@ -104,14 +112,6 @@ class ContextModel(AdaptingModel):
     ) -> tf.Tensor:
         """float32 [B, D], int [B, Q] -> score float32 [B, Q]."""
         raise NotImplementedError
-
-    def context_of(self, adapted: Any) -> tf.Tensor:
-        """What `adapt` gave, as a context float32 [B, D]."""
-        return adapted
-
-    def adapted_of(self, context: tf.Tensor) -> Any:
-        """What `adapt` gives, of a context float32 [B, D]."""
-        return context
 
     def score_of_user(
         self, adapted: Any, query_user: tf.Tensor, query_item: tf.Tensor, named: bool = True

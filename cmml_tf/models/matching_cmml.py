@@ -103,11 +103,11 @@ class MatchingCMML(ContextModel):
         return self.context_of(self.adapt(support, training))
 
     def context_of(self, adapted: MatchContext) -> tf.Tensor:
-        """As of `ContextModel`."""
+        """As of `AdaptingModel`."""
         return adapted.pack()
 
     def adapted_of(self, context: tf.Tensor) -> MatchContext:
-        """As of `ContextModel`."""
+        """As of `AdaptingModel`."""
         part = self.matching
         return MatchContext.unpack(context, part.dimension, part.taste_width, part.products)
 

@@ -20,6 +20,7 @@ from cmml_tf.serving.requests.task_groups import (
     in_a_loop,
     matched_some_at_a_time,
     tasks_at_a_time,
+    traced_once,
 )
 from cmml_tf.serving.requests.valid_rows import answered
 from cmml_tf.serving.served_tables import as_served
@@ -132,8 +133,8 @@ class ContentServingGraph(ServingGraph):
         self._keys = {"user": self._users, "item": self._items}
         self._table_rows = {"user": model.tables.user_rows, "item": model.tables.item_rows}
         self._seen = model.tables.seen
-        self._adapt_rows = model.adapt_rows
-        self._score_rows = matched_some_at_a_time(model.score_rows, MatchContext.pairs)
+        self._adapt_rows = traced_once(model.adapt_rows)
+        self._score_rows = matched_some_at_a_time(traced_once(model.score_rows), MatchContext.pairs)
 
     def score_features(self, **inputs: tf.Tensor) -> Tensors:
         """Pairs by id and features -> `score` float32 [B, Q] and which ids are known, bool [B, Q].

@@ -32,6 +32,7 @@ from cmml_tf.serving.requests.task_groups import (
     in_groups,
     matched_some_at_a_time,
     tasks_at_a_time,
+    traced_once,
 )
 from cmml_tf.serving.requests.valid_rows import answered
 from cmml_tf.serving.served_tables import as_served
@@ -96,8 +97,8 @@ class ServingGraph(tf.Module):
         self.weights = [one for one in scoring_variables(model) if id(one) not in tables]
         # Plain functions are not tracked: the model's layers stay outside the SavedModel. Each
         # part is traced once and called by all signatures that need it.
-        adapt = _traced_once(lambda *support: model.adapt(Support(*support)))
-        score = _traced_once(model.score_adapted)
+        adapt = traced_once(lambda *support: model.adapt(Support(*support)))
+        score = traced_once(model.score_adapted)
         # All support pairs that a call may hold fit into memory; all query pairs do not.
         self._adapt = adapt if not compiled else _compiled_adapt(model, adapt, compiled)
         self._context_of = lambda adapted: model.context_of(adapted)
@@ -236,11 +237,6 @@ class ServingGraph(tf.Module):
 def which_known(user: tf.Tensor, item: tf.Tensor) -> Tensors:
     """The outputs that say which users and items of query pairs the export knows, bool [B, Q]."""
     return {"user_known": user, "item_known": item, "query_known": user & item}
-
-
-def _traced_once(method: Callable[..., Any]) -> Callable[..., Any]:
-    traced = tf.function(method, autograph=False)
-    return lambda *arguments: traced(*arguments)
 
 
 def _some_tasks_at_a_time(score: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:

@@ -14,6 +14,7 @@ from cmml_tf.content.encoder_graph import ContentGraph
 from cmml_tf.content.token_graph import SEPARATOR
 from cmml_tf.serving.requests.feature_inputs import input_name
 from cmml_tf.serving.requests.rules import Tensors
+from cmml_tf.serving.requests.task_groups import traced_once
 
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -31,6 +32,7 @@ class ContentInputs(tf.Module):
         self._side = side
         self._features = encoder.features
         self.graph = ContentGraph(encoder, f"{side}_content")
+        self._encode = traced_once(self.graph)
 
     def specs(self, prefix: str, rank: int) -> dict[str, tf.TensorSpec]:
         """Names, types and shapes of the inputs."""
@@ -66,7 +68,7 @@ class ContentInputs(tf.Module):
             values = inputs[input_name(prefix, self._side, one.name)]
             flat = [-1, one.width] if one.kind == "vector" else [-1]
             features[one.name] = tf.reshape(values, flat)
-        return self.graph(features)
+        return self._encode(features)
 
 
 def _example(feature: ContentFeature, shape: Sequence[int]) -> np.ndarray:

@@ -138,6 +138,15 @@ def columns_in_a_loop(
     return tf.transpose(found)
 
 
+def traced_once(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function, of which a graph has one copy that all call.
+
+    A module that holds it does not save it with itself.
+    """
+    traced = tf.function(method, autograph=False)
+    return lambda *arguments: traced(*arguments)
+
+
 def not_inlined(
     function: Callable[..., Any],
 ) -> Callable[..., Any]:

@@ -10,6 +10,8 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from cmml_tf.serving.version.warmup import WARMUP_FILE
 
+_MEASURED = ("serving_default", "score_with_context")
+"""What is asked most. The first call of any signature takes a second or two of a training run."""
 _REPEATS, _SECONDS = 20, 1.0
 
 
@@ -25,9 +27,10 @@ def version_cost(version: Path) -> dict[str, Any]:
       version: A version folder.
 
     Returns:
-      `bytes`; `load_seconds`; `latency`: signature -> `median_ms` and `slowest_ms` of up to 20
-      answers by the clock, in this process, without a network, to the first warm-up request: one
-      task of the usual size.
+      `bytes`; `load_seconds`; `latency`: a full request (`serving_default`) and one with a cached
+      context (`score_with_context`) -> `median_ms` and `slowest_ms` of up to 20 answers by the
+      clock, in this process, without a network, to the first warm-up request: one task of the
+      usual size.
     """
     began = time.monotonic()
     loaded = tf.saved_model.load(str(version))
@@ -47,12 +50,12 @@ def version_cost(version: Path) -> dict[str, Any]:
 
 
 def _first_requests(version: Path) -> dict[str, dict[str, tf.Tensor]]:
-    """The first warm-up request of each signature that is asked by Predict."""
+    """The first warm-up request of each signature that is measured."""
     found: dict[str, dict[str, tf.Tensor]] = {}
     for record in tf.data.TFRecordDataset(str(version / WARMUP_FILE)):
         log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
-        if log.HasField("predict_log"):
-            request = log.predict_log.request
+        request = log.predict_log.request
+        if log.HasField("predict_log") and request.model_spec.signature_name in _MEASURED:
             inputs = {
                 name: tf.constant(tf.make_ndarray(value)) for name, value in request.inputs.items()
             }
