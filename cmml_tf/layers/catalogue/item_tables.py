@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from cmml_tf.layers.sizes import positive
+
 _MOST_LEVELS = 1024
 
 AddUp = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
@@ -92,16 +94,14 @@ class ItemTablesLayer(tf.keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._sizes = {
-            "users": users,
-            "items": items,
-            "tables": tables,
-            "table_items": table_items,
-            "compared": items if compared is None else compared,
-        }
-        for name, value in (*self._sizes.items(), ("folds", folds)):
-            if value < 1:
-                raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value}.")
+        self._sizes = positive(
+            users=users,
+            items=items,
+            tables=tables,
+            table_items=table_items,
+            compared=items if compared is None else compared,
+        )
+        positive(folds=folds)
         if table_items > items:
             raise ValueError(
                 "`table_items` must be at most `items`. "
