@@ -15,7 +15,7 @@ from cmml_tf.reports import markup
 from cmml_tf.reports.form import ReportedForm, better, short
 from cmml_tf.reports.groups import Compared, gains_and_losses
 from cmml_tf.reports.known import PARTS, shares_known
-from cmml_tf.reports.markup import Markup
+from cmml_tf.reports.markup import Cell, Markup
 from cmml_tf.reports.pictures import Dot, Part, Picture, draw_dots, draw_lines, or_nan
 from cmml_tf.reports.written_page import write_page
 from cmml_tf.training.run_folder import read_record
@@ -116,6 +116,10 @@ def _spelled(mean: Mapping[str, float | None]) -> str:
     return markup.interval(mean["mean"], mean["half_width"])
 
 
+def _stacked(mean: Mapping[str, float | None]) -> Cell:
+    return markup.stacked(mean["mean"], mean["half_width"])
+
+
 def _dot(mean: Mapping[str, float | None]) -> Dot:
     return Dot.of(mean["mean"], mean["half_width"])
 
@@ -134,7 +138,7 @@ def _systems(content: ComparisonContent) -> Part:
         [
             one["label"],
             one["seeds"],
-            *(_spelled(one["metrics"][name]) for name in form.columns),
+            *(_stacked(one["metrics"][name]) for name in form.columns),
             "best" if one["p"] is None else f"{one['p']:.3g}",
         ]
         for one in systems
@@ -180,8 +184,8 @@ def _controls(content: ComparisonContent) -> Part:
     rows = [
         [
             one["label"],
-            _spelled(one["metrics"][metric]),
-            *(_spelled(one["controls"].get(name, _NOTHING)) for name in names),
+            _stacked(one["metrics"][metric]),
+            *(_stacked(one["controls"].get(name, _NOTHING)) for name in names),
             markup.signed(one["context_gain"]["mean"], one["context_gain"]["half_width"]),
         ]
         for one in models
@@ -271,7 +275,7 @@ def _known(content: ComparisonContent) -> Part:
         ],
         better(form),
     )
-    rows = [[label, *map(_spelled, of_system.values())] for label, of_system in means.items()]
+    rows = [[label, *map(_stacked, of_system.values())] for label, of_system in means.items()]
     head = [form.decisive.metric, *(part.replace("_", " ") for part in parts)]
     return markup.section(
         "known",

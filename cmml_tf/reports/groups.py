@@ -106,9 +106,9 @@ def _sentence(gains: pd.DataFrame, own: str, others: Sequence[str], what: str) -
     both = " and ".join(others)
     above = int((gains > 0).all(axis=1).sum())
     losses = "; ".join(
-        f"{int((gains[other] < 0).sum()):,} have less than with {other}" for other in others
+        f"{int((gains[other] < 0).sum()):,} with less than by {other}" for other in others
     )
-    return f"Of {len(gains):,} {what}, {above:,} gain by {own} over {both}; {losses}."
+    return f"Of {len(gains):,} {what}: {above:,} with a gain by {own} over {both}; {losses}."
 
 
 def _grouped(tasks: pd.DataFrame, compared: Compared) -> pd.DataFrame:

@@ -8,7 +8,8 @@ from html import escape
 from cmml_tf.reports.style import STYLE
 
 _NOTHING = "\N{EN DASH}"
-_BREAKS = re.compile("[^0-9A-Za-z]")
+# Signs that join words without a blank.
+_BREAKS = re.compile(r"([-/_.,:;|@+=&])(?=\w)")
 
 
 class Markup(str):
@@ -46,9 +47,14 @@ def written(value: Cell) -> str:
 
 def interval(mean: float | None, half_width: float | None) -> str:
     """`0.1234 ± 0.0012`."""
+    return written(mean) if mean is None or half_width is None else f"{mean:.4f} ± {half_width:.4f}"
+
+
+def stacked(mean: float | None, half_width: float | None) -> Cell:
+    """An interval as a table has it, half of its width below the mean."""
     if mean is None or half_width is None:
-        return written(mean)
-    return f"{mean:.4f} ± {half_width:.4f}"
+        return mean
+    return Markup(f"{mean:.4f}{_below(half_width)}")
 
 
 def signed(value: float | None, half_width: float | None = 0.0) -> Cell:
@@ -62,8 +68,8 @@ def signed(value: float | None, half_width: float | None = 0.0) -> Cell:
         return None
     is_sure = half_width is not None and abs(value) > half_width
     kind = ("good" if value > 0 else "poor") if is_sure else ""
-    interval = f" ± {half_width:.4f}" if half_width else ""
-    return Markup(f'<span class="{kind}">{value:+.4f}{interval}</span>')
+    half = _below(half_width) if half_width else ""
+    return Markup(f'<span class="{kind}">{value:+.4f}{half}</span>')
 
 
 def joined(parts: Iterable[str]) -> Markup:
@@ -166,10 +172,14 @@ def _heading(one: str) -> tuple[str, str]:
 
 
 def _named(name: Cell) -> str:
-    """A name that may be broken behind each sign that is no letter."""
+    """A name that may be broken behind signs that join its words, too."""
     if isinstance(name, Markup):
         return name
-    return _BREAKS.sub(lambda sign: f"{escape(sign[0])}<wbr>", written(name))
+    return Markup("<wbr>".join(map(escape, _BREAKS.sub(r"\1\n", written(name)).split("\n"))))
+
+
+def _below(width: float) -> str:
+    return f" <small>± {width:.4f}</small>"
 
 
 def _class(kind: str) -> str:

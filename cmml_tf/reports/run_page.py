@@ -101,11 +101,11 @@ def _systems(run: RunContent) -> Part:
     for name in order:
         of_system = metrics["meta_test"] if name == OWN else metrics["controls"][name]
         cells = [
-            markup.interval(of_system.get(one), halves.get(name, {}).get(one))
+            markup.stacked(of_system.get(one), halves.get(name, {}).get(one))
             for one in form.columns
         ]
         rows.append([labels[name], _difference(differences.get(name)), *cells])
-    head = ["system", f"the model's gain, {gain.metric}", *form.columns]
+    head = ["system", f"gain, {gain.metric}", *form.columns]
     return markup.section(
         "systems",
         "Systems side by side",
@@ -242,16 +242,13 @@ def _training(run: RunContent) -> Part:
                     ("epoch", what),
                 )
             )
+    shown = [c for c in ("loss", watched) if any(c in history for history in histories.values())]
     rows = [
-        [
-            name,
-            len(history),
-            *(history[c].iloc[-1] if c in history else None for c in ("loss", watched)),
-        ]
+        [name, len(history), *(history[c].iloc[-1] if c in history else None for c in shown)]
         for name, history in histories.items()
     ]
     content = (
-        markup.table(["training", "epochs", "last loss", f"last {watched}"], rows) if rows else ""
+        markup.table(["training", "epochs", *(f"last {c}" for c in shown)], rows) if rows else ""
     )
     return markup.section(
         "training",

@@ -77,6 +77,7 @@ th, td {{
   vertical-align: baseline;
 }}
 td {{ white-space: nowrap; }}
+td small {{ display: block; font-size: .85em; opacity: .8; }}
 thead th {{ color: var(--muted); font-weight: 600; vertical-align: bottom; min-width: 4.5rem; }}
 tbody th {{ font-weight: 400; min-width: 11rem; }}
 th:first-child {{ text-align: left; position: sticky; left: 0; background: var(--paper); }}

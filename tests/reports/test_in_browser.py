@@ -30,6 +30,7 @@ function seen(frame) {
   const body = view.getComputedStyle(page.body);
   return {
     sideways: page.documentElement.scrollWidth - view.innerWidth,
+    tables: [...page.querySelectorAll(".scroll")].map(one => one.scrollWidth - one.clientWidth),
     ink: body.color, paper: body.backgroundColor,
     figures: [...page.querySelectorAll("svg")].map(svg => ({
       width: box(svg).width, height: box(svg).height,
@@ -93,6 +94,12 @@ def test_every_figure_is_drawn_and_can_be_read_wide_and_narrow(seen):
             assert figure["marks"] > 10
             assert figure["letters"] >= 9
             assert figure["outside"] == 0
+
+
+def test_a_wide_window_has_room_for_whole_tables(seen):
+    _, wide, _, _ = seen
+    assert len(wide["tables"]) >= 6
+    assert max(wide["tables"]) <= 0
 
 
 def _brightness(colour):

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from reports.made_run import CONTROLS, METRIC, made_run
 
+from cmml_tf.reports import markup
 from cmml_tf.reports.run_page import write_run_report
 from cmml_tf.settings.rating.form import RATING
 from cmml_tf.settings.scenario.form import SCENARIO
@@ -100,7 +101,7 @@ def test_who_gains_and_who_loses_are_sorted_and_counted(run):
         own, none, item_pop = map(float, row[2:5])
         assert float(row[1]) == pytest.approx(own - max(none, item_pop), abs=2e-4)
     above = sum(gain > 0 for gain in gains)
-    assert f"Of 12 scenarios, {above} gain by cmml-matching over none and ItemPop" in text
+    assert f"Of 12 scenarios: {above} with a gain by cmml-matching over none and ItemPop" in text
     assert (folder / "figures" / "tasks.svg").exists()
 
 
@@ -237,3 +238,10 @@ def test_what_is_missing_or_damaged_is_named(tmp_path):
     (tmp_path / "metrics.json").unlink()
     with pytest.raises(FileNotFoundError, match="not finished"):
         write_run_report(tmp_path, SCENARIO)
+
+
+def test_names_are_broken_behind_signs_that_join_words_and_nowhere_else():
+    rows = [['Würzige "Suppe" & <b>', 1], ["Drama@1990s/b-c", 2]]
+    text = markup.table(["name", "count"], rows)
+    assert "Würzige &quot;Suppe&quot; &amp; &lt;b&gt;<" in text
+    assert "Drama@<wbr>1990s/<wbr>b-<wbr>c<" in text
