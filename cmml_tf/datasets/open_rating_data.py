@@ -12,7 +12,7 @@ from cmml_tf.datasets.check_source import check_rating_source
 from cmml_tf.datasets.features import RawFeature, build_columns
 from cmml_tf.datasets.interactions import Interactions
 from cmml_tf.datasets.layouts import EMBEDDED_NAME, is_feature_folder, is_own_table
-from cmml_tf.datasets.reading.ids import sorted_ids
+from cmml_tf.datasets.reading.ids import as_text, is_text, rows_of, sorted_ids
 from cmml_tf.datasets.sources.download import download_movielens
 from cmml_tf.datasets.sources.movielens import load_embedded_movielens, load_movielens
 from cmml_tf.datasets.sources.movielens_features import (
@@ -20,11 +20,13 @@ from cmml_tf.datasets.sources.movielens_features import (
     movielens_user_features,
 )
 from cmml_tf.datasets.sources.table_features import load_feature_folder, load_rating_table
+from cmml_tf.datasets.tasks.earlier import Earlier, earlier_first
 from cmml_tf.datasets.tasks.users.rating_task_file import read_task_file
 from cmml_tf.datasets.tasks.users.rating_tasks import (
     RatingData,
     RatingTasks,
     all_ratings,
+    check_not_before,
     check_ratings,
     choose_meta_test,
     draw_tasks,
@@ -40,6 +42,7 @@ def open_rating_data(
     read: ReadConfig | None = None,
     are_new: AreNew | None = None,
     whole: bool = False,
+    earlier: Earlier | None = None,
 ) -> RatingData:
     """Opens a data set and makes every user a task.
 
@@ -56,6 +59,8 @@ def open_rating_data(
       are_new: Which users, by id, may be asked; None: all. Where it leaves fewer than two, all.
       whole: Every user with enough ratings is learned from, as a refit does: to ask the meta-test
         users says nothing any more.
+      earlier: A state of the same data that a run knew which is continued: its ids keep their rows,
+        whom it learned from is held out never again.
 
     Raises:
       ValueError: Nothing accepted has this name, a rating is outside the scale, a file is damaged,
@@ -70,6 +75,11 @@ def open_rating_data(
     check_ratings(interactions.name, table, config)
     user_ids = _catalogue_ids(table["user"], user_features)
     item_ids = _catalogue_ids(table["item"], item_features)
+    before = None
+    if earlier is not None:
+        user_ids = earlier_first(earlier.user_ids, user_ids)
+        item_ids = earlier_first(earlier.item_ids, item_ids)
+        before = None if whole else rows_of(earlier.tasks, user_ids)
     rng = np.random.default_rng(seed)
     left_out = {
         "ratings read": len(interactions.table),
@@ -78,23 +88,21 @@ def open_rating_data(
         "users without a rating": len(user_ids) - table["user"].nunique(),
         "items without a rating": len(item_ids) - table["item"].nunique(),
     }
-    rows = (
-        pd.Index(user_ids).get_indexer(table["user"]),
-        pd.Index(item_ids).get_indexer(table["item"]),
-    )
+    rows = _rows(table["user"], user_ids), _rows(table["item"], item_ids)
     values = table["value"].to_numpy(np.float64)
     if config.tasks is not None:
         meta_train, meta_test = read_task_file(Path(config.tasks), user_ids, item_ids, config)
         left_out |= _outside_of_tasks(*rows, [meta_train, meta_test])
+        check_not_before(meta_test.user, before, user_ids, config.tasks)
         tasks = joined_tasks([meta_train, meta_test])
     else:
         tasks = draw_tasks(*rows, values, config, rng)
         left_out |= _left_out_of_tasks(table, tasks, config)
-        learned, asked = choose_meta_test(tasks, user_ids, config, rng, are_new)
+        learned, asked = choose_meta_test(tasks, user_ids, config, rng, are_new, before)
         neither = len(tasks) - len(learned) - len(asked)
         left_out[f"users neither learned from nor asked (split {config.split})"] = neither
         meta_train, meta_test = tasks.take(learned), tasks.take(asked)
-    meta_train, validation = _validation(meta_train, config, rng)
+    meta_train, validation = _validation(meta_train, config, rng, before)
     not_learned = np.concatenate([validation.user, meta_test.user])
     if whole:
         meta_train, validation, not_learned = tasks, validation.take([]), not_learned[:0]
@@ -182,12 +190,25 @@ def _catalogue_ids(rated: pd.Series, features: list[RawFeature]) -> np.ndarray:
     return sorted_ids(known | set(rated.tolist()))
 
 
+def _rows(values: pd.Series, ids: np.ndarray) -> np.ndarray:
+    """int64 [N]; ids are text where those of an earlier state were."""
+    array = values.to_numpy()
+    return rows_of(as_text(array) if is_text(ids) and not is_text(array) else array, ids)
+
+
 def _validation(
-    tasks: RatingTasks, config: RatingDataConfig, rng: np.random.Generator
+    tasks: RatingTasks,
+    config: RatingDataConfig,
+    rng: np.random.Generator,
+    before: np.ndarray | None,
 ) -> tuple[RatingTasks, RatingTasks]:
-    """Meta-training users without, and those of, the validation share."""
+    """Meta-training users without, and those of, the validation share; none of `before`."""
     shuffled = rng.permutation(len(tasks))
     number = round(config.validation_fraction * len(tasks))
+    if before is not None:
+        old = np.isin(tasks.user[shuffled], before)
+        shuffled = np.concatenate([shuffled[~old], shuffled[old]])
+        number = min(number, int((~old).sum()))
     if number == len(tasks):
         raise ValueError(
             f"There must be a user left to learn from. Received: {len(tasks)} meta-training users "

@@ -20,7 +20,8 @@ class RatingOptions:
 
     config = UserRunConfig
     common = (
-        *("data", "preset", "schedule", "seed", "run_dir", "export_dir", "max_minutes", "quick"),
+        *("data", "preset", "schedule", "seed", "run_dir", "continue_from", "export_dir"),
+        *("max_minutes", "quick"),
         *("tasks.tasks", "tasks.lowest", "tasks.highest", "tasks.query", "read.columns"),
         *("read.max_malformed", "training.max_epochs"),
     )

@@ -52,14 +52,21 @@ class RatingSetting(Setting[RatingData, AskedUsers, RatingParts]):
     """Predict the query ratings of unseen users (paper section 4.2)."""
 
     form = RATING
-    tasks_are_users = refits = True
+    tasks_are_users = continues = refits = True
 
     def open(
         self, config: UserRunConfig, seed: int, earlier: Earlier | None = None, whole: bool = False
     ) -> RatingData:
-        """See `open_rating_data`."""
-        del earlier
-        return open_rating_data(config.data, config.tasks, seed, read=config.read, whole=whole)
+        """See `open_rating_data`; what an ordinal model is fitted with is always fitted anew."""
+        if earlier is not None and config.model.kind != "ordinal":
+            raise ValueError(
+                "`continue_from` must be none with a preset whose embeddings of features are "
+                "learned: they have the size of the earlier run's data. The preset cmml-ordinal "
+                f"can be continued. Received: preset={config.preset!r}."
+            )
+        return open_rating_data(
+            config.data, config.tasks, seed, read=config.read, whole=whole, earlier=earlier
+        )
 
     def open_log(
         self, config: UserRunConfig, seed: int, are_new: AreNew | None = None
@@ -78,6 +85,14 @@ class RatingSetting(Setting[RatingData, AskedUsers, RatingParts]):
     def learned_tasks(self, data: RatingData) -> Sequence[Any]:
         """Users who are trained on or steer training."""
         return data.user_ids[np.concatenate([data.meta_train.user, data.validation.user])].tolist()
+
+    def state(self, data: RatingData) -> Earlier:
+        """Users by id; the levels of the scale, which the network has an output each for, too."""
+        users = np.concatenate([data.log.user, data.validation.user])
+        sides = (("item", data.item_columns), ("user", data.user_columns))
+        named = [f"{side} {c.feature.name} ({c.feature.kind})" for side, cs in sides for c in cs]
+        named += [f"rating {level:g}" for level in np.unique(data.log.rating)]
+        return Earlier(data.user_ids, data.item_ids, data.user_ids[users], np.array(named, object))
 
     def learned(self, data: RatingData) -> dict[str, int]:
         """Users who are tasks, and all ratings that are known."""

@@ -181,6 +181,7 @@ def choose_meta_test(
     config: RatingDataConfig,
     rng: np.random.Generator,
     are_new: AreNew | None = None,
+    before: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Places of the tasks to learn from and of those that are asked.
 
@@ -188,12 +189,21 @@ def choose_meta_test(
     first users by id are learned from, and a random share of all, out of the other users, is asked.
     A given list: exactly these are asked.
 
+    Args:
+      tasks: All of them.
+      user_ids: Raw ids.
+      config: Says who is asked.
+      rng: Draws them.
+      are_new: Which users, by id, may be asked; None: all.
+      before: int [K], users whom the run that is continued has learned from: they are never asked.
+
     Raises:
       FileNotFoundError: The file of meta-test users is missing.
-      ValueError: It names a user whom nobody knows, none that has enough ratings, or leaves none to
-        learn from.
+      ValueError: It names a user whom nobody knows, or who was learned from before, none that has
+        enough ratings, or leaves none to learn from.
     """
     ids = user_ids[tasks.user]
+    may_be = np.ones(len(tasks), bool) if before is None else ~np.isin(tasks.user, before)
     if config.meta_test_users is not None:
         listed = _listed_users(Path(config.meta_test_users))
         strangers = rows_of(listed, as_text(user_ids)) < 0
@@ -203,17 +213,36 @@ def choose_meta_test(
                 "set."
             )
         asked = rows_of(as_text(ids), np.unique(listed)) >= 0
+        check_not_before(tasks.user[asked], before, user_ids, str(config.meta_test_users))
         return _both_parts(np.flatnonzero(~asked), np.flatnonzero(asked))
     number = max(1, round(config.meta_test_fraction * len(tasks)))
     if config.split == "warm-warm":
         new = np.arange(len(tasks)) if are_new is None else np.flatnonzero(are_new(as_text(ids)))
         new = new if len(new) > 1 else np.arange(len(tasks))
-        asked = rng.permutation(new)[: max(1, round(config.meta_test_fraction * len(new)))]
+        number = max(1, round(config.meta_test_fraction * len(new)))
+        asked = rng.permutation(new[may_be[new]])[:number]
         return _both_parts(np.setdiff1d(np.arange(len(tasks)), asked), np.sort(asked))
     by_id = np.argsort(ids, kind="stable")
     cold = round(config.cold_fraction * len(tasks))
-    warm = rng.permutation(by_id[cold:])[:number]
+    later = by_id[cold:]
+    warm = rng.permutation(later[may_be[later]])[:number]
     return _both_parts(np.sort(by_id[:cold]), np.sort(warm))
+
+
+def check_not_before(
+    asked: np.ndarray, before: np.ndarray | None, user_ids: np.ndarray, path: str
+) -> None:
+    """Refuses users who are to be asked, int [K] rows, and were learned from before.
+
+    Raises:
+      ValueError: There is one.
+    """
+    known = asked[:0] if before is None else np.intersect1d(asked, before)
+    if len(known):
+        raise ValueError(
+            f"The users of {path} who are asked must be new to the run that is continued, which "
+            f"learned from the user {user_ids[known[0]]}."
+        )
 
 
 def _both_parts(learned: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
