@@ -172,9 +172,12 @@ def test_what_cannot_be_continued_is_said(two_days, tmp_path):
 
 
 def test_a_setting_without_further_data_says_so(tmp_path):
+    class Given(type(SETTINGS["user"])):
+        continues = False
+
     config = UserRunConfig(continue_from=str(tmp_path))
     with pytest.raises(ValueError, match="must be none: a run of the setting user cannot be"):
-        open_run(SETTINGS["user"], config, print)
+        open_run(Given(), config, print)
 
 
 @pytest.mark.slow
