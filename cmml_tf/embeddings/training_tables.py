@@ -81,14 +81,18 @@ def training_tables(data: ScenarioData, factors: ScenarioFactors) -> TrainingTab
       data: The data set; `factors` were fitted on its `clicks_of`.
       factors: Whose rows.
     """
-    parts = [factors.rows()]
     users, items = len(data.user_ids), len(data.item_ids)
     scenarios, histories = [], []
     by_user = np.argsort(data.history_users, kind="stable")
     history = data.history_users[by_user], data.history_items[by_user]
-    for number, scenario in enumerate(data.meta_train):
-        own = np.unique(np.concatenate([scenario.users, scenario.aside_users]))
-        parts.append(factors.without(number, own, scenario.candidates))
+    owns = [np.unique(np.concatenate([s.users, s.aside_users])) for s in data.meta_train]
+    tables = _Filled(
+        factors.rows(),
+        users + sum(map(len, owns)),
+        items + sum(len(scenario.candidates) for scenario in data.meta_train),
+    )
+    for number, (scenario, own) in enumerate(zip(data.meta_train, owns, strict=True)):
+        tables.fill(factors.without(number, own, scenario.candidates), users, items)
         scenarios.append(
             replace(
                 scenario,
@@ -107,11 +111,33 @@ def training_tables(data: ScenarioData, factors: ScenarioFactors) -> TrainingTab
         history_users=np.concatenate([part[0] for part in histories]),
         history_items=np.concatenate([part[1] for part in histories]),
     )
-    return TrainingTables(
-        moved,
-        np.concatenate([*(part.user for part in parts), *(part.hidden_user for part in parts)]),
-        np.concatenate([*(part.item for part in parts), *(part.hidden_item for part in parts)]),
-    )
+    return TrainingTables(moved, tables.user, tables.item)
+
+
+class _Filled:
+    """Tables that are filled part by part, since the parts and the whole would be twice as large.
+
+    Args:
+      first: The leading rows.
+      users, items: U' and I'.
+
+    Attributes:
+      user, item: As `TrainingTables.user_rows` and `item_rows`.
+    """
+
+    def __init__(self, first: TableRows, users: int, items: int) -> None:
+        self.user = np.empty([2 * users, first.user.shape[1]], np.float32)
+        self.item = np.empty([2 * items, first.item.shape[1]], np.float32)
+        self.fill(first, 0, 0)
+
+    def fill(self, rows: TableRows, user: int, item: int) -> None:
+        """Puts rows and what content alone tells of them behind these."""
+        for table, first, known, hidden in (
+            (self.user, user, rows.user, rows.hidden_user),
+            (self.item, item, rows.item, rows.hidden_item),
+        ):
+            half, last = len(table) // 2, first + len(known)
+            table[first:last], table[half + first : half + last] = known, hidden
 
 
 def _own_pairs(data: ScenarioData, scenario: Scenario) -> tuple[np.ndarray, np.ndarray]:
