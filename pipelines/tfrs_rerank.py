@@ -1,12 +1,12 @@
 """A TFRS recommender that lets a served CMML re-rank what it retrieves, in scenarios new to both.
 
-A two-tower model (tfrs.tasks.Retrieval) stands on the pre-trained embeddings that CMML stands on,
-and learns from the same scenarios. For each user of a held-out scenario it retrieves candidates
+A two-tower model (tfrs.tasks.Retrieval) stands on embeddings of what CMML may know, and learns from
+the same scenarios. For each user of a held-out scenario it retrieves candidates
 among the scenario's items; CMML re-ranks them over gRPC, given the scenario's support set. Prints
 recall before and after, and of the sum of both scores, standardised for each user, as a service
 that trusts both would rank.
 
-python pipelines/train_scenario.py --preset cmml-ridge
+python pipelines/train_scenario.py --export-dir export
 python pipelines/tfrs_rerank.py
 python pipelines/tfrs_rerank.py --target models.example:8500     # a server that runs already
 """

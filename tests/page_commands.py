@@ -103,7 +103,7 @@ NOT_RUN = {
     "cmml compare --systems item-pop,als-fold-in,cmml-matching --seeds 5": "trains ten networks; "
     "tests/cli/experiments/test_compare.py compares smaller ones",
     "cmml compare --setting user": _DOWNLOADS,
-    "cmml train scenario --preset cmml-ridge --export-dir export": "a whole training: minutes; "
+    "cmml train scenario --export-dir export": "a whole training: minutes; "
     "tests/cli trains smaller ones",
     "cmml export runs/first --refit": "tests/ranking and tests/test_api.py refit through the "
     "function that the command calls",
