@@ -38,7 +38,7 @@ STYLE = f"""
 * {{ box-sizing: border-box; }}
 html {{ -webkit-text-size-adjust: 100%; scroll-behavior: smooth; }}
 body {{
-  margin: 0 auto; padding: 1.5rem clamp(1rem, 4vw, 2.5rem) 4rem; max-width: 60rem;
+  margin: 0 auto; padding: 1.5rem clamp(1rem, 4vw, 2.5rem) 4rem; max-width: 64rem;
   background: var(--paper); color: var(--ink);
   font: 1rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif;
 }}
@@ -78,8 +78,8 @@ th, td {{
 }}
 td {{ white-space: nowrap; }}
 td small {{ display: block; font-size: .85em; opacity: .8; }}
-thead th {{ color: var(--muted); font-weight: 600; vertical-align: bottom; min-width: 4.5rem; }}
-tbody th {{ font-weight: 400; min-width: 11rem; }}
+thead th {{ color: var(--muted); font-weight: 600; vertical-align: bottom; min-width: 3.2rem; }}
+tbody th {{ font-weight: 400; min-width: 10.5rem; }}
 th:first-child {{ text-align: left; position: sticky; left: 0; background: var(--paper); }}
 tr.strong th, tr.strong td {{ font-weight: 700; }}
 .facts td {{ text-align: left; white-space: normal; }}

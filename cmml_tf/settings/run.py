@@ -36,7 +36,7 @@ from cmml_tf.training.run_folder import (
 
 MODEL, TWIN = "model", "twin"
 """Folders of a run's trainings."""
-_CONTINUED_PART = 10
+_CONTINUED_STEPS, _CONTINUED_RATE = 1 / 20, 1 / 10
 
 Say = Callable[[str], None]
 
@@ -59,7 +59,7 @@ class SettingRun:
 
     @property
     def training(self) -> TrainingConfig:
-        """The schedule as configured; where a run is continued, a tenth of the steps.
+        """The schedule as configured; where a run is continued, a twentieth of the steps.
 
         They are taken at a tenth of the learning rate: weights that were trained to the end are
         to be mended, not found.
@@ -67,8 +67,8 @@ class SettingRun:
         own = self.config.training
         if self.config.continue_from is None:
             return own
-        slower = replace(own, learning_rate=own.learning_rate / _CONTINUED_PART)
-        return within_steps(slower, max(1, _steps(own) // _CONTINUED_PART))
+        slower = replace(own, learning_rate=own.learning_rate * _CONTINUED_RATE)
+        return within_steps(slower, max(1, round(_steps(own) * _CONTINUED_STEPS)))
 
     @property
     def recipe(self) -> Recipe:

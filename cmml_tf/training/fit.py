@@ -2,7 +2,8 @@
 
 import math
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +32,9 @@ from cmml_tf.training.weight_average import WeightAverage
 
 # Around each call of the graph some milliseconds pass; a time limit is looked at between calls.
 _MOST_STEPS = 10
+# Steps from which on it pays to rewrite a graph before it is run: that takes a second, and makes a
+# step a twentieth cheaper.
+_SHORT = 100
 
 
 class TrainingResult(NamedTuple):
@@ -125,14 +129,15 @@ def fit_model(
         if save_to == folder:
             callbacks.append(EventFiles(folder / "tensorboard"))
         if done < training.max_epochs and not _stopped_early(remembered):
-            model.fit(
-                distributed_episodes(strategy, episodes, done * training.steps_per_epoch),
-                steps_per_epoch=training.steps_per_epoch,
-                initial_epoch=done,
-                epochs=training.max_epochs,
-                callbacks=callbacks,
-                verbose=verbose if save_to == folder else 0,
-            )
+            with _graphs_as_traced(training.max_epochs * training.steps_per_epoch < _SHORT):
+                model.fit(
+                    distributed_episodes(strategy, episodes, done * training.steps_per_epoch),
+                    steps_per_epoch=training.steps_per_epoch,
+                    initial_epoch=done,
+                    epochs=training.max_epochs,
+                    callbacks=callbacks,
+                    verbose=verbose if save_to == folder else 0,
+                )
         wait_for_all(strategy)  # until the chief has saved the last epoch
         restore_best_weights(model, checkpoints)
     return TrainingResult(state.history, done)
@@ -158,6 +163,18 @@ def _decisions(training: TrainingConfig, watched: str) -> list[tf.keras.callback
 def _steps_per_call(strategy: tf.distribute.Strategy, training: TrainingConfig) -> int:
     """Steps of one call of the graph, all alike; workers that take steps on their own get one."""
     return 1 if is_parameter_server(strategy) else math.gcd(training.steps_per_epoch, _MOST_STEPS)
+
+
+@contextmanager
+def _graphs_as_traced(wanted: bool) -> Iterator[None]:
+    """Graphs that are first run in this context are not rewritten for speed, if that is wanted."""
+    name = "disable_meta_optimizer"
+    before = tf.config.optimizer.get_experimental_options().get(name, False)
+    tf.config.optimizer.set_experimental_options({name: wanted or before})
+    try:
+        yield
+    finally:
+        tf.config.optimizer.set_experimental_options({name: before})
 
 
 def _time_limit(strategy: tf.distribute.Strategy, minutes: float) -> tf.keras.callbacks.Callback:
