@@ -6,6 +6,7 @@ python pipelines/benchmark.py training         # training steps against the same
 python pipelines/benchmark.py episodes         # the episode pipeline, and building it
 python pipelines/benchmark.py user             # a new user's request in the user setting
 python pipelines/benchmark.py recommend        # the best of a catalogue, beside a two-tower's
+python pipelines/benchmark.py ranking          # the best for a new user, beside implicit's fold-in
 python pipelines/benchmark.py alternatives     # implicit, a two-tower and ours: recall and cost
 python pipelines/benchmark.py baselines        # adaptation by gradients beside CMML
 python pipelines/benchmark.py xla              # what XLA gains: passes and training
@@ -33,7 +34,10 @@ def main(argv: Sequence[str]) -> int:
     parser = Arguments(__doc__)
     subcommands = parser.add_subparsers(dest="what", required=True)
     networks = ("encoder", "adaptation", "training", "user", "baselines", "xla")
-    others = ("episodes", "client", "help", "tables", "reading", "recommend", "requests")
+    others = (
+        *("episodes", "client", "help", "tables", "reading", "recommend", "ranking"),
+        "requests",
+    )
     for name in (*networks, *others):
         subparser = subcommands.add_parser(name)
         subparser.add_argument("--rounds", type=int, default=9)
