@@ -55,10 +55,12 @@ class ItemTables(NamedTuple):
 
 def user_matrix(taken: TakenItems, items: int) -> csr_matrix:
     """float32 [T, items], 1 where a user has taken an item; others are not in it."""
-    row = np.repeat(np.arange(len(taken)), taken.lengths)
     inside = taken.item < items
-    ones = np.ones(int(inside.sum()), np.float32)
-    return csr_matrix((ones, (row[inside], taken.item[inside])), shape=(len(taken), items))
+    starts = np.append(0, np.cumsum(inside, dtype=np.int64))[taken.starts]
+    item = taken.item[inside]
+    matrix = csr_matrix((np.ones(len(item), np.float32), item, starts), (len(taken), items))
+    matrix.sort_indices()
+    return matrix
 
 
 class Gram(NamedTuple):
