@@ -80,6 +80,9 @@ class ServingGraph(tf.Module):
         self.limits = limits
         self.compiled = tuple(compiled)
         self._scale = scale
+        # Matching reads which labels are positive; others compute with them.
+        by_size = scale is None and not isinstance(model, MatchingCMML)
+        self._unbounded = ["support_label"] if by_size else []
         self._may_recommend_refused = model.may_recommend_refused
         self.user_id_dtype = users.dtype
         self.user_ids_hashed = users.hashed
@@ -123,7 +126,7 @@ class ServingGraph(tf.Module):
         """
         inputs, valid = self._checked(inputs)
         adapted, _ = self._adapt_ids(inputs)
-        return answered(self._score_ids(adapted, inputs), valid)
+        return answered(self._score_ids(adapted, inputs), valid, self._unbounded)
 
     def encode_context(self, **inputs: tf.Tensor) -> Tensors:
         """Support ids -> `context` float32 [B, D], `support_known` int32 [B].
@@ -133,7 +136,10 @@ class ServingGraph(tf.Module):
         """
         inputs, valid = self._checked(inputs)
         adapted, known = self._adapt_ids(inputs)
-        return answered({"context": self._context_of(adapted), "support_known": known}, valid)
+        encoded = {"context": self._context_of(adapted), "support_known": known}
+        # Of a task found not valid by its answer alone the pairs have been counted.
+        nothing = {"support_known": tf.zeros([], known.dtype)} if self._unbounded else None
+        return answered(encoded, valid, self._unbounded, nothing)
 
     def score_with_context(self, **inputs: tf.Tensor) -> Tensors:
         """`context` and query ids -> `score` and which ids are known, as `serving_default`.
@@ -162,7 +168,7 @@ class ServingGraph(tf.Module):
             "context": self._context_of(adapted),
             **self._modulation(adapted, user.key, item.key),
         }
-        return answered(explained, valid)
+        return answered(explained, valid, self._unbounded)
 
     def recommend(self, **inputs: tf.Tensor) -> Tensors:
         """Support ids and `user_id` [B] -> `item_id` [B, K], `score` float32 [B, K], best first.
@@ -185,7 +191,7 @@ class ServingGraph(tf.Module):
         support = SupportItems(support_item_id, *self._items(support_item_id), read, own)
         item_id, score = self.catalogue.best(adapted, self._users(user_id).key, support)
         best = {"item_id": item_id, "score": score}
-        return answered(best, valid, nothing={"item_id": self.catalogue.nothing})
+        return answered(best, valid, self._unbounded, {"item_id": self.catalogue.nothing})
 
     def serving_tf_example(self, inputs: tf.Tensor) -> Tensors:
         """Serialized Examples [N] -> `outputs` float32 [N], the score of each one's query pair.
@@ -197,7 +203,7 @@ class ServingGraph(tf.Module):
         request, valid = valid_support(read, self._scale)
         adapted = self._adapt_each_once(request)
         score = tf.squeeze(self._score_ids(adapted, request)["score"], axis=1)
-        return {"outputs": answered({"outputs": score}, valid)["outputs"]}
+        return {"outputs": answered({"outputs": score}, valid, self._unbounded)["outputs"]}
 
     def _checked(self, inputs: Tensors, query_limit: int | None = None) -> Checked:
         return checked_support(inputs, self.limits, self._scale, query_limit)

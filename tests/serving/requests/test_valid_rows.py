@@ -102,6 +102,23 @@ def test_a_wrong_context_does_not_reach_its_neighbours(served, value, sentence):
         call(served["score_with_context"], rows({**inputs, "context": context}, [1]))
 
 
+@pytest.mark.parametrize("signature", SUPPORT_SIGNATURES)
+def test_a_label_too_large_to_compute_with_is_not_answered_in_silence(served, signature):
+    inputs = with_user(request(B=3))
+    others = call(served[signature], rows(inputs, [0, 2]))
+    inputs["support_label"][1, 0] = 3e38
+    answer = call(served[signature], inputs)
+    if answer["valid"][1]:  # the model bounds what it reads
+        floats = [value for value in answer.values() if value.dtype == np.float32]
+        assert all(np.isfinite(value).all() for value in floats)
+        return
+    if signature == "encode_context":
+        assert answer["support_known"][1] == 0
+    assert_only_the_second_of_three_is_not_valid(answer, others)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="`support_label` must hold numbers"):
+        call(served[signature], rows(inputs, [1]))
+
+
 def test_a_call_without_tasks_is_answered(served):
     answer = call(served["serving_default"], rows(request(B=1), []))
     assert answer["score"].shape[0] == answer["valid"].shape[0] == 0
