@@ -16,6 +16,7 @@ from cmml_tf.evaluation.ranking import evaluate_ranking
 from cmml_tf.settings.judging import report_on
 from cmml_tf.settings.scenario.parts import ScenarioParts
 from cmml_tf.settings.scenario.setting import ScenarioSetting
+from cmml_tf.settings.systems import Recipe
 from cmml_tf.settings.training import fit
 
 
@@ -29,8 +30,8 @@ def trained(tmp_path_factory):
     models, losses = [], []
     for with_support in (True, False):
         model, folder = build(POOLING, data), tmp_path_factory.mktemp("run")
-        arguments = model, parts, EPISODE, training, 0, folder
-        result = fit(setting, *arguments, verbose=0, with_support=with_support)
+        recipe = Recipe(POOLING, EPISODE, training, seed=0)
+        result = fit(setting, model, parts, recipe, folder, verbose=0, with_support=with_support)
         models.append(model)
         losses.append([epoch["loss"] for epoch in result.history])
     oracle = evaluate_ranking(

@@ -11,6 +11,7 @@ from cmml_tf.config import MATCHING, EpisodeConfig, TrainingConfig
 from cmml_tf.episodes.asked.evaluation_episodes import EvaluationEpisodes
 from cmml_tf.settings.scenario.parts import ScenarioParts
 from cmml_tf.settings.scenario.setting import ScenarioSetting
+from cmml_tf.settings.systems import Recipe
 from cmml_tf.settings.training import fit
 from cmml_tf.training.checkpoint import restore_best_weights
 
@@ -31,9 +32,9 @@ def parts(tmp_path_factory):
 
 def trained(parts, folder, epochs):
     setting = ScenarioSetting()
-    training = dataclasses.replace(TRAINING, max_epochs=epochs)
-    model = setting.build_for_training(MATCHING, parts, EPISODE, training, seed=5)
-    result = fit(setting, model, parts, EPISODE, training, 5, folder, verbose=0)
+    recipe = Recipe(MATCHING, EPISODE, dataclasses.replace(TRAINING, max_epochs=epochs), seed=5)
+    model = setting.build_for_training(recipe, parts)
+    result = fit(setting, model, parts, recipe, folder, verbose=0)
     return [weight.numpy() for weight in model.trainable_variables], result.history
 
 
@@ -55,7 +56,7 @@ def test_a_resumed_training_draws_what_the_uninterrupted_one_draws(parts, straig
 
 def test_what_is_served_has_the_trained_weights_and_no_row_of_training_alone(parts, straight):
     folder, weights, _ = straight
-    model = ScenarioSetting().build(MATCHING, parts, EPISODE, TRAINING, seed=6)
+    model = ScenarioSetting().build(Recipe(MATCHING, EPISODE, TRAINING, seed=6), parts)
     restore_best_weights(model, folder / "checkpoints")
     assert model.tables.items == len(parts.data.item_ids) < parts.matching.training.items * 2
     for own, other in zip(model.trainable_variables, weights, strict=True):

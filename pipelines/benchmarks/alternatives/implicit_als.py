@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy.sparse import csr_matrix
+from threadpoolctl import threadpool_limits
 
 from cmml_tf.baselines.simple.clicks import Clicks, SimpleSystem
 
@@ -50,7 +51,8 @@ class ImplicitAls(SimpleSystem):
     @classmethod
     def of_factors(cls, users: np.ndarray, items: np.ndarray, taken: csr_matrix) -> "ImplicitAls":
         """A model with these factors, which nobody has fitted: it costs what a fitted one does."""
-        model = AlternatingLeastSquares(users.shape[1], num_threads=1)
+        with threadpool_limits(1, "blas"):  # the package warns where it is not
+            model = AlternatingLeastSquares(users.shape[1], num_threads=1)
         model.user_factors, model.item_factors = users, items
         return cls(model, taken)
 

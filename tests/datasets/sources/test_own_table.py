@@ -107,7 +107,7 @@ def test_names_of_columns_are_checked(columns):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("scenario,person,item\na,1,2\n", "no column 'user'.*Received: scenario, person, item"),
+        ("scenario,person,item\na,1,2\n", "missing: user. Received: scenario, person, item"),
         ("user_id,userId,item\n1,1,2\n", r"one column for 'user'. Received: user_id, userId"),
         ("user,item,item\n1,1,2\n", r"one column for 'item'. Received: item, item"),
         ("user,item\n1,2\n3\n", "Line 3 of .*'3'; it has 1 fields instead of 2.*damaged"),
