@@ -169,7 +169,8 @@ def _steps_per_call(strategy: tf.distribute.Strategy, training: TrainingConfig) 
 def _graphs_as_traced(wanted: bool) -> Iterator[None]:
     """Graphs that are first run in this context are not rewritten for speed, if that is wanted."""
     name = "disable_meta_optimizer"
-    before = tf.config.optimizer.get_experimental_options().get(name, False)
+    # None as if it had never been set: an export made later holds what is.
+    before = tf.config.optimizer.get_experimental_options().get(name) or None
     tf.config.optimizer.set_experimental_options({name: wanted or before})
     try:
         yield

@@ -67,6 +67,22 @@ def _same_weights(ours, theirs):
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
+def test_a_short_training_leaves_no_mark_on_graphs_that_are_traced_later(data, tmp_path):
+    """Else an export would depend on what its process had done before."""
+
+    def options():
+        inner = tf.function(lambda value: value + 1.0)
+        outer = tf.function(lambda value: inner(value))
+        graph = outer.get_concrete_function(tf.TensorSpec([])).graph
+        calls = [each for each in graph.get_operations() if "PartitionedCall" in each.type]
+        assert calls
+        return [each.get_attr("config_proto") for each in calls]
+
+    before = options()
+    _fit(data, tmp_path, max_epochs=1)
+    assert options() == before
+
+
 def test_resumed_training_is_the_uninterrupted_one(data, straight, resumed):
     folder, weights, first, rest = resumed
     # Adam's moments and the tasks of the steps went on too: else the weights would be others.
