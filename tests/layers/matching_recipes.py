@@ -168,7 +168,7 @@ class TestPairTaste(LayerRecipe):
 
 
 class TestMatching(LayerRecipe):
-    weights = 53
+    weights = 52
     output_shapes = ([5],)
     refused = (({"units": 0}, r"`units` must be a positive integer\. Received: units=0"),)
     # The support is read by a method of the layer, before the call.

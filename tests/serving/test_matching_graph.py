@@ -53,7 +53,7 @@ def test_scores_are_the_model_s_own_for_known_and_unknown_ids(served, seed):
     request = asked(served, seed, B=3, S=12)
     answer = call(signatures["serving_default"], request)
     expected = expected_scores(model, request, item_ids=known)
-    np.testing.assert_allclose(answer["score"], expected, atol=1e-5)
+    np.testing.assert_allclose(answer["score"], expected, rtol=1e-6, atol=1e-5)
     item_known = np.isin(request["query_item_id"], known)
     user_known = np.isin(request["query_user_id"], USER_IDS)
     np.testing.assert_array_equal(answer["item_known"], item_known)

@@ -85,7 +85,11 @@ class Matching(tf.keras.layers.Layer):
         self.gate_hidden = tf.keras.layers.Dense(16, "relu", name="gate_hidden")
         self.gates = tf.keras.layers.Dense(_GATES, kernel_initializer=zeros, name="gates")
         self.correction_hidden = tf.keras.layers.Dense(units, "relu", name="correction_hidden")
-        self.correction = tf.keras.layers.Dense(1, kernel_initializer=zeros, name="correction")
+        # No bias: it would move all scores of a task alike, which the loss does not see, so that
+        # rounding alone would move it, and scores would differ from training to training.
+        self.correction = tf.keras.layers.Dense(
+            1, use_bias=False, kernel_initializer=zeros, name="correction"
+        )
 
     @property
     def taste_width(self) -> int:
