@@ -36,7 +36,7 @@ RUN_BY = {
     ),
     "cmml train user --objective ranking --data clicks.parquet": _RANKING,
     "cmml evaluate runs/ranking-table-mixture-movielens-small-0": (
-        "tests/cli/test_evaluate.py::test_numbers_are_those_of_the_training_command"
+        "tests/cli/test_train_scenario.py::test_an_evaluation_s_numbers_are_those_of_the_training_command"
     ),
     "cmml compare --systems item-pop,dcn,cmml-film --data FOLDER --seeds 5 --steps 1000": _COMPARED,
     "cmml train scenario --data log.parquet --run-dir runs/first": _TRAIN,

@@ -51,6 +51,11 @@ def fitted(tmp_path_factory):
     return cmml_tf.fit(data, run_dir=folder, options=SHORT, progress=False), folder
 
 
+@pytest.fixture(scope="module")
+def version(fitted, tmp_path_factory):
+    return fitted[0].export(tmp_path_factory.mktemp("api") / "export")
+
+
 def test_evaluation_is_a_table_and_its_numbers(fitted):
     evaluation = fitted[0].evaluate()
     assert f"{evaluation.metrics['meta_test']['recall@10']:.4f}" in str(evaluation)
@@ -60,11 +65,10 @@ def test_evaluation_is_a_table_and_its_numbers(fitted):
     assert (fitted[1] / "metrics.json").exists()
 
 
-def test_scores_are_those_of_the_exported_model(fitted, tmp_path):
+def test_scores_are_those_of_the_exported_model(fitted, version, tmp_path):
     run = fitted[0]
     pairs = pd.DataFrame({"user": ["u1", "u7", "stranger"], "item": [1, 2, 3]})
     ours = run.score(SUPPORT, pairs)
-    version = run.export(tmp_path / "export")
     served = tf.saved_model.load(str(version)).signatures["serving_default"](
         support_user_id=tf.constant([SUPPORT["user"].tolist()]),
         support_item_id=tf.constant([SUPPORT["item"].tolist()], tf.int64),
@@ -102,8 +106,9 @@ def test_given_items_are_ranked_and_unknown_ones_answered(fitted):
     assert np.isfinite(ranked["score"]).all()
 
 
-def test_items_that_came_after_training_are_exported(fitted, tmp_path):
+def test_items_that_came_after_training_are_exported(fitted, version, tmp_path):
     run = fitted[0]
+    extended = run.export(tmp_path / "after", items=films(more=2))
     request = {
         "support_user_id": tf.constant([["u1", "u2"]]),
         "support_item_id": tf.constant([[3, 9]], tf.int64),
@@ -115,8 +120,8 @@ def test_items_that_came_after_training_are_exported(fitted, tmp_path):
         "query_item_id": tf.constant([[7, 40]], tf.int64),
     }
     answers = []
-    for name, items in (("before", None), ("after", films(more=2))):
-        served = tf.saved_model.load(str(run.export(tmp_path / name, items=items))).signatures
+    for folder in (version, extended):
+        served = tf.saved_model.load(str(folder)).signatures
         scored = served["serving_default"](**request, **pairs)
         best = served["recommend"](**request, user_id=tf.constant(["u2"]))
         answers.append((scored, best["item_id"].numpy()[0].tolist()))

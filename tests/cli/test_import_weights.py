@@ -77,7 +77,9 @@ def check_against_golden(version, path):
     assert padding["query_known"].numpy().tolist() == [[False, False, True]]
 
 
+# What the model says is compared in tests/interop, and exports with models in tests/serving.
 @needs_golden
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path", [path for path in GOLDEN if path.stem not in THROUGH_THE_COMMAND], ids=lambda p: p.stem
 )

@@ -9,7 +9,7 @@ PIPELINES = Path(__file__).resolve().parents[2] / "pipelines"
 
 def test_a_server_that_cannot_start_is_said_to_have_ended_and_why(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(str(PIPELINES))
-    from served_model import served_model
+    from benchmarks.served.served_model import served_model
 
     config = tmp_path / "models.config"
     config.write_text("nonsense { }")

@@ -18,6 +18,7 @@ from serving_cases import (
     SMALL_POOLING,
     USER_IDS,
     USERS,
+    call,
     filled_model,
     request_by_id,
 )
@@ -33,25 +34,20 @@ from cmml_tf.serving.version.frozen_weights import LARGEST
 from cmml_tf.serving.version.version_folder import versions
 from cmml_tf.types import Episode, Support
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 
 
-def architecture(config):
-    """What makes a graph of its own; beyond the paper, one modulation network stands for all."""
-    paper = config.gru_state == "last" and config.head == "none"
-    parts = (config.encoder, config.gru_state, config.positives_only, config.hybrid, config.head)
-    return (*parts, config.modulation if paper else None)
-
-
-# One preset of each architecture: the others differ in widths and first values only. A model that
-# matches ids has inputs of its own, and tests of its own (test_matching_graph).
-NAMES = list(
-    {
-        architecture(config): name
-        for name, config in reversed(MODEL_PRESETS.items())
-        if config.encoder != "matching"
-    }.values()
+# Between them they have every part that a preset has. A model that matches ids has inputs of its
+# own, and tests of its own (test_matching_graph).
+NAMES = (
+    *("cmml-film", "cmml-film-plus", "cmml-film-ridge", "cmml-attention-query", "cmml-soft-m"),
+    *("cmml-sigmoid", "se-mlp", "non-negative", "cmml-ridge", "no-context"),
 )
+OTHERS = [
+    name
+    for name, config in MODEL_PRESETS.items()
+    if config.encoder != "matching" and name not in NAMES
+]
 FILM = "cmml-film"
 ID_KINDS = {
     "int64": (USER_IDS, list(range(100, 100 + ITEMS))),
@@ -95,7 +91,7 @@ def trained_scores(model, inputs, user_ids, item_ids):
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    """Every preset: the version folder, and the scores of model and export for one request."""
+    """Of each name: the version folder, and the scores of model and export for one request."""
     folder = tmp_path_factory.mktemp("exported")
     cases, expected, paths = {}, {}, {}
     for index, name in enumerate(NAMES):
@@ -123,6 +119,30 @@ def test_a_process_without_cmml_tf_gives_the_model_s_scores(exported, name):
     np.testing.assert_allclose(answer["score"], expected, rtol=0, atol=1e-5)
     assert answer["query_known"].all()
     check_feed_forward(version)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OTHERS)
+def test_every_other_preset_gives_the_model_s_scores(name, tmp_path):
+    model = filled_model(MODEL_PRESETS[name])
+    version = export_model(model, tmp_path, USER_IDS, ITEM_IDS)
+    inputs = request_by_id(B=3, S=40, Q=5)
+    inputs["support_length"] = np.array([40, 7, 0], np.int32)
+    answer = call(tf.saved_model.load(str(version)).signatures["serving_default"], inputs)
+    expected = trained_scores(model, inputs, USER_IDS, ITEM_IDS)
+    np.testing.assert_allclose(answer["score"], expected, rtol=0, atol=1e-5)
+
+
+def test_every_part_of_a_preset_is_in_one_that_was_exported():
+    def parts(names):
+        fields = ("encoder", "gru_state", "support_order", "positives_only", "hybrid", "head")
+        return {
+            (field, getattr(MODEL_PRESETS[name], field))
+            for name in names
+            for field in (*fields, "modulation")
+        }
+
+    assert parts(OTHERS) <= parts(NAMES)
 
 
 def test_every_id_type_was_exported(exported):
