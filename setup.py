@@ -3,7 +3,7 @@
 from setuptools import find_packages, setup
 
 # What `cmml_tf.client` needs: any release that a service of the last three years has. The oldest
-# are those that tests/test_light_install.py runs.
+# are those that tests/serving/client/test_light_install.py runs.
 CLIENT = ["numpy>=1.24,<3", "grpcio>=1.53", "protobuf>=3.20.3,<8"]
 # `cmml init-export` writes them.
 SHIPPED = [

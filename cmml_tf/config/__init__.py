@@ -16,9 +16,8 @@ from cmml_tf.config.judging import CurveConfig
 from cmml_tf.config.model import MATCHING, RIDGE, ModelConfig
 from cmml_tf.config.override import override
 from cmml_tf.config.scenario_run import ScenarioRunConfig
-from cmml_tf.config.schedules import SCHEDULES, Schedule
 from cmml_tf.config.split import Moment, Protocol, SplitConfig
-from cmml_tf.config.training import Strategy, TrainingConfig, check_strategy
+from cmml_tf.config.training import SCHEDULES, Schedule, Strategy, TrainingConfig, check_strategy
 
 __all__ = [
     "MATCHING",

@@ -94,28 +94,6 @@ BASELINES: dict[str, BaselineConfig] = {
 """Baselines of the scenario setting by name: MovieLens-20M, and by suffix the other data sets."""
 
 
-def baseline_preset(name: str) -> BaselineConfig:
-    """The configuration of a baseline.
-
-    Args:
-      name: For example `dcn-f`; case and underscores do not matter.
-
-    Raises:
-      ValueError: No baseline has this name; the message lists them.
-
-    Example:
-
-    >>> baseline_preset("DCN-F").steps
-    10
-    """
-    key = name.lower().replace("_", "-")
-    if key not in BASELINES:
-        raise ValueError(
-            f"`baseline` must be one of {', '.join(BASELINES)}. Received: baseline={name!r}."
-        )
-    return BASELINES[key]
-
-
 @dataclass(frozen=True)
 class MeluConfig:
     """MeLU (Lee et al. 2019), and with `adapt_embeddings` MetaCS-DNN (Bharadhwaj 2019).

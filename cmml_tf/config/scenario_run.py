@@ -11,9 +11,8 @@ from cmml_tf.config.episode import EpisodeConfig
 from cmml_tf.config.judging import SCENARIO_CONTROLS, CurveConfig
 from cmml_tf.config.model import MATCHING, ModelConfig
 from cmml_tf.config.run import RunConfig
-from cmml_tf.config.schedules import RECOMMENDED_SCHEDULE, SCHEDULES
 from cmml_tf.config.split import SplitConfig
-from cmml_tf.config.training import TrainingConfig
+from cmml_tf.config.training import RECOMMENDED_SCHEDULE, SCHEDULES, TrainingConfig
 
 _PLAIN = SimpleNamespace(training=TrainingConfig(), episode=EpisodeConfig(), factors=FactorConfig())
 """Values that options have where they are not read."""

@@ -13,7 +13,7 @@ from models.every_preset import RATING_PRESETS
 
 from cmml_tf.baselines.build import build_baseline
 from cmml_tf.baselines.build_rating import build_rating_baseline
-from cmml_tf.config.baselines import RATING_BASELINES, baseline_preset
+from cmml_tf.config.baselines import BASELINES, RATING_BASELINES
 from cmml_tf.experiments.forms import model_preset
 from cmml_tf.models.build import build_model
 from cmml_tf.models.rating_model import build_rating_model
@@ -47,7 +47,7 @@ def rating(preset):
 
 
 def baseline(name):
-    return build_baseline(baseline_preset(name), *SIZES, task=HingeTask())
+    return build_baseline(BASELINES[name], *SIZES, task=HingeTask())
 
 
 def rating_baseline(name):

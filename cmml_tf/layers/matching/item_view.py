@@ -77,13 +77,8 @@ class ItemTower(tf.keras.layers.Layer):
         self.row = row
         super().build(input_shape)
 
-    @property
-    def view_width(self) -> int:
-        """Numbers that `with_view` puts behind a row."""
-        return 1 + self.features + self.dimension + self._sizes["products"]
-
     def with_view(self, rows: tf.Tensor) -> tf.Tensor:
-        """Rows that need no computing: float32 [..., row] -> [..., row + view_width]."""
+        """Rows with their view, which need no computing: float32 [..., row and view]."""
         view = self(rows)
         # The last of the taste, the factor before, are the first values of the row.
         taste, *others = view.taste[..., : self.features], view.base, view.factor, view.product
