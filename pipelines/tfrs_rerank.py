@@ -19,8 +19,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from served_model import served_model
-from two_tower import TwoTower, retrieve, train_two_tower
+from benchmarks.alternatives.two_tower import TwoTower, retrieve, train_two_tower
+from benchmarks.served.served_model import served_model
 
 from cmml_tf.client import Client, ContextCache
 from cmml_tf.config import (

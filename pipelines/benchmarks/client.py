@@ -14,10 +14,10 @@ from typing import Any
 import grpc
 import numpy as np
 import tensorflow as tf
-from served_model import served_model
 
 from benchmarks.made_up import SUPPORT
 from benchmarks.served.exports import DIMENSION, ITEMS, QUERY, USERS, request_values
+from benchmarks.served.served_model import served_model
 from cmml_tf.client import Client, wire
 from cmml_tf.config import ModelConfig
 from cmml_tf.models.build import build_model

@@ -10,7 +10,6 @@ from typing import Any
 import grpc
 import numpy as np
 import tensorflow as tf
-from served_model import served_model
 
 from benchmarks import recommend
 from benchmarks.made_up import SUPPORT
@@ -25,6 +24,7 @@ from benchmarks.served.exports import (
     predict_request,
     request_values,
 )
+from benchmarks.served.served_model import served_model
 from cmml_tf.client import Client
 from cmml_tf.compiled_size import CompiledSize
 from cmml_tf.serving.export import export_model

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from served_model import served_model
 
 from benchmarks.client import overhead
 from benchmarks.made_up import SUPPORT
@@ -19,6 +18,7 @@ from benchmarks.served.exports import (
 )
 from benchmarks.served.load import closed_loop, generator
 from benchmarks.served.reliability import measure as measure_reliability
+from benchmarks.served.served_model import served_model
 from cmml_tf.client import Client
 
 CLIENTS = (1, 8)

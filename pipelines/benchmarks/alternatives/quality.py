@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from two_tower import train_two_tower
 
 from benchmarks.alternatives.implicit_als import ImplicitAls
+from benchmarks.alternatives.two_tower import train_two_tower
 from cmml_tf.baselines.simple.known_log import KnownLog
 from cmml_tf.config import override
 from cmml_tf.embeddings.matrix_factorisation import pretrained_embeddings

@@ -1,1 +1,1 @@
-"""What the measurements of a server share: exports, load, damage."""
+"""What the measurements of a server share: the server itself, exports, load, damage."""

@@ -12,9 +12,9 @@ from typing import Any
 import grpc
 import numpy as np
 import tensorflow as tf
-from served_model import ServedModel, served_model
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
+from benchmarks.served.served_model import ServedModel, served_model
 from cmml_tf.client import Client
 
 CLIENTS = 8

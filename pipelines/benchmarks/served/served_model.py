@@ -46,7 +46,7 @@ def served_model(
         *(f"--port={port}", "--max_num_load_retries=0", *flags),
     ]
     # The package may lie beside this folder without being installed.
-    root = str(Path(__file__).resolve().parents[1])
+    root = str(Path(__file__).resolve().parents[3])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, *_python_path()])}
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
