@@ -17,7 +17,7 @@ import cmml_tf
 from cmml_tf.config import ReadConfig, ScenarioConfig
 from cmml_tf.config.rating import RatingDataConfig
 
-SHORT = {"training": {"steps_per_epoch": 10, "max_epochs": 1}}
+SHORT = {"training": {"steps_per_epoch": 10, "max_epochs": 1}, "curve": {"draws": 1}}
 SUPPORT = pd.DataFrame({"user": ["u1", "nobody", "u2"], "item": [3, 5, 9], "label": [1, 1, 0]})
 
 

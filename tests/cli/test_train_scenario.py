@@ -183,6 +183,7 @@ def test_own_table_with_a_time_limit_on_the_training(commands):
         *("--data", "log.csv", "--preset", "pe", "--scenario.min-interactions", "100"),
         *("--episode.tasks-per-step", "4", "--training.max-epochs", "100000"),
         *("--training.early-stopping-patience", "100000", "--max-minutes", "0.01"),
+        *("--curve.draws", "1"),
         *("--run-dir", "run", "--export-dir", "models"),
     )
     assert done.returncode == 0, done.stderr

@@ -15,6 +15,7 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
+from serving_cases import ITEM_IDS, SMALL_POOLING, USER_IDS, filled_model
 from tensorflow_serving.apis import (
     get_model_status_pb2,
     model_service_pb2_grpc,
@@ -23,6 +24,8 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 from tiny_model import VERSION_FILE, TinyModel
+
+from cmml_tf.serving.export import export_model
 
 
 @pytest.fixture(scope="session")
@@ -277,6 +280,13 @@ def contract_server(engine_command, tmp_path_factory, tiny_model):
         )
         server.wait_for(1)
         yield server
+
+
+@pytest.fixture(scope="session")
+def small_export(tmp_path_factory):
+    """The version folder of a small model, which tests share and do not change."""
+    base = tmp_path_factory.mktemp("small_export")
+    return export_model(filled_model(SMALL_POOLING), base, USER_IDS, ITEM_IDS)
 
 
 @pytest.fixture(scope="session")

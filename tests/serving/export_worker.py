@@ -1,7 +1,8 @@
 """Exports that are killed or run out of space, in processes of their own (see test_export).
 
-Called as `export_worker.py FOLDER`. TensorFlow is imported once, then each case is a fork: FOLDER
-gets one model base path a case. A line of JSON tells how the cases without a kill ended.
+Called as `export_worker.py FOLDER KILLED...`. TensorFlow is imported once, then each case is a
+fork: FOLDER gets one model base path a case. A line of JSON tells how the cases without a kill
+ended.
 """
 
 import json
@@ -73,10 +74,10 @@ def export_to_a_full_disk(base: Path, limit: int, report: Path) -> None:
     report.write_text(outcome)
 
 
-def main(folder: Path) -> None:
-    for name, pattern in KILLED_AT.items():
+def main(folder: Path, killed: list[str]) -> None:
+    for name in killed:
         (folder / name).mkdir()
-        kill_when_it_appears(folder / name, pattern)
+        kill_when_it_appears(folder / name, KILLED_AT[name])
     outcomes = {}
     for name, limit in FILE_LIMITS.items():
         (folder / name).mkdir()
@@ -90,4 +91,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:])

@@ -4,10 +4,8 @@ import shutil
 
 import pytest
 import tensorflow as tf
-from serving_cases import ITEM_IDS, SMALL_POOLING, USER_IDS, filled_model
 from tensorflow.core.protobuf import saved_model_pb2
 
-from cmml_tf.serving.export import export_model
 from cmml_tf.serving.feed_forward import check_feed_forward
 
 VECTOR = [tf.TensorSpec([None, 2], tf.float32, "x")]
@@ -173,7 +171,6 @@ def test_a_missing_or_damaged_saved_model_is_said_to_be_so(tmp_path):
         check_feed_forward(tmp_path)
 
 
-def test_an_exported_model_passes_and_stays_checkable_where_it_is_copied(tmp_path):
-    version = export_model(filled_model(SMALL_POOLING), tmp_path / "base", USER_IDS, ITEM_IDS)
-    copied = shutil.copytree(version, tmp_path / "copy")
+def test_an_exported_model_passes_and_stays_checkable_where_it_is_copied(small_export, tmp_path):
+    copied = shutil.copytree(small_export, tmp_path / "copy")
     check_feed_forward(copied)

@@ -91,6 +91,7 @@ def test_two_replicas_of_one_process_train_as_one(alone, tmp_path):
     assert_same_training(finished(process, log, output), alone)
 
 
+@pytest.mark.slow
 def test_a_parameter_server_and_its_worker_train(tmp_path):
     chief, server, worker = free_addresses(3)
     cluster = {"chief": [chief], "ps": [server], "worker": [worker]}

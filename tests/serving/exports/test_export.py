@@ -285,17 +285,24 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
         export_model(filled_model(SMALL_POOLING), tmp_path / "file" / "models", USER_IDS, ITEM_IDS)
 
 
-@pytest.fixture(scope="module")
-def bad_ends(tmp_path_factory):
-    """The folder of exports that were killed or ran out of space, and how the latter ended."""
-    folder = tmp_path_factory.mktemp("bad_ends")
-    ended = run("export_worker.py", folder)
+# Where an export is killed (`KILLED_AT` of export_worker.py); the last one writes a second version.
+KILLED = ("variables", "graph", "second")
+KILLED_EARLIER_AND_LATER = ("scratch", "vocabulary", "extra", "appeared")
+
+
+def bad_ends_in(folder, killed):
+    ended = run("export_worker.py", folder, *killed)
     assert ended.returncode == 0, ended.stderr
     return folder, json.loads(ended.stdout)
 
 
-def test_a_killed_export_leaves_no_numbered_folder_half_written(bad_ends):
-    folder, _ = bad_ends
+@pytest.fixture(scope="module")
+def bad_ends(tmp_path_factory):
+    """The folder of exports that were killed or ran out of space, and how the latter ended."""
+    return bad_ends_in(tmp_path_factory.mktemp("bad_ends"), KILLED)
+
+
+def check_no_version_is_half_written(folder):
     inputs = request_by_id()
     for name in ("support_item_id", "query_item_id"):
         inputs[name] = inputs[name].astype(object)
@@ -310,8 +317,21 @@ def test_a_killed_export_leaves_no_numbered_folder_half_written(bad_ends):
             }
             servable = Servable("killed", version, str(saved), ["serve"])
             assert np.isfinite(servable.run("serving_default", inputs)["score"]).all()
+
+
+def test_a_killed_export_leaves_no_numbered_folder_half_written(bad_ends):
+    folder, _ = bad_ends
+    check_no_version_is_half_written(folder)
     assert versions(folder / "graph") == []
     assert list((folder / "graph").glob("tmp-*/version/saved_model.pb"))
+    assert 1 in versions(folder / "second")
+
+
+@pytest.mark.slow
+def test_neither_does_one_that_is_killed_earlier_or_later(tmp_path):
+    folder, _ = bad_ends_in(tmp_path, KILLED_EARLIER_AND_LATER)
+    check_no_version_is_half_written(folder)
+    assert versions(folder / "scratch") == versions(folder / "vocabulary") == []
     assert 1 in versions(folder / "appeared")
 
 

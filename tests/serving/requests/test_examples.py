@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from serving_cases import ITEM_IDS, ITEMS, USER_IDS, USERS, call, filled_model, request_by_id
+from serving_cases import (
+    ITEM_IDS,
+    ITEMS,
+    SMALL_POOLING,
+    USER_IDS,
+    USERS,
+    call,
+    filled_model,
+    request_by_id,
+)
 from tensorflow.core.protobuf import saved_model_pb2
 
 from cmml_tf.config import ModelConfig
@@ -88,7 +97,7 @@ def test_only_this_signature_is_of_the_regress_api(version):
 def test_string_users_and_integer_items_are_read_as_such(tmp_path):
     names = [f"user {row}" for row in range(USERS)]
     ids = (names, list(range(ITEMS)))
-    version = export_model(filled_model(CONFIG), tmp_path, *ids)
+    version = export_model(filled_model(SMALL_POOLING), tmp_path, *ids)
     served = (loaded := tf.saved_model.load(str(version))).signatures
     inputs = request_by_id(B=2, Q=1, user_ids=ids[0], item_ids=ids[1])
     expected = call(served["serving_default"], inputs)["score"].ravel()

@@ -158,9 +158,8 @@ def test_tasks_in_groups_have_the_answers_of_all_at_once(tasks):
         np.testing.assert_array_equal(ours, expected)
 
 
-def test_a_call_that_is_computed_in_groups_scores_as_each_task_alone(tmp_path):
-    version = export_model(filled_model(SMALL_POOLING), tmp_path, USER_IDS, ITEM_IDS)
-    served = Servable("cmml", 1, str(version), ["serve"])
+def test_a_call_that_is_computed_in_groups_scores_as_each_task_alone(small_export):
+    served = Servable("cmml", 1, str(small_export), ["serve"])
     inputs = sized(B=3, S=4, Q=40_000)
     together = ask(served, "serving_default", inputs)["score"]
     for row in range(3):
