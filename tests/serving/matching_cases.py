@@ -39,7 +39,8 @@ def matching_model(seed=0, items=ITEMS):
     item_content = fit_content(
         [
             ContentColumn("genre", "categorical", objects(rng.choice(GENRES, ITEMS))),
-            ContentColumn("picture", "vector", rng.normal(size=(ITEMS, 2)).astype(np.float32)),
+            # Sorted by name, as inputs of a graph are, it stands before `id`.
+            ContentColumn("cover", "vector", rng.normal(size=(ITEMS, 2)).astype(np.float32)),
         ]
     )
     user_content = fit_content([ContentColumn("age", "numeric", rng.uniform(18, 60, USERS))])

@@ -149,9 +149,10 @@ def checked_features(
         have one more axis, of a width that is known.
       numbers: The first and last value that numeric inputs may have; NaN is an unknown one.
     """
-    support, query, user = names["support"], names["query"], names["user"]
-    reference = support[0]
     widths = {name: x.shape[2] for name, x in inputs.items() if x.shape.rank == 3}
+    # What others are compared with has no axis more.
+    support, query = (sorted(names[of], key=widths.__contains__) for of in ("support", "query"))
+    reference, user = support[0], names["user"]
     ranks = dict.fromkeys(inputs, 2) | dict.fromkeys(user, 1) | {"support_length": 1}
     inputs = _of_rank(inputs, ranks | dict.fromkeys(widths, 3))
     rules = [

@@ -19,6 +19,8 @@ SEPARATOR = "|"
 # Values of a feature that example requests are made of.
 _EXAMPLES = 100
 _MOST_DEVIATIONS = 10_000.0
+# The difference of two numbers that is surely finite in float32.
+_LARGEST = float(np.finfo(np.float32).max) * (1 - 1e-6)
 
 
 class FeatureInputs(tf.Module):
@@ -72,14 +74,15 @@ class FeatureInputs(tf.Module):
         Of n values none lies more than sqrt(n) deviations from the mean: what does is a mistake,
         and would take the precision of a closed form.
         """
-        return {
-            input_name(prefix, self._side, feature.name): (
-                feature.mean - _MOST_DEVIATIONS * feature.deviation,
-                feature.mean + _MOST_DEVIATIONS * feature.deviation,
-            )
-            for feature, _ in self._fields
-            if feature.kind == "numeric"
-        }
+        accepted = {}
+        for feature, _ in self._fields:
+            if feature.kind == "numeric":
+                room = min(_MOST_DEVIATIONS * feature.deviation, _LARGEST)
+                accepted[input_name(prefix, self._side, feature.name)] = (
+                    max(feature.mean - room, -_LARGEST),
+                    min(feature.mean + room, _LARGEST),
+                )
+        return accepted
 
     def examples(self, prefix: str, shape: Sequence[int]) -> dict[str, np.ndarray]:
         """Known values for every input, for a request to try the model with."""

@@ -118,8 +118,8 @@ def test_the_export_is_feed_forward_and_says_how_wide_contexts_are(exported):
     width = model.context_width
     assert manifest["model"]["context_dimension"] is None
     assert manifest["model"]["context_width"] == {"task": width.task, "support_pair": width.pair}
-    assert [one["name"] for one in manifest["features"]["item"]] == ["genre", "picture"]
-    assert manifest["features"]["item"][1] == {"name": "picture", "kind": "vector", "width": 2}
+    assert [one["name"] for one in manifest["features"]["item"]] == ["genre", "cover"]
+    assert manifest["features"]["item"][1] == {"name": "cover", "kind": "vector", "width": 2}
 
 
 def test_recommend_gives_back_ids_that_only_the_support_names(client):
@@ -135,12 +135,12 @@ def test_recommend_gives_back_ids_that_only_the_support_names(client):
 SUPPORT_ITEMS = {
     "id": ["film a ü", NEW[0], NEW[1]],
     "genre": ["War", "War", None],
-    "picture": [[0.1, -1.0], [2.0, 1.0], None],
+    "cover": [[0.1, -1.0], [2.0, 1.0], None],
 }
 QUERY_ITEMS = {
     "id": ["film b ü", "film c ü", NEW[0], "new c"],
     "genre": ["Drama", "War", "War", "Comedy"],
-    "picture": [[5.0, 5.0], None, [2.0, 1.0], [1.0, -2.0]],
+    "cover": [[5.0, 5.0], None, [2.0, 1.0], [1.0, -2.0]],
 }
 LABEL = [1.0, 1.0, 0.0]
 SUPPORT_USERS = {"id": [70, 5, 10], "age": [20.0, 30.0, None]}
@@ -163,7 +163,7 @@ def test_features_are_read_where_the_id_is_not_known(client):
     assert changed(genre=["War", "Comedy", "War", "Comedy"]).tolist() == [0] * 4
     moved = changed(genre=["Drama", "War", "Drama", "War"])
     assert (np.abs(moved) > 1e-3).tolist() == [False, False, True, True]
-    moved = changed(picture=[None, None, [2.0, 1.0], [9.0, 9.0]])
+    moved = changed(cover=[None, None, [2.0, 1.0], [9.0, 9.0]])
     assert (np.abs(moved) > 1e-3).tolist() == [False, False, False, True]
     older = scored(SUPPORT_ITEMS, query_items=QUERY_ITEMS, query_users=QUERY_USERS | {"age": 55.0})
     assert (np.abs(older.score - answer.score) > 1e-4).all()
@@ -175,7 +175,7 @@ def test_known_ids_score_as_by_id_whatever_their_features(client):
     described = {
         "id": [items] * 2,
         "genre": [["War"] * 3, ["", "?", "Drama"]],
-        "picture": [[[1.0, 2.0]] * 3, [None] * 3],
+        "cover": [[[1.0, 2.0]] * 3, [None] * 3],
     }
     answer = client.score_features(
         described,
@@ -197,11 +197,11 @@ def test_rows_of_unknown_ids_are_content_mapped(exported):
     rng = np.random.default_rng(1)
     for prefix, n in (("support", 3), ("query", 2)):
         request[f"{prefix}_item_genre"] = np.array([["War"] * n])
-        request[f"{prefix}_item_picture"] = rng.normal(size=(1, n, 2)).astype(np.float32)
+        request[f"{prefix}_item_cover"] = rng.normal(size=(1, n, 2)).astype(np.float32)
         request[f"{prefix}_user_age"] = np.full([1, n], 30, np.float32)
     columns = [
         ContentColumn("genre", "categorical", np.array(["War"], object)),
-        ContentColumn("picture", "vector", request["query_item_picture"][0, :1]),
+        ContentColumn("cover", "vector", request["query_item_cover"][0, :1]),
     ]
     row = np.append(content.item.encoder.encode(columns)[0], 1.0) @ content.item.map
     support, user, item = keys_of(request, USER_IDS, ITEM_IDS)
@@ -221,20 +221,20 @@ def test_rows_of_unknown_ids_are_content_mapped(exported):
         ({"query_users": None}, "`query_users` must be a mapping or a table"),
         (
             {"query_items": {"id": ["film a ü"], "genre": ["War"]}},
-            "must hold the feature `picture`",
+            "must hold the feature `cover`",
         ),
         (
-            {"query_items": QUERY_ITEMS | {"picture": [[1.0]] * 4}},
-            "`query_item_picture` must be a vector of 2 numbers",
+            {"query_items": QUERY_ITEMS | {"cover": [[1.0]] * 4}},
+            "`query_item_cover` must be a vector of 2 numbers",
         ),
         (
-            {"query_items": QUERY_ITEMS | {"picture": [None]}},
-            "`query_item_picture` must be as long as",
+            {"query_items": QUERY_ITEMS | {"cover": [None]}},
+            "`query_item_genre` must be as long as `query_item_cover`",
         ),
         ({"support_label": [1.0, 0.0]}, "must be as long as"),
         (
-            {"query_items": QUERY_ITEMS | {"picture": [[np.inf, 0.0]] * 4}},
-            "`query_item_picture` must lie between",
+            {"query_items": QUERY_ITEMS | {"cover": [[np.inf, 0.0]] * 4}},
+            "`query_item_cover` must lie between",
         ),
     ],
 )

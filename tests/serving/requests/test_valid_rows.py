@@ -10,9 +10,11 @@ from serving_cases import request_by_id as request
 
 from cmml_tf.config import ModelConfig
 from cmml_tf.config.rating import RatingModelConfig
+from cmml_tf.layers.feature_embedding import FieldEmbedding
 from cmml_tf.models.rating_model import build_rating_model
 from cmml_tf.serving.feature_graph import FeatureServingGraph, feature_signature
 from cmml_tf.serving.graph import ServingGraph
+from cmml_tf.serving.requests.feature_inputs import FeatureInputs
 from cmml_tf.serving.signatures import serving_signatures
 from cmml_tf.serving.vocabulary import vocabulary
 from cmml_tf.types import Feature, FeatureColumn
@@ -225,3 +227,12 @@ def test_a_rating_off_the_scale_does_not_reach_its_neighbours_by_id(rating):
     ]
     scores = rating["serving_tf_example"](inputs=tf.constant(examples))["outputs"]
     assert np.isnan(scores).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("mean", [-3e38, 0.0, 2e38])
+def test_any_number_that_is_accepted_has_a_finite_difference_to_the_mean(tmp_path, mean):
+    price = Feature("price", "numeric", (), mean, 3e38)
+    field = FieldEmbedding(FeatureColumn(price, np.float32([0, 0])), 4)
+    accepted = FeatureInputs("item", [field], tmp_path).accepted_numbers("query")
+    for end in accepted["query_item_price"]:
+        assert np.isfinite(np.float32(end) - np.float32(mean))
