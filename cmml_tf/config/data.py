@@ -16,7 +16,9 @@ from cmml_tf.config.checks import (
 
 Alignment = Literal["pad", "project"]
 """How embeddings of two widths become one width."""
-_PAIR = r"\s*(user|item|value|scenario|timestamp|time)\s*=[^,=]*[^,=\s][^,=]*"
+COLUMNS_OF_LOGS = ("user", "item", "value", "scenario", "timestamp")
+"""What the option `columns` names."""
+_PAIR = rf"\s*({'|'.join(COLUMNS_OF_LOGS)}|time)\s*=[^,=]*[^,=\s][^,=]*"
 _NAMED = re.compile(rf"{_PAIR}(,{_PAIR})*")
 
 
@@ -39,8 +41,7 @@ class ReadConfig:
             self.columns is None or bool(_NAMED.fullmatch(self.columns) and self.given),
             self,
             "columns",
-            "NAME=COLUMN with commas between, each NAME once of user, item, value, scenario, "
-            "timestamp",
+            "NAME=COLUMN with commas between, each NAME once of " + ", ".join(COLUMNS_OF_LOGS),
         )
 
     @property

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from cmml_tf.config.data import COLUMNS_OF_LOGS
+
 
 class Column(NamedTuple):
     """A column that is wanted of a log.
@@ -21,6 +23,7 @@ class Column(NamedTuple):
       needed: A file with a header may lack it otherwise.
       may_be_empty: An empty field is no fault; it is read as null.
       space: `id`: what it is an id of; columns of one space are of one kind. None: the name.
+      named_in: The file of one's own that names it, where that is no table; for messages.
     """
 
     name: str
@@ -29,6 +32,7 @@ class Column(NamedTuple):
     needed: bool = True
     may_be_empty: bool = False
     space: str | None = None
+    named_in: Path | None = None
 
 
 def find_columns(
@@ -57,7 +61,7 @@ def find_columns(
             found = ", ".join(written[place] for place in places)
             raise ValueError(
                 f"The file {path} must have one column for {column.name!r}. Received: {found}. "
-                f"Rename one, or say which it is (--columns {column.name}=NAME)."
+                f"Rename one{_said([column], ', or say which it is')}."
             )
         if places:
             positions[column.name] = places[0]
@@ -70,11 +74,12 @@ def find_columns(
         if column.name in given:
             published, also = given[column.name], " (option columns)"
         names = ", ".join(one.name for one in missing)
-        option = ",".join(f"{one.name}=NAME" for one in missing)
+        or_not = f", or take the name out of {column.named_in}" if column.named_in else ""
+        own = " If others of a table of your own are meant, say which"
+        advice = _said(missing, own) or f" Add such a column{or_not}"
         raise ValueError(
             f"The file {path} must have a column {published!r}{also} in its first line; missing: "
-            f"{names}. Received: {', '.join(written)[:300]}. If others of a table of your own are "
-            f"meant, say which (--columns {option})."
+            f"{names}. Received: {', '.join(written)[:300]}.{advice}."
         )
     return positions
 
@@ -82,6 +87,12 @@ def find_columns(
 def folded(name: str) -> str:
     """A header name without what does not count: case, blanks, `_`, `-`, `.`."""
     return re.sub(r"[\s_.-]+", "", name).casefold()
+
+
+def _said(columns: Sequence[Column], advice: str) -> str:
+    """The advice with the option that says what a table calls these; empty where none does."""
+    of_logs = [f"{one.name}=NAME" for one in columns if one.name in COLUMNS_OF_LOGS]
+    return f"{advice} (--columns {','.join(of_logs)})" if of_logs else ""
 
 
 def _places(written: Sequence[str], column: Column, given: Mapping[str, str]) -> list[int]:

@@ -1,6 +1,7 @@
 """A table of one's own: a file, or a folder with the parts of one; what its columns are called."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -82,6 +83,20 @@ def open_table(path: Path, columns: Sequence[Column], config: ReadConfig) -> Own
     logs = [open_table_file(file, columns, given) for file in files]
     name = table_stem(files[0]) if len(files) == 1 else path.resolve().name
     return OwnTable(name, tuple(logs), logs[0].header)
+
+
+def as_features_are_read(read: ReadConfig, side: str, path: Path) -> ReadConfig:
+    """How a table of features is read: what the log's columns are called need not be so here.
+
+    Args:
+      read: How the log is read. Of its names only that of the ids counts, where the table has it.
+      side: `item` or `user`.
+      path: The table.
+    """
+    called = read.given.get(side)
+    if called is None or folded(called) not in map(folded, header_of(table_files(path)[0])):
+        return replace(read, columns=None)
+    return replace(read, columns=f"{side}={called}")
 
 
 def open_table_file(path: Path, columns: Sequence[Column], given: Mapping[str, str]) -> Log:

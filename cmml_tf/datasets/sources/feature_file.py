@@ -8,7 +8,6 @@ values have several words and more than a tenth differ; else it is `categorical`
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,10 +16,16 @@ import numpy as np
 from cmml_tf.config import ReadConfig
 from cmml_tf.datasets.feature_table import FeatureTable, Side, content_column
 from cmml_tf.datasets.features import check_names, finite_numbers
-from cmml_tf.datasets.reading.columns import Column, find_columns, folded
+from cmml_tf.datasets.reading.columns import Column, find_columns
 from cmml_tf.datasets.reading.ids import NUMBER, as_array, distinct
 from cmml_tf.datasets.reading.malformed import MalformedLines
-from cmml_tf.datasets.reading.own_table import ITEM, USER, header_of, open_table
+from cmml_tf.datasets.reading.own_table import (
+    ITEM,
+    USER,
+    as_features_are_read,
+    header_of,
+    open_table,
+)
 from cmml_tf.datasets.reading.read_logs import read_logs
 from cmml_tf.datasets.reading.table_names import check_table, table_files
 from cmml_tf.datasets.sources.feature_kinds import NO_FEATURE, DeclaredKinds
@@ -28,7 +33,11 @@ from cmml_tf.datasets.sources.feature_kinds import NO_FEATURE, DeclaredKinds
 _SEPARATOR = "|"
 _NUMBER = re.compile(NUMBER)
 _CODE = re.compile(r"[+-]?0[0-9]")
-_NOT_FINITE = re.compile(r"[+-]?(inf|infinity|nan)", re.IGNORECASE)
+# As Python, C, spreadsheets and old Windows write what is no finite number.
+_NOT_FINITE = re.compile(
+    r"[+-]?(inf|infinity|nan|∞|1\.#(inf|ind|q?nan)0*)|#(div/0!|num!|value!|ref!|n/a)",
+    re.IGNORECASE,
+)
 _IDS = {"item": ITEM, "user": USER}
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -60,8 +69,7 @@ def load_feature_table(
     path, read = Path(path).expanduser(), ReadConfig() if read is None else read
     check_table(path)
     header = header_of((table_files(path) or [path])[0])
-    if side in read.given and folded(read.given[side]) not in map(folded, header):
-        read = replace(read, columns=None)  # what the log calls it need not be its name here
+    read = as_features_are_read(read, side, path)
     id_place = find_columns(path, header, [_IDS[side]], read.given)[side]
     names = [name.strip() for place, name in enumerate(header) if place != id_place]
     declared = getattr(kinds, side)
@@ -201,12 +209,10 @@ def guessed_kind(values: Sequence[Any]) -> str:
 def _are_numbers(values: Sequence[str]) -> bool:
     """Whether all are numbers and none is a code that begins with 0.
 
-    NaN and infinite ones beside finite numbers count: they are refused where they stand.
+    NaN and infinite ones count: they are refused where they stand.
     """
-    found = 0
     for value in values:
-        if _NUMBER.match(value) and not _CODE.match(value):
-            found += 1
-        elif not _NOT_FINITE.fullmatch(value):
+        is_number = _NUMBER.match(value) and not _CODE.match(value)
+        if not is_number and not _NOT_FINITE.fullmatch(value):
             return False
-    return found > 0
+    return bool(values)

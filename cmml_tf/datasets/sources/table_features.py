@@ -12,7 +12,6 @@ Each table may be of any form that is read: items.parquet, items.csv.gz, a folde
 
 import reprlib
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -22,19 +21,18 @@ from cmml_tf.config import ReadConfig
 from cmml_tf.datasets.features import RawFeature, check_names, finite_numbers
 from cmml_tf.datasets.interactions import Interactions, without_catalogue
 from cmml_tf.datasets.layouts import FEATURE_DECLARATION
-from cmml_tf.datasets.reading.columns import Column, folded
+from cmml_tf.datasets.reading.columns import Column
 from cmml_tf.datasets.reading.malformed import MalformedLines
 from cmml_tf.datasets.reading.own_table import (
     ITEM,
     USER,
     VALUE,
     OwnTable,
+    as_features_are_read,
     find_table,
-    header_of,
     open_table,
 )
 from cmml_tf.datasets.reading.read_logs import Columns, as_series, read_groups, read_logs
-from cmml_tf.datasets.reading.table_names import table_files
 from cmml_tf.datasets.sources.own_interactions import left_out, table_frame
 from cmml_tf.plain_yaml import load_plain_yaml
 
@@ -142,12 +140,11 @@ def _feature_table(folder: Path, side: str, declared: object, read: ReadConfig) 
             )
     if not declared:
         return None
-    columns = [Column(str(name), "str", may_be_empty=True) for name in declared]
+    said = folder / FEATURE_DECLARATION
+    columns = [Column(str(name), "str", may_be_empty=True, named_in=said) for name in declared]
     path = find_table(folder, f"{side}s")
-    if path is not None and side in read.given:
-        called = folded(read.given[side])
-        if called not in map(folded, header_of(table_files(path)[0])):
-            read = replace(read, columns=None)  # what ratings calls it need not be its name here
+    if path is not None:
+        read = as_features_are_read(read, side, path)
     return _table(folder, f"{side}s", (_IDS[side], *columns), read)
 
 

@@ -252,7 +252,11 @@ def test_a_folder_may_declare_its_own_features(tmp_path):
 
     for text, message in (
         ("items: {colour: list}", "kind of 'colour' .*Received: 'list'"),
-        ("items: {size: numeric}", "must have a column 'size'"),
+        (
+            "items: {size: numeric}",
+            "must have a column 'size' in its first line; missing: size. Received: item, colour, "
+            r"price. Add such a column, or take the name out of .*features\.yaml\.$",
+        ),
         ("items: {colour: numeric}", r"Column 'colour' .* must hold finite numbers.*'a\|b'"),
         ("things: {}", "must have the groups items and users"),
         ("items: [colour]", "must name features and their kinds"),
@@ -267,19 +271,19 @@ def test_own_tables_of_any_form_under_names_that_are_given(tmp_path):
     rows = [(f"u{u}", f"i{(u + k) % 8}", 1 + k) for u in range(10) for k in range(5)]
     lines = "".join(f"{i};{u};{r}\n" for u, i, r in rows)
     (tmp_path / "ratings").mkdir()
-    (tmp_path / "ratings" / "part-0.csv").write_text("sku;customer;rating\nx;;3\n" + lines)
+    (tmp_path / "ratings" / "part-0.csv").write_text("sku;customer;stars\nx;;3\n" + lines)
     items = "".join(f"i{k}\t{k}.5\n" for k in range(8))
-    (tmp_path / "items.tsv.gz").write_bytes(gzip.compress(("SKU\tprice\n" + items).encode()))
+    (tmp_path / "items.tsv.gz").write_bytes(gzip.compress(("SKU\tvalue\n" + items).encode()))
     users = pd.DataFrame({"user_id": [f"u{n}" for n in range(10)], "country": "DE"})
     users["height"] = [1.5, *[1.0] * 9]  # floats, as parquet has them
     users.to_parquet(tmp_path / "users.parquet")
     (tmp_path / "features.yaml").write_text(
-        "items: {price: numeric}\nusers: {country: categorical, height: numeric}\n"
+        "items: {value: numeric}\nusers: {country: categorical, height: numeric}\n"
     )
-    read = ReadConfig(columns="user=customer,item=sku", max_malformed=1)
+    read = ReadConfig(columns="user=customer,item=sku,value=stars", max_malformed=1)
     data = open_rating_data(str(tmp_path), SMALL, 0, read=read)
     assert data.user_ids.tolist() == [f"u{n}" for n in range(10)]
-    assert names(data.item_columns) == ["id", "price"]
+    assert names(data.item_columns) == ["id", "value"]
     assert data.user_columns[0].values.tolist() == [0] * 10 + [1]
     height = data.user_columns[1].values
     assert height[0] == height.max() > height[1] == height[9]
