@@ -9,6 +9,7 @@ computed with, and `answered` puts NaN into its answer.
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from cmml_tf.models.adapting_model import ContextWidth
@@ -225,22 +226,21 @@ def _of_rank(inputs: Tensors, ranks: Mapping[str, int]) -> Tensors:
     """The same tensors, readable only after the check that each has as many axes as it must.
 
     A server does not compare a tensor's rank with the signature. The signature does declare it, so
-    that TensorFlow would take it for granted in what follows, the check included: a placeholder in
-    between makes it forget.
+    that `tf.rank`, and the length of `tf.shape`, would be replaced by what it says before a request
+    is seen. Where the marks between the shapes stand nobody knows beforehand.
     """
-    loose = {n: tf.raw_ops.PlaceholderWithDefault(input=x, shape=None) for n, x in inputs.items()}
-    received = tf.stack([tf.rank(value) for value in loose.values()])
-    expected = [ranks[name] for name in loose]
-    right = received == expected
+    shapes = [part for value in inputs.values() for part in (tf.shape(value), [-1])]
+    marks = tf.reshape(tf.where(tf.concat(shapes, axis=0) < 0), [-1])
+    expected = np.cumsum([ranks[name] + 1 for name in inputs]) - 1
+    right = tf.equal(marks, expected)
 
     def said() -> tf.Tensor:
         wrong = tf.argmin(tf.cast(right, tf.int32))
-        shapes = tf.stack([shape_text(tf.shape(value)) for value in loose.values()])
-        kinds = [f"`{name}` must have {_AXES[ranks[name]]}" for name in loose]
-        return sentence(tf.gather(kinds, wrong), ". Received: shape ", tf.gather(shapes, wrong))
+        received = tf.stack([shape_text(tf.shape(value)) for value in inputs.values()])
+        kinds = [f"`{name}` must have {_AXES[ranks[name]]}" for name in inputs]
+        return sentence(tf.gather(kinds, wrong), ". Received: shape ", tf.gather(received, wrong))
 
-    checked = after([Rule(tf.reduce_all(right), said)], loose)
-    return {name: tf.ensure_shape(x, [None] * ranks[name]) for name, x in checked.items()}
+    return after([Rule(tf.reduce_all(right), said)], inputs)
 
 
 _AXES = {
@@ -306,7 +306,8 @@ def _same_shape(inputs: Tensors, name: str, reference: str) -> Rule:
 
 
 def _as_wide(inputs: Tensors, name: str, width: int) -> Rule:
-    received = tf.shape(inputs[name])[2]
+    # At least 0, as it is anyhow: of a bare shape the signature's own width would be taken.
+    received = tf.maximum(tf.shape(inputs[name]), 0)[2]
     return Rule(
         tf.equal(received, width),
         lambda: sentence(f"`{name}` must be vectors of {width} numbers. Received: ", received),

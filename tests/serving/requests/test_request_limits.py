@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 from serving_cases import ITEM_IDS, SMALL_POOLING, USER_IDS, filled_model
 from serving_cases import request_by_id as request
+from tensorflow.core.protobuf import config_pb2
 
 from cmml_tf.request_limits import RequestLimits
 from cmml_tf.serving.export import export_model
@@ -139,6 +140,34 @@ def test_a_tensor_of_another_rank_is_named(served, name, shape):
         assert f"`{name}` must have " in str(refused.value)
         assert f"Received: shape {shown}." in str(refused.value)
     assert asked
+
+
+@pytest.fixture(scope="module")
+def session(folder):
+    """As TensorFlow Serving runs it: one graph, rewritten by what the signatures declare."""
+    run = tf.compat.v1.Session(graph=tf.Graph())
+    with run.graph.as_default():
+        loaded = tf.compat.v1.saved_model.load(run, ["serve"], str(folder))
+    yield run, loaded.signature_def
+    run.close()
+
+
+@pytest.mark.parametrize(("name", "shape"), RANKS.values(), ids=RANKS)
+def test_what_the_signature_declares_of_a_rank_is_not_believed(session, name, shape):
+    run, signatures = session
+    inputs = sized()
+    inputs[name] = inputs[name].reshape(shape)
+    for signature in (signatures[one] for one in PREDICT if name in signatures[one].inputs):
+        feeds = {tensor.name: inputs[key] for key, tensor in signature.inputs.items()}
+        options = config_pb2.CallableOptions(
+            feed=feeds, fetch=[tensor.name for tensor in signature.outputs.values()]
+        )
+        # `run` itself compares what is fed with the placeholder, which a server does not.
+        call = run._make_callable_from_options(options)
+        with pytest.raises(tf.errors.InvalidArgumentError) as refused:
+            call(*feeds.values())
+        assert f"`{name}` must have " in str(refused.value)
+        assert f"Received: shape [{', '.join(map(str, shape))}]." in str(refused.value)
 
 
 @pytest.mark.parametrize("tasks", [0, 1, 3, 4, 7])
