@@ -1,9 +1,9 @@
 """A real CMML export behind the server: every signature, both kinds of ids, merged requests."""
 
 import json
-import threading
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import numpy as np
@@ -367,11 +367,8 @@ def test_merged_requests_get_the_scores_they_get_alone(server, build_predict_req
                 if not same:
                     wrong.append((name, key, B, S, Q))
 
-    threads = [threading.Thread(target=client, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(client, range(8)))
     assert wrong == []
     assert any(padded), "no request was merged with a longer one"
 
@@ -391,14 +388,8 @@ def test_a_wrong_request_in_a_batch_fails_alone(server, build_predict_request, l
             except grpc.RpcError as error:
                 codes[name].add(error.code())
 
-    threads = [
-        threading.Thread(target=client, args=case)
-        for case in (("good", good), ("wrong", wrong), ("good", good), ("wrong", wrong))
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(client, ["good", "wrong"] * 2, [good, wrong] * 2))
     assert codes["good"] == {(grpc.StatusCode.OK, True, True)}
     # Beside a good request its tasks are marked; without one it is refused.
     assert codes["wrong"] <= {(grpc.StatusCode.OK, False, False), INVALID}
