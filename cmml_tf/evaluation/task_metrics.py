@@ -55,6 +55,15 @@ class TaskMetrics:
             for name, values in self.rows.items()
         }
 
+    def take(self, places: np.ndarray) -> "TaskMetrics":
+        """The rows at these places, int [R]; what is of all together, lists and scores, is not."""
+
+        def of(rows: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+            return {name: values[places] for name, values in rows.items()}
+
+        parts = {name: of(rows) for name, rows in self.parts.items()}
+        return TaskMetrics(self.names, self.task[places], of(self.rows), parts)
+
     def table(self) -> pd.DataFrame:
         """One line a task: its name, number of users asked, and its mean of each metric."""
         frame = pd.DataFrame({"task": self.task, **self.rows})

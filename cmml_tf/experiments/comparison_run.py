@@ -87,7 +87,7 @@ def _evaluated(
     found = ask_all(setting, systems, asked)
     # What is wrong on purpose tells little by size.
     of_size = {name: scorer for name, scorer in systems.items() if name != FLIPPED}
-    points = {} if curve is None else ask_curve(setting, of_size, curve)
+    points = {} if curve is None else ask_curve(setting, of_size, curve, found)
     peak = max(peak_memory_mib(), cost.peak_memory_mib or 0.0)
     return CellResult(
         pd.concat(

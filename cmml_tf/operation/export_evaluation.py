@@ -73,9 +73,10 @@ def evaluate_export(export: Export, answering: Answering, log: AskedLog) -> Expo
         **controls,
     }
     asked, curve = prepared.meta_test, prepared.curve
+    found = ask_all(setting, systems, asked)
     report = Report(
-        systems=ask_all(setting, systems, asked),
-        curve={} if curve is None else ask_curve(setting, systems, curve),
+        systems=found,
+        curve={} if curve is None else ask_curve(setting, systems, curve, found),
         simple=simple,
         chosen={name: dict(getattr(one, "settings", {})) for name, one in controls.items()},
         gains=form.gains,

@@ -89,6 +89,9 @@ class SupportCurve(Protocol):
     def tasks(self, size: int, draw: int) -> AskedTasks:
         """The tasks with the first `size` examples of a draw, or all there are."""
 
+    def places(self, size: int, draw: int) -> np.ndarray | None:
+        """Where these very tasks are among those that are reported, int [T]; None: they are not."""
+
     def fingerprint(self) -> str:
         """sha256 (hex): which tasks these are."""
 

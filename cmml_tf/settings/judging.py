@@ -29,9 +29,10 @@ def report_on(
     form, asked, curve = setting.form, prepared.meta_test, prepared.curve
     simple = setting.simple_systems(prepared, tuple(form.simple.labels))
     systems = {**model_systems(setting, model, twin, prepared.scale), **simple}
+    found = ask_all(setting, systems, asked)
     return Report(
-        systems=ask_all(setting, systems, asked),
-        curve={} if curve is None else ask_curve(setting, systems, curve),
+        systems=found,
+        curve={} if curve is None else ask_curve(setting, systems, curve, found),
         simple=form.simple,
         chosen={name: dict(getattr(one, "settings", {})) for name, one in simple.items()},
         gains=form.gains,
@@ -89,11 +90,20 @@ def ask_all(
 
 
 def ask_curve(
-    setting: Setting, systems: Mapping[str, Scorer], curve: SupportCurve
+    setting: Setting,
+    systems: Mapping[str, Scorer],
+    curve: SupportCurve,
+    found: Mapping[str, TaskMetrics],
 ) -> dict[str, dict[str, TaskMetrics]]:
-    """The systems by size of the support set, each the mean over its draws; see `ask_all`.
+    """The systems by size of the support set, each the mean over its draws.
 
     What is wrong on purpose, `swapped` and `flipped`, is asked of the first draw alone.
+
+    Args:
+      setting: What a task is.
+      systems: By name; `own` is the model.
+      curve: The tasks by size.
+      found: What `ask_all` gave, of these systems at least; it is not asked for again.
     """
     nothing = curve.tasks(0, 0)
     empty: dict[str, TaskMetrics] = {}
@@ -108,11 +118,15 @@ def ask_curve(
     for size, examples in curve.sizes.items():
         drawn: dict[str, list[TaskMetrics]] = {name: [] for name in empty}
         for draw in range(curve.draws if examples else 0):
-            asked = curve.tasks(examples, draw)
+            asked, places = curve.tasks(examples, draw), curve.places(examples, draw)
             for name, scorer in systems.items():
                 is_asked = scorer.reads_support or not curve.same_questions
                 if is_asked and (draw == 0 or name != FLIPPED):
-                    drawn[name].append(setting.evaluate(scorer, asked))
+                    drawn[name].append(
+                        setting.evaluate(scorer, asked)
+                        if places is None
+                        else found[name].take(places)
+                    )
             if draw == 0 and SWAPPED in empty and own is not None and own.reads_support:
                 drawn[SWAPPED].append(_swapped(setting, own, asked, [draw]))
         points[size] = {

@@ -118,7 +118,11 @@ class AskedNewcomers(SavedTasks):
 
     def of_size(self, size: int) -> "AskedNewcomers":
         """The tasks of a group."""
-        return self.take(np.flatnonzero(self.size == size))
+        return self.take(self.places_of_size(size))
+
+    def places_of_size(self, size: int) -> np.ndarray:
+        """Where the tasks of a group are, int64."""
+        return np.flatnonzero(self.size == size)
 
     def with_nothing_known(self) -> "AskedNewcomers":
         """Each user once, with all that was taken to be found."""
@@ -181,6 +185,11 @@ class NewcomerCurve:
         """Those of a size; there is one draw."""
         del draw
         return self.asked.with_nothing_known() if size == 0 else self.asked.of_size(size)
+
+    def places(self, size: int, draw: int) -> np.ndarray | None:
+        """Of a size among all."""
+        del draw
+        return None if size == 0 else self.asked.places_of_size(size)
 
     def fingerprint(self) -> str:
         """sha256 (hex): which tasks these are."""

@@ -133,6 +133,10 @@ class ScenarioCurve(SavedTasks):
         asked = {name: getattr(self, name) for name in _ASKED}
         return EvaluationEpisodes(self.names, *padded, labels, lengths, **asked)
 
+    def places(self, positives: int, draw: int) -> None:
+        """Nowhere: what is reported has support sets of another size, drawn otherwise."""
+        del positives, draw
+
     def with_known(self, known: Known) -> "ScenarioCurve":
         """The same questions to a model that knows these users and items."""
         return replace(

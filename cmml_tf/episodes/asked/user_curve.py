@@ -21,10 +21,12 @@ class UserCurve:
     Attributes:
       asked: Some of the users, with all their support ratings.
       draws: Orders of them.
+      chosen: int64 [T], which of all users they are; None: all.
     """
 
     asked: AskedUsers
     draws: int
+    chosen: np.ndarray | None = None
     same_questions: ClassVar[bool] = True
 
     @classmethod
@@ -35,10 +37,11 @@ class UserCurve:
           asked: Users with all their support ratings.
           config: How many users are asked at the most, and how many draws there are.
         """
-        if len(asked) > config.most_asked:
-            shuffled = np.random.default_rng(len(asked)).permutation(len(asked))
-            asked = asked.take(np.sort(shuffled[: config.most_asked]))
-        return cls(asked, config.draws)
+        if len(asked) <= config.most_asked:
+            return cls(asked, config.draws)
+        shuffled = np.random.default_rng(len(asked)).permutation(len(asked))
+        chosen = np.sort(shuffled[: config.most_asked])
+        return cls(asked.take(chosen), config.draws, chosen)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -55,6 +58,13 @@ class UserCurve:
                 order = np.random.default_rng([draw, user]).permutation(length)
             places.append(self.asked.starts[user] + order[:ratings])
         return self.asked.with_support(places)
+
+    def places(self, ratings: int, draw: int) -> np.ndarray | None:
+        """Of all ratings in the users' own order."""
+        is_own = draw == 0 and ratings >= int(self.asked.support_length.max())
+        if not is_own:
+            return None
+        return np.arange(len(self.asked)) if self.chosen is None else self.chosen
 
     def fingerprint(self) -> str:
         """sha256 (hex): which tasks these are."""
