@@ -63,10 +63,26 @@ class MLP(tf.keras.layers.Layer):
         """float32 [..., I] -> float32 [..., units[-1]]."""
         return on_flat_pairs(self._of_rows, inputs)
 
+    def of_parts(self, parts: Sequence[tf.Tensor]) -> tf.Tensor:
+        """The same of inputs in parts, float32 [..., I_k] in their order, I in all.
+
+        Their leading axes may broadcast. Each part is multiplied once, and not as often as it is
+        repeated in the inputs.
+        """
+        first, *_ = self.dense_layers
+        kernels = tf.split(first.kernel, [part.shape[-1] for part in parts], axis=0)
+        hidden = tf.convert_to_tensor(first.bias)
+        for part, kernel in zip(parts, kernels, strict=True):
+            hidden += on_flat_pairs(lambda rows, by=kernel: tf.matmul(rows, by), part)
+        return on_flat_pairs(lambda rows: self._behind_first(first.activation(rows)), hidden)
+
     def _of_rows(self, inputs: tf.Tensor) -> tf.Tensor:
-        for layer in self.dense_layers:
-            inputs = layer(inputs)
-        return inputs
+        return self._behind_first(self.dense_layers[0](inputs))
+
+    def _behind_first(self, hidden: tf.Tensor) -> tf.Tensor:
+        for layer in self.dense_layers[1:]:
+            hidden = layer(hidden)
+        return hidden
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "units": self.units}

@@ -50,3 +50,13 @@ def test_last_layer_is_linear():
     layer.build([None, 2])
     layer.set_weights([-np.ones([2, 3], "f"), np.zeros(3, "f")])
     np.testing.assert_array_equal(layer(tf.ones([1, 2])), [[-2.0, -2.0, -2.0]])
+
+
+def test_inputs_in_parts_that_broadcast_give_the_same():
+    layer, normal = MLP([8, 4]), np.random.default_rng(0).normal
+    parts = [normal(size=[2, *axes]) for axes in ([3, 1, 5], [1, 4, 6], [3, 4, 7])]
+    parts = [tf.constant(part, tf.float32) for part in parts]
+    whole = tf.concat([tf.broadcast_to(part, [2, 3, 4, part.shape[-1]]) for part in parts], -1)
+    layer.build(whole.shape)
+    layer.dense_layers[0].bias.assign(tf.constant(normal(size=8), tf.float32))
+    np.testing.assert_allclose(layer.of_parts(parts), layer(whole), atol=1e-5)

@@ -86,7 +86,8 @@ class MatchedUsers:
 
     def on_item(self, values: tf.Tensor) -> tf.Tensor:
         """As of `Matched`."""
-        of_users = values[:, :, 0] if self._is_grid else values[:, 0]
+        # Not a slice, whose gradient fills zeros with all that there is.
+        of_users = tf.squeeze(values, axis=2 if self._is_grid else 1)
         sums = self._groups.group_sums(tf.transpose(of_users, [0, 2, 1]))  # [groups, users]
         if self._is_grid:
             found = tf.gather(sums, self._group[:, 0])  # [B, I, U]

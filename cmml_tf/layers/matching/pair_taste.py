@@ -40,11 +40,15 @@ class PairTaste(tf.keras.layers.Layer):
     def call(self, user: tf.Tensor, item: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """float32 [B, N, d] each -> float32 [B, N, 1]; they may broadcast (`query_pairs`)."""
         both = user * item
+        if not training and user.shape.rank == 4:
+            return on_flat_pairs(self._scored, self.hidden.of_parts([user, item, both]))
+        # In training each pair has inputs of its own left out.
         pair = tf.concat([widened(user, both), widened(item, both), both], axis=-1)
-        return on_flat_pairs(self._of_rows, self.dropout(pair, training=training))
+        pair = self.dropout(pair, training=training)
+        return on_flat_pairs(lambda rows: self._scored(self.hidden(rows)), pair)
 
-    def _of_rows(self, pair: tf.Tensor) -> tf.Tensor:
-        return self.score(tf.nn.relu(self.hidden(pair)))
+    def _scored(self, hidden: tf.Tensor) -> tf.Tensor:
+        return self.score(tf.nn.relu(hidden))
 
     def get_config(self) -> dict[str, Any]:
         return {
