@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from cmml_tf.datasets.tasks.scenario_data import Scenario
 from cmml_tf.types import starts_of
@@ -143,9 +144,10 @@ class _Side:
     """
 
     def __init__(self, key: np.ndarray, other: np.ndarray, keys: int, others: int) -> None:
-        order = np.argsort(key, kind="stable")
-        self._key, self._other = key[order].astype(np.int32), other[order].astype(np.int32)
-        self._start = starts_of(np.bincount(key, minlength=keys))
+        # Of a sparse matrix: numbers of rows are counted, where `argsort` would compare them.
+        self._place = np.arange(len(key), dtype=np.int32 if len(key) < 2**31 else np.int64)
+        ordered = csr_matrix((other.astype(np.int32), (key, self._place)), (keys, len(key)))
+        self._other, self._start = ordered.data, ordered.indptr
         self._wanted = np.zeros(others, bool)
 
     def pairs(self, rows: np.ndarray) -> int:
@@ -156,9 +158,11 @@ class _Side:
         """The pairs of both: rows of this side and of the other, int32 [N] each."""
         first = self._start[rows]
         counts = self._start[rows + 1] - first
-        place = np.repeat(first - (np.cumsum(counts) - counts), counts)
-        place += np.arange(len(place))
+        ends = np.cumsum(counts, dtype=first.dtype)
+        place = np.repeat(first - (ends - counts), counts)
+        place += self._place[: len(place)]
+        theirs = self._other[place]
         self._wanted[others] = True
-        found = place[self._wanted[self._other[place]]]
+        found = np.flatnonzero(self._wanted[theirs])
         self._wanted[others] = False
-        return self._key[found], self._other[found]
+        return rows[np.searchsorted(ends, found, side="right")], theirs[found]
