@@ -41,9 +41,8 @@ def run(arguments: Sequence[str]) -> int:
     `--engine=tensorflow_model_server`, this process is replaced by the real server.
     """
     flags = parse_flags(arguments)
-    # TensorFlow leaves oneDNN off on processors without AVX512_VNNI, where single requests are a
-    # little faster with it, and much faster where threads share operations: see docs/serving.md.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    # The many small operations of a request cost less without oneDNN: see docs/serving.md.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     path = shutil.which(REAL_SERVER)
     if flags.engine == REAL_SERVER and path is None:
         sys.stderr.write(

@@ -37,6 +37,6 @@ def test_auto_becomes_tensorflow_model_server_where_it_is_on_the_path(start, tmp
     assert start()[0] == f"{tmp_path}/tensorflow_model_server --model_base_path=m"
 
 
-def test_onednn_is_on_unless_told_otherwise(start):
-    assert start()[1] == "1"
-    assert start(TF_ENABLE_ONEDNN_OPTS="0")[1] == "0"
+def test_onednn_is_off_unless_told_otherwise(start):
+    assert start()[1] == "0"
+    assert start(TF_ENABLE_ONEDNN_OPTS="1")[1] == "1"
