@@ -37,6 +37,8 @@ class EpisodeModel(tfrs.Model):
     train_function: Any  # Keras' own, made at the first step
     not_for_xla: str | None = None
     """Why `compile(jit_compile=True)` is refused; None: it is not."""
+    decay = 1.0
+    """What a training multiplies its weight decay with for this model."""
 
     def __init__(
         self,

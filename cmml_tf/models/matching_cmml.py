@@ -4,12 +4,16 @@ from typing import Any
 
 import tensorflow as tf
 
+from cmml_tf.config import FactorConfig
 from cmml_tf.layers.building import build_named, serialize
 from cmml_tf.layers.matching.match_context import MatchContext, pair_width, task_width
 from cmml_tf.layers.matching.matching import Matching
 from cmml_tf.layers.matching.row_tables import RowTables
 from cmml_tf.models.adapting_model import ContextModel, ContextWidth
 from cmml_tf.types import Episode, Support
+
+# Numbers of the factors that are fitted if nothing else is asked for.
+_FITTED = FactorConfig.dimension
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
@@ -18,6 +22,9 @@ class MatchingCMML(ContextModel):
 
     `Support.user`, `Support.item` and the query's hold keys, int64: the row of a table, or any
     other number for an id that no table knows, which is then told apart from others by it.
+
+    Weights decay more the wider the factors, (d / 16)^3 times as much: of vectors that a data set
+    ships, 64 numbers each, training scenarios are soon learned by heart (docs/matching.md).
 
     Args:
       tables: Keys to rows.
@@ -39,6 +46,7 @@ class MatchingCMML(ContextModel):
         super().__init__(task, gradient_clip, **kwargs)
         self.tables = tables
         self.matching = matching
+        self.decay = max(1.0, matching.dimension / _FITTED) ** 3
 
     def build_parts(self) -> None:
         """Creates the weights of the parts."""

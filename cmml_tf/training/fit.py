@@ -99,7 +99,7 @@ def fit_model(
         save_to = folder if is_chief(strategy) else Path(scratch)
         steps = _steps_per_call(strategy, training)
         model.compile(
-            optimizer=AdamL2(training.learning_rate, training.weight_decay),
+            optimizer=AdamL2(training.learning_rate, training.weight_decay * model.decay),
             steps_per_execution=steps,
         )
         model.optimizer.create_variables(model.trainable_variables)

@@ -9,6 +9,7 @@ from training.small_run import planted
 
 from cmml_tf.config import MATCHING, EpisodeConfig, TrainingConfig
 from cmml_tf.episodes.asked.evaluation_episodes import EvaluationEpisodes
+from cmml_tf.models.build_matching import build_matching
 from cmml_tf.settings.scenario.parts import ScenarioParts
 from cmml_tf.settings.scenario.setting import ScenarioSetting
 from cmml_tf.settings.systems import Recipe
@@ -61,3 +62,17 @@ def test_what_is_served_has_the_trained_weights_and_no_row_of_training_alone(par
     assert model.tables.items == len(parts.data.item_ids) < parts.matching.training.items * 2
     for own, other in zip(model.trainable_variables, weights, strict=True):
         np.testing.assert_array_equal(own, other)
+
+
+@pytest.mark.parametrize("width, times", [(4, 1), (16, 1), (64, 64)])
+def test_weights_decay_more_where_factors_are_wide(width, times):
+    rows = np.zeros([5, width + 1], np.float32), np.zeros([5, width + 3], np.float32)
+    assert build_matching(MATCHING, *rows, width).decay == times
+
+
+def test_a_training_decays_weights_as_much_as_its_model_asks(parts, tmp_path):
+    recipe = Recipe(MATCHING, EPISODE, dataclasses.replace(TRAINING, max_epochs=1), seed=5)
+    model = ScenarioSetting().build_for_training(recipe, parts)
+    model.decay = 3.0
+    fit(ScenarioSetting(), model, parts, recipe, tmp_path, verbose=0)
+    assert model.optimizer.weight_decay == pytest.approx(3 * TRAINING.weight_decay)
