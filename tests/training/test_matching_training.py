@@ -64,7 +64,7 @@ def test_what_is_served_has_the_trained_weights_and_no_row_of_training_alone(par
         np.testing.assert_array_equal(own, other)
 
 
-@pytest.mark.parametrize("width, times", [(4, 1), (16, 1), (64, 64)])
+@pytest.mark.parametrize(("width", "times"), [(4, 1), (16, 1), (64, 64)])
 def test_weights_decay_more_where_factors_are_wide(width, times):
     rows = np.zeros([5, width + 1], np.float32), np.zeros([5, width + 3], np.float32)
     assert build_matching(MATCHING, *rows, width).decay == times
