@@ -10,7 +10,7 @@ from cmml_tf.reports.form import ReportedForm, better, short
 from cmml_tf.reports.markup import Markup, figures, html, paragraph, signed, table
 from cmml_tf.reports.pictures import Dot, Picture, clipped, draw_dots
 
-_MOST_BY_NAME, _ENDS, _GROUPS, _MOST_DRAWN = 60, 15, 8, 40
+_MOST_BY_NAME, _ENDS, _GROUPS = 60, 15, 8
 
 
 class Compared(NamedTuple):
@@ -49,7 +49,6 @@ def gains_and_losses(form: ReportedForm, compared: Compared) -> tuple[Markup, li
     def add(name: str, title: str, lines: pd.DataFrame, caption: str) -> None:
         lines = lines.assign(gain=_gains(lines, own, others, sign).min(axis=1))
         lines = lines.sort_values("gain", ascending=False, kind="stable")
-        shown = lines if len(lines) <= _MOST_DRAWN else lines.head(_MOST_DRAWN)
         picture = draw_dots(
             name,
             caption,
@@ -58,7 +57,7 @@ def gains_and_losses(form: ReportedForm, compared: Compared) -> tuple[Markup, li
                     f"{clipped(line['name'])} ({int(line['rows']):,})",
                     {one: Dot(line[one]) for one in compared.systems},
                 )
-                for _, line in shown.iterrows()
+                for _, line in lines.iterrows()
             ],
             better(form),
         )

@@ -155,6 +155,14 @@ def test_many_scenarios_are_shown_by_their_ends_and_in_groups(tmp_path):
     )
 
 
+def test_whoever_stands_in_the_table_is_drawn_losers_too(tmp_path):
+    names = [f"shelf {number}" for number in range(60)]
+    made_run(tmp_path, names)
+    write_run_report(tmp_path, SCENARIO)
+    picture = (tmp_path / "figures" / "tasks.svg").read_text()
+    assert sorted(re.findall(r"(shelf \d+) \(", picture)) == sorted(names)
+
+
 def test_users_are_never_named(tmp_path):
     names = [f"person-{number}" for number in range(30)]
     metrics = made_run(tmp_path, names)
