@@ -4,8 +4,9 @@ from dataclasses import replace
 
 from cmml_tf.config import ModelConfig
 from cmml_tf.experiments.paper_rows import RATING_ROWS, SCENARIO_ROWS
+from cmml_tf.models import presets
 from cmml_tf.models.presets.rating import RATING_PRESETS
-from cmml_tf.models.presets.scenario import PRESETS, find_preset
+from cmml_tf.models.presets.scenario import PRESETS
 from cmml_tf.settings.form import SettingForm
 from cmml_tf.settings.ranking.form import RANKING
 from cmml_tf.settings.rating.form import RATING
@@ -42,4 +43,4 @@ def model_preset(name: str) -> ModelConfig:
     >>> model_preset("CMML-Soft-M").backbone_units
     (32, 32, 64)
     """
-    return find_preset(_SCENARIO, name)[1].model
+    return presets.model_preset(name, _SCENARIO)

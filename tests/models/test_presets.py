@@ -5,6 +5,7 @@ from models.every_preset import MODEL_PRESETS
 
 from cmml_tf.config import ModelConfig
 from cmml_tf.experiments.forms import model_preset
+from cmml_tf.models import presets
 
 
 def fields(name, *names):
@@ -123,3 +124,9 @@ def test_unknown_preset_is_refused_with_the_list():
         match=r"`preset` must be one of cmml-matching, .*se-dot.* Received: preset='flim'\.",
     ):
         model_preset("flim")
+
+
+def test_rows_of_tables_are_no_presets_of_the_library():
+    assert presets.model_preset("CMML-Film") == ModelConfig()
+    with pytest.raises(ValueError, match=r"`preset` must be one of cmml-matching, "):
+        presets.model_preset("se-dot")
