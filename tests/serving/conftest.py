@@ -229,7 +229,9 @@ def server_starter(engine_command, log_path):
             "TF_NUM_INTEROP_THREADS": "4",
             "TF_CPP_MIN_LOG_LEVEL": "0",
         }
-        server = Server([*command, *flags], environment, log_path, name)
+        # Each has its own: a test says what its server has loaded, and no other.
+        log = log_path.with_name(f"{log_path.name}-{len(running)}")
+        server = Server([*command, *flags], environment, log, name)
         server.start()
         running.append(server)
         if wait_for is not None:
