@@ -41,8 +41,6 @@ def run(arguments: Sequence[str]) -> int:
     `--engine=tensorflow_model_server`, this process is replaced by the real server.
     """
     flags = parse_flags(arguments)
-    # The many small operations of a request cost less without oneDNN: see docs/serving.md.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     path = shutil.which(REAL_SERVER)
     if flags.engine == REAL_SERVER and path is None:
         sys.stderr.write(
@@ -50,6 +48,8 @@ def run(arguments: Sequence[str]) -> int:
             "Received: --engine=tensorflow_model_server.\n"
         )
         return 2
+    # The many small operations of a request cost less without oneDNN: see docs/serving.md.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     if flags.engine != "python" and path is not None:
         os.execv(path, [path, *real_server_arguments(arguments)])
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")

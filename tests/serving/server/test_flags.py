@@ -85,5 +85,7 @@ def test_the_real_server_gets_every_flag_but_those_it_does_not_know():
 
 def test_asking_for_the_real_server_where_it_is_missing_says_so(monkeypatch, capsys):
     monkeypatch.setenv("PATH", "")
+    before = dict(os.environ)
     assert run([BASE, "--engine=tensorflow_model_server"]) == 2
+    assert dict(os.environ) == before  # what this process starts later is not told anything
     assert "not on the PATH" in capsys.readouterr().err
