@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from cmml_tf.config.checks import (
     FROM_0_BELOW_1,
+    ZERO_OR_MORE,
     CountsFor,
     PositiveFloat,
     PositiveInt,
@@ -81,6 +82,8 @@ class ModelConfig:
     """Products of a user and an item in which scenarios differ, too (`matching`)."""
     correction_units: Annotated[PositiveInt, CountsFor(modulation=("matching",))] = 32
     """Hidden units of the network that corrects the score (`matching`)."""
+    item_noise: Annotated[float, ZERO_OR_MORE, CountsFor(modulation=("matching",))] = 0.0
+    """Standard deviation of noise on the factors of asked items in training (`matching`)."""
     bias_initial_value: Annotated[float, CountsFor(modulation=("film", "sigmoid", "none"))] = 0.1
     """First value of the biases of backbone and hyper-network (`film`, `sigmoid`, `none`)."""
 
@@ -107,7 +110,9 @@ class ModelConfig:
             )
 
 
-MATCHING = ModelConfig(encoder="matching", hybrid="none", modulation="matching", dropout=0.4)
+MATCHING = ModelConfig(
+    encoder="matching", hybrid="none", modulation="matching", dropout=0.4, item_noise=0.2
+)
 """Not in the paper: matching by id (preset `cmml-matching`), which is the default."""
 RIDGE = ModelConfig(encoder="ridge", hybrid="none", modulation="ridge", dropout=0.4)
 """Not in the paper: the closed form (preset `cmml-ridge`)."""

@@ -30,7 +30,7 @@ def build_matching(
       catalogue: The leading item rows that are the catalogue; None: all.
       task: Loss of the model's scores; needed to train.
       gradient_clip: Clip gradient values to [-c, c].
-      seed: With the training step, fixes what dropout leaves out.
+      seed: With the training step, fixes what dropout leaves out, and the noise.
     """
     matching = Matching(
         dimension,
@@ -39,6 +39,7 @@ def build_matching(
         config.correction_units,
         config.dropout,
         seed,
+        config.item_noise,
         name="matching",
     )
     return _model(matching, user_rows, item_rows, catalogue, task, gradient_clip)

@@ -8,7 +8,7 @@ import tensorflow_recommenders as tfrs
 
 from cmml_tf.layers.building import deserialized, serialize
 from cmml_tf.layers.precision import require_float32
-from cmml_tf.layers.step_dropout import training_step
+from cmml_tf.layers.step_noise import training_step
 from cmml_tf.types import Episode, SampledEpisode
 
 

@@ -18,7 +18,7 @@ from layers import (
     test_label_features,
     test_mlp,
     test_query_attention,
-    test_step_dropout,
+    test_step_noise,
 )
 from layers.backbones import test_backbone, test_modulation, test_soft_modules
 from layers.closed_form import test_rating_ridge, test_ridge_head, test_scenario_ridge
@@ -67,7 +67,8 @@ RECIPES = [
     test_scenario_ridge.TestEncoder,
     test_scenario_ridge.TestRecommender,
     test_soft_modules.TestSoftModules,
-    test_step_dropout.TestStepDropout,
+    test_step_noise.TestStepDropout,
+    test_step_noise.TestStepNoise,
     matching_recipes.TestItemTower,
     matching_recipes.TestScenarioTaste,
     matching_recipes.TestCountPosterior,

@@ -15,6 +15,7 @@ from cmml_tf.layers.matching.row_tables import RowTables
 from cmml_tf.layers.matching.scenario_taste import ScenarioTaste
 from cmml_tf.layers.matching.support_groups import SupportGroups
 from cmml_tf.layers.matching.user_votes import UserVotes
+from cmml_tf.layers.step_noise import StepNoise, training_step
 from cmml_tf.models.matching_cmml import MatchingCMML
 from cmml_tf.types import Episode, Support
 
@@ -292,6 +293,23 @@ def test_rows_that_are_given_count_as_those_of_the_table():
     rows = [made.tables.user_rows(support.user), made.tables.item_rows(support.item)]
     adapted = made.adapt_rows(support.user, support.item, *rows, support.label, support.length)
     np.testing.assert_array_equal(made.context_of(adapted), made.encode_context(support))
+
+
+def test_in_training_the_factors_of_asked_items_are_noisy_and_nothing_else():
+    made = MatchingCMML(RowTables(20, 30, D + 1, ROW), Matching(D, dropout=0.0, item_noise=0.5))
+    made.build()
+    made.tables.set_tables(normal(20, D + 1), normal(30, ROW))
+    for weight in made.trainable_weights:
+        weight.assign_add(0.1 * normal(*weight.shape))
+    support, *keys = task()
+    user, item = (tf.constant(key, tf.int64) for key in keys)
+    adapted, asked = made.adapt(support), (user, item, made.tables.user_rows(user))
+    rows = made.tables.item_rows(item)
+    with training_step(3):
+        moved = StepNoise(0.5, D, use=1)(rows, training=True)
+        scores = made.score_rows(adapted, *asked, rows, training=True)
+    np.testing.assert_allclose(scores, made.score_rows(adapted, *asked, moved), rtol=1e-4)
+    assert (np.abs(scores - made.score_rows(adapted, *asked, rows)) > 1e-4).all()
 
 
 def test_tables_refuse_what_does_not_fit():

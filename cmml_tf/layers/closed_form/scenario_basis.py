@@ -11,7 +11,7 @@ from cmml_tf.layers.flat_pairs import on_flat_pairs
 from cmml_tf.layers.learned_number import REACH, learned_number
 from cmml_tf.layers.mlp import MLP
 from cmml_tf.layers.sizes import positive
-from cmml_tf.layers.step_dropout import StepDropout
+from cmml_tf.layers.step_noise import StepDropout
 
 # Embeddings have a root mean square of about .25: what is multiplied with this is near 1.
 _TO_ONE = 4.0

@@ -25,6 +25,7 @@ from cmml_tf.layers.matching.support_groups import SupportGroups
 from cmml_tf.layers.matching.user_votes import UserVotes
 from cmml_tf.layers.mlp import MLP
 from cmml_tf.layers.sizes import positive
+from cmml_tf.layers.step_noise import StepNoise
 
 _FEATURES = 16
 _PRODUCT_UNITS = 64
@@ -47,6 +48,7 @@ class Matching(tf.keras.layers.Layer):
       taste_features, products: As `ItemTower` has them.
       units: Hidden units of the correction.
       dropout, seed: As `PairTaste` has them.
+      item_noise: Standard deviation of the noise on the factors of the query's items in training.
 
     Raises:
       ValueError: A size is below 1.
@@ -60,6 +62,7 @@ class Matching(tf.keras.layers.Layer):
         units: int = 32,
         dropout: float = 0.4,
         seed: int = 0,
+        item_noise: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -81,6 +84,7 @@ class Matching(tf.keras.layers.Layer):
         self.own_clicks = OwnClicks(name="own_clicks")
         self.user_votes = UserVotes(name="user_votes")
         self.pair_taste = PairTaste(dropout=dropout, seed=seed, name="pair_taste")
+        self.item_noise = StepNoise(item_noise, dimension, use=1, seed=seed, name="item_noise")
         zeros = tf.keras.initializers.Zeros()
         self.gate_hidden = tf.keras.layers.Dense(16, "relu", name="gate_hidden")
         self.gates = tf.keras.layers.Dense(_GATES, kernel_initializer=zeros, name="gates")
@@ -193,7 +197,8 @@ class Matching(tf.keras.layers.Layer):
         """
         as_matched = MatchedPairs if user_key.shape.rank == 2 else MatchedUsers
         matched: Matched = as_matched(context, user_key, item_key)
-        items, d = self.item_tower(item_row), self.dimension
+        items = self.item_tower(self.item_noise(item_row, training=training))
+        d = self.dimension
         # The support's users, less their mean, and as `ItemFoldIn` has them.
         positive, users = context.signs[..., :1], context.user + context.mean_user[:, None]
         count, refusals, takers, taken = tf.split(
@@ -314,9 +319,10 @@ class Matching(tf.keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         sizes = ("dimension", "taste_features", "products", "units")
-        given = {name: getattr(self, name) for name in sizes}
-        dropout = self.pair_taste.dropout
-        return {**super().get_config(), **given, "dropout": dropout.rate, "seed": dropout.seed}
+        given: dict[str, Any] = {name: getattr(self, name) for name in sizes}
+        given["dropout"] = self.pair_taste.dropout.rate
+        given["item_noise"] = self.item_noise.deviation
+        return {**super().get_config(), **given, "seed": self.item_noise.seed}
 
 
 def _mean(values: tf.Tensor, positive: tf.Tensor, n: tf.Tensor) -> tf.Tensor:

@@ -8,7 +8,7 @@ from cmml_tf.layers.building import build_named
 from cmml_tf.layers.flat_pairs import on_flat_pairs
 from cmml_tf.layers.matching.query_pairs import widened
 from cmml_tf.layers.mlp import MLP
-from cmml_tf.layers.step_dropout import StepDropout
+from cmml_tf.layers.step_noise import StepDropout
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
