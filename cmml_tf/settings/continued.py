@@ -5,6 +5,7 @@ factors start from the earlier ones and stay in their basis; network weights sta
 ones. All of it is copied into the new run's folder, so that the earlier one may be removed.
 """
 
+import json
 import shutil
 from functools import partial
 from pathlib import Path
@@ -16,8 +17,10 @@ from cmml_tf.serving.version.manifest import MANIFEST_FILE
 from cmml_tf.settings.base import Setting, TaskData
 from cmml_tf.training.run_folder import CONTINUED, METRICS, REFIT, load_config, plain, setting_of
 
+_STEPS = "steps.json"
 _FILES = (
     *EARLIER_FILES,
+    _STEPS,
     "factors.npz",
     "weighting.json",
     *(f"{side}_content.npz" for side in ("user", "item")),
@@ -120,6 +123,34 @@ def keep_state(source: Path, folder: Path) -> None:
         if (kept / name).exists() and not (folder / name).exists():
             with (kept / name).open("rb") as encoder:
                 write_whole(folder / name, partial(shutil.copyfileobj, encoder))
+
+
+def steps_behind(folder: Path) -> int:
+    """Steps, as scheduled, behind the weights that a run starts from; 0: it continues nothing.
+
+    Args:
+      folder: Of the run.
+
+    Raises:
+      ValueError: What it continues does not say so.
+    """
+    if not (folder / CONTINUED).exists():
+        return 0
+    record = folder / CONTINUED / _STEPS
+    try:
+        return int(json.loads(record.read_text())["steps"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{record} is missing or damaged, so the run cannot be continued with further data: "
+            "an earlier version of the library wrote it, or it is not complete. Train without "
+            "`continue_from`."
+        ) from error
+
+
+def keep_steps(folder: Path, own: int) -> None:
+    """Writes how many steps, as scheduled, will be behind a run's weights, `own` in it."""
+    content = json.dumps({"steps": steps_behind(folder) + own})
+    write_whole(folder / _STEPS, content)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from cmml_tf.datasets.tasks.earlier import Earlier
+from cmml_tf.settings.continued import keep_steps
 from cmml_tf.settings.run import MODEL, Say, SettingRun, leave_state
 from cmml_tf.training.checkpoint import best_epoch
 from cmml_tf.training.history_log import read_history
@@ -72,13 +73,15 @@ def refit(evaluated: SettingRun, say: Say, verbose: int) -> Refit:
         say(f"  {what} learned from: {count:,} ({added[what]:+,})")
     prepared = setting.prepare(data, folder.path, config, config.seed)
     run = SettingRun(setting, config, folder, prepared)
+    steps = epochs * run.training.steps_per_epoch
+    keep_steps(folder.path, steps)
     # Where nothing was validated, the learning rate stayed the first and is in no history.
     rates = [row["lr"] for row in read_history(trained)[:epochs] if "lr" in row]
     alone = tf.distribute.get_strategy()
     run.train(MODEL, alone, None, verbose, say, max_epochs=epochs, learning_rates=rates or None)
     facts = {
         "figures": _FIGURES,
-        "steps": epochs * run.training.steps_per_epoch,
+        "steps": steps,
         "learned": now,
         "added": added,
         "evaluated_data_fingerprint": evaluated.prepared.data.fingerprint(),

@@ -17,7 +17,13 @@ from cmml_tf.files import write_whole
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.serving.exported import Exported, export_once
 from cmml_tf.settings.base import AskedTasks, Prepared, Setting, TaskData
-from cmml_tf.settings.continued import check_features, earlier_state, keep_state
+from cmml_tf.settings.continued import (
+    check_features,
+    earlier_state,
+    keep_state,
+    keep_steps,
+    steps_behind,
+)
 from cmml_tf.settings.export_place import export_place
 from cmml_tf.settings.judging import report_on
 from cmml_tf.settings.requirement import check_required
@@ -137,7 +143,7 @@ class SettingRun:
             verbose,
             with_support=name != TWIN,
             learning_rates=learning_rates,
-            steps_before=0 if config.continue_from is None else _steps(config.training),
+            steps_before=steps_behind(self.folder.path),
         )
         if result.resumed_from:
             say(f"Resumed behind epoch {result.resumed_from}.")
@@ -263,9 +269,12 @@ def open_run(setting: Setting, config: Any, say: Say, writes: bool = True) -> Se
     folder.check_data(data.fingerprint(), config, setting.form.name)
     if writes:
         leave_state(setting, data, folder.path, source)
-    return SettingRun(
+    run = SettingRun(
         setting, config, folder, setting.prepare(data, folder.path, config, config.seed)
     )
+    if writes:
+        keep_steps(folder.path, _steps(run.training))
+    return run
 
 
 def leave_state(setting: Setting, data: TaskData, folder: Path, source: Path | None) -> None:

@@ -56,7 +56,7 @@ def fit(
         sample = _without_support(sample)
     return fit_model(
         model,
-        lambda step: sampled_steps(sample, step),
+        lambda step: sampled_steps(sample, steps_before + step),
         validate,
         f"val_{setting.form.watched}",
         recipe.training,
