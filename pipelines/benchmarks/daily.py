@@ -5,9 +5,11 @@ are what every day is asked (protocol `time`).
 """
 
 import json
+import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ import tensorflow as tf
 
 from cmml_tf.config import ScenarioRunConfig, override
 from cmml_tf.evaluation.scorer import ModelScorer, Scorer
+from cmml_tf.evaluation.statistics import mean_interval, mean_over_runs
+from cmml_tf.evaluation.task_metrics import TaskMetrics
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.settings.named import SETTINGS
 from cmml_tf.settings.run import MODEL, SettingRun, open_run
@@ -37,6 +41,7 @@ def measure(
     days: int,
     every: int,
     hold_back: float,
+    seeds: Sequence[int],
 ) -> dict[str, Any]:
     """Quality, CPU seconds from the log to the trained model, and drift, of each day.
 
@@ -47,6 +52,7 @@ def measure(
       days: Days behind the first training.
       every: Days from one training from nothing to the next; the last day has one, too.
       hold_back: Share of the scenarios, the last to begin, that every day is asked.
+      seeds: Each is a chain of continued days, and trainings from nothing beside it.
     """
     table = pd.read_parquet(log)
     starts = table.dropna(subset="scenario").groupby("scenario")["timestamp"].min().sort_values()
@@ -55,30 +61,57 @@ def measure(
     is_asked = table["scenario"].isin(asked)
     base = SCENARIO.options.base(preset, None)
     base = override(base, {"items": items, "users": users, "curve": {"draws": 1}})
-    rows = []
+    chains, differences = [], []
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        yesterday: _Trained | None = None
+        configs = []
         for day in range(days + 1):
             moment = end - (days - day) * 86_400
             data = folder / f"day-{day}.parquet"
             table[is_asked | (table["timestamp"] < moment)].to_parquet(data)
             split = replace(base.split, protocol="time", time=str(moment))
-            config = replace(base, data=str(data), split=split)
-            row: dict[str, Any] = {"day": day}
+            configs.append(replace(base, data=str(data), split=split))
+        for seed in seeds:
+            own = folder / str(seed)
+            rows, both = _chain([replace(one, seed=seed) for one in configs], every, own)
+            chains.append({"seed": seed, "days": rows})
+            differences.append(both.assign(seed=seed))
+            shutil.rmtree(own)
+    return {
+        "asked_scenarios": len(asked),
+        "preset": base.preset,
+        "seeds": chains,
+        **_summary([row for chain in chains for row in chain["days"]], pd.concat(differences)),
+    }
+
+
+def _chain(
+    configs: Sequence[ScenarioRunConfig], every: int, folder: Path
+) -> tuple[list[dict[str, Any]], pd.DataFrame]:
+    """What each day reached, and continued less from nothing by asked scenario."""
+    yesterday: _Trained | None = None
+    rows, differences = [], []
+    for day, config in enumerate(configs):
+        row: dict[str, Any] = {"day": day}
+        if yesterday is not None:
+            start = str(yesterday.run.folder.path)
+            run_dir = str(folder / f"continued-{day}")
+            today = _trained(replace(config, run_dir=run_dir, continue_from=start))
+            row |= {"continued": today.figures(), "drift": _drift(yesterday.model, today)}
+            yesterday = today
+        if day % every == 0 or day == len(configs) - 1:
+            fresh = _trained(replace(config, run_dir=str(folder / f"nothing-{day}")))
+            row["from_nothing"] = fresh.figures()
             if yesterday is not None:
-                start = str(yesterday.run.folder.path)
-                run_dir = str(folder / f"continued-{day}")
-                today = _trained(replace(config, run_dir=run_dir, continue_from=start))
-                row |= {"continued": today.figures(), "drift": _drift(yesterday.model, today)}
-                yesterday = today
-            if day % every == 0 or day == days:
-                fresh = _trained(replace(config, run_dir=str(folder / f"nothing-{day}")))
-                row["from_nothing"] = fresh.figures()
-                yesterday = yesterday or fresh
-            print(json.dumps(row), file=sys.stderr, flush=True)
-            rows.append(row)
-    return {"asked_scenarios": len(asked), "preset": base.preset, "days": rows, **_summary(rows)}
+                by_task = yesterday.by_scenario[_METRIC] - fresh.by_scenario[_METRIC]
+                users = fresh.by_scenario["users"]
+                differences.append(
+                    pd.DataFrame({"day": day, "difference": by_task, "users": users})
+                )
+            yesterday = yesterday or fresh
+        print(json.dumps({"seed": config.seed, **row}), file=sys.stderr, flush=True)
+        rows.append(row)
+    return rows, pd.concat(differences)
 
 
 class _Trained:
@@ -87,12 +120,13 @@ class _Trained:
     def __init__(self, run: SettingRun, model: AdaptingModel, seconds: float) -> None:
         self.run, self.model, self.seconds = run, model, seconds
         self.scorer = _SETTING.scorer(model)
-        self.recall = self.asked(self.scorer)
+        metrics = self.asked(self.scorer)
+        self.recall, self.by_scenario = metrics.means()[_METRIC], metrics.table().set_index("name")
         save_metrics(run.folder.path, {"meta_test": {_METRIC: self.recall}})
 
-    def asked(self, scorer: Scorer) -> float:
-        """Recall@10 of the tasks."""
-        return _SETTING.evaluate(scorer, self.run.prepared.meta_test).means()[_METRIC]
+    def asked(self, scorer: Scorer) -> TaskMetrics:
+        """Metrics of the tasks."""
+        return _SETTING.evaluate(scorer, self.run.prepared.meta_test)
 
     def figures(self) -> dict[str, float]:
         return {_METRIC: self.recall, "cpu_seconds": self.seconds}
@@ -132,22 +166,43 @@ def _drift(before: AdaptingModel, now: _Trained) -> dict[str, float]:
         )
         scores.append(np.abs(old - new).mean() / new.std())
     return {
-        f"{_METRIC}_with_yesterdays_contexts": now.asked(_Cached(now.model, before)),
+        f"{_METRIC}_with_yesterdays_contexts": now.asked(_Cached(now.model, before)).means()[
+            _METRIC
+        ],
         "score": float(np.mean(scores)),
     }
 
 
-def _summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Over the days that have both."""
+def _summary(rows: list[dict[str, Any]], differences: pd.DataFrame) -> dict[str, Any]:
+    """Over the days that have both; each day's difference with its intervals."""
     both = [row for row in rows if {"continued", "from_nothing"} <= row.keys()]
     means = {
         kind: {name: float(np.mean([row[kind][name] for row in both])) for name in both[0][kind]}
         for kind in ("continued", "from_nothing")
     }
-    differences = [row["continued"][_METRIC] - row["from_nothing"][_METRIC] for row in both]
     cost = {kind: mean["cpu_seconds"] for kind, mean in means.items()}
     return {
         "means": means,
-        "worst_difference": min(differences),
+        "differences": {
+            **{str(day): _difference(of_day) for day, of_day in differences.groupby("day")},
+            "all": _difference(differences),
+        },
         "share_of_the_cost": cost["continued"] / cost["from_nothing"],
+    }
+
+
+def _difference(differences: pd.DataFrame) -> dict[str, float | None]:
+    """The mean, and half of its 95% interval over seeds, and over seeds and scenarios.
+
+    None: there is one only.
+    """
+    weighted = differences["difference"] * differences["users"]
+    by_seed = weighted.groupby(differences["seed"]).sum()
+    by_seed /= differences.groupby("seed")["users"].sum()
+    mean, over_seeds = mean_interval(by_seed)
+    columns = (differences["difference"], differences["seed"], differences.index)
+    _, over_both = mean_over_runs(*columns, weights=differences["users"])
+    half_widths = {"over_seeds": over_seeds, "over_seeds_and_scenarios": over_both}
+    return {"mean": mean} | {
+        name: None if np.isnan(value) else value for name, value in half_widths.items()
     }
