@@ -1,6 +1,6 @@
 #!/bin/sh
 # Every night: train, ask the new model and the served one about what came since, serve the better.
-#   sh nightly.sh LOG NEW BASE [OPTION ...]
+#   ./nightly.sh LOG NEW BASE [OPTION ...]
 # LOG   what is learned from: everything but the last days
 # NEW   what the models are asked about: the last days
 # BASE  the model base path that servers watch
@@ -8,7 +8,7 @@
 # `train user` below. Status 3: the new model was refused, and what was served is served still.
 set -eu
 
-log=$1 new=$2 base=$3
+log=${1:?LOG is missing} new=${2:?NEW is missing} base=${3:?BASE is missing}
 shift 3
 run=${RUNS:-runs}/$(date +%Y-%m-%d)
 

@@ -24,6 +24,7 @@ class Simple(NamedTuple):
       in_curve: Those that a printed curve shows.
       chance: The one that knows nothing.
       floor: The one that a model has to reach to be served; "": chance.
+      first: Those that the first version to be served must not be worse than, beside the floor.
       of_log: Those that need nothing but the log that is asked; None: all.
     """
 
@@ -31,6 +32,7 @@ class Simple(NamedTuple):
     in_curve: Sequence[str]
     chance: str
     floor: str = ""
+    first: Sequence[str] = ()
     of_log: Sequence[str] | None = None
 
     def without_training(self) -> "Simple":

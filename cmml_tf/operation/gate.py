@@ -1,11 +1,12 @@
 """Whether a candidate may take the place of what is served: both are asked the same new log."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from cmml_tf.evaluation.criteria import Gain
 from cmml_tf.evaluation.statistics import PairedDifference
 from cmml_tf.evaluation.task_metrics import TaskMetrics
 from cmml_tf.evaluation.verdict import better_by, difference_as_json, finite
@@ -22,11 +23,15 @@ class Other(NamedTuple):
 
     Attributes:
       label: How people call it.
-      mean: Of the decisive metric.
+      metric: By which both are compared.
+      candidate: The candidate's mean.
+      mean: Its own.
       difference: How much better the candidate is; positive: it is.
     """
 
     label: str
+    metric: str
+    candidate: float
     mean: float
     difference: PairedDifference
 
@@ -40,8 +45,11 @@ class Comparison:
       label: How people call the candidate.
       mean: Of the candidate.
       current: The served version; None: there is none.
+      strongest: The best of the simple systems, where it is better than the floor; None: a version
+        is served, which says more.
       floor: The simple system that nothing served may be below.
-      chance: What knows nothing.
+      chance: What knows nothing, by each metric of the setting: a model of ratings may know how
+        users rate, which lowers its error, and tell no item from another.
       tasks: How many were asked, and what they are called.
       protocol: What may be known of a task.
       described: How many of the log's `items` and `users` the candidate serves by their features;
@@ -52,8 +60,9 @@ class Comparison:
     label: str
     mean: float
     current: Other | None
+    strongest: Other | None
     floor: Other
-    chance: Other
+    chance: Sequence[Other]
     tasks: tuple[int, str]
     protocol: str
     described: Mapping[str, int]
@@ -61,18 +70,21 @@ class Comparison:
     def refusals(self) -> list[str]:
         """Why the candidate may not be served, a clause each; empty: it may."""
         found = []
-        if self.current is not None and not self.current.difference.is_no_loss:
-            found.append(f"worse than {self._spelled(self.current)}")
+        for rival in (self.current, self.strongest):
+            if rival is not None and not rival.difference.is_no_loss:
+                found.append(f"worse than {self._spelled(rival)}")
         if not self.floor.difference.mean >= 0:
             found.append(f"below {self._spelled(self.floor)}")
-        if not self.chance.difference.is_gain:
-            found.append(f"at chance, beside {self._spelled(self.chance)}")
+        lost = [one for one in self.chance if not one.difference.is_gain]
+        if lost:
+            found.append(f"at chance, beside {self._spelled(lost[0])}")
         return found
 
     def table(self) -> str:
         """For people."""
-        others = [one for one in (self.current, self.floor, self.chance) if one is not None]
-        width = max(len(one) for one in (self.label, *(other.label for other in others)))
+        rivals = (self.current, self.strongest, self.floor, *self.chance)
+        others = {self._named(one): one for one in rivals if one is not None}
+        width = max(map(len, (self.label, *others)))
         count, tasks = self.tasks
         lines = [
             f"{self.metric} over {count} {tasks} that no export has learned from"
@@ -81,8 +93,8 @@ class Comparison:
             f"  {self.label:{width}}  {self.mean:.4f}",
         ]
         lines += [
-            f"  {one.label:{width}}  {one.mean:.4f}  candidate {one.difference.spelled()}"
-            for one in others
+            f"  {name:{width}}  {one.mean:.4f}  candidate {one.difference.spelled()}"
+            for name, one in others.items()
         ]
         if self.described:
             lines.append(f"  {said_of_features(self.described)}")
@@ -90,16 +102,12 @@ class Comparison:
 
     def as_json(self) -> dict[str, Any]:
         """As `--json` writes it."""
-        others = {"current": self.current, "floor": self.floor, "chance": self.chance}
+        others = {"current": self.current, "strongest": self.strongest, "floor": self.floor}
         return {
             "metric": self.metric,
             "candidate": {"name": self.label, "mean": finite(self.mean)},
-            **{
-                name: one
-                and {"name": one.label, "mean": finite(one.mean)}
-                | difference_as_json(one.difference)
-                for name, one in others.items()
-            },
+            **{name: one and _as_json(one) for name, one in others.items()},
+            "chance": {one.metric: _as_json(one) for one in self.chance},
             "tasks": self.tasks[0],
             "protocol": self.protocol,
             "served_by_features": dict(self.described),
@@ -109,9 +117,17 @@ class Comparison:
     def _spelled(self, other: Other) -> str:
         count, tasks = self.tasks
         return (
-            f"{other.label}, {self.mean:.4f} against {other.mean:.4f} in {self.metric}, difference "
-            f"{other.difference.spelled()} (95%, over {count} {tasks})"
+            f"{other.label}, {other.candidate:.4f} against {other.mean:.4f} in {other.metric}, "
+            f"difference {other.difference.spelled()} (95%, over {count} {tasks})"
         )
+
+    def _named(self, other: Other) -> str:
+        return other.label if other.metric == self.metric else f"{other.label}, {other.metric}"
+
+
+def _as_json(other: Other) -> dict[str, Any]:
+    facts = {"name": other.label, "mean": finite(other.mean)}
+    return facts | difference_as_json(other.difference)
 
 
 def compare_exports(
@@ -150,21 +166,31 @@ def compare_exports(
             f"alone has no interval. Received: {len(own.names)}."
         )
 
-    def beside(label: str, metrics: TaskMetrics) -> Other:
-        return Other(label, metrics.means()[gain.metric], better_by(own, metrics, gain))
+    def beside(label: str, metrics: TaskMetrics, by: Gain = gain) -> Other:
+        means = own.means()[by.metric], metrics.means()[by.metric]
+        return Other(label, by.metric, *means, better_by(own, metrics, by))
 
-    scorers = setting.simple_systems(log.prepared, (simple.floor, simple.chance))
+    names = (simple.floor, simple.chance, *(simple.first if current is None else ()))
     controls = {
-        name: beside(simple.labels[name], setting.evaluate(scorer, asked))
-        for name, scorer in scorers.items()
+        name: setting.evaluate(scorer, asked)
+        for name, scorer in setting.simple_systems(log.prepared, names).items()
     }
+    chance = [
+        beside(simple.labels[simple.chance], controls[simple.chance], by)
+        for by in setting.form.gains
+    ]
+    others = {
+        name: beside(simple.labels[name], controls[name]) for name in names if name != simple.chance
+    }
+    strongest = min(others, key=lambda name: others[name].difference.mean)
     return Comparison(
         gain.metric,
         str(candidate.folder),
         own.means()[gain.metric],
         None if current is None else beside(str(current.folder), _asked(current, log)),
-        controls[simple.floor],
-        controls[simple.chance],
+        None if strongest == simple.floor else others[strongest],
+        others[simple.floor],
+        chance,
         (len(own.names), setting.form.asked[0]),
         log.protocol,
         described,

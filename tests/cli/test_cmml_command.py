@@ -249,6 +249,9 @@ def test_the_servers_files_are_written_and_own_changes_kept(tmp_path):
     }
     written = {path.name: path.read_text() for path in (tmp_path / "models").iterdir()}
     assert written == shipped
+    job = subprocess.run([tmp_path / "models" / "nightly.sh"], capture_output=True, text=True)
+    assert job.returncode != 0
+    assert "LOG is missing" in job.stderr
     own = tmp_path / "models" / "batching.config"
     own.write_text("max_batch_size { value: 16 }\n")
     again = cmml("init-export", str(tmp_path / "models"))

@@ -231,14 +231,20 @@ def test_what_cannot_be_compared_with_what_is_served_is_said(exports, served, tm
     assert candidate.is_dir()
 
 
-def _comparison(current, floor=0.0, chance=(0.3, 0.1)):
-    def other(name, difference):
-        mean, half_width = difference
-        return Other(name, 0.5 - mean, PairedDifference(mean, half_width, 60, 6))
+def _comparison(current, floor=0.0, chance=(0.3, 0.1), strongest=None):
+    """`chance` may have one difference for each of two metrics."""
 
+    def other(name, difference, metric="recall@10"):
+        mean, half_width = difference
+        difference = PairedDifference(mean, half_width, 60, 6)
+        return Other(name, metric, 0.5, 0.5 - mean, difference)
+
+    by_metric = zip(("recall@10", "ndcg@3"), np.reshape(chance, [-1, 2]), strict=False)
     return Comparison(
-        *("recall@10", "new", 0.5, current and other("old", current)),
-        *(other("ItemPop", (floor, 0.2)), other("chance", chance), (6, "scenarios"), "strict", {}),
+        *("recall@10", "new", 0.5),
+        *(one and other(name, one) for name, one in (("old", current), ("kNN", strongest))),
+        *(other("ItemPop", (floor, 0.2)), [other("chance", d, m) for m, d in by_metric]),
+        *((6, "scenarios"), "strict", {}),
     )
 
 
@@ -260,6 +266,25 @@ def test_what_is_lost_beyond_the_interval_or_below_what_is_simple_is_refused(
 ):
     found = _comparison(current, floor, chance).refusals()
     assert tuple(one.split(",")[0] for one in found) == refused
+
+
+@pytest.mark.parametrize(
+    ("strongest", "chance", "refused"),
+    [
+        ((-0.02, 0.03), [(0.3, 0.1), (0.2, 0.1)], ()),
+        ((-0.03, 0.02), [(0.3, 0.1), (0.2, 0.1)], ("worse than kNN",)),
+        (None, [(0.3, 0.1), (0.0, 0.0)], ("at chance",)),
+    ],
+)
+def test_a_first_version_is_not_worse_than_the_strongest_and_tells_items_apart(
+    strongest, chance, refused
+):
+    comparison = _comparison(None, 0.1, chance, strongest)
+    found = comparison.refusals()
+    assert tuple(one.split(",")[0] for one in found) == refused
+    assert ("in ndcg@3" in str(found)) == ("at chance" in refused)
+    assert "chance, ndcg@3 " in comparison.table()
+    assert comparison.as_json()["chance"].keys() == {"recall@10", "ndcg@3"}
 
 
 def test_a_version_that_came_meanwhile_is_compared_with_first(exports, served):

@@ -7,8 +7,8 @@ The candidate and the served version are asked the same tasks of the log, throug
 The candidate is refused, with status 3 and a sentence, if it is worse beyond the interval over
 tasks, below ItemPop (user setting: the item mean; ranking: popularity), at chance, of another
 setting than what is served, or not what was exported: it cannot be loaded, or gives other scores
-than its manifest has. Else one rename makes it the next version. Where nothing is served yet there
-is nothing to be worse than.
+than its manifest has. Else one rename makes it the next version. Where nothing is served yet, it
+must not be worse beyond the interval than the strongest simple system that the log gives.
 """
 
 import json

@@ -21,6 +21,7 @@ RANKING = SettingForm(
         in_curve=("popularity", "item_knn", "ease", "als_fold_in", "mult_vae", "knn_ease"),
         chance="chance",
         floor="popularity",
+        first=("item_knn", "ease", "als_fold_in", "knn_ease"),
     ),
     systems=ranking_systems(RANKING_PRESETS),
     options=RankingOptions(),

@@ -72,7 +72,7 @@ def test_the_nightly_job_promotes_once_and_is_refused_with_status_3(tmp_path):
     def night(runs, *options):
         steps = ("--training.steps-per-epoch", "2", "--training.max-epochs", "1")
         done = subprocess.run(
-            ["sh", str(EXPORT / "nightly.sh"), log, log, "models", *steps, *options],
+            [EXPORT / "nightly.sh", log, log, "models", *steps, *options],
             cwd=tmp_path,
             env={**environment, "RUNS": runs},
             capture_output=True,
