@@ -103,10 +103,11 @@ def _chain(
             fresh = _trained(replace(config, run_dir=str(folder / f"nothing-{day}")))
             row["from_nothing"] = fresh.figures()
             if yesterday is not None:
-                by_task = yesterday.by_scenario[_METRIC] - fresh.by_scenario[_METRIC]
+                difference = yesterday.by_scenario[_METRIC] - fresh.by_scenario[_METRIC]
+                row["difference_by_scenario"] = difference.to_dict()
                 users = fresh.by_scenario["users"]
                 differences.append(
-                    pd.DataFrame({"day": day, "difference": by_task, "users": users})
+                    pd.DataFrame({"day": day, "difference": difference, "users": users})
                 )
             yesterday = yesterday or fresh
         print(json.dumps({"seed": config.seed, **row}), file=sys.stderr, flush=True)
@@ -165,28 +166,25 @@ def _drift(before: AdaptingModel, now: _Trained) -> dict[str, float]:
             for scorer in (yesterday, now.scorer)
         )
         scores.append(np.abs(old - new).mean() / new.std())
+    with_yesterdays = now.asked(_Cached(now.model, before)).means()[_METRIC]
     return {
-        f"{_METRIC}_with_yesterdays_contexts": now.asked(_Cached(now.model, before)).means()[
-            _METRIC
-        ],
+        f"{_METRIC}_with_yesterdays_contexts": with_yesterdays,
         "score": float(np.mean(scores)),
     }
 
 
 def _summary(rows: list[dict[str, Any]], differences: pd.DataFrame) -> dict[str, Any]:
-    """Over the days that have both; each day's difference with its intervals."""
-    both = [row for row in rows if {"continued", "from_nothing"} <= row.keys()]
-    means = {
-        kind: {name: float(np.mean([row[kind][name] for row in both])) for name in both[0][kind]}
+    """Over seeds: each day's difference with its intervals, and what a day costs."""
+    cost = {
+        kind: float(np.mean([row[kind]["cpu_seconds"] for row in rows if kind in row]))
         for kind in ("continued", "from_nothing")
     }
-    cost = {kind: mean["cpu_seconds"] for kind, mean in means.items()}
     return {
-        "means": means,
         "differences": {
             **{str(day): _difference(of_day) for day, of_day in differences.groupby("day")},
             "all": _difference(differences),
         },
+        "cpu_seconds": cost,
         "share_of_the_cost": cost["continued"] / cost["from_nothing"],
     }
 
