@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from cmml_tf.config import override
 from cmml_tf.config.rating import UserRunConfig
+from cmml_tf.settings.continued import steps_behind
 from cmml_tf.settings.named import SETTINGS
 from cmml_tf.settings.run import MODEL, open_run
 from cmml_tf.settings.run_end import save_metrics
@@ -141,6 +142,18 @@ def test_a_continued_day_is_as_good_as_one_from_nothing_in_a_twentieth_of_the_st
         gone.rename(first.run.folder.path)
     for one, other in zip(again.trainable_variables, weights, strict=True):
         np.testing.assert_array_equal(one.numpy(), other)
+
+
+def test_a_day_goes_on_behind_the_tasks_of_the_day_before(two_days, tmp_path):
+    (first, _), (_, today) = two_days[0]
+    folder = today.run.folder.path
+    assert steps_behind(first.run.folder.path) == 0
+    assert steps_behind(folder) == first.steps
+    assert json.loads((folder / "steps.json").read_text()) == {"steps": first.steps + today.steps}
+    shutil.copytree(folder / "continued", tmp_path / "continued")
+    (tmp_path / "continued" / "steps.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"steps\.json is missing or damaged, so the run cannot be"):
+        steps_behind(tmp_path)
 
 
 def test_what_cannot_be_continued_is_said(two_days, tmp_path):
