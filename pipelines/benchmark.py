@@ -55,6 +55,7 @@ def main(argv: Sequence[str]) -> int:
     daily.add_argument("--days", type=int, default=14)
     daily.add_argument("--every", type=int, default=1, help="days between trainings from nothing")
     daily.add_argument("--hold-back", type=float, default=0.1, help="share of scenarios asked")
+    daily.add_argument("--leave-out", type=int, default=0, help="of the last scenarios, so many")
     daily.add_argument("--seeds", nargs="+", type=int, default=[0])
     serving = subcommands.add_parser("serve")
     serving.add_argument("--rounds", type=int, default=5)

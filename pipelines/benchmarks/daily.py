@@ -41,6 +41,7 @@ def measure(
     days: int,
     every: int,
     hold_back: float,
+    leave_out: int,
     seeds: Sequence[int],
 ) -> dict[str, Any]:
     """Quality, CPU seconds from the log to the trained model, and drift, of each day.
@@ -52,10 +53,13 @@ def measure(
       days: Days behind the first training.
       every: Days from one training from nothing to the next; the last day has one, too.
       hold_back: Share of the scenarios, the last to begin, that every day is asked.
+      leave_out: Scenarios, the last to begin, that are as if they had never been: others are asked.
       seeds: Each is a chain of continued days, and trainings from nothing beside it.
     """
     table = pd.read_parquet(log)
     starts = table.dropna(subset="scenario").groupby("scenario")["timestamp"].min().sort_values()
+    starts, later = starts[: len(starts) - leave_out], starts.index[len(starts) - leave_out :]
+    table = table[~table["scenario"].isin(later)]
     asked = starts.index[-max(1, round(hold_back * len(starts))) :]
     end = starts[asked].min()
     is_asked = table["scenario"].isin(asked)

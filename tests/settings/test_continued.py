@@ -152,7 +152,9 @@ def test_a_day_goes_on_behind_the_tasks_of_the_day_before(two_days, tmp_path):
     assert json.loads((folder / "steps.json").read_text()) == {"steps": first.steps + today.steps}
     shutil.copytree(folder / "continued", tmp_path / "continued")
     (tmp_path / "continued" / "steps.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"steps\.json is missing or damaged, so the run cannot be"):
+    with pytest.raises(
+        ValueError, match=r"steps\.json is missing or damaged, so the run cannot be"
+    ):
         steps_behind(tmp_path)
 
 
