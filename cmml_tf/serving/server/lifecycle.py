@@ -14,6 +14,7 @@ from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_p
 from cmml_tf.serving.server.batches.admission import Admission
 from cmml_tf.serving.server.batches.batched_runner import batched_runner
 from cmml_tf.serving.server.draining import RefuseWhileStopping
+from cmml_tf.serving.server.end_signal import EndSignal
 from cmml_tf.serving.server.flags import ServerFlags
 from cmml_tf.serving.server.grpc_services import ModelService, PredictionService
 from cmml_tf.serving.server.http.http_server import HttpServer
@@ -105,7 +106,7 @@ class DevelopmentServer:
                 _log.info("%s: version %d replayed %d warm-up requests", name, version, count)
         return servable
 
-    def start(self, stop: threading.Event) -> None:
+    def start(self, stop: EndSignal) -> None:
         """Loads the models, then opens the ports, then looks for new versions.
 
         As in TensorFlow Serving the ports open once each model has a version; until there is one
@@ -133,7 +134,7 @@ class DevelopmentServer:
         if self._flags.model_config_file and self._flags.model_config_file_poll_wait_seconds > 0:
             threading.Thread(target=self._poll_config, name="config", daemon=True).start()
 
-    def _wait_for_models(self, stop: threading.Event) -> None:
+    def _wait_for_models(self, stop: EndSignal) -> None:
         while not self._manager.ready():
             failures = self._manager.failures()
             if failures:
@@ -257,7 +258,7 @@ def _threads(flags: ServerFlags) -> Threads:
 
 def serve(flags: ServerFlags) -> int:
     """Runs the server until SIGTERM or SIGINT; returns the exit code."""
-    stop = threading.Event()
+    stop = EndSignal()
     # Its advice is for those who write models, not for those who serve them.
     tf.get_logger().setLevel(logging.ERROR)
     try:

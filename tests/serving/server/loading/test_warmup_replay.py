@@ -1,12 +1,11 @@
 """Requests recorded beside a version are replayed before it is served."""
 
-import threading
-
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
+from cmml_tf.serving.server.end_signal import EndSignal
 from cmml_tf.serving.server.flags import parse_flags
 from cmml_tf.serving.server.lifecycle import DevelopmentServer
 from cmml_tf.serving.server.loading.servable import Servable
@@ -94,13 +93,13 @@ def server(tiny_model, tmp_path):
 
 def test_a_warmup_larger_than_a_batch_keeps_the_server_from_starting(server):
     with pytest.raises(ServingError, match="did not become available") as caught:
-        server(BATCHES_OF_32).start(threading.Event())
+        server(BATCHES_OF_32).start(EndSignal())
     assert "Task size 100 is larger than maximum input batch size 32" in caught.value.message
 
 
 def test_a_warmup_larger_than_an_execution_is_split(server):
     started = server(SPLIT)
-    started.start(threading.Event())
+    started.start(EndSignal())
     started.stop()
 
 
