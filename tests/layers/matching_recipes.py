@@ -1,5 +1,7 @@
 """Recipes of the layers of matching; what they compute is in `test_matching`."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import tensorflow as tf
 from layers.layer_recipe import LayerRecipe, normal
@@ -130,7 +132,7 @@ class TestUserVotes(LayerRecipe):
     weights = 3
     output_shapes = ([5, 1],)
     input_axes = ((0, 1), (0, 1), (0, 1), (0, 1, 2), (0, 1))
-    # It takes a function of the pairs that match.
+    # It takes sums over the pairs that match.
     check_keras_model_saved_and_loaded_computes_the_same = None
 
     def make(self):
@@ -148,9 +150,10 @@ class TestUserVotes(LayerRecipe):
 
         def on_item(values):
             matches = tf.cast(matched, values.dtype)
-            return tf.reduce_sum(values * matches, axis=-1, keepdims=True)
+            return tf.reduce_sum(tf.transpose(values, [0, 2, 1]) * matches, axis=-1, keepdims=True)
 
-        return layer(user, others, clicks, on_item, count)
+        pairs = SimpleNamespace(users=lambda x: x, as_given=lambda x: x, on_item=on_item)
+        return layer(user, others, clicks, pairs, count)
 
 
 class TestPairTaste(LayerRecipe):

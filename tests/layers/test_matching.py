@@ -1,5 +1,7 @@
 """Matching against a NumPy reference that loops over tasks, queries and pairs."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -201,13 +203,15 @@ def test_votes_count_takers_by_how_much_they_are_like_the_user():
     sharpness = 24 / (1 + np.exp(-REACH * layer.sharpness.numpy()))
     alike = np.exp(sharpness * cosine)
     votes = alike[0] / alike[:2].mean()
-    found = layer(
-        user,
-        others,
-        clicks[..., None],
-        lambda values: tf.reduce_sum(values * matched, axis=-1, keepdims=True),
-        matched.sum(axis=-1, keepdims=True),
-    ).numpy()[0, :, 0]
+    pairs = SimpleNamespace(
+        users=lambda users: users,
+        as_given=lambda values: values,
+        on_item=lambda values: tf.reduce_sum(tf.transpose(values, [0, 2, 1]) * matched, 2)[
+            ..., None
+        ],
+    )
+    count = matched.sum(axis=-1, keepdims=True)
+    found = layer(user, others, clicks[..., None], pairs, count).numpy()[0, :, 0]
     np.testing.assert_allclose(found[0], np.log((votes + k) / (1 + k)), rtol=1e-4)
     assert abs(found[1]) < 1e-5  # a user of whom nothing is known
 

@@ -39,11 +39,6 @@ class MatchContext(NamedTuple):
     item: tf.Tensor
     inverse: tf.Tensor
 
-    @property
-    def positive(self) -> tf.Tensor:
-        """float32 [B, S], 1 where a pair is positive."""
-        return self.signs[..., 0]
-
     def pairs(self) -> tf.Tensor:
         """S, int32 scalar."""
         return tf.shape(self.user_key)[1]

@@ -6,15 +6,21 @@ import tensorflow as tf
 
 from cmml_tf.layers.matching.keys import matches
 from cmml_tf.layers.matching.match_context import MatchContext
-from cmml_tf.layers.matching.query_pairs import beside, by_task, summed_products
 from cmml_tf.layers.matching.support_groups import SupportGroups
 
 
 class Matched(Protocol):
     """Sums over support pairs that have a query's item or user.
 
-    N is Q; in place of both there may be two axes that broadcast to pairs (`query_pairs`).
+    N is Q; in place of both there may be two axes that broadcast to pairs (`query_pairs`). N users
+    beside S support pairs stand as [B, S, N], in which pairs of an item are summed row by row.
     """
+
+    def users(self, values: tf.Tensor) -> tf.Tensor:
+        """What is of users, as they are given, with one axis for them: [B, ..., c] -> [B, N, c]."""
+
+    def as_given(self, values: tf.Tensor) -> tf.Tensor:
+        """The inverse: [B, N, c], with the axes that users are given with."""
 
     def of_items(self, values: tf.Tensor) -> tf.Tensor:
         """Over the pairs of each item: float32 [B, S, c] -> [B, Q, c]."""
@@ -23,7 +29,7 @@ class Matched(Protocol):
         """Over the pairs of each user: float32 [B, S, c] -> [B, N, c]."""
 
     def on_item(self, values: tf.Tensor) -> tf.Tensor:
-        """Over the pairs of each item, of values for the user: float32 [B, N, S] -> [B, Q, 1]."""
+        """Over the pairs of each item, of values for the user: float32 [B, S, N] -> [B, Q, 1]."""
 
     def taken_by_user(self) -> tf.Tensor:
         """The user's own clicks on the item: float32 [B, Q, 1]."""
@@ -38,25 +44,33 @@ class MatchedPairs:
     """
 
     def __init__(self, context: MatchContext, user: tf.Tensor, item: tf.Tensor) -> None:
-        self._same_item = matches(item, context.item_key)  # [B, Q, S]
-        self._same_user = matches(user, context.user_key)
-        self._own = self._same_user * context.positive[:, None]
+        self._same_item = matches(context.item_key, item)  # [B, S, Q]
+        self._same_user = matches(context.user_key, user)
+        self._clicks = context.signs[..., :1]
+
+    def users(self, values: tf.Tensor) -> tf.Tensor:
+        """As of `Matched`."""
+        return values
+
+    def as_given(self, values: tf.Tensor) -> tf.Tensor:
+        """As of `Matched`."""
+        return values
 
     def of_items(self, values: tf.Tensor) -> tf.Tensor:
         """As of `Matched`."""
-        return tf.matmul(self._same_item, values)
+        return tf.matmul(self._same_item, values, transpose_a=True)
 
     def of_users(self, values: tf.Tensor) -> tf.Tensor:
         """As of `Matched`."""
-        return tf.matmul(self._same_user, values)
+        return tf.matmul(self._same_user, values, transpose_a=True)
 
     def on_item(self, values: tf.Tensor) -> tf.Tensor:
         """As of `Matched`."""
-        return summed_products(values, self._same_item)
+        return tf.reduce_sum(values * self._same_item, axis=1)[..., None]
 
     def taken_by_user(self) -> tf.Tensor:
         """As of `Matched`."""
-        return self.on_item(self._own)
+        return self.on_item(self._same_user * self._clicks)
 
 
 class MatchedUsers:
@@ -72,9 +86,19 @@ class MatchedUsers:
         asked = tf.reshape(item, [tf.shape(item)[0], tf.reduce_prod(tf.shape(item)[1:])])
         self._groups = SupportGroups(context.item_key, asked)
         self._group = tf.reshape(self._groups.group_asked, tf.shape(item))
-        self._same_user = matches(user, context.user_key)  # [B, U, 1, S] or [B, 1, P, S]
-        self._own = self._same_user * beside(context.positive, self._same_user)
         self._is_grid = user.shape[2] == 1
+        self._one = 2 if self._is_grid else 1
+        self._same_user = matches(context.user_key, tf.squeeze(user, self._one))  # [B, S, N]
+        self._clicks = context.signs[..., :1]
+
+    def users(self, values: tf.Tensor) -> tf.Tensor:
+        """As of `Matched`."""
+        # Not a slice, whose gradient fills zeros with all that there is.
+        return tf.squeeze(values, self._one)
+
+    def as_given(self, values: tf.Tensor) -> tf.Tensor:
+        """As of `Matched`."""
+        return tf.expand_dims(values, self._one)
 
     def of_items(self, values: tf.Tensor) -> tf.Tensor:
         """As of `Matched`."""
@@ -82,13 +106,11 @@ class MatchedUsers:
 
     def of_users(self, values: tf.Tensor) -> tf.Tensor:
         """As of `Matched`."""
-        return by_task(self._same_user, values)
+        return self.as_given(tf.matmul(self._same_user, values, transpose_a=True))
 
     def on_item(self, values: tf.Tensor) -> tf.Tensor:
         """As of `Matched`."""
-        # Not a slice, whose gradient fills zeros with all that there is.
-        of_users = tf.squeeze(values, axis=2 if self._is_grid else 1)
-        sums = self._groups.group_sums(tf.transpose(of_users, [0, 2, 1]))  # [groups, users]
+        sums = self._groups.group_sums(values)  # [groups, users]
         if self._is_grid:
             found = tf.gather(sums, self._group[:, 0])  # [B, I, U]
             return tf.transpose(found, [0, 2, 1])[..., None]
@@ -98,4 +120,4 @@ class MatchedUsers:
 
     def taken_by_user(self) -> tf.Tensor:
         """As of `Matched`."""
-        return self.on_item(self._own)
+        return self.on_item(self._same_user * self._clicks)

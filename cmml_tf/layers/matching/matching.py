@@ -225,7 +225,7 @@ class Matching(tf.keras.layers.Layer):
         user = self.own_clicks(self._users(user_row), moved, own_count)
         fold_in = self.item_fold_in(context.inverse, user, items.factor, taken, count)
         scaled = user * self.tilt_scale
-        votes = self.user_votes(user, users, positive, matched.on_item, count)
+        votes = self.user_votes(user, users, positive, matched, count)
         pair = self.pair_taste(user, items.factor, training=training)
         log_n = beside(tf.math.log1p(context.size[:, :1]), pair)
         numbers = columns(

@@ -17,16 +17,11 @@ def beside(of_task: tf.Tensor, of_pairs: tf.Tensor) -> tf.Tensor:
     return of_task[(slice(None), *between)]
 
 
-def by_task(rows: tf.Tensor, matrix: tf.Tensor, transpose: bool = False) -> tf.Tensor:
-    """Rows times the matrix of their task: float32 [B, ..., m] and [B, m, n] -> [B, ..., n].
-
-    Args:
-      rows, matrix: What is multiplied.
-      transpose: The matrix is given as [B, n, m].
-    """
+def by_task(rows: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
+    """Rows times the matrix of their task: float32 [B, ..., m] and [B, m, n] -> [B, ..., n]."""
     if len(rows.shape) == 4:
         matrix = matrix[:, None]
-    return tf.matmul(rows, matrix, transpose_b=transpose)
+    return tf.matmul(rows, matrix)
 
 
 def summed_products(of_user: tf.Tensor, of_item: tf.Tensor) -> tf.Tensor:

@@ -38,9 +38,11 @@ class SupportGroups:
         return tf.equal(tf.gather(first, self.group), place)
 
     def group_sums(self, values: tf.Tensor) -> tf.Tensor:
-        """The sum over each group: float32 [B, S, ...] -> [groups, ...]."""
-        return tf.math.unsorted_segment_sum(values, self.group, self._groups)
+        """The sum over each group: float32 [B, S, c] -> [groups, c]."""
+        # Not a segment's sum, whose gradient looks for negative groups among all values.
+        shape = tf.stack([self._groups, tf.shape(values)[2]])
+        return tf.scatter_nd(self.group[..., None], values, shape)
 
     def sums(self, values: tf.Tensor) -> tf.Tensor:
-        """float32 [B, S, ...] -> for each pair the sum over its group, of the same shape."""
+        """float32 [B, S, c] -> for each pair the sum over its group, of the same shape."""
         return tf.gather(self.group_sums(values), self.group)

@@ -1,12 +1,12 @@
 """Who took an item, seen by a user: the more alike, the more their clicks count."""
 
-from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
 from cmml_tf.layers.learned_number import REACH, learned_number
-from cmml_tf.layers.matching.query_pairs import beside, by_task, with_first
+from cmml_tf.layers.matching.matched import Matched
+from cmml_tf.layers.matching.query_pairs import beside, with_first
 
 _SHARPEST = 24.0
 _NOT_A_CLICK = -1e4
@@ -35,7 +35,7 @@ class UserVotes(tf.keras.layers.Layer):
         user: tf.Tensor,
         support_user: tf.Tensor,
         clicks: tf.Tensor,
-        on_item: Callable[[tf.Tensor], tf.Tensor],
+        matched: Matched,
         count: tf.Tensor,
     ) -> tf.Tensor:
         """Votes float32 [B, Q, 1]; users and items may broadcast to pairs (`query_pairs`).
@@ -43,18 +43,21 @@ class UserVotes(tf.keras.layers.Layer):
         Args:
           user, support_user: float32 [B, N, d], [B, S, d]; N is Q, or 1 for one user.
           clicks: float32 [B, S, 1], 1 for a positive pair, else 0.
-          on_item: The sum of [B, N, S] over the support pairs with the query's item, [B, Q, 1].
+          matched: Sums over the support pairs with the query's item.
           count: float32 [B, Q, 1], how many positive ones have it.
         """
-        direction = tf.math.l2_normalize(user * self.scale, axis=-1, epsilon=1e-6)
+        asked = matched.users(user)
+        direction = tf.math.l2_normalize(asked * self.scale, axis=-1, epsilon=1e-6)
         others = tf.math.l2_normalize(support_user * self.scale, axis=-1, epsilon=1e-6)
         # Bounded, so that no exponential overflows; data sets differ in it by a factor of five.
         sharpness = _SHARPEST * tf.sigmoid(REACH * self.sharpness)
         # One number more in both vectors: each pair's exponent has a summand of its own.
         others = tf.concat([_NOT_A_CLICK * (1.0 - clicks), sharpness * others], axis=-1)
-        alike = tf.exp(by_task(with_first(direction, 1.0), others, transpose=True))
-        n = beside(tf.reduce_sum(clicks, axis=1), alike)
-        total = tf.reduce_sum(alike, axis=-1, keepdims=True)
-        votes = on_item(alike) * (n + 1e-6) / (total + 1e-6)
+        # Support pairs stand first: by item, rows are summed as they are.
+        alike = tf.exp(tf.matmul(others, with_first(direction, 1.0), transpose_b=True))  # [B, S, N]
+        n = tf.reduce_sum(clicks, axis=1)  # [B, 1]
+        share = (n + 1e-6) / (tf.reduce_sum(alike, axis=1) + 1e-6)
+        share = matched.as_given(share[..., None])
+        votes = matched.on_item(alike) * share
         k = tf.exp(REACH * self.log_prior_count)
         return tf.math.log((votes + k) / (count + k))
