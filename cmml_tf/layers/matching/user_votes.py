@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from cmml_tf.layers.learned_number import REACH, learned_number
 from cmml_tf.layers.matching.matched import Matched
-from cmml_tf.layers.matching.query_pairs import beside, with_first
+from cmml_tf.layers.matching.query_pairs import with_first
 
 _SHARPEST = 24.0
 _NOT_A_CLICK = -1e4
