@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import tensorflow as tf
@@ -31,6 +31,7 @@ from cmml_tf.settings.systems import Recipe, within_steps
 from cmml_tf.settings.training import fit
 from cmml_tf.training.checkpoint import restore_best_weights
 from cmml_tf.training.event_files import write_curves
+from cmml_tf.training.fit import CompiledModel
 from cmml_tf.training.run_folder import (
     CONTINUED,
     FREE_TO_CHANGE,
@@ -45,6 +46,20 @@ MODEL, TWIN = "model", "twin"
 _CONTINUED_STEPS, _CONTINUED_RATE = 1 / 20, 1 / 10
 
 Say = Callable[[str], None]
+
+
+class Trained(NamedTuple):
+    """What a training gives.
+
+    Attributes:
+      model: With the weights of its best epoch.
+      epochs: How many it took.
+      compiled: What was trained, which another training of the run may use.
+    """
+
+    model: AdaptingModel
+    epochs: int
+    compiled: CompiledModel
 
 
 @dataclass(frozen=True)
@@ -108,7 +123,8 @@ class SettingRun:
         say: Say,
         max_epochs: int | None = None,
         learning_rates: Sequence[float] | None = None,
-    ) -> tuple[AdaptingModel, int]:
+        compiled: CompiledModel | None = None,
+    ) -> Trained:
         """Trains the model in the folder `name`, or finishes its training.
 
         Args:
@@ -119,14 +135,16 @@ class SettingRun:
           say: Where a line for people goes.
           max_epochs: Epochs at the most; None: as configured.
           learning_rates: One an epoch, where nothing is validated.
-
-        Returns:
-          The model, and its epochs.
+          compiled: Of an earlier training of this run: the graph of a step is used again.
         """
         config, folder, recipe = self.config, self.folder.path / name, self.recipe
         say(f"\nTraining {name}")
         with strategy.scope():
-            built = self.setting.build_for_training(recipe, self.prepared)
+            if compiled is None:
+                built = self.setting.build_for_training(recipe, self.prepared)
+            else:
+                built = compiled.model
+                _begin_anew(built, self.build())
             if config.continue_from is not None:
                 start = self.folder.path / CONTINUED / name
                 restore_best_weights(built, start / "checkpoints")
@@ -144,12 +162,12 @@ class SettingRun:
             with_support=name != TWIN,
             learning_rates=learning_rates,
             steps_before=steps_behind(self.folder.path),
+            compiled=compiled,
         )
         if result.resumed_from:
             say(f"Resumed behind epoch {result.resumed_from}.")
-        del built
         # What is evaluated and exported has ordinary variables, and nothing of training alone.
-        return self.trained(name), len(result.history)
+        return Trained(self.trained(name), len(result.history), result.compiled)
 
     def report(self, model: AdaptingModel, twin: AdaptingModel) -> Report:
         """See `report_on`."""
@@ -302,6 +320,12 @@ def run_path(setting: Setting, config: Any) -> Path:
         f"{setting.form.folder_prefix}{config.preset}-{Path(config.data).name}-{config.seed}{quick}"
     )
     return Path("runs") / name
+
+
+def _begin_anew(model: AdaptingModel, first: AdaptingModel) -> None:
+    """Gives a trained model its first weights, those of one that was not trained."""
+    for weight, value in zip(model.trainable_variables, first.trainable_variables, strict=True):
+        weight.assign(value.numpy())
 
 
 def _steps(training: TrainingConfig) -> int:

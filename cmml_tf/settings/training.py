@@ -13,8 +13,8 @@ from cmml_tf.evaluation.scorer import Scorer
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.settings.base import AskedTasks, Prepared, Setting, TaskData
 from cmml_tf.settings.systems import Recipe
-from cmml_tf.training.fit import TrainingResult, fit_model
-from cmml_tf.types import empty_support
+from cmml_tf.training.fit import CompiledModel, TrainingResult, fit_model
+from cmml_tf.types import Support, empty_support
 
 
 def fit(
@@ -28,6 +28,7 @@ def fit(
     with_support: bool = True,
     learning_rates: Sequence[float] | None = None,
     steps_before: int = 0,
+    compiled: CompiledModel | None = None,
 ) -> TrainingResult:
     """Trains `model` and leaves it with the weights of its best epoch; see `fit_model`.
 
@@ -41,7 +42,7 @@ def fit(
       verbose: Keras' progress: 0 silent, 1 a bar, 2 a line an epoch.
       with_support: False: the model is never given a support set, in training and validation; such
         a twin is the control that says what a support set is worth.
-      learning_rates, steps_before: As of `fit_model`.
+      learning_rates, steps_before, compiled: As of `fit_model`.
     """
     validate: Callable[[], dict[str, float]] | None = None
     asked = prepared.validation
@@ -65,12 +66,22 @@ def fit(
         verbose,
         learning_rates,
         steps_before,
+        compiled,
     )
 
 
 def _without_support(sample: Callable[[tf.Tensor], Any]) -> Callable[[tf.Tensor], Any]:
     def sample_without(step: tf.Tensor) -> Any:
         drawn = sample(step)
-        return drawn._replace(support=empty_support(drawn.support))
+        empty = empty_support(drawn.support)
+        # As long as `sample` says: where that is any length, the graph of a step fits both.
+        return drawn._replace(support=Support(*map(_as_open, empty, drawn.support)))
 
     return sample_without
+
+
+def _as_open(part: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+    """The same tensor, of which no more sizes of axes are known than of another."""
+    sizes = zip(like.shape, part.shape, strict=True)
+    shape = [own if declared is not None else None for declared, own in sizes]
+    return tf.compat.v1.placeholder_with_default(part, shape)

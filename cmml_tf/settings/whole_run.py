@@ -56,15 +56,17 @@ def train(
     strategy, clock = strategy or tf.distribute.get_strategy(), clock or Clock()
     limit = run.config.max_minutes
     share = None if limit is None else limit * _MODEL_SHARE
-    model, epochs = run.train(MODEL, strategy, share, verbose, say)
+    trained = run.train(MODEL, strategy, share, verbose, say)
     clock.lap("train")
+    model = trained.model
     if not model.reads_support:
         return model, model
     if limit is not None:
         limit -= clock.seconds["train"] / 60
-    twin, _ = run.train(TWIN, strategy, limit, verbose, say, max_epochs=epochs)
+    # The twin is trained as the same graph: to trace and rewrite it takes seconds.
+    twin = run.train(TWIN, strategy, limit, verbose, say, trained.epochs, compiled=trained.compiled)
     clock.lap("train_twin")
-    return model, twin
+    return model, twin.model
 
 
 def run_from_data_to_export(setting: Setting, config: Any, say: Say, verbose: int) -> None:

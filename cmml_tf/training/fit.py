@@ -37,16 +37,62 @@ _MOST_STEPS = 10
 _SHORT = 100
 
 
+class CompiledModel(NamedTuple):
+    """A model with all that the graph of its training step writes to.
+
+    Attributes:
+      model: Compiled.
+      average: Of its weights; None: there is none.
+      steps: Training steps of one call of the graph.
+    """
+
+    model: EpisodeModel
+    average: WeightAverage | None
+    steps: int
+
+    @classmethod
+    def of(
+        cls, model: EpisodeModel, training: TrainingConfig, steps_before: int = 0
+    ) -> "CompiledModel":
+        """Compiles a model in the scope of its strategy.
+
+        Args:
+          model: Built with a task.
+          training: Says with which optimiser, and how much earlier weights count in the average.
+          steps_before: Steps that the model's weights have behind them; their average goes on.
+        """
+        steps = _steps_per_call(model.distribute_strategy, training)
+        model.compile(
+            optimizer=AdamL2(training.learning_rate, training.weight_decay * model.decay),
+            steps_per_execution=steps,
+        )
+        model.optimizer.create_variables(model.trainable_variables)
+        average = None
+        if training.weight_average > 0:
+            average = WeightAverage(model, training.weight_average, steps_before)
+        model.after_step = None if average is None else average.update
+        return cls(model, average, steps)
+
+    def begin(self, learning_rate: float) -> None:
+        """Forgets all of an earlier training but the weights."""
+        self.model.optimizer.forget()
+        self.model.optimizer.learning_rate = learning_rate
+        if self.average is not None:
+            self.average.begin()
+
+
 class TrainingResult(NamedTuple):
     """How a training went.
 
     Attributes:
       history: One entry an epoch: loss, learning rate `lr`, validation metrics.
       resumed_from: Epochs that an earlier process had done.
+      compiled: The model, whose next training need not trace its step again.
     """
 
     history: list[dict[str, float]]
     resumed_from: int
+    compiled: CompiledModel
 
 
 def fit_model(
@@ -60,6 +106,7 @@ def fit_model(
     verbose: int = 1,
     learning_rates: Sequence[float] | None = None,
     steps_before: int = 0,
+    compiled: CompiledModel | None = None,
 ) -> TrainingResult:
     """Trains `model` on any endless dataset of tasks and leaves it with its best epoch's weights.
 
@@ -68,7 +115,7 @@ def fit_model(
     all of them read it to resume.
 
     Args:
-      model: Built with a task; compiled here.
+      model: Built with a task; compiled here, unless it is already.
       episodes: The tasks from a step on, one training step an element.
       validate: Gives the metrics of `model`, as it is, on the validation tasks; None: all epochs
         run and the last weights stay.
@@ -78,7 +125,9 @@ def fit_model(
       max_minutes: Stops after this wall-clock time.
       verbose: Keras' progress: 0 silent, 1 a bar, 2 a line an epoch.
       learning_rates: One an epoch, where no validation lowers it; None: it stays the first.
-      steps_before: Steps that the model's weights have behind them; their average goes on.
+      steps_before: As of `CompiledModel.of`.
+      compiled: What an earlier training of this very model has given, by the same optimiser: the
+        graph of a step is then there. The model is trained from the weights that it has now.
 
     Raises:
       ValueError: The tasks of a step cannot be divided among the replicas; weights are to be
@@ -97,20 +146,15 @@ def fit_model(
         strategy.scope(),
     ):
         save_to = folder if is_chief(strategy) else Path(scratch)
-        steps = _steps_per_call(strategy, training)
-        model.compile(
-            optimizer=AdamL2(training.learning_rate, training.weight_decay * model.decay),
-            steps_per_execution=steps,
-        )
-        model.optimizer.create_variables(model.trainable_variables)
+        if compiled is None:
+            compiled = CompiledModel.of(model, training, steps_before)
+        else:
+            compiled.begin(training.learning_rate)
+        average = compiled.average
         callbacks: list[tf.keras.callbacks.Callback] = [
-            FiniteLoss() if is_parameter_server(strategy) else FiniteStepLoss(steps)
+            FiniteLoss() if is_parameter_server(strategy) else FiniteStepLoss(compiled.steps)
         ]
         remembered: list[tf.keras.callbacks.Callback] = []
-        average = None
-        if training.weight_average > 0:
-            average = WeightAverage(model, training.weight_average, steps_before)
-        model.after_step = None if average is None else average.update
         if validate is not None:
             callbacks.append(Validation(lambda: agreed(strategy, validate()), average))
             remembered = _decisions(training, watched)
@@ -140,7 +184,7 @@ def fit_model(
                 )
         wait_for_all(strategy)  # until the chief has saved the last epoch
         restore_best_weights(model, checkpoints)
-    return TrainingResult(state.history, done)
+    return TrainingResult(state.history, done, compiled)
 
 
 def _decisions(training: TrainingConfig, watched: str) -> list[tf.keras.callbacks.Callback]:

@@ -41,6 +41,11 @@ class AdamL2(tf.keras.optimizers.legacy.Adam):
         """Creates what it remembers of these; created within a step, it is traced twice."""
         self._create_all_weights(variables)
 
+    def forget(self) -> None:
+        """Sets what it remembers, the steps counted among it, to what it was before the first."""
+        for variable in self.weights:
+            variable.assign(tf.zeros_like(variable))
+
     def _prepare_local(self, var_device: Any, var_dtype: Any, apply_state: Any) -> None:
         super()._prepare_local(var_device, var_dtype, apply_state)
         coefficients = apply_state[(var_device, var_dtype)]

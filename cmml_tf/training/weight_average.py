@@ -25,9 +25,16 @@ class WeightAverage:
     def __init__(self, model: tf.keras.Model, momentum: float, steps_before: int = 0) -> None:
         self._weights = list(model.trainable_variables)
         self._averages = [tf.Variable(weight, trainable=False) for weight in self._weights]
-        self._step = tf.Variable(float(steps_before), trainable=False)
+        self._steps_before = float(steps_before)
+        self._step = tf.Variable(self._steps_before, trainable=False)
         self._momentum = momentum
         self.variables = [*self._averages, self._step]
+
+    def begin(self) -> None:
+        """Takes the weights as they are for the first ones."""
+        self._step.assign(self._steps_before)
+        for weight, average in zip(self._weights, self._averages, strict=True):
+            average.assign(weight)
 
     def update(self) -> None:
         """Takes the weights of one more step; within the step, of which replicas do it together."""

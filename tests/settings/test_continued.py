@@ -92,7 +92,7 @@ def days(folder, first, last, steps, every=1):
 def train(config):
     """A run without its twin, which is marked as finished."""
     run = open_run(SETTING, config, lambda line: None)
-    model, _ = run.train(MODEL, tf.distribute.get_strategy(), None, 0, lambda line: None)
+    model = run.train(MODEL, tf.distribute.get_strategy(), None, 0, lambda line: None).model
     save_metrics(run.folder.path, {})
     return Day(run, model)
 

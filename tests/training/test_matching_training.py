@@ -76,3 +76,27 @@ def test_a_training_decays_weights_as_much_as_its_model_asks(parts, tmp_path):
     model.decay = 3.0
     fit(ScenarioSetting(), model, parts, recipe, tmp_path, verbose=0)
     assert model.optimizer.weight_decay == pytest.approx(3 * TRAINING.weight_decay)
+
+
+def test_a_model_is_trained_again_from_its_first_weights_on_the_graph_of_its_step(parts, tmp_path):
+    setting, recipe = ScenarioSetting(), Recipe(MATCHING, EPISODE, TRAINING, seed=5)
+    model = setting.build_for_training(recipe, parts)
+    first = [weight.numpy() for weight in model.trainable_variables]
+    compiled, histories, weights = None, [], []
+    for name, with_support in (("own", True), ("twin", False), ("again", True)):
+        for weight, value in zip(model.trainable_variables, first, strict=True):
+            weight.assign(value)
+        result = fit(
+            *(setting, model, parts, recipe, tmp_path / name),
+            verbose=0,
+            with_support=with_support,
+            compiled=compiled,
+        )
+        compiled = result.compiled
+        histories.append(result.history)
+        weights.append([weight.numpy() for weight in model.trainable_variables])
+    own, twin, again = histories
+    assert own == again != twin
+    for one, other in zip(weights[0], weights[2], strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert model.train_function.experimental_get_tracing_count() == 1

@@ -38,11 +38,12 @@ class SupportGroups:
         return tf.equal(tf.gather(first, self.group), place)
 
     def group_sums(self, values: tf.Tensor) -> tf.Tensor:
-        """The sum over each group: float32 [B, S, c] -> [groups, c]."""
+        """The sum over each group: float32 [B, S, ...] -> [groups, ...]."""
+        known = values.shape[2:]
+        rest = known if known.is_fully_defined() else tf.unstack(tf.shape(values)[2:])
         # Not a segment's sum, whose gradient looks for negative groups among all values.
-        shape = tf.stack([self._groups, tf.shape(values)[2]])
-        return tf.scatter_nd(self.group[..., None], values, shape)
+        return tf.scatter_nd(self.group[..., None], values, tf.stack([self._groups, *rest]))
 
     def sums(self, values: tf.Tensor) -> tf.Tensor:
-        """float32 [B, S, c] -> for each pair the sum over its group, of the same shape."""
+        """float32 [B, S, ...] -> for each pair the sum over its group, of the same shape."""
         return tf.gather(self.group_sums(values), self.group)
