@@ -64,7 +64,9 @@ class AlsFoldIn(SimpleSystem):
         """float64 [I, d] from the users [n, d] of each click, the item it is of [n], and m_i."""
         order = np.argsort(item, kind="stable")
         users, begin = users[order], np.searchsorted(item[order], np.arange(len(before)))
-        first = np.add.reduceat(users[:, :, None] * users[:, None, :], begin)
+        # A product for each item: the products of all pairs would be a matrix each.
+        of_items = np.split(users, begin[1:])
+        first = np.stack([own.T @ own for own in of_items])
         second = np.add.reduceat(users, begin)
         gram = distinct.T @ distinct + self._penalty * np.eye(users.shape[1])
         wanted = (1 + self._alpha) * self._log.click * second + self._penalty * before
