@@ -1,6 +1,7 @@
 """How a program of ours ends: what went wrong for a stated reason is one sentence."""
 
 import argparse
+import gc
 import os
 import signal
 import sys
@@ -11,6 +12,9 @@ from typing import Any, NoReturn
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 _BROKEN_PIPE = 128 + signal.SIGPIPE
+# New objects behind which a program looks for garbage. TensorFlow makes a million that stay, so
+# that with Python's own 700 a second passes while it is loaded.
+_NEW_OBJECTS = 50_000
 
 
 class Arguments(argparse.ArgumentParser):
@@ -47,6 +51,7 @@ def run(command: Callable[[Sequence[str]], int]) -> None:
     that is not what was required gives status 3. Where nobody reads the output any more, as behind
     `| head`, the command ends in silence with 141, the status of a program that a broken pipe ends.
     """
+    gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])
     try:
         try:
             status = _status(command)
