@@ -152,7 +152,8 @@ class TestUserVotes(LayerRecipe):
             matches = tf.cast(matched, values.dtype)
             return tf.reduce_sum(tf.transpose(values, [0, 2, 1]) * matches, axis=-1, keepdims=True)
 
-        pairs = SimpleNamespace(users=lambda x: x, as_given=lambda x: x, on_item=on_item)
+        same = dict.fromkeys(("clicked", "users", "as_given"), lambda values: values)
+        pairs = SimpleNamespace(**same, on_item=on_item)
         return layer(user, others, clicks, pairs, count)
 
 

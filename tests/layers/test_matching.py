@@ -204,6 +204,7 @@ def test_votes_count_takers_by_how_much_they_are_like_the_user():
     alike = np.exp(sharpness * cosine)
     votes = alike[0] / alike[:2].mean()
     pairs = SimpleNamespace(
+        clicked=lambda pairs: pairs,
         users=lambda users: users,
         as_given=lambda values: values,
         on_item=lambda values: tf.reduce_sum(tf.transpose(values, [0, 2, 1]) * matched, 2)[

@@ -13,8 +13,12 @@ class Matched(Protocol):
     """Sums over support pairs that have a query's item or user.
 
     N is Q; in place of both there may be two axes that broadcast to pairs (`query_pairs`). N users
-    beside S support pairs stand as [B, S, N], in which pairs of an item are summed row by row.
+    beside support pairs stand as [B, P, N], in which pairs of an item are summed row by row; the
+    leading P of the S pairs have all that are positive among them.
     """
+
+    def clicked(self, values: tf.Tensor) -> tf.Tensor:
+        """The leading pairs, behind which none is positive: [B, S, c] -> [B, P, c]."""
 
     def users(self, values: tf.Tensor) -> tf.Tensor:
         """What is of users, as they are given, with one axis for them: [B, ..., c] -> [B, N, c]."""
@@ -26,10 +30,10 @@ class Matched(Protocol):
         """Over the pairs of each item: float32 [B, S, c] -> [B, Q, c]."""
 
     def of_users(self, values: tf.Tensor) -> tf.Tensor:
-        """Over the pairs of each user: float32 [B, S, c] -> [B, N, c]."""
+        """Over the positive pairs of each user, where others have 0: [B, S, c] -> [B, N, c]."""
 
     def on_item(self, values: tf.Tensor) -> tf.Tensor:
-        """Over the pairs of each item, of values for the user: float32 [B, S, N] -> [B, Q, 1]."""
+        """Over the pairs of each item, of values for the user: float32 [B, P, N] -> [B, Q, 1]."""
 
     def taken_by_user(self) -> tf.Tensor:
         """The user's own clicks on the item: float32 [B, Q, 1]."""
@@ -47,6 +51,10 @@ class MatchedPairs:
         self._same_item = matches(context.item_key, item)  # [B, S, Q]
         self._same_user = matches(context.user_key, user)
         self._clicks = context.signs[..., :1]
+
+    def clicked(self, values: tf.Tensor) -> tf.Tensor:
+        """As of `Matched`: all pairs, as a request has few."""
+        return values
 
     def users(self, values: tf.Tensor) -> tf.Tensor:
         """As of `Matched`."""
@@ -88,8 +96,18 @@ class MatchedUsers:
         self._group = tf.reshape(self._groups.group_asked, tf.shape(item))
         self._is_grid = user.shape[2] == 1
         self._one = 2 if self._is_grid else 1
-        self._same_user = matches(context.user_key, tf.squeeze(user, self._one))  # [B, S, N]
-        self._clicks = context.signs[..., :1]
+        clicks = context.signs[..., :1]
+        # In training and evaluation negatives, as many and more, stand behind all positives.
+        place = tf.range(1, context.pairs() + 1)
+        last = tf.reduce_max(tf.where(clicks[..., 0] > 0, place, 1))
+        self._positive = tf.minimum(last, context.pairs())
+        self._clicks = self.clicked(clicks)
+        user = tf.squeeze(user, self._one)
+        self._same_user = matches(self.clicked(context.user_key), user)  # [B, P, N]
+
+    def clicked(self, values: tf.Tensor) -> tf.Tensor:
+        """As of `Matched`."""
+        return values[:, : self._positive]
 
     def users(self, values: tf.Tensor) -> tf.Tensor:
         """As of `Matched`."""
@@ -106,11 +124,11 @@ class MatchedUsers:
 
     def of_users(self, values: tf.Tensor) -> tf.Tensor:
         """As of `Matched`."""
-        return self.as_given(tf.matmul(self._same_user, values, transpose_a=True))
+        return self.as_given(tf.matmul(self._same_user, self.clicked(values), transpose_a=True))
 
     def on_item(self, values: tf.Tensor) -> tf.Tensor:
         """As of `Matched`."""
-        sums = self._groups.group_sums(values)  # [groups, users]
+        sums = self._groups.group_sums(values, self._positive)  # [groups, users]
         if self._is_grid:
             found = tf.gather(sums, self._group[:, 0])  # [B, I, U]
             return tf.transpose(found, [0, 2, 1])[..., None]

@@ -37,12 +37,18 @@ class SupportGroups:
         first = tf.math.unsorted_segment_min(place, self.group, self._groups)
         return tf.equal(tf.gather(first, self.group), place)
 
-    def group_sums(self, values: tf.Tensor) -> tf.Tensor:
-        """The sum over each group: float32 [B, S, ...] -> [groups, ...]."""
+    def group_sums(self, values: tf.Tensor, pairs: tf.Tensor | None = None) -> tf.Tensor:
+        """The sum over each group: float32 [B, S, ...] -> [groups, ...].
+
+        Args:
+          values: Of each pair, or of the leading ones alone where others have 0.
+          pairs: How many these are; None: all.
+        """
+        group = self.group if pairs is None else self.group[:, :pairs]
         known = values.shape[2:]
         rest = known if known.is_fully_defined() else tf.unstack(tf.shape(values)[2:])
         # Not a segment's sum, whose gradient looks for negative groups among all values.
-        return tf.scatter_nd(self.group[..., None], values, tf.stack([self._groups, *rest]))
+        return tf.scatter_nd(group[..., None], values, tf.stack([self._groups, *rest]))
 
     def sums(self, values: tf.Tensor) -> tf.Tensor:
         """float32 [B, S, ...] -> for each pair the sum over its group, of the same shape."""

@@ -48,13 +48,14 @@ class UserVotes(tf.keras.layers.Layer):
         """
         asked = matched.users(user)
         direction = tf.math.l2_normalize(asked * self.scale, axis=-1, epsilon=1e-6)
-        others = tf.math.l2_normalize(support_user * self.scale, axis=-1, epsilon=1e-6)
+        clicks, others = matched.clicked(clicks), matched.clicked(support_user)
+        others = tf.math.l2_normalize(others * self.scale, axis=-1, epsilon=1e-6)
         # Bounded, so that no exponential overflows; data sets differ in it by a factor of five.
         sharpness = _SHARPEST * tf.sigmoid(REACH * self.sharpness)
         # One number more in both vectors: each pair's exponent has a summand of its own.
         others = tf.concat([_NOT_A_CLICK * (1.0 - clicks), sharpness * others], axis=-1)
         # Support pairs stand first: by item, rows are summed as they are.
-        alike = tf.exp(tf.matmul(others, with_first(direction, 1.0), transpose_b=True))  # [B, S, N]
+        alike = tf.exp(tf.matmul(others, with_first(direction, 1.0), transpose_b=True))  # [B, P, N]
         n = tf.reduce_sum(clicks, axis=1)  # [B, 1]
         share = (n + 1e-6) / (tf.reduce_sum(alike, axis=1) + 1e-6)
         share = matched.as_given(share[..., None])
