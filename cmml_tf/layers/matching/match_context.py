@@ -7,8 +7,12 @@ import tensorflow as tf
 from cmml_tf.layers.matching.keys import KEY_FLOATS, floats_to_key, key_to_floats, matches
 from cmml_tf.layers.matching.scenario_taste import Taste
 
+AMOUNTS = 5
+"""Numbers that say how much there is of a support."""
+NUMBERS = 16
+"""Numbers of a query pair that add up to its score."""
 _SIZES = 3
-_TASK_NUMBERS = _SIZES + 2
+_TASK_NUMBERS = _SIZES + AMOUNTS + NUMBERS + 2
 _PAIR_NUMBERS = 2 * KEY_FLOATS + 2
 
 
@@ -19,6 +23,8 @@ class MatchContext(NamedTuple):
 
     Attributes:
       size: float32 [B, 3], positives, negatives, and items among the positives.
+      amount: float32 [B, 5], how much there is of the support: a third of log(1 + positives) first.
+      weights: float32 [B, 16], what each of the numbers of a query pair counts in its score.
       taste: What the scenario likes.
       user_key, item_key: int64 [B, S].
       signs: float32 [B, S, 2], whether a pair is positive, and whether it is negative; both 0 for
@@ -30,6 +36,8 @@ class MatchContext(NamedTuple):
     """
 
     size: tf.Tensor
+    amount: tf.Tensor
+    weights: tf.Tensor
     taste: Taste
     user_key: tf.Tensor
     item_key: tf.Tensor
@@ -66,6 +74,8 @@ class MatchContext(NamedTuple):
         return tf.concat(
             [
                 self.size,
+                self.amount,
+                self.weights,
                 taste.center,
                 taste.trust,
                 taste.weight,
@@ -91,8 +101,9 @@ class MatchContext(NamedTuple):
         """
         side, each = dimension + 1, pair_width(dimension)
         width = task_width(dimension, features, products)
-        size, center, trust, weight, product_weight, mean_user, inverse = tf.split(
-            packed[:, :width], [_SIZES, 1, 1, features, products, dimension, side**2], axis=1
+        sizes = [_SIZES, AMOUNTS, NUMBERS, 1, 1, features, products, dimension, side**2]
+        size, amount, weights, center, trust, weight, product_weight, mean_user, inverse = tf.split(
+            packed[:, :width], sizes, axis=1
         )
         B, D = tf.unstack(tf.shape(packed))
         S = (D - width) // each
@@ -106,6 +117,8 @@ class MatchContext(NamedTuple):
         own = place < size[:, :1] + size[:, 1:2]
         return cls(
             size=size,
+            amount=amount,
+            weights=weights,
             taste=Taste(weight, product_weight, center, trust),
             user_key=floats_to_key(user_key),
             item_key=floats_to_key(item_key),

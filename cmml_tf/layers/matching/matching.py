@@ -9,7 +9,7 @@ from cmml_tf.layers.flat_pairs import on_flat_pairs
 from cmml_tf.layers.matching.item_fold_in import CONSTANT, ItemFoldIn
 from cmml_tf.layers.matching.item_posterior import ClickerPosterior, CountPosterior
 from cmml_tf.layers.matching.item_view import ItemTower
-from cmml_tf.layers.matching.match_context import MatchContext
+from cmml_tf.layers.matching.match_context import AMOUNTS, NUMBERS, MatchContext
 from cmml_tf.layers.matching.matched import Matched, MatchedPairs, MatchedUsers
 from cmml_tf.layers.matching.own_clicks import OwnClicks
 from cmml_tf.layers.matching.pair_taste import PairTaste
@@ -27,9 +27,7 @@ from cmml_tf.layers.mlp import MLP
 from cmml_tf.layers.sizes import positive
 from cmml_tf.layers.step_noise import StepNoise
 
-_FEATURES = 16
 _PRODUCT_UNITS = 64
-_TASK_EVIDENCE = 5
 _GATES = 4
 
 
@@ -108,7 +106,7 @@ class Matching(tf.keras.layers.Layer):
         build_named(self.user_map, [None, None, d])
         build_named(self.user_product, [None, None, d])
         build_named(self.scenario_taste, [None, None, self.taste_width])
-        build_named(self.count_posterior, [None, None, _TASK_EVIDENCE + self.statistics])
+        build_named(self.count_posterior, [None, None, AMOUNTS + self.statistics])
         for part in (
             self.clicker_posterior,
             self.item_fold_in,
@@ -117,10 +115,10 @@ class Matching(tf.keras.layers.Layer):
             self.pair_taste,
         ):
             build_named(part, [None, None, d])
-        build_named(self.gate_hidden, [None, _TASK_EVIDENCE + self.products])
+        build_named(self.gate_hidden, [None, AMOUNTS + self.products])
         build_named(self.gates, [None, 16])
-        build_named(self.correction_hidden, [None, None, _FEATURES])
-        build_named(self.correction, [None, None, _FEATURES + self.units])
+        build_named(self.correction_hidden, [None, None, NUMBERS])
+        build_named(self.correction, [None, None, NUMBERS + self.units])
         number = tf.keras.initializers.Constant
         self.tilt_scale = self.add_weight(name="tilt_scale", shape=[d], initializer=number(0.3))
         self.norm_scale = self.add_weight(name="norm_scale", shape=[d], initializer="zeros")
@@ -166,8 +164,12 @@ class Matching(tf.keras.layers.Layer):
         mean_user = _mean(users, positive, n)
         folded = self.clicker_posterior(items.factor, takers - count * mean_user[:, None], count)
         distinct = tf.reduce_sum(positive / tf.maximum(count, 1.0), axis=1)
+        size = tf.concat([size, distinct], axis=1)
+        amount = self._amount(size, taste.trust)
         return MatchContext(
-            size=tf.concat([size, distinct], axis=1),
+            size=size,
+            amount=amount,
+            weights=self._weights(amount, taste.product_weight),
             taste=taste,
             user_key=user_key,
             item_key=item_key,
@@ -197,37 +199,27 @@ class Matching(tf.keras.layers.Layer):
         """
         as_matched = MatchedPairs if user_key.shape.rank == 2 else MatchedUsers
         matched: Matched = as_matched(context, user_key, item_key)
-        items = self.item_tower(self.item_noise(item_row, training=training))
-        d = self.dimension
-        # The support's users, less their mean, and as `ItemFoldIn` has them.
+        items, d = self.item_tower(self.item_noise(item_row, training=training)), self.dimension
         positive, users = context.signs[..., :1], context.user + context.mean_user[:, None]
-        count, refusals, takers, taken = tf.split(
-            matched.of_items(
-                tf.concat(
-                    [
-                        context.signs,
-                        positive * context.user,
-                        positive * with_first(users, CONSTANT),
-                    ],
-                    axis=-1,
-                )
-            ),
-            [1, 1, d, d + 1],
-            axis=-1,
-        )
+        of_pairs = tf.concat([context.signs, positive * context.user], axis=-1)
+        count, refusals, takers = tf.split(matched.of_items(of_pairs), [1, 1, d], axis=-1)
+        # The sum of the takers as `ItemFoldIn` has them, not less the mean of all.
+        taken = takers + count * beside(context.mean_user, takers)
+        taken = tf.concat([CONSTANT * count, taken], axis=-1)
         own_count, moved = tf.split(
             matched.of_users(positive * with_first(context.item, 1.0)), [1, d], axis=-1
         )
-        amount = self._amount(context)
         prior = context.taste.score(items)
-        posterior = self.count_posterior(prior, count, self._evidence(amount, items.known, prior))
+        posterior = self.count_posterior(
+            prior, count, self._evidence(context.amount, items.known, prior)
+        )
         folded = self.clicker_posterior(items.factor, takers, count)
         user = self.own_clicks(self._users(user_row), moved, own_count)
         fold_in = self.item_fold_in(context.inverse, user, items.factor, taken, count)
         scaled = user * self.tilt_scale
         votes = self.user_votes(user, users, positive, matched, count)
         pair = self.pair_taste(user, items.factor, training=training)
-        log_n = beside(tf.math.log1p(context.size[:, :1]), pair)
+        third_of_log_n = beside(context.amount[:, :1], pair)
         numbers = columns(
             pair,
             [
@@ -240,16 +232,16 @@ class Matching(tf.keras.layers.Layer):
                 summed_products(scaled, self.clicker_posterior.from_takers(takers, count)),
                 votes,
                 3.0 * fold_in,
-                tf.math.log1p(count) - log_n / 2.0,
+                tf.math.log1p(count) - 1.5 * third_of_log_n,
                 tf.math.log((count + 1.0) / (refusals + 1.0)),
-                log_n / 3.0,
+                third_of_log_n,
                 items.known[..., :1],
                 user_row[..., d : d + 1],
                 matched.taken_by_user(),
                 tf.math.log1p(own_count),
             ],
         )
-        weights = beside(self._weights(amount, context.taste.product_weight), numbers)
+        weights = beside(context.weights, numbers)
         # What is added for the size of an item's factor.
         size = tf.reduce_sum(tf.square(folded) * self.norm_scale, axis=-1)
         return (
@@ -263,11 +255,11 @@ class Matching(tf.keras.layers.Layer):
 
         How much of the support there is scales those that come from it.
         """
-        tilt, posterior, votes, fold_in = (tf.one_hot(place, _FEATURES) for place in (2, 1, 7, 8))
+        tilt, posterior, votes, fold_in = (tf.one_hot(place, NUMBERS) for place in (2, 1, 7, 8))
         scaled = tf.stack(
             [tilt, 2.0 * posterior, self.vote_scale * votes, self.fold_scale / 3.0 * fold_in]
         )
-        direct = tf.one_hot(3, _FEATURES) + tf.one_hot(4, _FEATURES)  # products and pair
+        direct = tf.one_hot(3, NUMBERS) + tf.one_hot(4, NUMBERS)  # products and pair
         gates = self.gates(self.gate_hidden(tf.concat([amount, product_weight], axis=-1)))
         return direct + tf.matmul(1.0 + gates, scaled)
 
@@ -299,13 +291,12 @@ class Matching(tf.keras.layers.Layer):
         d = self.dimension
         return self.user_product(users) if row.shape[-1] == d + 1 else row[..., 2 * d + 1 :]
 
-    def _amount(self, context: MatchContext) -> tf.Tensor:
+    def _amount(self, size: tf.Tensor, trust: tf.Tensor) -> tf.Tensor:
         """How much there is of the support: float32 [B, 5]."""
         # Of positives, negatives and distinct items; and how many positives an item has.
         thirds = tf.constant([[1, 0, 0], [0, 0, 1], [0, 1, 0]], tf.float32) / 3.0
         mixed = tf.concat([thirds, tf.constant([[1.0], [0.0], [-1.0]])], axis=1)
-        logs = tf.matmul(tf.math.log1p(context.size), mixed)
-        return tf.concat([logs, tf.sqrt(context.taste.trust)], axis=1)
+        return tf.concat([tf.matmul(tf.math.log1p(size), mixed), tf.sqrt(trust)], axis=1)
 
     def _evidence(self, amount: tf.Tensor, known: tf.Tensor, of_item: tf.Tensor) -> tf.Tensor:
         """How much there is of the support and is known of the item: float32 [B, Q, e].
