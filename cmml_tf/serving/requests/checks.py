@@ -21,6 +21,7 @@ from cmml_tf.serving.requests.rules import (
     after,
     after_rows,
     first_refused,
+    is_finite,
     sentence,
     shape_text,
     where_valid,
@@ -75,7 +76,7 @@ def checked_context(inputs: Tensors, limits: RequestLimits, width: ContextWidth)
         *_query_rules(inputs, "context", limits, None),
     ]
     inputs = after(rules, inputs)
-    finite = tf.math.is_finite(inputs["context"])
+    finite = is_finite(inputs["context"])
     checked = _valid([_finite("context", inputs["context"], finite)], inputs)
     static = [None, None if width.pair else width.task]
     context = tf.ensure_shape(checked.inputs["context"], static)
@@ -200,9 +201,7 @@ def valid_support(inputs: Tensors, scale: Scale, rules: Iterable[RowRule] = ()) 
     unread = ~tf.sequence_mask(length, S)  # [B, S]
     checks = [
         _length_in_range(length, S),
-        _finite(
-            "support_label", label, tf.math.is_finite(label) | unread, " within `support_length`"
-        ),
+        _finite("support_label", label, is_finite(label) | unread, " within `support_length`"),
     ]
     if scale is not None:
         checks.append(_within("support_label", label, *scale, unread))

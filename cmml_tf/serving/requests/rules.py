@@ -75,6 +75,13 @@ def _unless(
         return {name: tf.identity(value) for name, value in inputs.items()}
 
 
+def is_finite(values: tf.Tensor) -> tf.Tensor:
+    """As `tf.math.is_finite`, which takes one number after the other: of a context, a quarter of
+    the time of its request.
+    """
+    return tf.abs(values) <= values.dtype.max
+
+
 def where_valid(valid: tf.Tensor, value: tf.Tensor, instead: tf.Tensor) -> tf.Tensor:
     """`value` [B, ...] with the scalar `instead` in the tasks that are not valid, bool [B]."""
     beside = (slice(None), *[tf.newaxis] * (value.shape.rank - 1))

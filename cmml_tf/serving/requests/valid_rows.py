@@ -8,6 +8,7 @@ from cmml_tf.serving.requests.rules import (
     RowRule,
     Tensors,
     after_rows,
+    is_finite,
     sentence,
     where_valid,
 )
@@ -28,7 +29,7 @@ def answered(
     """
     floats = [name for name, value in outputs.items() if value.dtype.is_floating]
     if numbers:
-        finite = [_all_of_a_task(tf.math.is_finite(outputs[name])) for name in floats]
+        finite = [_all_of_a_task(is_finite(outputs[name])) for name in floats]
         named = " and ".join(f"`{name}`" for name in numbers)
         rule = RowRule(
             valid & tf.reduce_all(tf.stack(finite), axis=0),
