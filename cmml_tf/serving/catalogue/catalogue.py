@@ -12,7 +12,12 @@ from cmml_tf.models.ranking_cmml import RankingCMML
 from cmml_tf.serving.catalogue.narrowing import Narrowing
 from cmml_tf.serving.catalogue.narrowing_recall import ENOUGH, Kept, SampleTasks, kept_by
 from cmml_tf.serving.catalogue.support_items import SupportItems
-from cmml_tf.serving.requests.task_groups import columns_in_a_loop, in_a_loop, in_groups
+from cmml_tf.serving.requests.task_groups import (
+    PAIRS_AT_A_TIME,
+    columns_in_a_loop,
+    in_a_loop,
+    in_groups,
+)
 from cmml_tf.serving.vocabulary import Vocabulary
 
 LARGEST_SCORED_CATALOGUE = 4096
@@ -83,11 +88,16 @@ class Catalogue(tf.Module):
         # Scores of the whole catalogue for so many tasks.
         self._tasks = max(1, min(_MOST_TASKS, _MOST_SCORES // self.items))
         self._scores_given = isinstance(model, RankingCMML)
+        # Rows that are scored of a task at once; None: some at a time.
+        self._at_once: int | None = None
         self.narrowing: Narrowing | None = None
         self.kept = Kept(self.items, recall=1.0, tasks=0)
-        if self.items <= LARGEST_SCORED_CATALOGUE or self._scores_given:
+        if self._scores_given:
             return
-        narrowing = Narrowing(model, self.items, partial(self._columns, named=False))
+        if self.items <= LARGEST_SCORED_CATALOGUE:
+            self._at_once = self.items + 1
+            return
+        narrowing = Narrowing(model, self.items, partial(self._score_of_user, named=False))
         kept = kept_by(
             options.sample or SampleTasks.drawn(model.id_tables.users, self.items),
             adapt,
@@ -102,6 +112,8 @@ class Catalogue(tf.Module):
         if needed or kept.recall >= ENOUGH:
             self.narrowing, self.kept = narrowing, kept
             narrowing.candidates = kept.candidates
+            if kept.candidates <= _CHUNK:
+                self._at_once = max(kept.candidates, narrowing.references)
 
     def best(
         self, adapted: Any, user: tf.Tensor, support: SupportItems
@@ -121,7 +133,12 @@ class Catalogue(tf.Module):
         answers = [tf.TensorSpec([None, self.top_k], t) for t in (self.nothing.dtype, tf.float32)]
         given = [adapted, user, *support]
         if not self._scores_given:
-            return in_a_loop(self._best, given, self._tasks, answers)
+            tasks = self._tasks
+            if self._at_once is not None:
+                # A loop within the loop would cost a small request more than its scores.
+                pairs = self._at_once + tf.shape(support.key)[1]
+                tasks = tf.clip_by_value(PAIRS_AT_A_TIME // pairs, 1, tasks)
+            return in_a_loop(self._best, given, tasks, answers)
         # To read scores costs less than a loop does, or a branch.
         if self.items <= _LARGEST_READ_AT_ONCE:
             return self._best(*given)
@@ -160,19 +177,18 @@ class Catalogue(tf.Module):
         """
         N = tf.shape(rows)[1]
         asked = tf.concat([rows, support.key], axis=1) if self._matches else rows
-        scores = self._columns(adapted, user, asked)
+        score = self._columns if self._at_once is None else self._score_of_user
+        scores = score(adapted, user, asked)
         named = scores[:, N:]
         if self._matches:
             named = tf.where(support.offered(beside), named, _LEFT_OUT)
         return scores[:, :N], named
 
-    def _columns(
-        self, adapted: Any, user: tf.Tensor, rows: tf.Tensor, named: bool = True
-    ) -> tf.Tensor:
+    def _columns(self, adapted: Any, user: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         """Scores float32 [B, N] of a user's rows int64 [B, N], some at a time."""
 
         def score(rows: tf.Tensor) -> tf.Tensor:
-            return self._score_of_user(adapted, user, rows, named=named)
+            return self._score_of_user(adapted, user, rows)
 
         return columns_in_a_loop(score, rows, _CHUNK)
 

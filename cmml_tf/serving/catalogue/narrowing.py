@@ -41,6 +41,7 @@ class Narrowing(tf.Module):
 
     Attributes:
       candidates: How many items it keeps.
+      references: R.
     """
 
     candidates: int
@@ -55,6 +56,7 @@ class Narrowing(tf.Module):
             self.columns = tf.Variable(_columns(model, items), trainable=False)
         rows = _references(self.columns, items)
         self._rows = tf.constant(rows, tf.int64)
+        self.references = len(rows)
         reference = tf.gather(self.columns, rows).numpy().astype(np.float64)
         reference -= reference.mean(axis=0)
         penalty = max(np.square(reference).mean(), 1e-12)
