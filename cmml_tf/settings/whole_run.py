@@ -63,8 +63,10 @@ def train(
         return model, model
     if limit is not None:
         limit -= clock.seconds["train"] / 60
-    # The twin is trained as the same graph: to trace and rewrite it takes seconds.
-    twin = run.train(TWIN, strategy, limit, verbose, say, trained.epochs, compiled=trained.compiled)
+    # In this process alone as the same graph: to trace and rewrite it takes seconds.
+    alone = strategy is tf.distribute.get_strategy()
+    compiled = trained.compiled if alone else None
+    twin = run.train(TWIN, strategy, limit, verbose, say, trained.epochs, compiled=compiled)
     clock.lap("train_twin")
     return model, twin.model
 
