@@ -140,7 +140,7 @@ class _Trained:
 def _trained(config: ScenarioRunConfig) -> _Trained:
     begin = time.process_time()
     run = open_run(_SETTING, config, lambda line: None)
-    model, _ = run.train(MODEL, tf.distribute.get_strategy(), None, 0, lambda line: None)
+    model = run.train(MODEL, tf.distribute.get_strategy(), None, 0, lambda line: None).model
     return _Trained(run, model, time.process_time() - begin)
 
 

@@ -94,7 +94,7 @@ def _opened(data: str, protocol: str, preset: str, folder: Path) -> SettingRun:
 
 
 def _trained(run: SettingRun) -> CandidateScores:
-    model, _ = run.train(MODEL, tf.distribute.get_strategy(), None, 0, lambda line: None)
+    model = run.train(MODEL, tf.distribute.get_strategy(), None, 0, lambda line: None).model
     return candidate_scores(run.setting.scorer(model))
 
 
