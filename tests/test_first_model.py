@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from fresh_environment import fresh_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 # Page and section -> the model base path that it serves.
@@ -67,11 +68,8 @@ def test_a_page_leads_to_a_recommendation(name, base, tmp_path):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             script = script.replace(port, str(free.getsockname()[1]))
-    environment = {
-        **os.environ,
-        "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
-    }
+    path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
+    environment = fresh_environment(PATH=path, PYTHONPATH=str(ROOT))
     done = subprocess.run(
         ["bash", "-c", script],
         cwd=tmp_path,

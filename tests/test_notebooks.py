@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from fresh_environment import fresh_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
@@ -44,7 +45,7 @@ def test_it_is_a_program_without_paths_of_a_machine(path):
 @pytest.mark.slow
 @every_notebook
 def test_it_runs(path, tmp_path):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
+    environment = fresh_environment(PYTHONPATH=str(ROOT), TMPDIR=str(tmp_path))
     output = tmp_path / "output.txt"
     with output.open("wb") as written:
         notebook = subprocess.Popen(

@@ -1,6 +1,5 @@
 """README stays a page to read, and its program runs as it stands."""
 
-import os
 import re
 import subprocess
 import sys
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from fresh_environment import fresh_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -39,7 +39,7 @@ def clicks(number, scenarios=40, users=2000, items=200):
 
 
 def run(code, folder):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = fresh_environment(PYTHONPATH=str(ROOT))
     return subprocess.run(
         [sys.executable, "-c", code],
         cwd=folder,

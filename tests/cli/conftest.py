@@ -1,13 +1,13 @@
 """Commands as a user runs them, and one finished run that several tests look at."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from fresh_environment import fresh_environment
 
 PIPELINES = Path(__file__).resolve().parents[2] / "pipelines"
 # The split is nobody's default: whatever comes after a training must read which one it was.
@@ -26,7 +26,7 @@ class Commands:
 
     def start(self, name, *arguments, **variables):
         """The process itself, without a shell around it; more environment variables if given."""
-        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **variables}
+        environment = fresh_environment(TF_CPP_MIN_LOG_LEVEL="3", **variables)
         return subprocess.Popen(
             [sys.executable, str(PIPELINES / name), *map(str, arguments)],
             cwd=self.folder,
@@ -63,7 +63,7 @@ class Commands:
             [sys.executable, "-c", script],
             input=json.dumps([[str(part) for part in parts] for parts in argument_lists]),
             cwd=self.folder,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            env=fresh_environment(TF_CPP_MIN_LOG_LEVEL="3"),
             capture_output=True,
             text=True,
             check=False,

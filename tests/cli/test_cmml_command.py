@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from fresh_environment import fresh_environment
 
 from cmml_tf.commands.main import COMMANDS, load, main, overview
 
@@ -16,7 +17,7 @@ CMML = (sys.executable, "-c", "from cmml_tf.commands.main import main; main()")
 
 
 def cmml(*words):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = fresh_environment(PYTHONPATH=str(ROOT))
     return subprocess.run(
         [*CMML, *words], env=environment, capture_output=True, text=True, check=False
     )
@@ -202,7 +203,7 @@ def test_wrong_paths_start_no_tensorflow(tmp_path):
         [sys.executable, "-c", script],
         input=json.dumps([*commands]),
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=fresh_environment(PYTHONPATH=str(ROOT)),
         capture_output=True,
         text=True,
         check=False,
