@@ -18,6 +18,7 @@ from cmml_tf.embeddings.conditional_factors import (
     Clicks,
     ConditionalFactors,
     FactorStart,
+    Moments,
     Side,
     known_weight,
 )
@@ -190,11 +191,10 @@ class _Totals:
       mean: float64 [rows, d].
     """
 
-    def __init__(self, side: Side, moments: tuple[np.ndarray, np.ndarray]) -> None:
+    def __init__(self, side: Side, moments: Moments) -> None:
         self.side, self.moments = side, moments
-        mean, covariance = moments
-        self.mean = side.counts @ mean
-        self._flat = covariance.reshape(len(mean), -1)
+        self.mean = side.counts @ moments.mean
+        self._flat = moments.covariance.reshape(len(moments.mean), -1)
         fits = len(side.total) * self._flat.shape[1] <= _MOST_KEPT
         self._covariance = side.counts @ self._flat if fits else None
 
@@ -227,7 +227,8 @@ def _left_out(
       solved: float [.., d], the factors of all rows of this side.
     """
     d = sums.shape[1]
-    side, (mean, covariance) = totals.side, totals.moments
+    side, moments = totals.side, totals.moments
+    mean_change, covariance_change = moments.change_without(scenario)
     count = np.bincount(place, minlength=len(rows)).astype(np.float64)
     own = np.zeros((len(rows), d))
     np.add.at(own, place, other)
@@ -240,10 +241,11 @@ def _left_out(
         gram = side.gram - (content * less[:, None]).T @ content
         moment = side.moment - (content * less[:, None]).T @ solved[rows]
         prior = content @ np.linalg.solve(gram, moment)
+    rest = side.total[rows] - count
     left = totals.covariance(rows)
-    left -= count[:, None, None] * covariance[scenario]
-    left += side.penalty * np.eye(d)
-    right = sums[rows] - own - totals.mean[rows] + count[:, None] * mean[scenario]
-    right += side.penalty * prior
+    left -= count[:, None, None] * moments.covariance[scenario]
+    left += rest[:, None, None] * covariance_change + side.penalty * np.eye(d)
+    right = sums[rows] - own - totals.mean[rows] + count[:, None] * moments.mean[scenario]
+    right += side.penalty * prior - rest[:, None] * mean_change
     factors = np.linalg.solve(left, right[..., None])[..., 0]
     return factors, side.total[rows] > count, prior

@@ -30,13 +30,15 @@ def newton_step(
 ) -> np.ndarray:  # fmt: skip
     left, right = penalty * np.eye(factors.shape[1]), penalty * prior
     for pair in np.flatnonzero(rows == who):
-        shown = factors[others[groups == groups[pair]]]  # one row a pair: by share of the clicks
-        left = left + np.cov(shown.T, bias=True)
-        right = right + factors[others[pair]] - shown.mean(axis=0)
+        # One row a pair: by share of the clicks, of the scenario and of all.
+        of_scenario = groups == groups[pair]
+        for share, shown in ((0.75, others[of_scenario]), (0.25, others)):
+            left = left + share * np.cov(factors[shown].T, bias=True)
+            right = right + share * (factors[others[pair]] - factors[shown].mean(axis=0))
     return np.linalg.solve(left, right)
 
 
-def test_user_factors_are_a_newton_step_of_the_clicks_of_each_scenario():
+def test_user_factors_are_a_newton_step_of_the_clicks_of_each_scenario_and_of_all():
     data = clicks()
     fitted = ConditionalFactors(data, CONFIG, seed=0)
     for user in (0, 7, 33):
