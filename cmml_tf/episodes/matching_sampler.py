@@ -21,7 +21,9 @@ class MatchingSampler(EpisodeSampler):
     0, 1 or 2 negatives (as many as `support_negatives` has room for); in some tasks those who are
     asked have no pair in the support, as where new users are asked; users and items are hidden
     (`Hiding`); each query positive has N negatives, in the order that `SoftmaxTask` takes. Users of
-    the query [B, P] stand there once, its pair k being of user k mod P.
+    the query [B, P] stand there once, its pair k being of user k mod P. What is reported is a mean
+    over users, and those who take much are drawn often: so the label of a positive, 1 on average,
+    falls with the root of how many items of the scenario its user has taken.
 
     Args:
       data: `TrainingTables.data`; rows are keys.
@@ -76,14 +78,20 @@ class MatchingSampler(EpisodeSampler):
             ],
             axis=1,
         )
-        positives = tf.ones_like(query, tf.float32)
         episode = Episode(
             _compact(Support(user, self._items(scenario, position), label, kept)),
             tf.cast(query_user, tf.int64),
             tf.cast(query_item, tf.int64),
-            tf.concat([positives, tf.zeros_like(compared, tf.float32)], axis=1),
+            tf.concat([self._counts_for(query), tf.zeros_like(compared, tf.float32)], axis=1),
         )
         return episode if self._hiding is None else self._hiding(episode, step)
+
+    def _counts_for(self, query: tf.Tensor) -> tf.Tensor:
+        """float32 [B, P], how much each positive counts."""
+        group = tf.cast(tf.gather(self._pair_group, query), tf.int64)
+        taken = tf.gather(self._group_start, group + 1) - tf.gather(self._group_start, group)
+        weight = tf.math.rsqrt(tf.cast(taken, tf.float32))
+        return weight / tf.reduce_mean(weight, axis=1, keepdims=True)
 
     def _support_counts(self, scenario: tf.Tensor) -> tf.Tensor:
         """int64 [B]: two thirds of a scenario's pairs at the most, so that many are left to ask."""

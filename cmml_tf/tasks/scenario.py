@@ -62,7 +62,8 @@ class SoftmaxTask(tf.keras.layers.Layer, tfrs.tasks.Task):
     """Mean of -log softmax of each positive among itself and its N negatives.
 
     Not in the paper: sampled softmax; N = 1 is `LogisticTask`. The first P = Q / (1 + N) scores are
-    positives; those of place P n + k, n from 1, are negatives of positive k.
+    positives; those of place P n + k, n from 1, are negatives of positive k. The label of a
+    positive is how much it counts.
 
     Args:
       negatives: N.
@@ -82,11 +83,12 @@ class SoftmaxTask(tf.keras.layers.Layer, tfrs.tasks.Task):
         self.negatives = negatives
 
     def call(self, scores: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
-        """float32 [B, P (1 + N)] -> loss of each task, float32 [B]; the order is the label."""
-        del label
+        """float32 [B, P (1 + N)] -> loss of each task, float32 [B]; without labels all count 1."""
         shape = tf.shape(scores)
-        each = tf.reshape(scores, [shape[0], 1 + self.negatives, shape[1] // (1 + self.negatives)])
-        return tf.reduce_mean(tf.reduce_logsumexp(each, axis=1) - each[:, 0], axis=1)
+        positives = shape[1] // (1 + self.negatives)
+        each = tf.reshape(scores, [shape[0], 1 + self.negatives, positives])
+        loss = tf.reduce_logsumexp(each, axis=1) - each[:, 0]
+        return tf.reduce_mean(loss if label is None else loss * label[:, :positives], axis=1)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "negatives": self.negatives}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from episodes.small_data import random_scenarios, scenario_data
+from episodes.small_data import random_scenarios, scenario, scenario_data
 
 from cmml_tf.config import EpisodeConfig
 from cmml_tf.episodes.matching_sampler import MatchingSampler
@@ -46,3 +46,17 @@ def test_a_third_of_a_scenario_is_left_to_ask_however_large_supports_may_be():
     sample = tf.function(MatchingSampler(data, config, 0, None, query_negatives=1).sample)
     whole = max(int(sample(np.int64(step)).support.length.numpy().max()) for step in range(4))
     assert whole == pairs * 2 // 3
+
+
+def test_a_positive_counts_less_the_more_its_user_takes():
+    pairs = [(user, item) for user in range(12) for item in range(1 + 3 * (user % 3))]
+    data = scenario_data([scenario("a", pairs, range(20))])
+    config = EpisodeConfig(4, 8, query_positives=16, tasks_per_step=2)
+    sample = tf.function(MatchingSampler(data, config, 0, None, query_negatives=2).sample)
+    for step in range(5):
+        drawn = sample(np.int64(step))
+        user, label = drawn.query_user.numpy(), drawn.query_label.numpy()
+        weight = 1 / np.sqrt(1 + 3 * (user % 3))
+        expected = weight / weight.mean(axis=1, keepdims=True)
+        np.testing.assert_allclose(label[:, :16], expected, rtol=1e-5)
+        assert not label[:, 16:].any()

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from reference import numpy_reference
 
-from cmml_tf.tasks.scenario import HingeTask, LogisticTask, ranking_task
+from cmml_tf.tasks.scenario import HingeTask, LogisticTask, SoftmaxTask, ranking_task
 
 
 def test_equals_the_reference_task_by_task():
@@ -50,3 +50,14 @@ def test_logistic_is_finite_however_wrong_the_scores():
 def test_the_loss_of_a_configuration_by_name():
     assert isinstance(ranking_task("hinge"), HingeTask)
     assert isinstance(ranking_task("logistic"), LogisticTask)
+
+
+def test_softmax_counts_each_positive_by_its_label():
+    rng = np.random.default_rng(0)
+    scores, label = rng.normal(size=[4, 15]), np.zeros([4, 15])
+    label[:, :5] = rng.uniform(size=[4, 5])
+    each = scores.reshape(4, 3, 5)
+    loss = np.log(np.exp(each).sum(axis=1)) - each[:, 0]
+    task = SoftmaxTask(negatives=2)
+    np.testing.assert_allclose(task(scores, label), (loss * label[:, :5]).mean(axis=1), rtol=1e-6)
+    np.testing.assert_allclose(task(scores), loss.mean(axis=1), rtol=1e-6)
