@@ -4,6 +4,7 @@ Equal scores share their positions, see `tie_groups`. NumPy only; a row is one (
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -108,7 +109,9 @@ def _reciprocal_rank(row: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.
       start: int [P], the first position of its group.
       end: int [P], the position after its group.
     """
-    _, first, row_of = np.unique(row, return_index=True, return_inverse=True)
+    is_first = np.ones(len(row), bool)
+    is_first[1:] = row[1:] != row[:-1]
+    first, row_of = np.flatnonzero(is_first), np.cumsum(is_first) - 1
     in_first_group = start == start[first][row_of]
     relevant = np.bincount(row_of[in_first_group], minlength=len(first))
     places, rank = (end - start)[first], start[first] + 1
@@ -118,11 +121,12 @@ def _reciprocal_rank(row: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.
         # Users who have the same popular items behind them share most of these.
         cases = np.stack([places, relevant, rank], axis=1)[tied]
         distinct, case = np.unique(cases, axis=0, return_inverse=True)
-        expected = np.array([_expected_reciprocal_rank(*one) for one in distinct])
+        expected = np.array([_expected_reciprocal_rank(*one) for one in distinct.tolist()])
         expectation[tied] = expected[case.ravel()]
     return expectation
 
 
+@lru_cache(maxsize=1 << 16)
 def _expected_reciprocal_rank(places: int, relevant: int, rank: int) -> float:
     """Expected 1 / rank of the first of p relevant candidates at random among n places.
 

@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ def make_reproducible(saved_model_dir: Path, scratch: Path) -> None:
         names |= _function_names(meta_graph)
     path = f"{scratch}/"
 
+    @cache
     def renamed(text: str) -> str:
         return _NAME.sub(lambda match: names.get(match[0], match[0]), text).replace(path, "")
 
@@ -66,7 +68,14 @@ def _rewrite(message: Message, renamed: Callable[[str], str]) -> None:
 
 
 def _rewrite_map(entries: Any, renamed: Callable[[str], str]) -> None:
-    """New keys may be old ones of others, so all are put in anew."""
+    """New keys may be old ones of others: where one is new, all are put in anew."""
+    if all(not isinstance(key, str) or renamed(key) == key for key in entries):
+        for key, value in entries.items():
+            if isinstance(value, Message):
+                _rewrite(value, renamed)
+            elif isinstance(value, str | bytes):
+                entries[key] = _new(value, renamed)
+        return
     kept = {key: copy.deepcopy(value) for key, value in entries.items()}
     entries.clear()
     for key, value in kept.items():
