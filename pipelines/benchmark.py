@@ -41,8 +41,8 @@ def main(argv: Sequence[str]) -> int:
     for name in (*networks, *others):
         subparser = subcommands.add_parser(name)
         subparser.add_argument("--rounds", type=int, default=9)
-    evaluation = subcommands.add_parser("evaluation")
-    evaluation.add_argument("--data", default="movielens-small")
+    meta_test = subcommands.add_parser("evaluation")
+    meta_test.add_argument("--data", default="movielens-small")
     alternatives = subcommands.add_parser("alternatives")
     alternatives.add_argument("--rounds", type=int, default=9)
     alternatives.add_argument("--data", default="movielens-small")

@@ -17,6 +17,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from benchmarks.alternatives.two_tower import TwoTower, retrieve, train_two_tower
@@ -204,7 +205,7 @@ def _means(rows: list[dict[str, np.ndarray]]) -> dict[str, float]:
     return {name: float(np.concatenate([row[name] for row in rows]).mean()) for name in names}
 
 
-def _table(figures: dict[str, object]) -> str:
+def _table(figures: dict[str, Any]) -> str:
     columns = {"two towers": "before", "re-ranked": "after", "both": "both"}
     lines = [f"{'':12}" + "".join(f"{title:>12}" for title in columns)]
     for name in figures["before"]:

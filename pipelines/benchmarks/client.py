@@ -99,7 +99,7 @@ def _cpu_seconds(call: Callable[[], object]) -> float:
 
 def _request(model_name: str, client: Client, arguments: list[Any]) -> Any:
     """The request that `client.score` sends, made by a plan without a network."""
-    plan = client._plans.score(*arguments, None)
+    plan = client._plans.score(*[*arguments, None])
     client.score(*arguments)  # the signatures are known from here on
     return next(plan).request
 

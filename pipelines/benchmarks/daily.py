@@ -65,7 +65,8 @@ def measure(
     is_asked = table["scenario"].isin(asked)
     base = SCENARIO.options.base(preset, None)
     base = override(base, {"items": items, "users": users, "curve": {"draws": 1}})
-    chains, differences = [], []
+    chains: list[dict[str, Any]] = []
+    differences = []
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         configs = []

@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+from benchmarks.made_up import fill_tables
 from cmml_tf.config import EmbeddingConfig, EpisodeConfig, ModelConfig, ScenarioConfig, SplitConfig
 from cmml_tf.datasets.open_data import open_scenario_data
 from cmml_tf.embeddings.matrix_factorisation import pretrained_embeddings
@@ -17,13 +18,13 @@ def measure(data_name: str) -> dict[str, Any]:
     data = open_scenario_data(data_name, ScenarioConfig(), SplitConfig(), 0)
     user, item = pretrained_embeddings(data, EmbeddingConfig(), 0)
     model = build_model(ModelConfig(), len(user), len(item), user.shape[1], item.shape[1])
-    model.pair_embedding.set_tables(user, item)
+    fill_tables(model, user, item)
     start = time.process_time()
     episodes = EvaluationEpisodes.draw(data.meta_test, EpisodeConfig(), 0)
     evaluation = evaluate_ranking(candidate_scores(ModelScorer(model, tasks=1)), episodes)
     return {
         "data": data.name,
         "scenarios": len(episodes),
-        "user_scenario_pairs": len(evaluation.scenario),
+        "user_scenario_pairs": len(evaluation.task),
         "cpu_seconds": time.process_time() - start,
     }

@@ -17,8 +17,13 @@ SUPPORT = 192
 def with_random_tables(model: AdaptingModel, rows: tuple[int, int], dimension: int) -> None:
     """Fills the embeddings of users and items, so many rows of each."""
     rng = np.random.default_rng(0)
-    tables = (rng.normal(0, 0.25, (number, dimension)) for number in rows)
-    model.pair_embedding.set_tables(*tables)
+    users, items = (rng.normal(0, 0.25, (number, dimension)) for number in rows)
+    fill_tables(model, users, items)
+
+
+def fill_tables(model: AdaptingModel, users: np.ndarray, items: np.ndarray) -> None:
+    """Gives a model of the scenario setting its embeddings, float32 [rows, d] each."""
+    model.pair_embedding.set_tables(users, items)
 
 
 def made_up_model(config: ModelConfig, rows: tuple[int, int], dimension: int) -> CMML:
@@ -50,6 +55,6 @@ def support_by_id(tasks: int, rows: tuple[int, int], seed: int = 1) -> dict[str,
     return {
         "support_user_id": rng.integers(0, rows[0], (tasks, SUPPORT)),
         "support_item_id": rng.integers(0, rows[1], (tasks, SUPPORT)),
-        "support_label": np.resize(np.float32([1, 0, 0]), (tasks, SUPPORT)),
+        "support_label": np.resize(np.array([1, 0, 0], np.float32), (tasks, SUPPORT)),
         "support_length": np.full([tasks], SUPPORT, np.int32),
     }

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
-from benchmarks.made_up import SUPPORT, support_by_id
+from benchmarks.made_up import SUPPORT, fill_tables, support_by_id
 from benchmarks.timing import cpu_seconds
 from cmml_tf.config.data import FactorConfig
 from cmml_tf.embeddings.popularity import STATISTICS
@@ -69,16 +69,16 @@ def _catalogue(folder: Path, items: int, presets: tuple[str, ...], rounds: int) 
     rng = np.random.default_rng(0)
     users = rng.normal(0, 0.25, (USERS, DIMENSION)).astype(np.float32)
     table = rng.normal(0, 0.25, (items, DIMENSION)).astype(np.float32)
-    values = request_values(items)
+    values: dict[str, Any] = request_values(items)
     request = {name: tf.constant(value) for name, value in values.items()}
     np.savez(folder / "request.npz", **values)
     user = {"user_id": request["user_id"]}
     calls: dict[str, Callable[[], object]] = {}
     keep, memory = [], {}
     for name, module in (("product", Product(users, table)), ("two_tower", TwoTower(users, table))):
-        version = str(folder / f"{name}-{items}")
-        tf.saved_model.save(module, version, signatures=module.best)
-        keep.append(tf.saved_model.load(version))
+        saved = str(folder / f"{name}-{items}")
+        tf.saved_model.save(module, saved, signatures=module.best)
+        keep.append(tf.saved_model.load(saved))
         calls[name] = _asking(keep[-1].signatures["serving_default"], user)
         del module
     for preset in presets:
@@ -124,7 +124,7 @@ def export(preset: str, users: np.ndarray, table: np.ndarray, folder: Path) -> P
         )
     else:
         model = build_model(config, len(users), len(table), DIMENSION, DIMENSION)
-        model.pair_embedding.set_tables(users, table)
+        fill_tables(model, users, table)
     return export_model(model, folder, np.arange(len(users)), np.arange(len(table)), top_k=TOP_K)
 
 

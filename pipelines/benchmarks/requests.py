@@ -78,8 +78,8 @@ def _exports(folder: Path) -> dict[str, Path]:
     bases = {NOTHING: folder / NOTHING}
     tf.saved_model.save(trivial, str(bases[NOTHING] / "1"), signatures=trivial.double)
     rng = np.random.default_rng(0)
-    tables = [rng.normal(0, 0.25, (n, DIMENSION)).astype(np.float32) for n in (USERS, ITEMS)]
-    bases[RECOMMENDED] = recommend.export(RECOMMENDED, *tables, folder / RECOMMENDED).parent
+    users, items = (rng.normal(0, 0.25, (n, DIMENSION)).astype(np.float32) for n in (USERS, ITEMS))
+    bases[RECOMMENDED] = recommend.export(RECOMMENDED, users, items, folder / RECOMMENDED).parent
     for preset in NETWORKS:
         for name, sizes in ((preset, []), (f"{preset}, xla", [_SIZE])):
             ids = np.arange(USERS), np.arange(ITEMS)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.made_up import random_episode
+from benchmarks.made_up import fill_tables, random_episode
 from benchmarks.served.exports import request_values
 from benchmarks.timing import cpu_seconds
 from cmml_tf.config.model import ModelConfig
@@ -64,7 +64,8 @@ def measure(rounds: int) -> dict[str, Any]:
         start = time.monotonic()
         version = export_model(large, folder / "export", np.arange(USERS), np.arange(ITEMS))
         exported = time.monotonic() - start
-        np.savez(folder / "request.npz", **request_values())
+        request: dict[str, Any] = request_values()
+        np.savez(folder / "request.npz", **request)
         loaded = subprocess.run(
             [sys.executable, "-c", _LOAD, str(version), str(folder / "request.npz")],
             capture_output=True,
@@ -112,7 +113,7 @@ def _model(user_file: Path, item_file: Path) -> CMML:
     model = build_model(
         ModelConfig(), len(users), len(items), DIMENSION, DIMENSION, task=HingeTask()
     )
-    model.pair_embedding.set_tables(users, items)
+    fill_tables(model, users, items)
     model.compile(optimizer=AdamL2(1e-3))
     return model
 
@@ -127,7 +128,8 @@ def _step_ratio(large: CMML, small: CMML, rounds: int) -> tuple[list[float], dic
         steps[name] = lambda step=step, tasks=tasks, rows=rows: step(
             random_episode(TASKS, QUERY, rows, next(tasks))
         )
-    ratios, measured = [], {name: [] for name in steps}
+    ratios = []
+    measured: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(rounds):
         seconds = cpu_seconds(steps, 1, _STEPS_A_ROUND)
         ratios.append(seconds["large"] / seconds["small"])

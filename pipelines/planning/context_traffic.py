@@ -32,9 +32,10 @@ class Zipf:
             )
         self._exponent = exponent
         self._head = min(keys, _HEAD)
-        self._edges = np.array([self._head + 0.5, keys + 0.5])
+        first, last = self._head + 0.5, keys + 0.5
+        self._edges = np.array([first, last])
         if keys > self._head:
-            self._edges = np.geomspace(*self._edges, _TAIL_GROUPS + 1)
+            self._edges = np.geomspace(first, last, _TAIL_GROUPS + 1)
         weights = np.arange(1, self._head + 1, dtype=np.float64) ** -exponent
         tail = np.diff(self._integral(self._edges)) if keys > self._head else np.zeros(0)
         self._total = weights.sum() + tail.sum()

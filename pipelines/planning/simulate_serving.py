@@ -55,7 +55,11 @@ def main(argv: Sequence[str]) -> int:
     if config.measured is not None:
         text = Path(config.measured).read_text()
         rates = measured_rates(json.loads(text), config.measured_cores, config.batching)
-        capacity = replace(capacity, **rates)
+        capacity = replace(
+            capacity,
+            full_per_core=rates["full_per_core"],
+            with_context_per_core=rates["with_context_per_core"],
+        )
     lines = plan_capacity(capacity)
     print(capacity_table(lines))
     if config.out is not None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from cmml_tf.evaluation.ranking import CandidateScores, candidate_scores, evalua
 from cmml_tf.settings.named import SETTINGS
 from cmml_tf.settings.run import MODEL, SettingRun, open_run
 from cmml_tf.settings.scenario.form import SCENARIO
+from cmml_tf.settings.scenario.parts import ScenarioParts
 from cmml_tf.settings.scenario.simple_systems import rehearsal_of
 
 METRIC = "recall@10"
@@ -70,13 +72,14 @@ def measure(data: str, protocol: str, presets: Sequence[str], folder: Path) -> d
         if run.prepared.meta_test.fingerprint() != asked.fingerprint():
             raise ValueError(f"{preset} is asked other episodes than {presets[0]}.")
     ways: dict[str, Callable[[], CandidateScores]] = {
-        preset: lambda run=run: _trained(run) for preset, run in runs.items()
+        preset: partial(_trained, run) for preset, run in runs.items()
     }
-    known = first.prepared.data.training_pairs()
+    parts = _parts(first)
+    known = parts.data.training_pairs()
     ways["two_tower"] = lambda: _two_tower(first, known)
     ways[RETRAINED] = lambda: _two_tower(first, _with_supports(first, known))
-    log = KnownLog.of(*known, *first.prepared.known_embeddings)
-    chosen = rehearsal_of(first.prepared, log).best(lambda part: [one(part) for one in _als()])
+    log = KnownLog.of(*known, *parts.known_embeddings)
+    chosen = rehearsal_of(parts, log).best(lambda part: [one(part) for one in _als()])
     ways["implicit_als"] = lambda: candidate_scores(_als()[chosen](log))
     found = {}
     for name, way in ways.items():
@@ -93,6 +96,14 @@ def _opened(data: str, protocol: str, preset: str, folder: Path) -> SettingRun:
     return open_run(SETTINGS["scenario"], replace(config, run_dir=str(folder)), lambda line: None)
 
 
+def _parts(run: SettingRun) -> ScenarioParts:
+    """What a run is prepared with, whose setting is that of scenarios."""
+    parts = run.prepared
+    if not isinstance(parts, ScenarioParts):
+        raise TypeError(f"`run` must be of scenarios. Received: {type(parts).__name__}.")
+    return parts
+
+
 def _trained(run: SettingRun) -> CandidateScores:
     model = run.train(MODEL, tf.distribute.get_strategy(), None, 0, lambda line: None).model
     return candidate_scores(run.setting.scorer(model))
@@ -100,7 +111,7 @@ def _trained(run: SettingRun) -> CandidateScores:
 
 def _two_tower(run: SettingRun, pairs: Pairs) -> CandidateScores:
     seed = run.config.seed
-    data = replace(run.prepared.data, background_users=pairs[0], background_items=pairs[1])
+    data = replace(_parts(run).data, background_users=pairs[0], background_items=pairs[1])
     embeddings = pretrained_embeddings(data, run.config.embedding, seed)
     model = train_two_tower(pairs, embeddings, DIMENSION, _EPOCHS, seed)
 
@@ -112,7 +123,7 @@ def _two_tower(run: SettingRun, pairs: Pairs) -> CandidateScores:
 
 
 def _with_supports(run: SettingRun, pairs: Pairs) -> Pairs:
-    asked = run.prepared.meta_test
+    asked = _parts(run).meta_test
     positive = asked.support_label > 0.5
     supports = asked.support_user[positive], asked.support_item[positive]
     users, items = (np.concatenate(both) for both in zip(pairs, supports, strict=True))

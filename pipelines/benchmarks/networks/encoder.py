@@ -1,5 +1,6 @@
 """The sequential encoder's GRU for serving, beside `tf_keras.layers.GRU`."""
 
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -27,8 +28,8 @@ def measure(rounds: int) -> dict[str, Any]:
         theirs = tf.function(lambda inputs: keras(inputs))
         seconds = cpu_seconds(
             {
-                "ours": lambda ours=ours, x=inputs, m=mask: ours(x, m),
-                "keras": lambda theirs=theirs, x=inputs: theirs(x),
+                "ours": partial(ours, inputs, mask),
+                "keras": partial(theirs, inputs),
             },
             rounds,
             calls,

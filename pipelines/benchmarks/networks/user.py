@@ -3,7 +3,6 @@
 MeLU stands beside the presets with one gradient step, as its code adapts, and with five.
 """
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import tensorflow as tf
 
 from benchmarks.timing import cpu_seconds
 from cmml_tf.baselines.build_rating import build_rating_baseline
+from cmml_tf.config import override
 from cmml_tf.config.baselines import RATING_BASELINES
 from cmml_tf.datasets.features import RawFeature, build_columns
 from cmml_tf.experiments.forms import FORMS
@@ -36,8 +36,8 @@ def measure(rounds: int) -> dict[str, Any]:
         )
     melu = RATING_BASELINES["melu"].model
     for steps in (1, 5):
-        config = replace(melu, steps=steps)
-        models[f"melu, steps {steps}"] = build_rating_baseline(config, items[1:], users)
+        stepping = override(melu, {"steps": steps})
+        models[f"melu, steps {steps}"] = build_rating_baseline(stepping, items[1:], users)
     calls = {
         f"{name}, {asked} items": user_request(model, asked, rng)
         for name, model in models.items()

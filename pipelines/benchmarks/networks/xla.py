@@ -1,6 +1,7 @@
 """What XLA gains and costs: the forward pass, and a training step."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -45,8 +46,8 @@ def _forward(preset: str, rounds: int) -> dict[str, Any]:
         score = tf.function(model.score_with_context, **options)
         context = encode(*episode.support)
         query = context, episode.query_user, episode.query_item
-        calls[f"encode, {how}"] = lambda encode=encode: encode(*episode.support)
-        calls[f"score, {how}"] = lambda score=score, query=query: score(*query)
+        calls[f"encode, {how}"] = partial(encode, *episode.support)
+        calls[f"score, {how}"] = partial(score, *query)
     return _compared(cpu_seconds(calls, rounds, _CALLS))
 
 

@@ -29,13 +29,14 @@ class Trivial(tf.Module):
 def write_exports(folder: Path) -> Path:
     """Writes the models and the server's configuration for them, which is returned."""
     ids = np.arange(USERS), np.arange(ITEMS)
-    model = made_up_model(ModelConfig(), (USERS, ITEMS), DIMENSION)
+    network = ModelConfig()
+    model = made_up_model(network, (USERS, ITEMS), DIMENSION)
     export_model(model, folder / "cmml", *ids)
     rng = np.random.default_rng(1)
     model.pair_embedding.set_tables(*(rng.normal(0, 0.25, (n, DIMENSION)) for n in (USERS, ITEMS)))
     export_model(model, folder / "other", *ids)
 
-    model.context_encoder = KerasGruEncoder(2 * DIMENSION, model.context_encoder.units)
+    model.context_encoder = KerasGruEncoder(2 * DIMENSION, network.encoder_units)
     model.context_encoder.build([None, None, 2 * DIMENSION + 2])
     # Not by `export_model`: such a graph holds gradient functions and does not pass its check.
     users, items = vocabulary("user_ids", ids[0], USERS), vocabulary("item_ids", ids[1], ITEMS)

@@ -57,7 +57,8 @@ def _by_h2load(
     if done.returncode or counts is None or counts[2] != "0" or counts[3] != "0":
         raise OSError(f"h2load failed: {done.stderr.strip() or done.stdout.strip()}")
     # h2load reads no gRPC status, but an error is shorter than an answer.
-    received = int(re.search(r"\((\d+)\) data", done.stdout)[1])
+    data = re.search(r"\((\d+)\) data", done.stdout)
+    received = 0 if data is None else int(data[1])
     if received < (int(counts[1]) - clients) * answer_bytes:
         raise OSError(f"{address} answered errors: {received} bytes in {counts[1]} answers.")
     return int(counts[1]) / seconds

@@ -74,7 +74,8 @@ def _swap(
     first: np.ndarray,
 ) -> tuple[dict[str, Any], np.ndarray]:
     """What 8 clients saw while versions came and went, and the scores of the last version."""
-    stop, seen, lock = threading.Event(), Counter(), threading.Lock()
+    stop, lock = threading.Event(), threading.Lock()
+    seen: Counter[str] = Counter()
     answers: list[tuple[int, np.ndarray]] = []
 
     def ask() -> None:
