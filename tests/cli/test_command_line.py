@@ -1,6 +1,8 @@
 """Options: where they come from, which wins, and what is said of those that do not fit."""
 
+import gc
 import sys
+import weakref
 
 import pytest
 import yaml
@@ -262,3 +264,34 @@ def test_a_command_gets_its_arguments_and_gives_its_status(monkeypatch):
 def test_a_fault_of_the_program_is_not_hidden():
     with pytest.raises(ZeroDivisionError):
         run(lambda argv: 1 // 0)
+
+
+@pytest.fixture
+def thresholds():
+    before = gc.get_threshold()
+    gc.set_threshold(700, 10, 10)  # Python's own, which an earlier command has changed
+    yield
+    gc.set_threshold(*before)
+
+
+@pytest.mark.usefixtures("thresholds")
+def test_many_objects_that_stay_are_made_without_a_look_for_garbage_and_garbage_is_freed():
+    class Knot:
+        def __init__(self):
+            self.own = self
+
+    found = {}
+
+    def command(argv):
+        gc.collect()
+        looks = gc.get_stats()[0]["collections"]
+        kept = [[] for _ in range(20_000)]
+        found["looks"] = gc.get_stats()[0]["collections"] - looks
+        knots = [weakref.ref(Knot()) for _ in range(len(kept))]
+        kept += [[] for _ in range(100_000)]
+        found["alive"] = sum(one() is not None for one in knots)
+        return 0
+
+    with pytest.raises(SystemExit):
+        run(command)
+    assert found == {"looks": 0, "alive": 0}
