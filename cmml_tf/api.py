@@ -12,6 +12,7 @@ The commands are callers of the same parts.
 
 import dataclasses
 import filecmp
+import re
 import shutil
 import tempfile
 import weakref
@@ -323,12 +324,19 @@ def compare(
 
 @contextmanager
 def _scratch() -> Iterator[Path]:
-    """A folder for tables of this process, which is removed if an error leaves the context."""
+    """A folder for tables of this process, which is removed if an error leaves the context.
+
+    A sentence of such an error names the table, not the file, which its reader never saw.
+    """
     folder = Path(tempfile.mkdtemp())
     try:
         yield folder
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
+        written = rf"(?:the table )?{re.escape(str(folder))}/(?:\w+/)?(\w+)\.parquet"
+        named = re.sub(written, r"the table `\1`", str(error))
+        if type(error) is ValueError and named != str(error):
+            raise ValueError(named) from error
         raise
 
 

@@ -364,3 +364,22 @@ def test_advice_about_malformed_lines_can_be_followed_and_names_the_file(tmp_pat
         cmml_tf.user_data(log, items=tmp_path / "gone.csv")
     with pytest.raises(ValueError, match="`kinds` must name features that there are: genre, year"):
         cmml_tf.user_data(ratings, items=films, kinds={"gnere": "categorical"})
+
+
+@pytest.mark.parametrize("objective", [None, "rating", "ranking"])
+def test_a_table_from_memory_is_named_as_such_where_a_row_or_feature_is_refused(objective):
+    log = clicks() if objective is None else rated()[0]
+    items = pd.DataFrame({"item": log["item"].unique()}).assign(size=1.0, year=1999)
+
+    def read(log, items):
+        if objective is None:
+            return themes(log, items)
+        return cmml_tf.user_data(log, items=items, objective=objective)
+
+    name = "ratings" if objective == "rating" else "log"
+    damaged = log.assign(item=log["item"].where(log.index != 3))
+    with pytest.raises(ValueError, match=rf"^Line 4 of the table `{name}` must hold user, item"):
+        read(damaged, items)
+    infinite = items.assign(size=np.where(items.index == 2, np.inf, 1.0))
+    with pytest.raises(ValueError, match=r"^Column 'size' of the table `items` must hold finite"):
+        read(log, infinite)
