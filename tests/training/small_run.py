@@ -11,6 +11,7 @@ from cmml_tf.evaluation.scorer import ModelScorer
 from cmml_tf.models.build import build_model
 from cmml_tf.tasks.scenario import HingeTask
 from cmml_tf.training.fit import fit_model
+from cmml_tf.types import empty_support
 
 POOLING = ModelConfig(encoder="mean", encoder_units=64, hybrid="dot", modulation="linear")
 NO_CONTEXT = ModelConfig(encoder="none", hybrid="none", modulation="none")
@@ -40,9 +41,24 @@ def build(config, data, seed=0, gradient_clip=None):
     return model
 
 
-def fit(model, data, validate, training, folder, max_minutes=None, episode=EPISODE, seed=0):
+def fit(
+    model,
+    data,
+    validate,
+    training,
+    folder,
+    max_minutes=None,
+    episode=EPISODE,
+    seed=0,
+    with_support=True,
+):
     """Trains on the data's meta-training scenarios, watching validation Recall@20."""
-    sample = EpisodeSampler(data, episode, seed).sample
+    sampler = EpisodeSampler(data, episode, seed)
+
+    def sample(step):
+        drawn = sampler.sample(step)
+        return drawn if with_support else drawn._replace(support=empty_support(drawn.support))
+
     return fit_model(
         model,
         lambda step: sampled_steps(sample, step),

@@ -20,8 +20,8 @@ def settings(**changes):
     return TrainingConfig(**{**few, "gradient_clip": 3e-3, "weight_decay": 1e-3, **changes})
 
 
-def train(training, folder, strategy=None):
-    """The history of a training."""
+def train(training, folder, strategy=None, with_support=True):
+    """The history of a training; without a support set it is a twin's."""
     data = planted(meta_train=10, users_per_scenario=20, users=50, dimension=16).data
     # Larger embeddings, so that gradients are larger than rounding.
     larger = {
@@ -32,10 +32,11 @@ def train(training, folder, strategy=None):
     strategy = strategy or tf.distribute.get_strategy()
     with strategy.scope():
         model = build(MODEL, data, gradient_clip=training.gradient_clip)
-    return fit(model, data, validator(model, data), training, Path(folder)).history
+    validate = validator(model, data)
+    return fit(model, data, validate, training, Path(folder), with_support=with_support).history
 
 
-def main(name, folder, output, changes, processors):
+def main(name, folder, output, changes, processors, with_support):
     """Trains with a strategy; writes the history to `output`, or ends with the error's sentence."""
     if is_served(name):
         serve_cluster()
@@ -47,7 +48,7 @@ def main(name, folder, output, changes, processors):
     else:
         strategy = open_strategy(name)
     try:
-        history = train(settings(**changes), folder, strategy)
+        history = train(settings(**changes), folder, strategy, with_support)
     except ConnectionError as error:
         sys.exit(str(error))
     Path(output).write_text(json.dumps(history))

@@ -38,7 +38,7 @@ def start(cluster, role, index, log, **options):
     if cluster:
         task = {"type": role, "index": index}
         environment["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": task})
-    defaults = {"changes": {}, "processors": 1}
+    defaults = {"changes": {}, "processors": 1, "with_support": True}
     command = [sys.executable, strategy_worker.__file__, json.dumps({**defaults, **options})]
     with Path(log).open("w") as file:
         return subprocess.Popen(command, env=environment, stdout=file, stderr=file)
@@ -54,23 +54,36 @@ def assert_same_training(ours, theirs):
     assert ours == [pytest.approx(entry, abs=1e-5) for entry in theirs]
 
 
+@pytest.fixture(
+    scope="module",
+    params=[True, pytest.param(False, marks=pytest.mark.slow)],
+    ids=["model", "twin"],
+)
+def options(request):
+    """Of the model, and of its twin, which has less to learn from."""
+    changes = {} if request.param else {"learning_rate": 1e-2}
+    return {"changes": changes, "with_support": request.param}
+
+
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory):
+def alone(options, tmp_path_factory):
     """The training of this process, whose losses move by far more than the tolerance."""
-    trained = strategy_worker.train(strategy_worker.settings(), tmp_path_factory.mktemp("alone"))
+    settings = strategy_worker.settings(**options["changes"])
+    folder = tmp_path_factory.mktemp("alone")
+    trained = strategy_worker.train(settings, folder, with_support=options["with_support"])
     losses = [entry["loss"] for entry in trained]
     assert np.abs(np.diff(losses)).min() > 3e-4
     return trained
 
 
-def test_two_workers_train_as_one_process_and_only_the_chief_writes(alone, tmp_path):
+def test_two_workers_train_as_one_process_and_only_the_chief_writes(alone, options, tmp_path):
     cluster = {"worker": free_addresses(2)}
     folder = tmp_path / "run"
     started = []
     for index in range(2):
         log, output = tmp_path / f"{index}.log", tmp_path / f"{index}.json"
-        options = {"name": "multiworker", "folder": str(folder), "output": str(output)}
-        started.append((start(cluster, "worker", index, log, **options), log, output))
+        one = {"name": "multiworker", "folder": str(folder), "output": str(output), **options}
+        started.append((start(cluster, "worker", index, log, **one), log, output))
     results = [finished(*process) for process in started]
     for result in results:
         assert_same_training(result, alone)
@@ -84,10 +97,10 @@ def test_two_workers_train_as_one_process_and_only_the_chief_writes(alone, tmp_p
     }
 
 
-def test_two_replicas_of_one_process_train_as_one(alone, tmp_path):
+def test_two_replicas_of_one_process_train_as_one(alone, options, tmp_path):
     log, output = tmp_path / "log", tmp_path / "output.json"
-    options = {"name": "mirrored", "folder": str(tmp_path / "run"), "output": str(output)}
-    process = start(None, None, None, log, processors=2, **options)
+    one = {"name": "mirrored", "folder": str(tmp_path / "run"), "output": str(output), **options}
+    process = start(None, None, None, log, processors=2, **one)
     assert_same_training(finished(process, log, output), alone)
 
 
