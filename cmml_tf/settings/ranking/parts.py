@@ -1,6 +1,7 @@
 """What the ranking setting fits before training: folds, the tables' weighting, the tables."""
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from pathlib import Path
@@ -29,6 +30,8 @@ from cmml_tf.training.run_folder import CONTINUED, read_record
 _POWERS, _PENALTIES, _DROPOUT = (0.0, 0.3, 0.6), (30.0, 300.0), 0.9
 
 _MOST_HELD_OUT = 1000
+UNWEIGHTED = 0.0
+"""The power by which all users weigh the same."""
 WEIGHTING_FILE = "weighting.json"
 
 
@@ -118,6 +121,15 @@ class RankingParts(Prepared[RankingData, AskedNewcomers]):
         parts = self._grams[power]
         return reduce(Gram.plus, (one for fold, one in enumerate(parts) if fold != without))
 
+    def forget_grams(self, but: Collection[float] = ()) -> None:
+        """Frees what folds add up to; what is asked for again is counted again.
+
+        Args:
+          but: Powers whose sums stay.
+        """
+        for power in {*self._grams} - {*but}:
+            del self._grams[power]
+
     @cached_property
     def _grams(self) -> dict[float, list[Gram]]:
         return {}
@@ -147,7 +159,7 @@ class RankingParts(Prepared[RankingData, AskedNewcomers]):
             if fold != without
         )
         return fit_item_tables(
-            self.gram(0.0, without).matrix,
+            self.gram(UNWEIGHTED, without).matrix,
             self.gram(chosen.user_power, without).normalised,
             np.asarray(times),
             model.dropouts,
@@ -178,8 +190,8 @@ class RankingParts(Prepared[RankingData, AskedNewcomers]):
                 recalls[Weighting(power, penalty)] = self.recall(system)
             # Of the powers but the best one no other sums are needed any more.
             best = max(recalls, key=recalls.__getitem__)
-            for other in {*self._grams} - {0.0, best.user_power}:
-                del self._grams[other]
+            # Of the powers but the best one no other sums are needed any more.
+            self.forget_grams({UNWEIGHTED, best.user_power})
         return best
 
     def recall(self, system: Scorer) -> float:

@@ -35,7 +35,7 @@ from cmml_tf.settings.base import Request, Served, Setting
 from cmml_tf.settings.content.further_rows import further_rows
 from cmml_tf.settings.content.side_content import SideContent
 from cmml_tf.settings.ranking.form import RANKING
-from cmml_tf.settings.ranking.parts import RankingParts, check_tables_fit
+from cmml_tf.settings.ranking.parts import UNWEIGHTED, RankingParts, check_tables_fit
 from cmml_tf.settings.ranking.simple_systems import simple_ranking_systems
 from cmml_tf.settings.systems import Recipe
 from cmml_tf.tasks.catalogue import CatalogueTask
@@ -140,6 +140,7 @@ class RankingSetting(Setting[RankingData, AskedNewcomers, RankingParts]):
         """
         model = recipe.model
         versions = [*prepared.fold_tables, prepared.tables]  # fitted before there is a model
+        prepared.forget_grams({UNWEIGHTED})  # of which simple systems are made, too
         add_up = FoldTables([tables.rows for tables in versions]).sums
         read = _tables(prepared)._replace(folds=len(versions), add_up=add_up)
         built = _model(recipe, read)

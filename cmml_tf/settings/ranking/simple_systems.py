@@ -24,7 +24,7 @@ from cmml_tf.baselines.simple_rankings.mult_vae import EPOCHS, MultVae, MultVaeT
 from cmml_tf.datasets.tasks.users.taken_items import TakenItems
 from cmml_tf.embeddings.item_tables import edlae, neighbours, user_matrix
 from cmml_tf.evaluation.scorer import Scorer
-from cmml_tf.settings.ranking.parts import RankingParts
+from cmml_tf.settings.ranking.parts import UNWEIGHTED, RankingParts
 
 _SHRINKAGES, _PENALTIES = (0.0, 30.0, 100.0, 300.0), (100.0, 300.0, 1000.0, 3000.0, 10000.0)
 _MOST_USERS = 20_000
@@ -46,6 +46,7 @@ def simple_ranking_systems(parts: RankingParts, names: Sequence[str]) -> dict[st
                 vae = cache(lambda: MultVaeTraining(parts.table_items, parts.seed))
                 fitted = _Fitted(parts, parts.data.learned, None, vae)
                 chosen = _Chosen(parts, vae)
+                parts.forget_grams()
             found[name] = fitted.system(name, chosen)
     return found
 
@@ -66,7 +67,7 @@ class _Fitted:
         self._whole = user_matrix(taken, items)
         # To choose numbers, every k-th user; then all.
         self._thinned = self._whole[:: 1 if without is None else -(-len(taken) // _MOST_USERS)]
-        self._counts = parts.gram(0.0, without).matrix
+        self._counts = parts.gram(UNWEIGHTED, without).matrix
         # Each is large; of several numbers the last one is asked for again.
         self.item_knn = lru_cache(maxsize=1)(self._item_knn)
         self.ease = lru_cache(maxsize=1)(self._ease)
