@@ -14,7 +14,7 @@ import tensorflow as tf
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.types import Support
 
-_PAIRS_PER_CALL = 32_768
+_PAIRS_PER_CALL = 65_536
 
 
 class Scorer(Protocol):
