@@ -43,7 +43,7 @@ from cmml_tf.training.run_folder import (
 
 MODEL, TWIN = "model", "twin"
 """Folders of a run's trainings."""
-_CONTINUED_STEPS, _CONTINUED_RATE = 1 / 20, 1 / 10
+_CONTINUED_STEPS, _CONTINUED_RATE = 1 / 40, 1 / 10
 
 Say = Callable[[str], None]
 
@@ -80,7 +80,7 @@ class SettingRun:
 
     @property
     def training(self) -> TrainingConfig:
-        """The schedule as configured; where a run is continued, a twentieth of the steps.
+        """The schedule as configured; where a run is continued, a fortieth of the steps.
 
         They are taken at a tenth of the learning rate: weights that were trained to the end are
         to be mended, not found.

@@ -125,7 +125,7 @@ def two_days(tmp_path_factory):
     return days(folder, 17, 18, steps=40), folder
 
 
-def test_a_continued_day_is_as_good_as_one_from_nothing_in_a_twentieth_of_the_steps(two_days):
+def test_a_continued_day_is_as_good_as_one_from_nothing_in_a_fortieth_of_the_steps(two_days):
     found, _ = two_days
     check(found, tolerance=0.03)
     (first, _), (_, today) = found

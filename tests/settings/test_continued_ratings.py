@@ -53,7 +53,7 @@ def test_ids_keep_their_rows_and_whom_was_learned_from_is_not_held_out(two_days)
     assert not learned & {*second.user_ids[held_out]}
 
 
-def test_a_twentieth_of_the_steps_leaves_a_model_as_good(two_days):
+def test_a_fortieth_of_the_steps_leaves_a_model_as_good(two_days):
     assert read_history(two_days[1].folder / "model")[-1]["epoch"] == 1  # 1 step of 20
     first, second = (day.evaluate().metrics["meta_test"]["mae"] for day in two_days)
     assert second < first + 0.1
