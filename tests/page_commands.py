@@ -115,6 +115,7 @@ NOT_RUN = {
     "python pipelines/benchmark.py alternatives": "trains models: minutes; "
     "tests/cli/test_benchmark_alternatives.py tries what it measures with",
     "python pipelines/benchmark.py requests": _MEASURES,
+    "python pipelines/benchmark.py recommend": _MEASURES,
     "python pipelines/benchmark.py xla": _MEASURES,
     "python pipelines/benchmark.py training": _MEASURES,
     "python pipelines/benchmark.py encoder": _MEASURES,
