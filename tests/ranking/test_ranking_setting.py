@@ -3,6 +3,7 @@
 import copy
 import json
 import shutil
+import weakref
 
 import numpy as np
 import pandas as pd
@@ -170,6 +171,18 @@ def prepared(tmp_path_factory):
     data = open_ranking_data(config.data, config.tasks, None, 0)
     setting = SETTINGS["ranking"]
     return setting, setting.prepare(data, folder, config, 0), config
+
+
+def test_what_items_were_taken_together_is_freed_once_the_tables_are_made(prepared):
+    setting, parts, config = prepared
+    before = [parts.gram(power, without=0) for power in (0.0, 0.3)]
+    # Matrices of folds, the largest things that are kept for more than one use.
+    kept = [weakref.ref(one.matrix) for of_power in parts._grams.values() for one in of_power]
+    setting.build_for_training(Recipe(config.model, config.episode, config.training, 0), parts)
+    setting.simple_systems(parts, ("item_knn",))
+    assert not any(one() is not None for one in kept)
+    for power, one in zip((0.0, 0.3), before, strict=True):
+        np.testing.assert_array_equal(parts.gram(power, without=0).matrix, one.matrix)
 
 
 def test_the_tables_of_a_training_user_do_not_know_the_user(prepared):
