@@ -61,49 +61,62 @@ def index_scenarios(
         raise ValueError("Episodes need at least one meta-training scenario. Received: none.")
     history = _History(history_users, history_items, scenarios)
     stride = max(len(scenario.candidates) for scenario in scenarios) + 1
-    pairs, items, taken_counts, gaps = [], [], [], []
+    pairs, taken_counts, gaps = [], [], []
     groups, without_negative = 0, 0
     for scenario in scenarios:
-        candidates = scenario.candidates
-        if len(candidates) < 2:
+        size = len(scenario.candidates)
+        if size < 2:
             raise ValueError(
                 f"Scenario {scenario.name!r} has fewer than two items, so no negative can be "
                 "drawn. Raise `min_items` or leave the scenario out."
             )
-        users, user_index = np.unique(scenario.users, return_inverse=True)
-        position = np.searchsorted(candidates, scenario.items)
-        own = user_index * len(candidates) + position
-        known = np.unique(np.concatenate([history.among(users, candidates), own]))
-        taken_user, taken_position = np.divmod(known, len(candidates))
-        taken = np.bincount(taken_user, minlength=len(users))
-        usable = taken[user_index] < len(candidates)
-        without_negative += int(np.sum(~usable))
-        if usable.sum() < 2:
+        user, position, known = history.taken(scenario)
+        taken_user = known // size
+        taken = np.bincount(taken_user)
+        usable = taken.take(user) < size
+        left = int(np.count_nonzero(usable))
+        if left < 2:
             raise ValueError(
                 f"Scenario {scenario.name!r} has fewer than two pairs whose user left an item of "
                 "it untaken; a task needs one to support and one to ask. Leave the scenario out."
             )
-        pairs.append((scenario.users[usable], position[usable], groups + user_index[usable]))
-        items.append(candidates)
+        columns = (scenario.users, position, user + groups)
+        without_negative += len(usable) - left
+        pairs.append(
+            columns if left == len(usable) else tuple(column[usable] for column in columns)
+        )
         taken_counts.append(taken)
-        rank = np.arange(len(taken_user)) - np.repeat(np.cumsum(taken) - taken, taken)
-        gaps.append((groups + taken_user).astype(np.int64) * stride + taken_position - rank)
-        groups += len(users)
+        # Of user * size + position comes (groups + user) * stride + position - rank.
+        gap = known + taken_user * (stride - size)
+        gap += groups * stride - np.arange(len(known))
+        gap += (np.cumsum(taken) - taken).take(taken_user)
+        gaps.append(gap)
+        groups += len(taken)
     user, position, group = (
-        np.concatenate(column).astype(np.int32) for column in zip(*pairs, strict=True)
+        np.concatenate(column, dtype=np.int32, casting="same_kind")
+        for column in zip(*pairs, strict=True)
     )
+    items = [scenario.candidates for scenario in scenarios]
     return ScenarioIndex(
         pair_start=starts_of([len(part[0]) for part in pairs]),
         pair_user=user,
         pair_position=position,
         pair_group=group,
         item_start=starts_of([len(part) for part in items]),
-        item_row=np.concatenate(items).astype(np.int32),
+        item_row=np.concatenate(items, dtype=np.int32, casting="same_kind"),
         group_start=starts_of(np.concatenate(taken_counts)),
         gap_keys=np.concatenate(gaps),
         stride=stride,
         pairs_without_negative=without_negative,
     )
+
+
+def _distinct(values: np.ndarray) -> np.ndarray:
+    """The distinct values, sorted: `np.unique` hashes them first, which costs more."""
+    ordered = np.sort(values)
+    is_first = np.ones(len(ordered), bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=is_first[1:])
+    return ordered[is_first]
 
 
 class _History:
@@ -119,50 +132,71 @@ class _History:
 
         user_rows = rows(users, (scenario.users for scenario in scenarios))
         item_rows = rows(items, (scenario.candidates for scenario in scenarios))
-        self._by_user = _Side(users, items, user_rows, item_rows)
-        self._by_item = _Side(items, users, item_rows, user_rows)
+        self._users = _Side(users, items, user_rows, item_rows)
+        self._items = _Side(items, users, item_rows, user_rows)
 
-    def among(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """The pairs of these users with these items, both sorted and distinct.
+    def taken(self, scenario: Scenario) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What the users of a scenario have taken of its items.
 
         Returns:
-          int64 [N], for each the user's place times the number of items, plus the item's place.
+          For each pair int64 [N], its user's place among the scenario's distinct ones, in order;
+          int64 [N], its item's place among the candidates; and of all pairs that these users and
+          items have, here or in the history, int64 [K], ascending: the user's place times the
+          number of items, plus the item's place.
         """
-        if self._by_item.pairs(items) < self._by_user.pairs(users):
-            item, user = self._by_item.among(items, users)
+        users, items = self._users, self._items
+        items.choose(scenario.candidates)
+        users.choose(_distinct(scenario.users))
+        if items.pairs < users.pairs:
+            their_item, their_user = items.pairs_with(users)
         else:
-            user, item = self._by_user.among(users, items)
-        return np.searchsorted(users, user) * len(items) + np.searchsorted(items, item)
+            their_user, their_item = users.pairs_with(items)
+        user, item = users.place.take(scenario.users), items.place.take(scenario.items)
+        taken = np.concatenate([user, their_user]) * len(scenario.candidates)
+        taken += np.concatenate([item, their_item])
+        return user, item, _distinct(taken)
 
 
 class _Side:
-    """Pairs in the order of one of their sides, where no row is searched for.
+    """Users, or items, and the known pairs of each; some of them are chosen at a time.
+
+    Nothing is searched for: what concerns a row stands at its number.
 
     Args:
       key, other: int [H], rows of this side and of the other.
       keys, others: How many rows there are.
+
+    Attributes:
+      place: int64 [keys], of each chosen row its place among them.
+      pairs: How many known pairs the chosen rows have.
     """
 
     def __init__(self, key: np.ndarray, other: np.ndarray, keys: int, others: int) -> None:
-        # Of a sparse matrix: numbers of rows are counted, where `argsort` would compare them.
-        self._place = np.arange(len(key), dtype=np.int32 if len(key) < 2**31 else np.int64)
-        ordered = csr_matrix((other.astype(np.int32), (key, self._place)), (keys, len(key)))
-        self._other, self._start = ordered.data, ordered.indptr
-        self._wanted = np.zeros(others, bool)
+        # Of a sparse matrix: numbers of rows are counted, where `argsort` would compare them. The
+        # numbers are narrow, since what takes longest is to fetch them.
+        numbers = other.astype(np.min_scalar_type(max(others - 1, 0)))
+        ordered = csr_matrix((numbers, (key, np.arange(len(key)))), (keys, len(key)))
+        self._other, self._start = ordered.data, ordered.indptr.astype(np.int64)
+        self._is_chosen = np.zeros(keys, bool)
+        self._rows = np.zeros(0, np.int64)
+        self.place = np.zeros(keys, np.int64)
+        self.pairs = 0
 
-    def pairs(self, rows: np.ndarray) -> int:
-        """How many pairs these rows have."""
-        return int(np.sum(self._start[rows + 1] - self._start[rows]))
+    def choose(self, rows: np.ndarray) -> None:
+        """Chooses distinct rows in place of those before."""
+        self._is_chosen[self._rows] = False
+        self._is_chosen[rows] = True
+        self._rows = rows
+        self.place[rows] = np.arange(len(rows))
+        self._first = self._start.take(rows)
+        self._counts = self._start.take(rows + 1) - self._first
+        self.pairs = int(self._counts.sum())
 
-    def among(self, rows: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The pairs of both: rows of this side and of the other, int32 [N] each."""
-        first = self._start[rows]
-        counts = self._start[rows + 1] - first
-        ends = np.cumsum(counts, dtype=first.dtype)
-        place = np.repeat(first - (ends - counts), counts)
-        place += self._place[: len(place)]
-        theirs = self._other[place]
-        self._wanted[others] = True
-        found = np.flatnonzero(self._wanted[theirs])
-        self._wanted[others] = False
-        return rows[np.searchsorted(ends, found, side="right")], theirs[found]
+    def pairs_with(self, others: "_Side") -> tuple[np.ndarray, np.ndarray]:
+        """The known pairs of chosen rows of both sides: the places of both, int64 [N] each."""
+        ends = self._counts.cumsum()
+        at = (self._first - (ends - self._counts)).repeat(self._counts)
+        at += np.arange(len(at))
+        theirs = self._other.take(at)
+        found = others._is_chosen.take(theirs).nonzero()[0]
+        return ends.searchsorted(found, side="right"), others.place.take(theirs.take(found))
