@@ -121,5 +121,6 @@ class ContextModel(AdaptingModel):
         `named` is for models that match by key.
         """
         del named
-        users = tf.repeat(query_user[:, None], tf.shape(query_item)[1], axis=1)
+        # As wide as the items: a sum costs a request less than `tf.repeat` with its ten nodes.
+        users = query_user[:, None] + tf.zeros_like(query_item, query_user.dtype)
         return self.score_adapted(adapted, users, query_item)

@@ -258,6 +258,22 @@ def test_recommendations_do_not_depend_on_what_a_request_is_batched_with(case, r
         np.testing.assert_allclose(alone["score"][0], together["score"][task], atol=1e-5)
 
 
+def test_what_one_request_leaves_out_the_next_is_recommended(large):
+    request = recommend_request(B=1, item_ids=MANY_ITEMS)
+    nothing = request | {"support_length": np.int32([0])}
+    first = call(large.signatures["recommend"], nothing)
+    taken = nothing | {
+        "support_user_id": np.repeat(nothing["user_id"][:, None], 5, axis=1),
+        "support_item_id": first["item_id"],
+        "support_label": np.ones([1, 5], np.float32),
+        "support_length": np.int32([5]),
+    }
+    second = call(large.signatures["recommend"], taken)
+    assert not set(second["item_id"][0]) & set(first["item_id"][0])
+    again = call(large.signatures["recommend"], nothing)
+    np.testing.assert_array_equal(again["item_id"], first["item_id"])
+
+
 def test_users_of_other_tasks_are_refused(small):
     inputs = {**recommend_request(), "user_id": np.array([70])}
     sentence = r"`user_id` must have as many rows as `support_user_id` \(B=2\). Received: 1"

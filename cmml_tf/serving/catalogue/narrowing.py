@@ -70,7 +70,7 @@ class Narrowing(tf.Module):
 
         The last column is of no item.
         """
-        rows = tf.broadcast_to(self._rows, [tf.shape(user)[0], self._rows.shape[0]])
+        rows = self._rows + tf.zeros_like(user)[:, None]
         weights = tf.matmul(self._score_apart(adapted, user, rows), self.solution)
         # The table as it is, read without a copy.
         return tf.matmul(weights, self.columns, transpose_b=True)
