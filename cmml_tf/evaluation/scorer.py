@@ -14,7 +14,7 @@ import tensorflow as tf
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.types import Support
 
-_PAIRS_PER_CALL = 65_536
+PAIRS_PER_CALL = 65_536
 
 
 class Scorer(Protocol):
@@ -47,6 +47,12 @@ class AnsweringScorer(Scorer, Protocol):
         """Arguments of `score` -> float [B, Q] each, by name, `score` among them."""
 
 
+def graph(method: Callable[..., Any], *specs: Any) -> Any:
+    """A function of tensors of these specs, as an export has it: without loops in Python."""
+    # To look for loops takes longer than to trace.
+    return tf.function(method, input_signature=specs, autograph=False)
+
+
 class ModelScorer:
     """Scores with a model that adapts: once a task, then a grid or any pairs in few graph calls.
 
@@ -61,10 +67,6 @@ class ModelScorer:
         ids = tf.TensorSpec([tasks, None], self._ids)
         label, length = tf.TensorSpec([tasks, None]), tf.TensorSpec([tasks], tf.int32)
         support = Support(ids, ids, label, length)
-
-        def graph(method: Callable[..., Any], *specs: Any) -> Any:
-            # As an export has it; to look for loops in Python takes longer than to trace.
-            return tf.function(method, input_signature=specs, autograph=False)
 
         # In few tensors: each costs a call of a graph more than it does in the graph.
         self._adapt = graph(lambda one: model.context_of(model.adapt(one)), support)
@@ -89,7 +91,7 @@ class ModelScorer:
 
     def score_grid(self, adapted: Any, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """float32 [U, I], of a single adapted task; some users at a time."""
-        each = math.ceil(_PAIRS_PER_CALL / len(items))
+        each = math.ceil(PAIRS_PER_CALL / len(items))
         parts = [
             self._grid(adapted, *self._rows(users[None, first : first + each], items[None]))[0]
             for first in range(0, len(users), each)
@@ -109,7 +111,7 @@ def grid_of(scorer: Scorer, adapted: Any, users: np.ndarray, items: np.ndarray) 
     """float [U, I]: each item for each user, of a single adapted task; rows int32 [U] and [I]."""
     if isinstance(scorer, GridScorer):
         return scorer.score_grid(adapted, users, items)
-    each = math.ceil(_PAIRS_PER_CALL / len(items))
+    each = math.ceil(PAIRS_PER_CALL / len(items))
     scores = []
     for first in range(0, len(users), each):
         some = users[first : first + each]

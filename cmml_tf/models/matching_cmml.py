@@ -7,6 +7,7 @@ import tensorflow as tf
 from cmml_tf.config import FactorConfig
 from cmml_tf.layers.building import build_named, serialize
 from cmml_tf.layers.matching.match_context import MatchContext, pair_width, task_width
+from cmml_tf.layers.matching.matched import MatchedPairs
 from cmml_tf.layers.matching.matching import Matching
 from cmml_tf.layers.matching.row_tables import RowTables
 from cmml_tf.models.adapting_model import ContextModel, ContextWidth
@@ -156,9 +157,35 @@ class MatchingCMML(ContextModel):
         """The same for query pairs whose rows are given, float32 [B, Q, ...]."""
         return self.matching(adapted, user_key, item_key, user_row, item_row, training=training)
 
-    def score_grid(self, adapted: MatchContext, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-        """Each item for each user, which are matched with the support once: float32 [B, U, I]."""
-        return self.score_adapted(adapted, users[:, :, None], items[:, None])
+    def score_grid(
+        self,
+        adapted: MatchContext,
+        users: tf.Tensor,
+        items: tf.Tensor,
+        pair: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Each item for each user, which are matched with the support once: float32 [B, U, I].
+
+        Args:
+          adapted: Of B tasks.
+          users, items: Keys int [B, U] and [B, I].
+          pair: float32 [B, U, I], `pair_tastes`; None: they are computed.
+        """
+        user, item = (tf.cast(key, tf.int64) for key in (users[:, :, None], items[:, None]))
+        rows = self.tables.user_rows(user), self.tables.item_rows(item)
+        pair = None if pair is None else pair[..., None]
+        return self.matching(adapted, user, item, *rows, pair=pair)
+
+    def user_factors(self, adapted: MatchContext, users: tf.Tensor) -> tf.Tensor:
+        """Factors after the support, keys int64 [B, U] -> float32 [B, U, d]."""
+        matched = MatchedPairs(adapted, users, users)
+        return self.matching.after_clicks(adapted, matched, self.tables.user_rows(users))[0]
+
+    def pair_tastes(self, user_factors: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """What users like of items whatever the support: [B, U, d], int64 [B, I] -> [B, U, I]."""
+        part = self.matching
+        item = part.item_tower(self.tables.item_rows(items[:, None])).factor
+        return part.pair_taste(user_factors[:, :, None], item)[..., 0]
 
     def score_of_user(
         self,

@@ -188,6 +188,7 @@ class Matching(tf.keras.layers.Layer):
         user_row: tf.Tensor,
         item_row: tf.Tensor,
         training: bool | None = None,
+        pair: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """Scores float32 [B, Q] of query pairs, or of users and items whose shapes broadcast.
 
@@ -196,6 +197,7 @@ class Matching(tf.keras.layers.Layer):
           user_key, item_key: int64 [B, Q] each; or with two axes in place of Q, such as [B, U, 1]
             and [B, 1, I], a grid: what is of a user or of an item alone is computed once.
           user_row, item_row: float32, as the keys, then the width of a row.
+          pair: float32 [B, Q, 1], what `PairTaste` makes of the pairs; None: it is computed.
         """
         as_matched = MatchedPairs if user_key.shape.rank == 2 else MatchedUsers
         matched: Matched = as_matched(context, user_key, item_key)
@@ -206,19 +208,17 @@ class Matching(tf.keras.layers.Layer):
         # The sum of the takers as `ItemFoldIn` has them, not less the mean of all.
         taken = takers + count * beside(context.mean_user, takers)
         taken = tf.concat([CONSTANT * count, taken], axis=-1)
-        own_count, moved = tf.split(
-            matched.of_users(positive * with_first(context.item, 1.0)), [1, d], axis=-1
-        )
+        user, own_count = self.after_clicks(context, matched, user_row)
         prior = context.taste.score(items)
         posterior = self.count_posterior(
             prior, count, self._evidence(context.amount, items.known, prior)
         )
         folded = self.clicker_posterior(items.factor, takers, count)
-        user = self.own_clicks(self._users(user_row), moved, own_count)
         fold_in = self.item_fold_in(context.inverse, user, items.factor, taken, count)
         scaled = user * self.tilt_scale
         votes = self.user_votes(user, users, positive, matched, count)
-        pair = self.pair_taste(user, items.factor, training=training)
+        if pair is None:
+            pair = self.pair_taste(user, items.factor, training=training)
         third_of_log_n = beside(context.amount[:, :1], pair)
         numbers = columns(
             pair,
@@ -249,6 +249,14 @@ class Matching(tf.keras.layers.Layer):
             + size
             + on_flat_pairs(self._corrected, numbers)
         )
+
+    def after_clicks(
+        self, context: MatchContext, matched: Matched, user_row: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Factors of users after their own clicks, float32 [B, ..., d], and how many these are."""
+        clicked = context.signs[..., :1] * with_first(context.item, 1.0)
+        count, moved = tf.split(matched.of_users(clicked), [1, self.dimension], axis=-1)
+        return self.own_clicks(self._users(user_row), moved, count), count
 
     def _weights(self, amount: tf.Tensor, product_weight: tf.Tensor) -> tf.Tensor:
         """What each of the numbers counts in the score of a task: float32 [B, 16].

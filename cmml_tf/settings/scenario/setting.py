@@ -21,6 +21,7 @@ from cmml_tf.episodes.asked.evaluation_episodes import EvaluationEpisodes, Known
 from cmml_tf.episodes.asked.scenario_curve import ScenarioCurve
 from cmml_tf.episodes.cross_domain import cross_domain_sampler, source_item_of_users
 from cmml_tf.episodes.sampler import EpisodeSampler
+from cmml_tf.evaluation.matching_scorer import MatchingScorer
 from cmml_tf.evaluation.ranking import candidate_scores, evaluate_ranking, scored_candidates
 from cmml_tf.evaluation.scorer import ModelScorer, Scorer
 from cmml_tf.evaluation.task_metrics import TaskMetrics
@@ -142,6 +143,8 @@ class ScenarioSetting(Setting[ScenarioData, EvaluationEpisodes, ScenarioParts]):
 
     def scorer(self, model: AdaptingModel) -> ModelScorer:
         """One scenario at a time."""
+        if isinstance(model, MatchingCMML):
+            return MatchingScorer(model)
         return ModelScorer(model, tasks=1)
 
     def evaluate(self, scorer: Scorer, asked: EvaluationEpisodes) -> TaskMetrics:
