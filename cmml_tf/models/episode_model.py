@@ -37,8 +37,6 @@ class EpisodeModel(tfrs.Model):
     train_function: Any  # Keras' own, made at the first step
     not_for_xla: str | None = None
     """Why `compile(jit_compile=True)` is refused; None: it is not."""
-    decay = 1.0
-    """What a training multiplies its weight decay with for this model."""
 
     def __init__(
         self,
@@ -70,6 +68,11 @@ class EpisodeModel(tfrs.Model):
 
     def build_parts(self) -> None:
         """Creates the weights of the parts that have none; a subclass says how."""
+
+    def decay_of(self, variable: tf.Variable) -> float:
+        """What a training multiplies its weight decay with for one of the model's variables."""
+        del variable
+        return 1.0
 
     def compute_loss(self, episode: Episode | SampledEpisode, training: bool = False) -> tf.Tensor:
         """The mean loss over the tasks of a batch (equations 4 and 5).

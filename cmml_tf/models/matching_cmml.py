@@ -24,8 +24,10 @@ class MatchingCMML(ContextModel):
     `Support.user`, `Support.item` and the query's hold keys, int64: the row of a table, or any
     other number for an id that no table knows, which is then told apart from others by it.
 
-    Weights decay more the wider the factors, (d / 16)^3 times as much: of vectors that a data set
-    ships, 64 numbers each, training scenarios are soon learned by heart (docs/matching.md).
+    Maps decay more the wider the factors, (d / 16)^3 times as much, and d / 16 times those behind
+    a dropout: of vectors that a data set ships, 64 numbers each, training scenarios are soon
+    learned by heart. What is no map has a meaning of its own and does not decay
+    (docs/matching.md).
 
     Args:
       tables: Keys to rows.
@@ -47,12 +49,19 @@ class MatchingCMML(ContextModel):
         super().__init__(task, gradient_clip, **kwargs)
         self.tables = tables
         self.matching = matching
-        self.decay = max(1.0, matching.dimension / _FITTED) ** 3
 
     def build_parts(self) -> None:
         """Creates the weights of the parts."""
         build_named(self.tables, None)
         build_named(self.matching, [None, None, self.tables.item_width])
+
+    def decay_of(self, variable: tf.Variable) -> float:
+        """As of `EpisodeModel`."""
+        if len(variable.shape) < 2:
+            return 0.0
+        dropped = {each.ref() for part in self.matching.dropped for each in part.weights}
+        wider = max(1.0, self.matching.dimension / _FITTED)
+        return wider if variable.ref() in dropped else wider**3
 
     @property
     def parts(self) -> list[tf.keras.layers.Layer]:

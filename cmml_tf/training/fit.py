@@ -62,8 +62,9 @@ class CompiledModel(NamedTuple):
           steps_before: Steps that the model's weights have behind them; their average goes on.
         """
         steps = _steps_per_call(model.distribute_strategy, training)
+        decays = {variable.name: model.decay_of(variable) for variable in model.trainable_variables}
         model.compile(
-            optimizer=AdamL2(training.learning_rate, training.weight_decay * model.decay),
+            optimizer=AdamL2(training.learning_rate, training.weight_decay, decays=decays),
             steps_per_execution=steps,
         )
         model.optimizer.create_variables(model.trainable_variables)

@@ -1,9 +1,13 @@
 """Adam as the paper's experiments ran it: L2 in the gradient, epsilon outside the correction."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
+
+# What a strategy adds to the names of copies of a variable.
+_COPY = re.compile(r"/replica_\d+")
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
@@ -17,9 +21,10 @@ class AdamL2(tf.keras.optimizers.legacy.Adam):
       learning_rate: Step size.
       weight_decay: L2 factor; variables reached by sparse gradients decay where they are touched.
       epsilon: PyTorch's default.
+      decays: Names of variables that decay another number of times as much, zero or more.
 
     Raises:
-      ValueError: `weight_decay` is negative.
+      ValueError: `weight_decay`, or one of `decays`, is negative.
     """
 
     def __init__(
@@ -28,6 +33,7 @@ class AdamL2(tf.keras.optimizers.legacy.Adam):
         weight_decay: float = 1e-5,
         epsilon: float = 1e-8,
         name: str = "AdamL2",
+        decays: Mapping[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(learning_rate, epsilon=epsilon, name=name, **kwargs)
@@ -35,7 +41,11 @@ class AdamL2(tf.keras.optimizers.legacy.Adam):
             raise ValueError(
                 f"`weight_decay` must be zero or more. Received: weight_decay={weight_decay}."
             )
+        negative = {of: times for of, times in (decays or {}).items() if times < 0}
+        if negative:
+            raise ValueError(f"`decays` must be zero or more. Received: {negative}.")
         self.weight_decay = weight_decay
+        self.decays = dict(decays or {})
 
     def create_variables(self, variables: Sequence[tf.Variable]) -> None:
         """Creates what it remembers of these; created within a step, it is traced twice."""
@@ -55,13 +65,17 @@ class AdamL2(tf.keras.optimizers.legacy.Adam):
     def _resource_apply_dense(
         self, grad: tf.Tensor, var: tf.Variable, apply_state: Any = None
     ) -> tf.Operation:
-        return super()._resource_apply_dense(grad + self.weight_decay * var, var, apply_state)
+        return super()._resource_apply_dense(grad + self._decay(var) * var, var, apply_state)
 
     def _resource_apply_sparse(
         self, grad: tf.Tensor, var: tf.Variable, indices: tf.Tensor, apply_state: Any = None
     ) -> tf.Operation:
-        decayed = grad + self.weight_decay * tf.gather(var, indices)
+        decayed = grad + self._decay(var) * tf.gather(var, indices)
         return super()._resource_apply_sparse(decayed, var, indices, apply_state)
 
+    def _decay(self, var: tf.Variable) -> float:
+        return self.weight_decay * self.decays.get(_COPY.sub("", var.name), 1.0)
+
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "weight_decay": self.weight_decay}
+        own = {"weight_decay": self.weight_decay, "decays": self.decays}
+        return {**super().get_config(), **own}

@@ -17,7 +17,7 @@ from cmml_tf.layers.matching.row_tables import RowTables
 from cmml_tf.layers.matching.scenario_taste import ScenarioTaste
 from cmml_tf.layers.matching.support_groups import SupportGroups
 from cmml_tf.layers.matching.user_votes import UserVotes
-from cmml_tf.layers.step_noise import StepNoise, training_step
+from cmml_tf.layers.step_noise import StepDropout, StepNoise, training_step
 from cmml_tf.models.matching_cmml import MatchingCMML
 from cmml_tf.types import Episode, Support
 
@@ -315,6 +315,34 @@ def test_in_training_the_factors_of_asked_items_are_noisy_and_nothing_else():
         scores = made.score_rows(adapted, *asked, rows, training=True)
     np.testing.assert_allclose(scores, made.score_rows(adapted, *asked, moved), rtol=1e-4)
     assert (np.abs(scores - made.score_rows(adapted, *asked, rows)) > 1e-4).all()
+
+
+def test_in_training_products_are_of_a_share_of_the_asked_user_and_of_the_item():
+    made = MatchingCMML(RowTables(20, 30, D + 1, ROW), Matching(D, dropout=0.5, seed=4))
+    made.build()
+    made.tables.set_tables(normal(20, D + 1), normal(30, ROW))
+    part, support = made.matching, task()[0]
+    # Users without a click in the support are asked; nothing else of the first weights is dropped.
+    adapted = made.adapt(support._replace(user=support.user % 10))
+    user, item = tf.constant([[10, 11, 12]], tf.int64), tf.constant([[0, 5, 9]], tf.int64)
+    rows = made.tables.user_rows(user), made.tables.item_rows(item)
+    exact = made.score_rows(adapted, user, item, *rows)
+    with training_step(3):
+        scores = made.score_rows(adapted, user, item, *rows, training=True)
+
+    def products(*kept):
+        each, networks = [], (part.user_product, part.item_tower.product)
+        for network, row, share in zip(networks, rows, kept, strict=True):
+            first, second = (layer.get_weights() for layer in network.dense_layers)
+            hidden = np.maximum((row[0, :, :D] * share) @ first[0] + first[1], 0.0)
+            each.append(hidden @ second[0] + second[1])
+        return each[0] * each[1]
+
+    with training_step(3):
+        kept = [StepDropout(0.5, 4)(tf.ones([3, D]), use=use, training=True) for use in (3, 2)]
+    assert 0 < np.mean(kept[0] == 0) < 1
+    moved = (products(*kept) - products(1.0, 1.0)) @ adapted.taste.product_weight[0].numpy()
+    np.testing.assert_allclose((scores - exact)[0], moved, rtol=1e-3, atol=1e-5)
 
 
 def test_tables_refuse_what_does_not_fit():

@@ -64,18 +64,37 @@ def test_what_is_served_has_the_trained_weights_and_no_row_of_training_alone(par
         np.testing.assert_array_equal(own, other)
 
 
-@pytest.mark.parametrize(("width", "times"), [(4, 1), (16, 1), (64, 64)])
+@pytest.mark.parametrize(("width", "times"), [(4, 1), (16, 1), (64, 4)])
 def test_weights_decay_more_where_factors_are_wide(width, times):
     rows = np.zeros([5, width + 1], np.float32), np.zeros([5, width + 3], np.float32)
-    assert build_matching(MATCHING, *rows, width).decay == times
+    model = build_matching(MATCHING, *rows, width)
+    matching = model.matching
+    assert model.decay_of(matching.item_tower.hidden.kernel) == times**3
+    assert model.decay_of(matching.user_map.kernel) == times**3
+    for dropped in (matching.pair_taste.hidden, matching.user_product, matching.item_tower.product):
+        assert model.decay_of(dropped.dense_layers[0].kernel) == times
 
 
-def test_a_training_decays_weights_as_much_as_its_model_asks(parts, tmp_path):
+def test_numbers_that_mean_something_and_offsets_do_not_decay():
+    rows = np.zeros([5, 65], np.float32), np.zeros([5, 67], np.float32)
+    model = build_matching(MATCHING, *rows, 64)
+    for number in (
+        model.matching.scenario_taste.log_precision,
+        model.matching.scenario_taste.log_clicks,
+        model.matching.norm_scale,
+        model.matching.gates.bias,
+    ):
+        assert model.decay_of(number) == 0
+
+
+def test_a_training_decays_weights_as_much_as_its_model_asks(parts, tmp_path, monkeypatch):
     recipe = Recipe(MATCHING, EPISODE, dataclasses.replace(TRAINING, max_epochs=1), seed=5)
     model = ScenarioSetting().build_for_training(recipe, parts)
-    model.decay = 3.0
+    monkeypatch.setattr(type(model), "decay_of", lambda model, variable: len(variable.shape))
     fit(ScenarioSetting(), model, parts, recipe, tmp_path, verbose=0)
-    assert model.optimizer.weight_decay == pytest.approx(3 * TRAINING.weight_decay)
+    assert model.optimizer.weight_decay == TRAINING.weight_decay
+    for variable in model.trainable_variables:
+        assert model.optimizer.decays[variable.name] == len(variable.shape)
 
 
 def test_a_model_is_trained_again_from_its_first_weights_on_the_graph_of_its_step(parts, tmp_path):

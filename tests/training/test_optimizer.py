@@ -1,5 +1,7 @@
 """AdamL2 against the NumPy oracle, and against recorded steps of the reference implementation."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -68,14 +70,50 @@ def test_learning_rate_can_fall_in_between():
 
 
 def test_config_restores_it():
-    again = AdamL2.from_config(AdamL2(0.02, 0.5, epsilon=1e-6).get_config())
-    assert (again.weight_decay, again.epsilon) == (0.5, 1e-6)
+    given = AdamL2(0.02, 0.5, epsilon=1e-6, decays={"a:0": 3.0})
+    again = AdamL2.from_config(given.get_config())
+    assert (again.weight_decay, again.epsilon, again.decays) == (0.5, 1e-6, {"a:0": 3.0})
     assert again.get_config()["learning_rate"] == pytest.approx(0.02)
 
 
 def test_negative_weight_decay_is_refused():
     with pytest.raises(ValueError, match=r"`weight_decay` must be zero.*weight_decay=-0\.1"):
         AdamL2(weight_decay=-0.1)
+    with pytest.raises(ValueError, match=r"`decays` must be zero or more.*'a:0': -2"):
+        AdamL2(decays={"a:0": -2.0})
+
+
+def test_variables_that_are_named_decay_as_many_times_as_much():
+    start, gradient = np.array([1.0, -2.0]), np.array([0.3, 0.2])
+    for name, times in (("none", 0.0), ("more", 4.0), ("other", 1.0)):
+        optimizer = AdamL2(0.01, 0.5, decays={"none:0": 0.0, "more:0": 4.0})
+        variable = tf.Variable(start, name=name)
+        for _ in range(2):
+            optimizer.apply_gradients([(tf.constant(gradient), variable)])
+        expected = numpy_reference.adam(start, [gradient] * 2, 0.01, 0.5 * times)
+        np.testing.assert_allclose(variable, expected, rtol=1e-6)
+
+
+COPIES = """
+import tensorflow as tf
+from cmml_tf.training.optimizer import AdamL2
+halves = [tf.config.LogicalDeviceConfiguration()] * 2
+tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], halves)
+strategy = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
+with strategy.scope():
+    variable = tf.Variable([1.0, -2.0], name="weight")
+    optimizer = AdamL2(0.01, 0.5, decays={"weight:0": 0.0})
+strategy.run(lambda: optimizer.apply_gradients([(tf.zeros(2), variable)]))
+for copy in strategy.experimental_local_results(variable):
+    print(copy.numpy().tolist())
+"""
+
+
+def test_all_copies_of_a_variable_decay_as_its_name_says():
+    done = subprocess.run(
+        [sys.executable, "-c", COPIES], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["[1.0, -2.0]"] * 2
 
 
 def _episode(recorded):

@@ -8,8 +8,11 @@ from cmml_tf.layers.building import build_named
 from cmml_tf.layers.flat_pairs import on_flat_pairs
 from cmml_tf.layers.mlp import MLP
 from cmml_tf.layers.sizes import positive
+from cmml_tf.layers.step_noise import StepDropout
 
 _PRODUCT_UNITS = 64
+# Of random numbers within a training step.
+_USE = 2
 
 
 class ItemView(NamedTuple):
@@ -40,6 +43,8 @@ class ItemTower(tf.keras.layers.Layer):
       features: T - d, learned taste features; the factors themselves are the others.
       products: K.
       units: Of the hidden layer.
+      dropout: Share of what the products are made of that is left out in training.
+      seed: With the training step, fixes which.
     """
 
     def __init__(
@@ -48,6 +53,8 @@ class ItemTower(tf.keras.layers.Layer):
         features: int = 8,
         products: int = 8,
         units: int = 48,
+        dropout: float = 0.0,
+        seed: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -66,6 +73,7 @@ class ItemTower(tf.keras.layers.Layer):
         self.taste = tf.keras.layers.Dense(features, name="taste")
         self.product = MLP([_PRODUCT_UNITS, products], name="product")
         self.factor = tf.keras.layers.Dense(dimension, kernel_initializer=zeros, name="factor")
+        self.dropout = StepDropout(dropout, seed)
 
     def build(self, input_shape: Any) -> None:
         row = int(input_shape[-1])
@@ -84,16 +92,16 @@ class ItemTower(tf.keras.layers.Layer):
         taste, *others = view.taste[..., : self.features], view.base, view.factor, view.product
         return tf.concat([taste, rows, *others], axis=-1)
 
-    def call(self, rows: tf.Tensor) -> ItemView:
+    def call(self, rows: tf.Tensor, training: bool | None = None) -> ItemView:
         """float32 [..., row], or what `with_view` made of it -> `ItemView`."""
         if rows.shape[-1] == self.row:
-            return on_flat_pairs(self._of_rows, rows)
+            return on_flat_pairs(lambda flat: self._of_rows(flat, training), rows)
         d, products = self.dimension, self._sizes["products"]
         sizes = [self.features + d, self.row - d, 1, d, products]
         taste, known, base, factor, product = tf.split(rows, sizes, axis=-1)
         return ItemView(base, taste, factor, product, known)
 
-    def _of_rows(self, rows: tf.Tensor) -> ItemView:
+    def _of_rows(self, rows: tf.Tensor, training: bool | None) -> ItemView:
         hidden = self.hidden(rows)
         both, factor = tf.concat([rows, hidden], axis=-1), rows[..., : self.dimension]
         moved = factor + self.factor(hidden)
@@ -101,9 +109,10 @@ class ItemTower(tf.keras.layers.Layer):
             base=self.base(both),
             taste=tf.concat([self.taste(both), factor], axis=-1),
             factor=moved,
-            product=self.product(moved),
+            product=self.product(self.dropout(moved, use=_USE, training=training)),
             known=rows[..., self.dimension :],
         )
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **self._sizes}
+        dropout = {"dropout": self.dropout.rate, "seed": self.dropout.seed}
+        return {**super().get_config(), **self._sizes, **dropout}

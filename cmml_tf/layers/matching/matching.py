@@ -25,10 +25,12 @@ from cmml_tf.layers.matching.support_groups import SupportGroups
 from cmml_tf.layers.matching.user_votes import UserVotes
 from cmml_tf.layers.mlp import MLP
 from cmml_tf.layers.sizes import positive
-from cmml_tf.layers.step_noise import StepNoise
+from cmml_tf.layers.step_noise import StepDropout, StepNoise
 
 _PRODUCT_UNITS = 64
 _GATES = 4
+# Of random numbers within a training step; `ItemTower` has the one between.
+_NOISE, _USERS = 1, 3
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
@@ -45,7 +47,7 @@ class Matching(tf.keras.layers.Layer):
         user table `known` (0 or 1) follows, in one of the item table `known` and statistics.
       taste_features, products: As `ItemTower` has them.
       units: Hidden units of the correction.
-      dropout, seed: As `PairTaste` has them.
+      dropout, seed: As `PairTaste` has them; the products of asked users and items have it too.
       item_noise: Standard deviation of the noise on the factors of the query's items in training.
 
     Raises:
@@ -69,11 +71,14 @@ class Matching(tf.keras.layers.Layer):
         self.taste_features = taste_features
         self.units = units
         self.products = products
-        self.item_tower = ItemTower(dimension, taste_features, products, name="item_tower")
+        self.item_tower = ItemTower(
+            dimension, taste_features, products, dropout=dropout, seed=seed, name="item_tower"
+        )
         self.user_product = MLP([_PRODUCT_UNITS, products], name="user_product")
-        identity = tf.keras.initializers.Identity()
+        self.user_dropout = StepDropout(dropout, seed)
+        zeros = tf.keras.initializers.Zeros()
         self.user_map = tf.keras.layers.Dense(
-            dimension, use_bias=False, kernel_initializer=identity, name="user_map"
+            dimension, use_bias=False, kernel_initializer=zeros, name="user_map"
         )
         self.scenario_taste = ScenarioTaste(products, name="scenario_taste")
         self.count_posterior = CountPosterior(name="count_posterior")
@@ -82,8 +87,7 @@ class Matching(tf.keras.layers.Layer):
         self.own_clicks = OwnClicks(name="own_clicks")
         self.user_votes = UserVotes(name="user_votes")
         self.pair_taste = PairTaste(dropout=dropout, seed=seed, name="pair_taste")
-        self.item_noise = StepNoise(item_noise, dimension, use=1, seed=seed, name="item_noise")
-        zeros = tf.keras.initializers.Zeros()
+        self.item_noise = StepNoise(item_noise, dimension, use=_NOISE, seed=seed, name="item_noise")
         self.gate_hidden = tf.keras.layers.Dense(16, "relu", name="gate_hidden")
         self.gates = tf.keras.layers.Dense(_GATES, kernel_initializer=zeros, name="gates")
         self.correction_hidden = tf.keras.layers.Dense(units, "relu", name="correction_hidden")
@@ -97,6 +101,11 @@ class Matching(tf.keras.layers.Layer):
     def taste_width(self) -> int:
         """T, of the taste's features."""
         return self.taste_features + self.dimension
+
+    @property
+    def dropped(self) -> list[tf.keras.layers.Layer]:
+        """The networks of whose inputs a share is left out in training."""
+        return [self.item_tower.product, self.user_product, self.pair_taste]
 
     def build(self, input_shape: Any) -> None:
         """`input_shape`: of rows of the item table, [..., row]."""
@@ -121,7 +130,7 @@ class Matching(tf.keras.layers.Layer):
         build_named(self.correction, [None, None, NUMBERS + self.units])
         number = tf.keras.initializers.Constant
         self.tilt_scale = self.add_weight(name="tilt_scale", shape=[d], initializer=number(0.3))
-        self.norm_scale = self.add_weight(name="norm_scale", shape=[d], initializer="zeros")
+        self.norm_scale = self.add_weight(name="norm_scale", shape=[], initializer="zeros")
         self.vote_scale = self.add_weight(name="vote_scale", shape=[], initializer=number(0.3))
         self.fold_scale = self.add_weight(name="fold_scale", shape=[], initializer=number(2.0))
         super().build(input_shape)
@@ -201,7 +210,8 @@ class Matching(tf.keras.layers.Layer):
         """
         as_matched = MatchedPairs if user_key.shape.rank == 2 else MatchedUsers
         matched: Matched = as_matched(context, user_key, item_key)
-        items, d = self.item_tower(self.item_noise(item_row, training=training)), self.dimension
+        d, item_row = self.dimension, self.item_noise(item_row, training=training)
+        items = self.item_tower(item_row, training=training)
         positive, users = context.signs[..., :1], context.user + context.mean_user[:, None]
         of_pairs = tf.concat([context.signs, positive * context.user], axis=-1)
         count, refusals, takers = tf.split(matched.of_items(of_pairs), [1, 1, d], axis=-1)
@@ -217,6 +227,7 @@ class Matching(tf.keras.layers.Layer):
         fold_in = self.item_fold_in(context.inverse, user, items.factor, taken, count)
         scaled = user * self.tilt_scale
         votes = self.user_votes(user, users, positive, matched, count)
+        of_user = self.user_product(self.user_dropout(user, use=_USERS, training=training))
         if pair is None:
             pair = self.pair_taste(user, items.factor, training=training)
         third_of_log_n = beside(context.amount[:, :1], pair)
@@ -226,7 +237,7 @@ class Matching(tf.keras.layers.Layer):
                 prior / 2.0,
                 posterior / 2.0,
                 summed_products(scaled, folded),
-                context.taste.product_score(self.user_product(user), items),
+                context.taste.product_score(of_user, items),
                 pair,
                 summed_products(scaled, items.factor),
                 summed_products(scaled, self.clicker_posterior.from_takers(takers, count)),
@@ -243,7 +254,7 @@ class Matching(tf.keras.layers.Layer):
         )
         weights = beside(context.weights, numbers)
         # What is added for the size of an item's factor.
-        size = tf.reduce_sum(tf.square(folded) * self.norm_scale, axis=-1)
+        size = self.norm_scale * tf.reduce_sum(tf.square(folded), axis=-1)
         return (
             tf.reduce_sum(numbers * weights, axis=-1)
             + size
@@ -292,7 +303,7 @@ class Matching(tf.keras.layers.Layer):
     def _users(self, row: tf.Tensor) -> tf.Tensor:
         d = self.dimension
         if row.shape[-1] == d + 1:
-            return on_flat_pairs(self.user_map, row[..., :d])
+            return on_flat_pairs(lambda flat: flat + self.user_map(flat), row[..., :d])
         return row[..., d + 1 : 2 * d + 1]
 
     def _products(self, row: tf.Tensor, users: tf.Tensor) -> tf.Tensor:
