@@ -32,7 +32,10 @@ def matching_model(seed=0, items=ITEMS):
     model = MatchingCMML(tables, Matching(DIMENSION, taste_features=2, units=4))
     model.build_parts()
     for variable in model.trainable_variables:
-        variable.assign_add(rng.normal(0, 0.3, variable.shape))
+        # One number for a sum over d is moved as much as d numbers would move the sum.
+        of_sum = variable is model.matching.norm_scale
+        moved = rng.normal(0, 0.3, DIMENSION if of_sum else variable.shape)
+        variable.assign_add(moved.mean() if of_sum else moved)
     tables.set_tables(
         rng.normal(size=(USERS, tables.user_width)), rng.normal(size=(items, tables.item_width))
     )
