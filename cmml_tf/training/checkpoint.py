@@ -82,10 +82,19 @@ class TrainingState(tf.keras.callbacks.Callback):
         """Restores the latest state, if there is one; the number of epochs done.
 
         Raises:
-          ValueError: It is damaged; the message names the file.
+          ValueError: It is damaged, or of another model; the message names the file.
         """
         self._prefix = self._shared.latest()
-        return 0 if self._prefix is None else self._restore(self._prefix)
+        if self._prefix is None:
+            return 0
+        try:
+            return self._restore(self._prefix)
+        except ValueError as error:
+            raise ValueError(
+                f"The training in {self._prefix} is of a model with other weights, such as an "
+                f"earlier version of the library has, and cannot be resumed: {error}. Train in "
+                "another folder, or remove this one."
+            ) from error
 
     def _restore(self, prefix: str) -> int:
         # Slot variables of the optimizer appear at its first step and are restored then. Where

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import gc
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -212,6 +213,14 @@ def test_time_limit_stops_within_an_epoch_which_is_still_validated_and_saved(dat
     restored = build(MODEL, data)
     restore_best_weights(restored, tmp_path / "checkpoints")
     _same_weights([weight.numpy() for weight in restored.trainable_variables], weights)
+
+
+def test_a_training_of_another_model_is_not_resumed_but_named(data, resumed, tmp_path):
+    folder = shutil.copytree(resumed[0], tmp_path / "copy")
+    other = build(dataclasses.replace(MODEL, encoder_units=9), data)
+    sentence = r"copy/.*is of a model with other weights.*cannot be resumed.*another folder"
+    with pytest.raises(ValueError, match=sentence):
+        fit(other, data, validator(other, data), TRAINING, folder)
 
 
 def test_folder_without_weights_or_with_another_models_is_named(data, resumed, tmp_path):
