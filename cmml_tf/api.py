@@ -228,8 +228,8 @@ def fit(
       seed: Fixes sampling and initial weights.
       max_minutes: Training stops after this wall-clock time.
       options: Any others by name, nested, such as `{"training": {"max_epochs": 3}}`.
-      continue_from: Folder of a run of an earlier state of the data, to go on from
-        (docs/retraining.md).
+      continue_from: Folder of a run of an earlier state of the data, or an export of one, to go on
+        from (docs/retraining.md).
       progress: Whether epochs are shown.
 
     Raises:

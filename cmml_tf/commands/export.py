@@ -16,7 +16,7 @@ from pathlib import Path
 
 from cmml_tf.compiled_size import CompiledSize
 from cmml_tf.program import Arguments
-from cmml_tf.training.run_folder import load_config, setting_of
+from cmml_tf.training.run_folder import MODEL, load_config, setting_of
 
 
 def main(argv: Sequence[str]) -> int:
@@ -45,7 +45,7 @@ def main(argv: Sequence[str]) -> int:
 
     from cmml_tf.settings.named import SETTINGS
     from cmml_tf.settings.refit import refit
-    from cmml_tf.settings.run import MODEL, open_run
+    from cmml_tf.settings.run import open_run
     from cmml_tf.settings.run_end import described, export_finished
 
     setting = SETTINGS[name]

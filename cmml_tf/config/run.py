@@ -26,8 +26,9 @@ class RunConfig:
     run_dir: str | None = None
     """Folder of this run; none: runs/<preset>-<data>-<seed>. An unfinished run there is resumed."""
     continue_from: str | None = None
-    """Folder of a finished run of an earlier state of the data, to go on from (docs/retraining.md):
-    rows of known ids stay, factors and weights start from its own, a fortieth of the steps."""
+    """Folder of a finished run of an earlier state of the data, or an export of one, to go on from
+    (docs/retraining.md): rows of known ids stay, factors and weights start from its own, a fortieth
+    of the steps."""
     export_dir: str | None = None
     """Model base path whose next version the model becomes; none: a candidate that no server reads,
     in export/candidates, which `cmml promote` compares with the served version (docs/serving.md).

@@ -37,6 +37,7 @@ from cmml_tf.serving.version.learned_tasks import write_learned_tasks
 from cmml_tf.serving.version.manifest import plain_facts, write_manifest
 from cmml_tf.serving.version.probes import probe_requests
 from cmml_tf.serving.version.reproducible import make_reproducible
+from cmml_tf.serving.version.training_state import write_training_state
 from cmml_tf.serving.version.version_folder import publish_version
 from cmml_tf.serving.version.warmup import write_warmup_requests
 from cmml_tf.serving.version.warmup_check import check_warmup_rows
@@ -63,6 +64,7 @@ def export_model(
     content: ServedContent | None = None,
     learned: Iterable[Any] = (),
     compiled: Sequence[CompiledSize] = (),
+    training_state: Callable[[Path], None] | None = None,
 ) -> Path:
     """Writes the next version of a model base path.
 
@@ -102,6 +104,8 @@ def export_model(
         to the first that holds it, and one beyond all is not compiled. Servers need
         `--xla_cpu_compilation_enabled=true` to load such an export. Not for models that solve in
         closed form or match ids.
+      training_state: Writes into a new folder what a later training goes on from; no server reads
+        it. None: the export cannot be continued.
 
     Returns:
       The version folder `export_dir/N`.
@@ -167,6 +171,7 @@ def export_model(
         write_warmup_requests(version, graph, users, items, signatures, labels, features)
         check_warmup_rows(version, Path(export_dir))
         write_learned_tasks(version, learned)
+        write_training_state(version, training_state)
         write_manifest(version, facts, model, graph, signatures, probes)
 
     return publish(export_dir, write)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,6 +37,7 @@ def export_once(
     config: Mapping[str, Any],
     manifest: Mapping[str, Any],
     learned: Iterable[Any] = (),
+    training_state: Callable[[Path], None] | None = None,
     **options: Any,
 ) -> Exported:
     """Exports a model, unless a version of the base path is of this very model.
@@ -48,7 +49,7 @@ def export_once(
       model, export_dir, user_ids, item_ids, options: Arguments of `export_model`.
       config: What the model was trained with; another one is another model.
       manifest: Facts to keep with the model, `config` among them.
-      learned: As of `export_model`; what was learned from shows in the weights.
+      learned, training_state: As of `export_model`; what was learned from shows in the weights.
 
     Raises:
       ValueError, TypeError, OSError: As `export_model`.
@@ -62,7 +63,14 @@ def export_once(
                 return Exported(version, is_new=False)
     facts = {**manifest, _DIGEST: digest}
     version = export_model(
-        model, export_dir, user_ids, item_ids, manifest=facts, learned=learned, **options
+        model,
+        export_dir,
+        user_ids,
+        item_ids,
+        manifest=facts,
+        learned=learned,
+        training_state=training_state,
+        **options,
     )
     return Exported(version, is_new=True)
 

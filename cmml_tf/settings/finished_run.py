@@ -14,9 +14,9 @@ from cmml_tf.evaluation.report import Report
 from cmml_tf.evaluation.scorer import ModelScorer
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.settings.refit import refit
-from cmml_tf.settings.run import MODEL, Say, SettingRun
+from cmml_tf.settings.run import Say, SettingRun
 from cmml_tf.settings.run_end import manifest_facts, save_metrics
-from cmml_tf.training.run_folder import METRICS
+from cmml_tf.training.run_folder import METRICS, MODEL
 from cmml_tf.types import Support
 
 _PAIRS_PER_CALL = 8192

@@ -14,10 +14,10 @@ import tensorflow as tf
 
 from cmml_tf.datasets.tasks.earlier import Earlier
 from cmml_tf.settings.continued import keep_steps
-from cmml_tf.settings.run import MODEL, Say, SettingRun, leave_state
+from cmml_tf.settings.run import Say, SettingRun, leave_state
 from cmml_tf.training.checkpoint import best_epoch
 from cmml_tf.training.history_log import read_history
-from cmml_tf.training.run_folder import CONTINUED, REFIT, RunFolder
+from cmml_tf.training.run_folder import CONTINUED, MODEL, REFIT, RunFolder
 
 _FIGURES = (
     "of the evaluated model, which was trained alike without the tasks that it was asked; this one "

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +23,9 @@ from cmml_tf.settings.continued import (
     earlier_state,
     keep_state,
     keep_steps,
+    start_from_kept,
     steps_behind,
+    write_state,
 )
 from cmml_tf.settings.export_place import export_place
 from cmml_tf.settings.judging import report_on
@@ -33,16 +36,14 @@ from cmml_tf.training.checkpoint import restore_best_weights
 from cmml_tf.training.event_files import write_curves
 from cmml_tf.training.fit import CompiledModel
 from cmml_tf.training.run_folder import (
-    CONTINUED,
     FREE_TO_CHANGE,
+    TWIN,
     RunFolder,
     environment,
     plain,
     settled_options,
 )
 
-MODEL, TWIN = "model", "twin"
-"""Folders of a run's trainings."""
 _CONTINUED_STEPS, _CONTINUED_RATE = 1 / 40, 1 / 10
 
 Say = Callable[[str], None]
@@ -146,8 +147,7 @@ class SettingRun:
                 built = compiled.model
                 _begin_anew(built, self.build())
             if config.continue_from is not None:
-                start = self.folder.path / CONTINUED / name
-                restore_best_weights(built, start / "checkpoints")
+                start_from_kept(built, self.folder.path, name)
         if max_epochs is not None:
             most = min(max_epochs, recipe.training.max_epochs)
             recipe = replace(recipe, training=replace(recipe.training, max_epochs=most))
@@ -241,6 +241,8 @@ class SettingRun:
         if compiled:
             options["compiled"] = tuple(compiled)
         learned = self.setting.learned_tasks(self.prepared.data)
+        # Ids of users, which an export with a key has to keep to itself, are part of a state.
+        continues = self.setting.continues and options.get("user_id_key") is None
         return export_once(
             served.model,
             export_place(self.setting.form, self.config),
@@ -249,6 +251,7 @@ class SettingRun:
             config=settled_options(plain(self.config), FREE_TO_CHANGE),
             manifest=manifest,
             learned=self.setting.named_tasks(learned, options.get("user_id_key")),
+            training_state=partial(write_state, self.folder.path) if continues else None,
             **options,
             sample_tasks=self.setting.sample_tasks(self.prepared),
         )

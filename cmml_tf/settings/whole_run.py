@@ -12,7 +12,7 @@ from cmml_tf.serving.version.cost import version_bytes, version_cost
 from cmml_tf.settings.base import Setting
 from cmml_tf.settings.clock import Clock
 from cmml_tf.settings.export_place import export_place
-from cmml_tf.settings.run import MODEL, TWIN, Say, SettingRun, open_run
+from cmml_tf.settings.run import Say, SettingRun, open_run
 from cmml_tf.settings.run_end import (
     described,
     export_finished,
@@ -22,6 +22,7 @@ from cmml_tf.settings.run_end import (
     what_next,
     write_report,
 )
+from cmml_tf.training.run_folder import MODEL, TWIN
 from cmml_tf.training.strategies import (
     chief_first,
     is_chief,

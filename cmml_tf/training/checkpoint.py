@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from cmml_tf.training.checkpoint_files import CheckpointFiles
@@ -133,14 +134,25 @@ def restore_best_weights(model: tf.keras.Model, folder: Path) -> None:
       FileNotFoundError: No epoch has been completed there.
       ValueError: The saved weights are another model's, or damaged.
     """
-    checkpoint = _weights_of(model)
-    best = CheckpointFiles(checkpoint, folder / "best").latest()
-    if best is None:
-        raise FileNotFoundError(f"{folder} holds no weights: no epoch has been completed.")
+    checkpoint, best = _weights_of(model), _best(folder)
     try:
         checkpoint.read(best).assert_existing_objects_matched()
     except (AssertionError, ValueError) as error:
         raise ValueError(f"The weights in {folder} do not fit this model: {error}") from error
+
+
+def best_weights(folder: Path) -> list[np.ndarray]:
+    """The weights that `restore_best_weights` sets, in the order of the model's.
+
+    Raises:
+      FileNotFoundError: No epoch has been completed.
+      ValueError: The weights are damaged.
+    """
+    reader = tf.train.load_checkpoint(_best(folder))
+    saved = [name for name in reader.get_variable_to_shape_map() if name.startswith("weights/")]
+    return [
+        reader.get_tensor(name) for name in sorted(saved, key=lambda name: int(name.split("/")[1]))
+    ]
 
 
 def best_epoch(folder: Path) -> int:
@@ -150,10 +162,14 @@ def best_epoch(folder: Path) -> int:
       FileNotFoundError: No epoch has been completed.
       ValueError: The weights are damaged.
     """
+    return int(_best(folder).rpartition("-")[2])
+
+
+def _best(folder: Path) -> str:
     best = CheckpointFiles(tf.train.Checkpoint(), folder / "best").latest()
     if best is None:
         raise FileNotFoundError(f"{folder} holds no weights: no epoch has been completed.")
-    return int(best.rpartition("-")[2])
+    return best
 
 
 def _weights_of(model: tf.keras.Model) -> tf.train.Checkpoint:

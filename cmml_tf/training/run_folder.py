@@ -25,6 +25,8 @@ FREE_TO_CHANGE = (
     *("run_dir", "export_dir", "hash_user_ids", "limits", "require", "max_minutes", "strategy"),
     *("read.block_mb", "read.max_malformed"),
 )
+MODEL, TWIN = "model", "twin"
+"""Folders of a run's trainings."""
 REFIT = "refit"
 """The folder of a run's refit in the run's own, and what its record names as the setting."""
 CONTINUED = "continued"

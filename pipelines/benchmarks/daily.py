@@ -24,9 +24,10 @@ from cmml_tf.evaluation.statistics import mean_interval, mean_over_runs
 from cmml_tf.evaluation.task_metrics import TaskMetrics
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.settings.named import SETTINGS
-from cmml_tf.settings.run import MODEL, SettingRun, open_run
+from cmml_tf.settings.run import SettingRun, open_run
 from cmml_tf.settings.run_end import save_metrics
 from cmml_tf.settings.scenario.form import SCENARIO
+from cmml_tf.training.run_folder import MODEL
 from cmml_tf.types import Support
 
 _SETTING = SETTINGS["scenario"]

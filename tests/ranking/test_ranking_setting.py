@@ -141,6 +141,16 @@ def test_a_run_goes_on_with_users_and_items_that_came_later(run, tmp_path):
     assert later.refit(progress=False).facts["refit"]["learned"]["users"] == 110
 
 
+def test_an_export_is_continued_as_its_run_is(run, tmp_path):
+    data = cmml_tf.user_data(clicks(users=110), objective="ranking")
+    version, later = run.export(tmp_path / "export"), []
+    for name, source in (("of-run", run.folder), ("of-export", version)):
+        said = {"run_dir": tmp_path / name, "options": OPTIONS, "progress": False}
+        later.append(cmml_tf.fit(data, continue_from=source, **said))
+    for one, other in zip(*(made.model.trainable_variables for made in later), strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
+
+
 def test_what_xla_cannot_compile_is_refused_by_name(run, tmp_path):
     with pytest.raises(ValueError, match="empty for a RankingCMML"):
         run.export(tmp_path, compiled=[CompiledSize(1, 4, 4)])

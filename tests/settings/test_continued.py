@@ -13,8 +13,9 @@ from cmml_tf.config import override
 from cmml_tf.config.rating import UserRunConfig
 from cmml_tf.settings.continued import steps_behind
 from cmml_tf.settings.named import SETTINGS
-from cmml_tf.settings.run import MODEL, open_run
+from cmml_tf.settings.run import open_run
 from cmml_tf.settings.run_end import save_metrics
+from cmml_tf.training.run_folder import MODEL
 
 SETTING = SETTINGS["scenario"]
 CAMPAIGNS, DAY, ITEMS = 24, 86_400, 120
@@ -181,9 +182,6 @@ def test_what_cannot_be_continued_is_said(two_days, tmp_path):
     (tmp_path / "other" / "metrics.json").unlink()
     record.write_text((folder / "nothing-17" / "data.json").read_text())
     refused("is not finished", continue_from=str(tmp_path / "other"))
-    (tmp_path / "export" / "1" / "assets.extra").mkdir(parents=True)
-    (tmp_path / "export" / "1" / "assets.extra" / "cmml_manifest.json").write_text("{}")
-    refused("must be the folder of a run: an export", continue_from=str(tmp_path / "export"))
 
 
 def test_a_setting_without_further_data_says_so(tmp_path):

@@ -29,12 +29,17 @@ def ratings(users, seed=0):
     return pd.DataFrame(rows, columns=["user", "item", "value"])
 
 
+def second_day():
+    """Further users, and an item that is new."""
+    new = pd.DataFrame({"user": ["u1", "u2", "u61"], "item": [99] * 3, "value": [5, 1, 4]})
+    return pd.concat([ratings(80), new])
+
+
 @pytest.fixture(scope="module")
 def two_days(tmp_path_factory):
     folder = tmp_path_factory.mktemp("days")
-    new = pd.DataFrame({"user": ["u1", "u2", "u61"], "item": [99] * 3, "value": [5, 1, 4]})
     days = []
-    for table in (ratings(60), pd.concat([ratings(80), new])):
+    for table in (ratings(60), second_day()):
         data = cmml_tf.user_data(table, tasks=TASKS)
         given = {"continue_from": days[-1].folder} if days else {}
         run_dir = folder / f"day{len(days)}"
@@ -63,6 +68,17 @@ def test_a_fortieth_of_the_steps_leaves_a_model_as_good(two_days):
     scored = two_days[1].score(known, asked)
     assert scored["item_known"].all()
     assert scored["score"][0] > scored["score"][1]
+
+
+def test_an_export_is_continued_as_its_run_is(two_days, tmp_path):
+    first, second = two_days
+    version = first.export(tmp_path / "export")
+    data = cmml_tf.user_data(second_day(), tasks=TASKS)
+    said = {"run_dir": tmp_path / "run", "options": OPTIONS, "progress": False}
+    again = cmml_tf.fit(data, continue_from=version, **said)
+    weights = (made.model.trainable_variables for made in (second, again))
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
 
 
 def test_what_cannot_be_continued_is_said(two_days, tmp_path):

@@ -23,12 +23,12 @@ from cmml_tf.experiments.adaptation.sensitivity import position_sensitivity
 from cmml_tf.files import write_whole
 from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.settings.judging import ask_all, model_systems
-from cmml_tf.settings.run import MODEL, SettingRun, open_run
+from cmml_tf.settings.run import SettingRun, open_run
 from cmml_tf.settings.scenario.setting import ScenarioSetting
 from cmml_tf.settings.systems import within_steps
 from cmml_tf.settings.training import fit
 from cmml_tf.training.efficiency import CpuTimer, median_cpu_milliseconds
-from cmml_tf.training.run_folder import plain
+from cmml_tf.training.run_folder import MODEL, plain
 
 _METRIC = "recall@10"
 _LEARNED_SCENARIOS = 17

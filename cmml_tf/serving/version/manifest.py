@@ -16,11 +16,12 @@ from cmml_tf.models.cmml import CMML
 from cmml_tf.models.matching_cmml import MatchingCMML
 from cmml_tf.serving.graph import ServingGraph
 from cmml_tf.serving.version.probes import file_digests
+from cmml_tf.serving.version.training_state import training_digests
 
 MANIFEST_FILE = Path("assets.extra") / "cmml_manifest.json"
 _WRITTEN_HERE = (
     *("versions", "model", "limits", "recommend", "compiled"),
-    *("signatures", "probes", "files"),
+    *("signatures", "probes", "files", "training"),
 )
 
 # At the beginning of a word: not the second half of a relative path or of an address.
@@ -82,7 +83,8 @@ def write_manifest(
     largest request), `recommend` (K; how many items are scored; the share of the K best of the
     whole catalogue that is among them, and of how many tasks it is the mean), `compiled` (the sizes
     that XLA compiles, which warm-up has), `signatures`: inputs and outputs with dtype and shape, -1
-    for an axis of any size, and `probes` and `files` (see `probes`).
+    for an axis of any size, `probes` and `files` (see `probes`), and `training` (see
+    `training_state`).
     """
     width, catalogue = graph.context_width, graph.catalogue
     document = {
@@ -119,6 +121,7 @@ def write_manifest(
         },
         "probes": probes,
         "files": file_digests(folder),
+        "training": training_digests(folder),
         **facts,
     }
     path = folder / MANIFEST_FILE

@@ -71,9 +71,14 @@ def same_scores(found: np.ndarray, recorded: Any) -> bool:
     return bool(np.allclose(found, recorded, _RELATIVE, _ABSOLUTE))
 
 
-def file_digests(folder: Path) -> dict[str, str]:
-    """sha256 (hex) of each file that answers, or what may be asked, come from, by relative path."""
-    paths = sorted(path for pattern in _FILES for path in folder.glob(pattern) if path.is_file())
+def file_digests(folder: Path, patterns: Sequence[str] = _FILES) -> dict[str, str]:
+    """sha256 (hex) of files, by relative path.
+
+    Args:
+      folder: A version folder.
+      patterns: Which files: those that answers, or what may be asked, come from.
+    """
+    paths = sorted(path for pattern in patterns for path in folder.glob(pattern) if path.is_file())
     return {path.relative_to(folder).as_posix(): _sha256(path) for path in paths}
 
 

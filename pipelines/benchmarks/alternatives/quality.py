@@ -18,10 +18,11 @@ from cmml_tf.embeddings.matrix_factorisation import pretrained_embeddings
 from cmml_tf.episodes.asked.evaluation_episodes import EvaluationEpisode
 from cmml_tf.evaluation.ranking import CandidateScores, candidate_scores, evaluate_ranking
 from cmml_tf.settings.named import SETTINGS
-from cmml_tf.settings.run import MODEL, SettingRun, open_run
+from cmml_tf.settings.run import SettingRun, open_run
 from cmml_tf.settings.scenario.form import SCENARIO
 from cmml_tf.settings.scenario.parts import ScenarioParts
 from cmml_tf.settings.scenario.simple_systems import rehearsal_of
+from cmml_tf.training.run_folder import MODEL
 
 METRIC = "recall@10"
 SPLITS = {
