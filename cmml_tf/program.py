@@ -62,6 +62,17 @@ def run(command: Callable[[Sequence[str]], int]) -> None:
     sys.exit(status)
 
 
+def one_thread_an_operation() -> None:
+    """Has TensorFlow, which is not loaded yet, compute each operation on one thread.
+
+    Those of a training and of its evaluation are small: shared between threads they cost more than
+    they gain. And what is a sum over threads depends on how many there are: so the same command
+    gives the same figures on machines of any number of cores. `TF_NUM_INTRAOP_THREADS` in the
+    environment is kept.
+    """
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+
+
 def _status(command: Callable[[Sequence[str]], int]) -> int:
     try:
         return command(sys.argv[1:])

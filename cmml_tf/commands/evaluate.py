@@ -18,7 +18,7 @@ from pathlib import Path
 
 from cmml_tf.commands.operation.log_options import add_log_options, given_log
 from cmml_tf.files import write_whole
-from cmml_tf.program import Arguments
+from cmml_tf.program import Arguments, one_thread_an_operation
 from cmml_tf.training.run_folder import load_config, setting_of
 
 
@@ -41,6 +41,7 @@ def main(argv: Sequence[str]) -> int:
                 f"{getattr(given, name)!r} without it."
             )
     name = setting_of(given.folder)  # a folder of no run is refused before TensorFlow starts
+    one_thread_an_operation()
 
     from cmml_tf.settings.named import SETTINGS
     from cmml_tf.settings.whole_run import evaluate_again

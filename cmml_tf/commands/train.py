@@ -7,6 +7,7 @@ from pathlib import Path
 from cmml_tf.commands.options import run_config
 from cmml_tf.files import check_folder
 from cmml_tf.hashed_ids import read_user_id_key
+from cmml_tf.program import one_thread_an_operation
 from cmml_tf.settings.form import SettingForm
 
 
@@ -25,6 +26,7 @@ def train(form: SettingForm, argv: Sequence[str], description: str) -> int:
     read_user_id_key(config.hash_user_ids)
     if config.run_dir is not None:
         check_folder(Path(config.run_dir))
+    one_thread_an_operation()
     # Imported when options and paths are known to be right: TensorFlow starts here.
     from cmml_tf.settings.named import SETTINGS
     from cmml_tf.settings.whole_run import run_from_data_to_export

@@ -10,7 +10,7 @@ from cmml_tf.config.comparison import ComparisonConfig
 from cmml_tf.experiments.comparison_cell import Cell, CellResult
 from cmml_tf.experiments.comparison_folder import load_comparison
 from cmml_tf.experiments.own_process import end_with_parent
-from cmml_tf.program import Arguments, run
+from cmml_tf.program import Arguments, one_thread_an_operation, run
 from cmml_tf.training.run_folder import RunFolder, environment
 
 
@@ -33,6 +33,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(cell: Cell, config: ComparisonConfig, shared: RunFolder) -> tuple[CellResult, str]:
+    one_thread_an_operation()
     # Imported here: TensorFlow starts with them.
     import tensorflow as tf
 
