@@ -14,7 +14,7 @@ from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.settings.base import AskedTasks, Prepared, Setting, TaskData
 from cmml_tf.settings.systems import Recipe
 from cmml_tf.training.fit import CompiledModel, TrainingResult, fit_model
-from cmml_tf.types import Support, empty_support
+from cmml_tf.types import Support
 
 
 def fit(
@@ -73,15 +73,17 @@ def fit(
 def _without_support(sample: Callable[[tf.Tensor], Any]) -> Callable[[tf.Tensor], Any]:
     def sample_without(step: tf.Tensor) -> Any:
         drawn = sample(step)
-        empty = empty_support(drawn.support)
-        # As long as `sample` says: where that is any length, the graph of a step fits both.
-        return drawn._replace(support=Support(*map(_as_open, empty, drawn.support)))
+        tasks = tf.shape(drawn.query_label)[0]
+        return drawn._replace(support=Support(*(_nothing(part, tasks) for part in drawn.support)))
 
     return sample_without
 
 
-def _as_open(part: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
-    """The same tensor, of which no more sizes of axes are known than of another."""
-    sizes = zip(like.shape, part.shape, strict=True)
-    shape = [own if declared is not None else None for declared, own in sizes]
-    return tf.compat.v1.placeholder_with_default(part, shape)
+def _nothing(part: tf.Tensor, tasks: tf.Tensor) -> tf.Tensor:
+    """Zeros for a part of a support that has nothing in it, see `empty_support`.
+
+    They depend on nothing of what was drawn, which is therefore not computed. No more sizes of axes
+    are known of them than of the part: where it has any length, the graph of a step fits both.
+    """
+    sizes = [tasks, *([1] if part.shape.rank > 1 else []), *part.shape[2:]]
+    return tf.compat.v1.placeholder_with_default(tf.zeros(sizes, part.dtype), part.shape)
