@@ -9,6 +9,9 @@ from cmml_tf.episodes.sampler import EpisodeSampler
 from cmml_tf.types import Episode, Support
 
 _EMPTY, _WHOLE, _WITHOUT_ASKED_USERS = 0.08, 0.1, 0.6
+# Supports are filled up to a multiple: a product of sizes that were not met before costs the making
+# of its code, which takes longer than some pairs that count for nothing.
+_SIZE_STEP = 64
 # Streams of random numbers beside those of the base class, at negative counters of its last one.
 _SIZES = 3
 
@@ -125,13 +128,14 @@ def _compact(support: Support) -> Support:
     """Pairs that are kept in front, and of those that are not as many as the longest task needs.
 
     Most supports are far smaller than the largest, and what stands behind the length costs as much
-    as what counts.
+    as what counts. The size is a multiple of 64, or all there is.
 
     Args:
       support: As `Support`, but for `length`: bool [B, S], which pairs are kept.
     """
     order = tf.argsort(tf.cast(~support.length, tf.int32), axis=1, stable=True)
     length = tf.reduce_sum(tf.cast(support.length, tf.int32), axis=1)
-    order = order[:, : tf.maximum(tf.reduce_max(length), 1)]
+    longest = tf.maximum(tf.reduce_max(length), 1)
+    order = order[:, : -(-longest // _SIZE_STEP) * _SIZE_STEP]
     user, item, label = (tf.gather(part, order, batch_dims=1) for part in support[:3])
     return Support(tf.cast(user, tf.int64), tf.cast(item, tf.int64), label, length)
