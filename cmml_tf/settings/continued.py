@@ -40,6 +40,7 @@ _FILES = (
     *EARLIER_FILES,
     _STEPS,
     "factors.npz",
+    "tastes.npz",
     "weighting.json",
     *(f"{side}_content.npz" for side in ("user", "item")),
     *(f"{known}{side}_embeddings.npy" for known in ("", "known_") for side in ("user", "item")),

@@ -9,6 +9,7 @@ from training.small_run import planted
 
 from cmml_tf.config import MATCHING, EpisodeConfig, TrainingConfig
 from cmml_tf.episodes.asked.evaluation_episodes import EvaluationEpisodes
+from cmml_tf.layers.learned_number import REACH
 from cmml_tf.models.build_matching import build_matching
 from cmml_tf.settings.scenario.parts import ScenarioParts
 from cmml_tf.settings.scenario.setting import ScenarioSetting
@@ -73,6 +74,14 @@ def test_weights_decay_more_where_factors_are_wide(width, times):
     assert model.decay_of(matching.user_map.kernel) == times**3
     for dropped in (matching.pair_taste.hidden, matching.user_product, matching.item_tower.product):
         assert model.decay_of(dropped.dense_layers[0].kernel) == times
+
+
+def test_the_prior_of_a_taste_begins_with_how_far_training_scenarios_differ(parts):
+    model = ScenarioSetting().build_for_training(Recipe(MATCHING, EPISODE, TRAINING, seed=5), parts)
+    taste, variances = model.matching.scenario_taste, parts.matching.tastes.variances
+    first = model.matching.taste_features
+    precision = np.exp(REACH * taste.log_precision.numpy()[first : first + len(variances)])
+    np.testing.assert_allclose(precision, 1 / variances, rtol=1e-4)
 
 
 def test_numbers_that_mean_something_and_offsets_do_not_decay():

@@ -20,6 +20,7 @@ learned number of named ones.
 
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from cmml_tf.layers.learned_number import REACH, learned_number
@@ -91,6 +92,17 @@ class ScenarioTaste(tf.keras.layers.Layer):
         self.log_clicks = learned_number(self, "log_clicks", 5.0)
         self.log_catalogue = learned_number(self, "log_catalogue", 3.0)
         super().build(input_shape)
+
+    def begin(self, variances: np.ndarray) -> None:
+        """Sets the first variances of the weights of the last features, which are the factors.
+
+        Args:
+          variances: float [d], above 0.
+        """
+        width = int(self.log_precision.shape[0]) - self.products
+        first = self.log_precision.numpy()
+        first[width - len(variances) : width] = -np.log(variances) / REACH
+        self.log_precision.assign(first)
 
     def call(
         self,

@@ -9,6 +9,7 @@ from cmml_tf.config import EpisodeConfig, FactorConfig
 from cmml_tf.datasets.tasks.scenario_data import ScenarioData
 from cmml_tf.embeddings.conditional_factors import FactorStart
 from cmml_tf.embeddings.leave_scenario_out import KeptFactors, TableRows, fit_scenario_factors
+from cmml_tf.embeddings.scenario_tastes import TasteBasis, fit_taste_basis
 from cmml_tf.embeddings.training_tables import (
     TrainingTables,
     clicks_of,
@@ -22,6 +23,7 @@ from cmml_tf.plain_arrays import open_archive
 from cmml_tf.training.run_folder import CONTINUED
 
 FACTORS_FILE = "factors.npz"
+TASTES_FILE = "tastes.npz"
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,14 @@ class MatchingTables:
       training: The same and, behind them, rows of each training scenario that know nothing of it.
       user_map, item_map: float32 [c + 1, ...], content with a constant 1 to a row of a user or item
         that nobody has seen; None where there is no content.
+      tastes: Directions that the factors of all of these are turned into.
     """
 
     rows: TableRows
     training: TrainingTables
     user_map: np.ndarray | None
     item_map: np.ndarray | None
+    tastes: TasteBasis
 
     @property
     def dimension(self) -> int:
@@ -56,6 +60,8 @@ def matching_tables(
 ) -> MatchingTables:
     """Fits factors on what the protocol lets be known, or takes those that the data set ships.
 
+    They are turned into the directions in which tastes of the training scenarios differ most.
+
     Args:
       data: Split.
       config: Of the factors.
@@ -64,15 +70,30 @@ def matching_tables(
       folder: Of the run. What the next run starts from is written there; where the run continues
         another, that one's is in it.
     """
+    continued = folder / CONTINUED
     if data.user_embeddings is not None:
         tables, rows = given_tables(data)
-        return MatchingTables(rows, tables, None, None)
-    earlier = folder / CONTINUED / FACTORS_FILE
-    kept = _read(earlier) if earlier.exists() else None
-    factors = fit_scenario_factors(clicks_of(data, user_content, item_content), config, seed, kept)
-    _write(folder / FACTORS_FILE, factors.kept())
-    maps = factors.content_maps()
-    return MatchingTables(factors.rows(), training_tables(data, factors), *maps)
+        user_map = item_map = None
+    else:
+        earlier = continued / FACTORS_FILE
+        kept = _read(earlier) if earlier.exists() else None
+        factors = fit_scenario_factors(
+            clicks_of(data, user_content, item_content), config, seed, kept
+        )
+        _write(folder / FACTORS_FILE, factors.kept())
+        user_map, item_map = factors.content_maps()
+        tables, rows = training_tables(data, factors), factors.rows()
+    dimension = rows.user.shape[1] - 1
+    tastes = (
+        _read_tastes(continued / TASTES_FILE, dimension)
+        if continued.exists()
+        else fit_taste_basis(tables, dimension)
+    )
+    write_whole(folder / TASTES_FILE, lambda out: np.savez(out, **tastes._asdict()))
+    for part in (*rows, tables.user_rows, tables.item_rows, user_map, item_map):
+        if part is not None:
+            tastes.turn(part)
+    return MatchingTables(rows, tables, user_map, item_map, tastes)
 
 
 def matching_sampler(tables: TrainingTables, config: EpisodeConfig, seed: int) -> MatchingSampler:
@@ -98,3 +119,12 @@ def _read(file: Path) -> KeptFactors:
     with open_archive(file) as archive:
         arrays = archive.read(lambda name: True)
     return KeptFactors(FactorStart(arrays["users"], arrays["items"]), float(arrays["item_scale"]))
+
+
+def _read_tastes(file: Path, dimension: int) -> TasteBasis:
+    """Of the run that is continued; one of an earlier version of the library turned nothing."""
+    if not file.exists():
+        return TasteBasis(np.eye(dimension), np.ones(dimension))
+    with open_archive(file) as archive:
+        arrays = archive.read(lambda name: True)
+    return TasteBasis(arrays["directions"], arrays["variances"])

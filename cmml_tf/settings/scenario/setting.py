@@ -129,7 +129,9 @@ class ScenarioSetting(Setting[ScenarioData, EvaluationEpisodes, ScenarioParts]):
         if getattr(recipe.model, "encoder", None) != "matching":
             return self.build(recipe, prepared)
         rows = prepared.matching.training
-        return _matching(recipe, prepared, rows.user_rows, rows.item_rows)
+        model = _matching(recipe, prepared, rows.user_rows, rows.item_rows)
+        model.matching.scenario_taste.begin(prepared.matching.tastes.variances)
+        return model
 
     def sampler(
         self, model: AdaptingModel, prepared: ScenarioParts, episode: EpisodeConfig, seed: int
