@@ -84,15 +84,19 @@ def metrics_of_ranking(
     undefined = np.where(count > 0, 0.0, np.nan)
     cumulative = cumulative_discount(candidates)
 
-    metrics = {}
-    for k in ks:
-        inside = np.clip(k - start, 0, end - start) / (end - start)
-        hits = np.bincount(row, inside, minlength=rows)
-        metrics[f"recall@{k}"] = undefined + hits / np.maximum(count, 1)
-    for k in ks:
-        gained = np.bincount(row, expected_discount(start, end, k, cumulative), minlength=rows)
-        ideal = cumulative[np.minimum(np.maximum(count, 1), k)]
-        metrics[f"ndcg@{k}"] = undefined + gained / ideal
+    # All cut-offs at once: of the relevant candidates of a row a sum each.
+    cut = np.asarray(ks)[:, None]
+    of_row = (np.arange(len(ks))[:, None] * rows + row).ravel()
+
+    def sums(values: np.ndarray) -> np.ndarray:
+        return np.bincount(of_row, values.ravel(), len(ks) * rows).reshape(len(ks), rows)
+
+    inside = np.clip(cut - start, 0, end - start) / (end - start)
+    recall = undefined + sums(inside) / np.maximum(count, 1)
+    ideal = cumulative[np.minimum(np.maximum(count, 1), cut)]
+    ndcg = undefined + sums(expected_discount(start, end, cut, cumulative)) / ideal
+    metrics = {f"recall@{k}": one for k, one in zip(ks, recall, strict=True)}
+    metrics |= {f"ndcg@{k}": one for k, one in zip(ks, ndcg, strict=True)}
     if whole:
         metrics["mrr"] = np.full(rows, np.nan)
         metrics["mrr"][count > 0] = _reciprocal_rank(row, start, end)

@@ -53,6 +53,10 @@ def sort_in_tie_groups(scores: np.ndarray, valid: np.ndarray | None = None) -> T
         sorted_valid = np.take_along_axis(valid, order, axis=1)
         is_start[:, 1:] |= sorted_valid[:, 1:] != sorted_valid[:, :-1]
     position = np.arange(candidates)
+    if is_start.all():
+        whole = (rows, candidates)
+        start, end = (np.broadcast_to(one, whole) for one in (position, position + 1))
+        return TieGroups(order, start, end)
     start = np.maximum.accumulate(np.where(is_start, position, 0), axis=1)
     ends_here = np.where(np.roll(is_start, -1, axis=1), position + 1, candidates)
     end = np.minimum.accumulate(ends_here[:, ::-1], axis=1)[:, ::-1]
@@ -92,8 +96,11 @@ def cumulative_discount(size: int) -> np.ndarray:
 
 
 def expected_discount(
-    start: np.ndarray, end: np.ndarray, k: int, cumulative: np.ndarray
+    start: np.ndarray, end: np.ndarray, k: int | np.ndarray, cumulative: np.ndarray
 ) -> np.ndarray:
-    """Expected discount, cut at k, of a candidate whose position is uniform in [start, end)."""
+    """Expected discount, cut at k, of a candidate whose position is uniform in [start, end).
+
+    Cut-offs may be an array; all three broadcast.
+    """
     inside = cumulative[np.minimum(end, k)] - cumulative[np.minimum(start, k)]
     return inside / (end - start)
