@@ -129,11 +129,8 @@ class EpisodeModel(tfrs.Model):
         """One optimiser step on B tasks (algorithm 1), divided equally among the replicas."""
         self._check_xla()
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        with training_step(self.optimizer.iterations), tf.GradientTape() as tape:
-            loss = self.compute_loss(episode, training=True)
-            share = loss / replicas if replicas > 1 else loss
         variables = self.trainable_variables
-        gradients = tape.gradient(share, variables)
+        loss, gradients = self._loss_and_gradients(episode, variables, replicas)
         clip, summed = self.gradient_clip, replicas > 1
         if clip is not None:
             # As dense tensors: a table's gradient comes in pieces, and only the sum of these, and
@@ -153,6 +150,25 @@ class EpisodeModel(tfrs.Model):
             self.after_step()
         self._norm_mean.update_state(norm)
         return self._report(loss, episode) | {"gradient_norm": self._norm_mean.result()}
+
+    def _loss_and_gradients(
+        self, episode: Episode, variables: list[tf.Variable], replicas: int
+    ) -> tuple[tf.Tensor, list[Any]]:
+        """The loss, and what each variable's share of its gradient is in one of the replicas.
+
+        What a tensor's gradient is made of is added two terms at a time. A sum of more begins with
+        one whose memory nobody else is reading just then, so its last digit depends on how fast
+        other operations were: trainings of one seed would differ.
+        """
+
+        def computed() -> tuple[tf.Tensor, list[Any]]:
+            with training_step(self.optimizer.iterations):
+                loss = self.compute_loss(episode, training=True)
+                share = loss / replicas if replicas > 1 else loss
+            in_pairs = tf.AggregationMethod.EXPERIMENTAL_TREE
+            return loss, tf.gradients(share, variables, aggregation_method=in_pairs)
+
+        return tf.function(computed, autograph=False)() if tf.executing_eagerly() else computed()
 
     def test_step(self, episode: Episode) -> dict[str, tf.Tensor]:
         """The loss of B tasks, without training."""

@@ -174,7 +174,7 @@ def fit_model(
         if save_to == folder:
             callbacks.append(EventFiles(folder / "tensorboard"))
         if done < training.max_epochs and not _stopped_early(remembered):
-            with _graphs_as_traced(training.max_epochs * training.steps_per_epoch < _SHORT):
+            with _steps_rewritten(training.max_epochs * training.steps_per_epoch >= _SHORT):
                 model.fit(
                     distributed_episodes(strategy, episodes, done * training.steps_per_epoch),
                     steps_per_epoch=training.steps_per_epoch,
@@ -211,16 +211,22 @@ def _steps_per_call(strategy: tf.distribute.Strategy, training: TrainingConfig) 
 
 
 @contextmanager
-def _graphs_as_traced(wanted: bool) -> Iterator[None]:
-    """Graphs that are first run in this context are not rewritten for speed, if that is wanted."""
-    name = "disable_meta_optimizer"
+def _steps_rewritten(wanted: bool) -> Iterator[None]:
+    """Says of graphs that are first run in this context whether they are rewritten for speed.
+
+    In no case so that sums become one of many terms, whose order is left to chance (see
+    `EpisodeModel`): that is part of what TensorFlow calls arithmetic.
+    """
+    options = {"disable_meta_optimizer": not wanted or None, "arithmetic_optimization": False}
     # None as if it had never been set: an export made later holds what is.
-    before = tf.config.optimizer.get_experimental_options().get(name) or None
-    tf.config.optimizer.set_experimental_options({name: wanted or before})
+    found = tf.config.optimizer.get_experimental_options()
+    before = {name: found.get(name) for name in options}
+    before["disable_meta_optimizer"] = before["disable_meta_optimizer"] or None
+    tf.config.optimizer.set_experimental_options(options)
     try:
         yield
     finally:
-        tf.config.optimizer.set_experimental_options({name: before})
+        tf.config.optimizer.set_experimental_options(before)
 
 
 def _time_limit(strategy: tf.distribute.Strategy, minutes: float) -> tf.keras.callbacks.Callback:

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.eager import context
 from training.small_run import planted
 
 from cmml_tf.config import MATCHING, EpisodeConfig, TrainingConfig
@@ -54,6 +55,31 @@ def test_a_resumed_training_draws_what_the_uninterrupted_one_draws(parts, straig
     assert rest == history
     for one, other in zip(resumed, weights, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_no_sum_of_a_step_has_terms_whose_order_is_left_to_chance(parts, tmp_path):
+    # Of three terms or more, TensorFlow begins with the first whose memory is free just then.
+    recipe = Recipe(MATCHING, EPISODE, dataclasses.replace(TRAINING, steps_per_epoch=100), seed=5)
+    before = tf.config.optimizer.get_experimental_options()
+    context.context().enable_graph_collection()
+    try:
+        setting = ScenarioSetting()
+        model = setting.build_for_training(recipe, parts)
+        fit(setting, model, parts, recipe, tmp_path, verbose=0)
+        graphs = context.context().export_run_metadata().function_graphs
+    finally:
+        context.context().disable_graph_collection()
+    as_run = [graph.post_optimization_graph for graph in graphs]
+    steps = [one for one in as_run if any(node.op == "ResourceApplyAdam" for node in one.node)]
+    terms = [
+        sum(not name.startswith("^") for name in node.input)
+        for step in steps
+        for node in step.node
+        if node.op == "AddN"
+    ]
+    assert len(terms) > 50
+    assert set(terms) == {2}
+    assert tf.config.optimizer.get_experimental_options() == before
 
 
 def test_what_is_served_has_the_trained_weights_and_no_row_of_training_alone(parts, straight):
