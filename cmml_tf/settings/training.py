@@ -86,4 +86,7 @@ def _nothing(part: tf.Tensor, tasks: tf.Tensor) -> tf.Tensor:
     are known of them than of the part: where it has any length, the graph of a step fits both.
     """
     sizes = [tasks, *([1] if part.shape.rank > 1 else []), *part.shape[2:]]
-    return tf.compat.v1.placeholder_with_default(tf.zeros(sizes, part.dtype), part.shape)
+    zeros = tf.zeros(sizes, part.dtype)
+    known = zip(part.shape, zeros.shape, strict=True)
+    shape = [own if declared is not None else None for declared, own in known]
+    return tf.compat.v1.placeholder_with_default(zeros, shape)
