@@ -26,27 +26,47 @@ PRESETS = ("cmml-matching", "cmml-ridge", "cmml-film")
 USERS, DIMENSION, TOP_K = 3000, 64, 20
 ITEMS = {20_000: PRESETS, 200_000: PRESETS, 1_400_000: ("cmml-ridge",)}
 _CALLS = {20_000: 20, 200_000: 10, 1_400_000: 4}
+_AT_ONCE = 8
+"""Requests that ask for memory at the same time."""
 _MEMORY = """
-import json, re, sys
+import ctypes, json, re, sys, threading
 import numpy as np, tensorflow as tf
 
 def status(name):
     return int(re.search(name + r":\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
 
+def held():
+    ctypes.CDLL(None).malloc_trim(0)  # what is free is not held
+    return status("VmRSS")
+
+def peak(requests):
+    open("/proc/self/clear_refs", "w").write("5")  # the peak begins anew
+    threads = [threading.Thread(target=ask) for _ in range(requests)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    return status("VmHWM")
+
+def ask():
+    for _ in range(3):
+        signatures["recommend"](**values, user_id=user)
+
+at_once = int(sys.argv[3])
 tf.config.threading.set_intra_op_parallelism_threads(1)
-tf.config.threading.set_inter_op_parallelism_threads(1)
-signatures = (loaded := tf.saved_model.load(sys.argv[1])).signatures
+tf.config.threading.set_inter_op_parallelism_threads(at_once)
+signatures = (model := tf.saved_model.load(sys.argv[1])).signatures
 values = {name: tf.constant(value) for name, value in np.load(sys.argv[2]).items()}
 user = values.pop("user_id")
 query = {f"query_{side}_id": values[f"support_{side}_id"][:, :100] for side in ("user", "item")}
 # What any request needs is there before.
 for _ in range(3):
     signatures["serving_default"](**values, **query)
-before = status("VmRSS")
-open("/proc/self/clear_refs", "w").write("5")  # the peak begins anew
-for _ in range(3):
-    signatures["recommend"](**values, user_id=user)
-print(json.dumps({"loaded_mib": before, "added_mib": status("VmHWM") - before}))
+loaded = held()
+first = peak(1) - loaded
+ready = held()
+added = (peak(at_once) - ready) / (at_once - 1)
+print(json.dumps({"first_mib": first, "ready_mib": ready, "added_mib": added}))
 """
 
 
@@ -134,9 +154,14 @@ def request_values(items: int) -> dict[str, np.ndarray]:
 
 
 def _memory(version: Path, request: Path) -> dict[str, float]:
-    """What a process holds that has loaded the model, and what requests add at the peak."""
+    """What a process holds that has loaded the model, and what requests add at the peak, MiB.
+
+    `first_mib` is of the first requests, which make ready what others find: a server has its own
+    warm-up requests do it. Then the process holds `ready_mib`, room for one request in it, and
+    `added_mib` is what each further one of several at once adds.
+    """
     done = subprocess.run(
-        [sys.executable, "-c", _MEMORY, str(version), str(request)],
+        [sys.executable, "-c", _MEMORY, str(version), str(request), str(_AT_ONCE)],
         capture_output=True,
         text=True,
         check=True,
