@@ -124,7 +124,8 @@ def _version(source: Path) -> Path | None:
     """The version folder that is meant, of a model base path its largest; None: it is neither."""
     if (source / MANIFEST_FILE).exists():
         return source
-    found = versions(source)
+    is_run = (source / "config.yaml").exists()  # which may be a model base path as well
+    found = [] if is_run else versions(source)
     return version_path(source, found[-1]) if found else None
 
 
