@@ -53,14 +53,26 @@ class Trained(NamedTuple):
     """What a training gives.
 
     Attributes:
-      model: With the weights of its best epoch.
+      run: That it is of.
+      name: Of its folder.
       epochs: How many it took.
       compiled: What was trained, which another training of the run may use.
     """
 
-    model: AdaptingModel
+    run: "SettingRun"
+    name: str
     epochs: int
     compiled: CompiledModel
+
+    @property
+    def model(self) -> AdaptingModel:
+        """The model with the weights of its best epoch, made anew.
+
+        What is evaluated and exported has ordinary variables, and nothing of training alone. To
+        make it sets the global seed, behind which TensorFlow rewrites every graph again: so where
+        another training uses this one's, ask for it behind that.
+        """
+        return self.run.trained(self.name)
 
 
 @dataclass(frozen=True)
@@ -145,7 +157,7 @@ class SettingRun:
                 built = self.setting.build_for_training(recipe, self.prepared)
             else:
                 built = compiled.model
-                _begin_anew(built, self.build())
+                compiled.take_first_weights()
             if config.continue_from is not None:
                 start_from_kept(built, self.folder.path, name)
         if max_epochs is not None:
@@ -166,8 +178,7 @@ class SettingRun:
         )
         if result.resumed_from:
             say(f"Resumed behind epoch {result.resumed_from}.")
-        # What is evaluated and exported has ordinary variables, and nothing of training alone.
-        return Trained(self.trained(name), len(result.history), result.compiled)
+        return Trained(self, name, len(result.history), result.compiled)
 
     def report(self, model: AdaptingModel, twin: AdaptingModel) -> Report:
         """See `report_on`."""
@@ -323,12 +334,6 @@ def run_path(setting: Setting, config: Any) -> Path:
         f"{setting.form.folder_prefix}{config.preset}-{Path(config.data).name}-{config.seed}{quick}"
     )
     return Path("runs") / name
-
-
-def _begin_anew(model: AdaptingModel, first: AdaptingModel) -> None:
-    """Gives a trained model its first weights, those of one that was not trained."""
-    for weight, value in zip(model.trainable_variables, first.trainable_variables, strict=True):
-        weight.assign(value.numpy())
 
 
 def _steps(training: TrainingConfig) -> int:

@@ -59,8 +59,8 @@ def train(
     share = None if limit is None else limit * _MODEL_SHARE
     trained = run.train(MODEL, strategy, share, verbose, say)
     clock.lap("train")
-    model = trained.model
-    if not model.reads_support:
+    if not trained.compiled.model.reads_support:
+        model = trained.model
         return model, model
     if limit is not None:
         limit -= clock.seconds["train"] / 60
@@ -69,7 +69,7 @@ def train(
     compiled = trained.compiled if alone else None
     twin = run.train(TWIN, strategy, limit, verbose, say, trained.epochs, compiled=compiled)
     clock.lap("train_twin")
-    return model, twin.model
+    return trained.model, twin.model
 
 
 def run_from_data_to_export(setting: Setting, config: Any, say: Say, verbose: int) -> None:

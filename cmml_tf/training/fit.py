@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from cmml_tf.config import TrainingConfig, check_strategy
@@ -44,11 +45,13 @@ class CompiledModel(NamedTuple):
       model: Compiled.
       average: Of its weights; None: there is none.
       steps: Training steps of one call of the graph.
+      first: The trainable weights when it was compiled; where a strategy shares steps, nothing.
     """
 
     model: EpisodeModel
     average: WeightAverage | None
     steps: int
+    first: list[np.ndarray]
 
     @classmethod
     def of(
@@ -72,7 +75,14 @@ class CompiledModel(NamedTuple):
         if training.weight_average > 0:
             average = WeightAverage(model, training.weight_average, steps_before)
         model.after_step = None if average is None else average.update
-        return cls(model, average, steps)
+        own = [] if tf.distribute.has_strategy() else model.trainable_variables
+        first = [variable.numpy() for variable in own]
+        return cls(model, average, steps, first)
+
+    def take_first_weights(self) -> None:
+        """Sets the weights to what they were before the first training."""
+        for variable, value in zip(self.model.trainable_variables, self.first, strict=True):
+            variable.assign(value)
 
     def begin(self, learning_rate: float) -> None:
         """Forgets all of an earlier training but the weights."""
