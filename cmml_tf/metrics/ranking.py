@@ -122,11 +122,9 @@ def _reciprocal_rank(row: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.
     expectation = 1.0 / rank
     tied = places > relevant
     if tied.any():
-        # Users who have the same popular items behind them share most of these.
+        # Users who have the same popular items behind them share most of these: they are kept.
         cases = np.stack([places, relevant, rank], axis=1)[tied]
-        distinct, case = np.unique(cases, axis=0, return_inverse=True)
-        expected = np.array([_expected_reciprocal_rank(*one) for one in distinct.tolist()])
-        expectation[tied] = expected[case.ravel()]
+        expectation[tied] = [_expected_reciprocal_rank(*one) for one in cases.tolist()]
     return expectation
 
 

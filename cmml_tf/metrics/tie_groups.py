@@ -57,9 +57,11 @@ def sort_in_tie_groups(scores: np.ndarray, valid: np.ndarray | None = None) -> T
         whole = (rows, candidates)
         start, end = (np.broadcast_to(one, whole) for one in (position, position + 1))
         return TieGroups(order, start, end)
-    start = np.maximum.accumulate(np.where(is_start, position, 0), axis=1)
-    ends_here = np.where(np.roll(is_start, -1, axis=1), position + 1, candidates)
-    end = np.minimum.accumulate(ends_here[:, ::-1], axis=1)[:, ::-1]
+    # One entry a group, as often repeated as it has places.
+    first = np.flatnonzero(is_start)
+    size = np.diff(first, append=rows * candidates)
+    start = first % candidates
+    start, end = (np.repeat(one, size).reshape(rows, candidates) for one in (start, start + size))
     return TieGroups(order, start, end)
 
 
