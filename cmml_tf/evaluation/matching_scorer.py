@@ -48,7 +48,7 @@ class MatchingScorer(ModelScorer):
         for first in range(0, len(users), each):
             user, item = self._rows(users[None, first : first + each], items[None])
             pair = self._pairs(self._factors(adapted, user), user, item)
-            parts.append(self._grid(adapted, user, item, pair)[0])
+            parts.append(self._grid(adapted, user, item, pair).numpy()[0])
         return np.concatenate(parts)
 
     def _pairs(self, factors: tf.Tensor, user: tf.Tensor, item: tf.Tensor) -> tf.Tensor:

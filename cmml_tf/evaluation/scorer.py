@@ -93,10 +93,10 @@ class ModelScorer:
         """float32 [U, I], of a single adapted task; some users at a time."""
         each = math.ceil(PAIRS_PER_CALL / len(items))
         parts = [
-            self._grid(adapted, *self._rows(users[None, first : first + each], items[None]))[0]
+            self._grid(adapted, *self._rows(users[None, first : first + each], items[None])).numpy()
             for first in range(0, len(users), each)
         ]
-        return np.concatenate(parts)
+        return np.concatenate(parts, axis=1)[0]
 
     def answers(self, adapted: Any, user: np.ndarray, item: np.ndarray) -> dict[str, np.ndarray]:
         """All that the model says, by name, float32 [B, Q] each; `score` among them."""
