@@ -13,6 +13,7 @@ from cmml_tf.layers.matching.item_view import ItemTower
 from cmml_tf.layers.matching.keys import floats_to_key, key_to_floats, matches
 from cmml_tf.layers.matching.matching import Matching
 from cmml_tf.layers.matching.own_clicks import OwnClicks
+from cmml_tf.layers.matching.query_pairs import columns
 from cmml_tf.layers.matching.row_tables import RowTables
 from cmml_tf.layers.matching.scenario_taste import ScenarioTaste
 from cmml_tf.layers.matching.support_groups import SupportGroups
@@ -353,3 +354,12 @@ def test_tables_refuse_what_does_not_fit():
         tables.set_tables(np.zeros((2, 5)), np.full((3, 11), np.nan))
     with pytest.raises(ValueError, match="`catalogue` must be at most items=3"):
         RowTables(2, 3, 5, 11, catalogue=4)
+
+
+@pytest.mark.parametrize("shapes", [([2, 3, 1], [2, 3, 1]), ([2, 3, 1, 1], [2, 1, 4, 1])])
+def test_numbers_of_pairs_stand_in_columns_whether_they_are_a_list_or_a_grid(shapes):
+    user, item = (tf.random.stateless_normal(shape, [1, n]) for n, shape in enumerate(shapes))
+    pair = user * item
+    made = tf.function(lambda *numbers: columns(pair, numbers), autograph=False)(user, item, pair)
+    whole = [np.broadcast_to(one, pair.shape) for one in (user, item, pair)]
+    np.testing.assert_array_equal(made, np.concatenate(whole, axis=-1))

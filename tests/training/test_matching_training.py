@@ -135,11 +135,10 @@ def test_a_training_decays_weights_as_much_as_its_model_asks(parts, tmp_path, mo
 def test_a_model_is_trained_again_from_its_first_weights_on_the_graph_of_its_step(parts, tmp_path):
     setting, recipe = ScenarioSetting(), Recipe(MATCHING, EPISODE, TRAINING, seed=5)
     model = setting.build_for_training(recipe, parts)
-    first = [weight.numpy() for weight in model.trainable_variables]
     compiled, histories, weights = None, [], []
     for name, with_support in (("own", True), ("twin", False), ("again", True)):
-        for weight, value in zip(model.trainable_variables, first, strict=True):
-            weight.assign(value)
+        if compiled is not None:
+            compiled.take_first_weights()
         result = fit(
             *(setting, model, parts, recipe, tmp_path / name),
             verbose=0,

@@ -56,4 +56,12 @@ def columns(pair: tf.Tensor, numbers: Sequence[tf.Tensor]) -> tf.Tensor:
       pair: float32 [B, ..., 1], a number of each pair.
       numbers: Each broadcasts to its shape.
     """
-    return tf.concat([widened(one, pair) for one in numbers], axis=-1)
+    wide = [widened(one, pair) for one in numbers]
+    if pair.shape.rank != 4:
+        return tf.concat(wide, axis=-1)
+    # Of many pairs: to copy number by number takes longer than to transpose what stands in rows.
+    rows = tf.reshape(tf.concat(wide, axis=0), [len(wide), -1])
+    shape = tf.concat([tf.shape(pair)[:-1], [len(wide)]], axis=0)
+    found = tf.reshape(tf.transpose(rows), shape)
+    found.set_shape([*pair.shape[:-1], len(wide)])
+    return found
