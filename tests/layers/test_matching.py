@@ -356,7 +356,10 @@ def test_tables_refuse_what_does_not_fit():
         RowTables(2, 3, 5, 11, catalogue=4)
 
 
-@pytest.mark.parametrize("shapes", [([2, 3, 1], [2, 3, 1]), ([2, 3, 1, 1], [2, 1, 4, 1])])
+@pytest.mark.parametrize(
+    "shapes",
+    [([2, 3, 1], [2, 3, 1]), ([2, 3, 1, 1], [2, 1, 4, 1]), ([2, 1, 1, 1], [2, 1, 4, 1])],
+)
 def test_numbers_of_pairs_stand_in_columns_whether_they_are_a_list_or_a_grid(shapes):
     user, item = (tf.random.stateless_normal(shape, [1, n]) for n, shape in enumerate(shapes))
     pair = user * item

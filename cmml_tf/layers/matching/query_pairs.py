@@ -57,9 +57,9 @@ def columns(pair: tf.Tensor, numbers: Sequence[tf.Tensor]) -> tf.Tensor:
       numbers: Each broadcasts to its shape.
     """
     wide = [widened(one, pair) for one in numbers]
-    if pair.shape.rank != 4:
+    if pair.shape.rank != 4 or pair.shape[1] == 1:
         return tf.concat(wide, axis=-1)
-    # Of many pairs: to copy number by number takes longer than to transpose what stands in rows.
+    # Of many users' pairs: to copy number by number takes longer than to transpose what stands in rows.
     rows = tf.reshape(tf.concat(wide, axis=0), [len(wide), -1])
     shape = tf.concat([tf.shape(pair)[:-1], [len(wide)]], axis=0)
     found = tf.reshape(tf.transpose(rows), shape)
