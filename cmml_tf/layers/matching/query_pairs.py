@@ -59,7 +59,7 @@ def columns(pair: tf.Tensor, numbers: Sequence[tf.Tensor]) -> tf.Tensor:
     wide = [widened(one, pair) for one in numbers]
     if pair.shape.rank != 4 or pair.shape[1] == 1:
         return tf.concat(wide, axis=-1)
-    # Of many users' pairs: to copy number by number takes longer than to transpose what stands in rows.
+    # Of many users: to copy number by number takes longer than to transpose what stands in rows.
     rows = tf.reshape(tf.concat(wide, axis=0), [len(wide), -1])
     shape = tf.concat([tf.shape(pair)[:-1], [len(wide)]], axis=0)
     found = tf.reshape(tf.transpose(rows), shape)
