@@ -83,7 +83,7 @@ class ModelConfig:
     correction_units: Annotated[PositiveInt, CountsFor(modulation=("matching",))] = 32
     """Hidden units of the network that corrects the score (`matching`)."""
     item_noise: Annotated[float, ZERO_OR_MORE, CountsFor(modulation=("matching",))] = 0.0
-    """Standard deviation of noise on the factors of asked items in training (`matching`)."""
+    """Standard deviation of noise on fitted factors of asked items in training (`matching`)."""
     bias_initial_value: Annotated[float, CountsFor(modulation=("film", "sigmoid", "none"))] = 0.1
     """First value of the biases of backbone and hyper-network (`film`, `sigmoid`, `none`)."""
 

@@ -49,6 +49,10 @@ class Hiding:
             episode.query_label,
         )
 
+    def hides(self, item: tf.Tensor) -> tf.Tensor:
+        """Which of an episode's item keys were moved: bool, as `item`."""
+        return item >= self._items
+
     def _moved(
         self,
         rows: int,

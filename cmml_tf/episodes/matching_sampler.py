@@ -9,6 +9,8 @@ from cmml_tf.episodes.sampler import EpisodeSampler
 from cmml_tf.types import Episode, Support
 
 _EMPTY, _WHOLE, _WITHOUT_ASKED_USERS = 0.08, 0.1, 0.6
+# How much a positive counts whose item is hidden: what nobody has taken is to be found, too.
+_HIDDEN = 1.15
 # Supports are filled up to a multiple: a product of sizes that were not met before costs the making
 # of its code, which takes longer than some pairs that count for nothing.
 _SIZE_STEP = 64
@@ -26,7 +28,8 @@ class MatchingSampler(EpisodeSampler):
     (`Hiding`); each query positive has N negatives, in the order that `SoftmaxTask` takes. Users of
     the query [B, P] stand there once, its pair k being of user k mod P. What is reported is a mean
     over users, and those who take much are drawn often: so the label of a positive, 1 on average,
-    falls with the root of how many items of the scenario its user has taken.
+    falls with the root of how many items of the scenario its user has taken; it is 1.15 times as
+    much where the item is hidden.
 
     Args:
       data: `TrainingTables.data`; rows are keys.
@@ -87,7 +90,11 @@ class MatchingSampler(EpisodeSampler):
             tf.cast(query_item, tf.int64),
             tf.concat([self._counts_for(query), tf.zeros_like(compared, tf.float32)], axis=1),
         )
-        return episode if self._hiding is None else self._hiding(episode, step)
+        if self._hiding is None:
+            return episode
+        episode = self._hiding(episode, step)
+        times = tf.where(self._hiding.hides(episode.query_item), _HIDDEN, 1.0)
+        return episode._replace(query_label=episode.query_label * times)
 
     def _counts_for(self, query: tf.Tensor) -> tf.Tensor:
         """float32 [B, P], how much each positive counts."""

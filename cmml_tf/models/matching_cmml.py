@@ -26,7 +26,8 @@ class MatchingCMML(ContextModel):
 
     Maps decay more the wider the factors, (d / 16)^3 times as much, and d / 16 times those behind
     a dropout: of vectors that a data set ships, 64 numbers each, training scenarios are soon
-    learned by heart. What is no map has a meaning of its own and does not decay
+    learned by heart; and (d / 16)^4 times that of users, which begins as the identity: what a data
+    set ships is meant to meet as it is. What is no map has a meaning of its own and does not decay
     (docs/matching.md).
 
     Args:
@@ -61,7 +62,9 @@ class MatchingCMML(ContextModel):
             return 0.0
         dropped = {each.ref() for part in self.matching.dropped for each in part.weights}
         wider = max(1.0, self.matching.dimension / _FITTED)
-        return wider if variable.ref() in dropped else wider**3
+        if variable.ref() in dropped:
+            return wider
+        return wider ** (4 if variable is self.matching.user_map.kernel else 3)
 
     @property
     def parts(self) -> list[tf.keras.layers.Layer]:

@@ -6,6 +6,7 @@ import tensorflow as tf
 from episodes.small_data import random_scenarios, scenario, scenario_data
 
 from cmml_tf.config import EpisodeConfig
+from cmml_tf.episodes.hiding import Hiding
 from cmml_tf.episodes.matching_sampler import MatchingSampler
 
 CONFIG = EpisodeConfig(16, 32, query_positives=8, tasks_per_step=3)
@@ -70,3 +71,22 @@ def test_a_positive_counts_less_the_more_its_user_takes():
         expected = weight / weight.mean(axis=1, keepdims=True)
         np.testing.assert_allclose(label[:, :16], expected, rtol=1e-5)
         assert not label[:, 16:].any()
+
+
+def test_a_positive_whose_item_is_hidden_counts_more():
+    pairs = [(user, item) for user in range(12) for item in range(1 + 3 * (user % 3))]
+    data = scenario_data([scenario("a", pairs, range(20))])
+    config = EpisodeConfig(4, 8, query_positives=16, tasks_per_step=2)
+    users, items = len(data.user_ids), len(data.item_ids)
+    open_, hiding = (
+        tf.function(MatchingSampler(data, config, 0, hidden, query_negatives=2).sample)
+        for hidden in (None, Hiding(users, items, 0))
+    )
+    hidden = []
+    for step in range(12):
+        plain, drawn = open_(np.int64(step)), hiding(np.int64(step))
+        hidden.append(drawn.query_item.numpy()[:, :16] >= items)
+        expected = np.where(hidden[-1], 1.15, 1.0) * plain.query_label.numpy()[:, :16]
+        np.testing.assert_allclose(drawn.query_label.numpy()[:, :16], expected, rtol=1e-5)
+        assert not drawn.query_label.numpy()[:, 16:].any()
+    assert 0 < np.mean(hidden) < 1

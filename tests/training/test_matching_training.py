@@ -97,9 +97,22 @@ def test_weights_decay_more_where_factors_are_wide(width, times):
     model = build_matching(MATCHING, *rows, width)
     matching = model.matching
     assert model.decay_of(matching.item_tower.hidden.kernel) == times**3
-    assert model.decay_of(matching.user_map.kernel) == times**3
+    assert model.decay_of(matching.user_map.kernel) == times**4
     for dropped in (matching.pair_taste.hidden, matching.user_product, matching.item_tower.product):
         assert model.decay_of(dropped.dense_layers[0].kernel) == times
+
+
+@pytest.mark.parametrize(("given", "noise"), [(True, 0.0), (False, MATCHING.item_noise)])
+def test_noise_is_of_fitted_factors_and_not_of_vectors_that_are_given(
+    parts, given, noise, tmp_path
+):
+    data = parts.data
+    if not given:
+        data = dataclasses.replace(data, user_embeddings=None, item_embeddings=None)
+    of_data = ScenarioParts(data, None, None, tmp_path)
+    recipe = Recipe(MATCHING, EPISODE, TRAINING, seed=5)
+    model = ScenarioSetting().build_for_training(recipe, of_data)
+    assert model.matching.item_noise.deviation == noise
 
 
 def test_the_prior_of_a_taste_begins_with_how_far_training_scenarios_differ(parts):

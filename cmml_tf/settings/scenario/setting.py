@@ -235,8 +235,10 @@ def _matching(
     recipe: Recipe, prepared: ScenarioParts, user_rows: np.ndarray, item_rows: np.ndarray
 ) -> MatchingCMML:
     tf.keras.utils.set_random_seed(recipe.seed)
+    # What is fitted is an estimate; vectors that the data ship are what they are.
+    is_fitted = prepared.data.item_embeddings is None
     return build_matching(
-        recipe.model,
+        recipe.model if is_fitted else replace(recipe.model, item_noise=0.0),
         user_rows,
         item_rows,
         prepared.matching.dimension,
