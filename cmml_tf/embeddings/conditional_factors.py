@@ -5,112 +5,47 @@ every item of the catalogue that a user did not click for a refusal learns who w
 scenario. This one compares an item with the other items of the same scenario alone: of the n clicks
 of a user u in a scenario s, item i gets in expectation
 
-  n p_si exp(<u, v_i>) / sum_j p_sj exp(<u, v_j>),
+  n exp(<u, v_i> + b_si) / sum_j exp(<u, v_j> + b_sj),
 
-p_si being the item's share of the scenario's clicks, so that neither what a scenario shows nor how
-popular an item is in it reaches the factors. But to which scenarios a user comes tells of him, too:
-who takes old films likes other old films than others do. So a click's logarithmic likelihood counts
-three quarters, and one quarter the same with the clicks of all scenarios in place of one's. Each
-sweep takes one Newton step of both from u = 0 (then from v = 0):
+the levels b being such that the expected clicks on each item are as many as there are, so that
+neither what a scenario shows nor how popular an item is in it reaches the factors. But to which
+scenarios a user comes tells of him, too: who takes old films likes other old films than others do.
+So a click's logarithmic likelihood counts three quarters, and one quarter the same with the clicks
+of all scenarios in place of one's. The first sweeps take one Newton step of both from u = 0 (then
+from v = 0):
 
   u = (sum_s n_us Cov_s(v) + a I)^-1 (sum_(clicks) (v_i - mean_s(v)) + a m_u)
 
 with mean and covariance over the scenario's clicks, a quarter of the way to those over all, and m_u
 = what the user's content says, by a ridge regression of the factors on it. Items are solved alike.
-Users are then whitened, so that directions without evidence shrink away. All is a sum over
+Users are then whitened, so that directions without evidence shrink away. From there on steps are
+taken where the factors are, with the moments that are expected of them (`click_choices`): where
+factors are large, and those of popular items are, a step from zero falls short. All is a sum over
 scenarios: to leave one out is to subtract (`leave_scenario_out`).
 """
 
-from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
 from cmml_tf.config.data import FactorConfig
+from cmml_tf.embeddings.click_choices import AMONG_ALL, ClickLikelihood, Clicks, Step, newton
 
 _BLOCK_ROWS = 32_768
-_AMONG_ALL = 0.25
-"""How much of a click is compared with the clicks of all scenarios; the rest with its own's."""
+_TURNS, _LONGEST = 3, 2.0
+"""Of steps from where the factors are, behind the sweeps; the length of each of these at most."""
 
 
-@dataclass(frozen=True)
-class Clicks:
-    """Positive pairs, and the scenario of each.
-
-    Attributes:
-      users, items: int [N], rows.
-      scenario: int [N], from 0; -1 for a background pair, which is in none. A pair of several
-        scenarios stands once for each.
-      user_count, item_count, scenario_count: How many there are of each.
-      user_content: float [U, c], what is known of users beside their clicks; None: nothing.
-      item_content: float [I, c].
-    """
-
-    users: np.ndarray
-    items: np.ndarray
-    scenario: np.ndarray
-    user_count: int
-    item_count: int
-    scenario_count: int
-    user_content: np.ndarray | None = None
-    item_content: np.ndarray | None = None
-
-    def __post_init__(self) -> None:
-        if not len(self.users):
-            raise ValueError("Factors need at least one pair to be fitted on. Received: none.")
-        for name, count in (("user_content", self.user_count), ("item_content", self.item_count)):
-            content = getattr(self, name)
-            if content is not None and (content.ndim != 2 or len(content) != count):
-                raise ValueError(
-                    f"`{name}` must have one row for each of the {count} rows. "
-                    f"Received: the shape {content.shape}."
-                )
-
-
-@dataclass(frozen=True)
-class Moments:
+class FlatMoments(NamedTuple):
     """Mean and covariance of factors over clicks, which a click of a group is compared with.
 
     Attributes:
-      pairs: float64 [G], of each group.
-      first, second: float64 [G, d], [G, d, d], means of the factors and of their products in it.
+      mean, covariance: float64 [G, d], [G, d, d], part those of the group, part those of all.
     """
 
-    pairs: np.ndarray
-    first: np.ndarray
-    second: np.ndarray
-
-    @cached_property
-    def mean(self) -> np.ndarray:
-        """float64 [G, d], part that of the group, part that of all."""
-        return (1.0 - _AMONG_ALL) * self.first + _AMONG_ALL * self._of_all[0]
-
-    @cached_property
-    def covariance(self) -> np.ndarray:
-        """float64 [G, d, d], likewise."""
-        own = self.second - self.first[:, :, None] * self.first[:, None]
-        return (1.0 - _AMONG_ALL) * own + _AMONG_ALL * self._of_all[1]
-
-    def change_without(self, group: int) -> tuple[np.ndarray, np.ndarray]:
-        """What is added to `mean` and `covariance` of the others, had this group no pair.
-
-        float64 [d], [d, d].
-        """
-        own = self.pairs[group] * self.first[group], self.pairs[group] * self.second[group]
-        first, second = (whole - part for whole, part in zip(self._sums, own, strict=True))
-        without = _central(self.pairs.sum() - self.pairs[group], first, second)
-        mean, covariance = (new - old for new, old in zip(without, self._of_all, strict=True))
-        return _AMONG_ALL * mean, _AMONG_ALL * covariance
-
-    @cached_property
-    def _sums(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.pairs @ self.first, np.tensordot(self.pairs, self.second, axes=1)
-
-    @cached_property
-    def _of_all(self) -> tuple[np.ndarray, np.ndarray]:
-        return _central(self.pairs.sum(), *self._sums)
+    mean: np.ndarray
+    covariance: np.ndarray
 
 
 class Side:
@@ -159,7 +94,7 @@ class Side:
         self.moment = weighted.T @ factors
         self.map = np.linalg.solve(self.gram, self.moment)
 
-    def moments(self, factors: np.ndarray) -> Moments:
+    def moments(self, factors: np.ndarray) -> FlatMoments:
         """Of the factors [rows, d] over the pairs of each group."""
         d = factors.shape[1]
         pairs = np.asarray(self.counts.sum(axis=0)).ravel()
@@ -169,9 +104,14 @@ class Side:
             block = slice(first, first + _BLOCK_ROWS)
             outer = (factors[block, :, None] * factors[block, None]).reshape(-1, d * d)
             square += self.counts[block].T @ outer
-        return Moments(pairs, (self.counts.T @ factors) / each, (square / each).reshape(-1, d, d))
+        first = (self.counts.T @ factors) / each
+        parts = pairs, first, (square / each).reshape(-1, d, d)
+        own = parts[2] - first[:, :, None] * first[:, None]
+        mean, covariance = _central(pairs.sum(), pairs @ first, np.tensordot(*parts[::2], axes=1))
+        kept = 1.0 - AMONG_ALL
+        return FlatMoments(kept * first + AMONG_ALL * mean, kept * own + AMONG_ALL * covariance)
 
-    def solve(self, sums: np.ndarray, moments: Moments) -> np.ndarray:
+    def solve(self, sums: np.ndarray, moments: FlatMoments) -> np.ndarray:
         """The factors [rows, d], from the sums of the other side's factors over a row's pairs."""
         d = sums.shape[1]
         right = sums - self.counts @ moments.mean + self.penalty * self.prior(d)
@@ -182,6 +122,11 @@ class Side:
             left = (self.counts[block] @ flat).reshape(-1, d, d) + self.penalty * np.eye(d)
             solved[block] = np.linalg.solve(left, right[block, :, None])[..., 0]
         return solved
+
+    def stepped(self, factors: np.ndarray, step: Step, longest: float = np.inf) -> np.ndarray:
+        """`newton` of all rows."""
+        prior = self.prior(factors.shape[1])
+        return newton(factors, step.slope, step.curvature, prior, self.penalty, longest)
 
 
 class FactorStart(NamedTuple):
@@ -206,6 +151,9 @@ class ConditionalFactors:
 
     Attributes:
       user, item: `Side`s.
+      likelihood: Of the clicks.
+      basis_users, basis_items: float64 [U, d], [I, d], from which the last step of users is taken.
+      user_step, item_step: These last steps, the second one from users' new factors.
       user_factors, item_factors: float64 [U, d], [I, d]; of a row without pairs what its content
         says, or 0.
     """
@@ -225,52 +173,64 @@ class ConditionalFactors:
             clicks.items, groups, clicks.item_count, *shared, clicks.item_content,
             config.item_penalty, config.content_penalty,
         )  # fmt: skip
-        pairs = csr_matrix(
-            (np.ones(len(groups)), (clicks.users, clicks.items)),
-            shape=(clicks.user_count, clicks.item_count),
-        )
-        both = (pairs, pairs.T.tocsr())
-        u, v = self._swept(*both, seed) if start is None else self._grown(*both, start)
-        self.item_moments = self.item.moments(v)
-        self.user_sums = pairs @ v
-        self.user_factors = self.user.solve(self.user_sums, self.item_moments)
-        self.user_moments = self.user.moments(self.user_factors)
-        self.item_sums = both[1] @ self.user_factors
+        self.likelihood = ClickLikelihood(clicks)
+        u, v = self._swept(seed) if start is None else self._grown(start)
         self.basis_users, self.basis_items = u, v
-        self.item_factors = self.item.solve(self.item_sums, self.user_moments)
+        self.user_step = self.likelihood.user_step(u, v)
+        self.user_factors = self.user.stepped(u, self.user_step)
+        self.item_step = self.likelihood.item_step(self.user_factors, v)
+        self.item_factors = self.item.stepped(v, self.item_step)
 
-    def _swept(
-        self, pairs: csr_matrix, transposed: csr_matrix, seed: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _swept(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Users' and items' factors [U, d], [I, d] after all sweeps from random ones."""
-        v = np.random.default_rng(seed).normal(size=(pairs.shape[1], self.config.dimension)) * 0.3
+        of = self.likelihood
+        shape = (self.clicks.item_count, self.config.dimension)
+        v = np.random.default_rng(seed).normal(size=shape) * 0.3
         for sweep in range(self.config.sweeps):
-            u = self.user.solve(pairs @ v, self.item.moments(v))
-            v = self.item.solve(transposed @ u, self.user.moments(u))
-            whiten, back = _whitening(u[self.user.total > 0])
-            u, v = u @ whiten, v @ back
+            u = self.user.solve(of.pairs @ v, self.item.moments(v))
+            v = self.item.solve(of.transposed @ u, self.user.moments(u))
+            u, v = self._whitened(u, v)
             if sweep >= 2:  # the first factors are noise
                 self.user.fit_prior(u)
                 self.item.fit_prior(v)
+        of.settle(u, v)
+        for _ in range(_TURNS):
+            of.settle(u, v)
+            u = self.user.stepped(u, of.user_step(u, v), _LONGEST)
+            u, v = self._whitened(u, v)
+            self.user.fit_prior(u)
+            of.settle(u, v)
+            v = self.item.stepped(v, of.item_step(u, v), _LONGEST)
+            self.item.fit_prior(v)
+        of.settle(u, v)
         return u, v
 
-    def _grown(
-        self, pairs: csr_matrix, transposed: csr_matrix, start: FactorStart
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _whitened(self, u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        whiten, back = _whitening(u[self.user.total > 0])
+        return u @ whiten, v @ back
+
+    def _grown(self, start: FactorStart) -> tuple[np.ndarray, np.ndarray]:
         """The earlier factors as they are, and new rows solved given them: the basis stays.
 
         What all rows have become by the new pairs shows in the last solution, which users and items
         are given in this basis. More sweeps would turn it, and with it what the network has learned
         of it, and contexts that were made of it.
         """
+        of = self.likelihood
         self.user.fit_prior(start.users)
         self.item.fit_prior(start.items)
         users, items = len(start.users), len(start.items)
-        u = np.pad(start.users, ((0, pairs.shape[0] - users), (0, 0)))
-        v = np.pad(start.items, ((0, pairs.shape[1] - items), (0, 0)))
+        u = np.pad(start.users, ((0, self.clicks.user_count - users), (0, 0)))
+        v = np.pad(start.items, ((0, self.clicks.item_count - items), (0, 0)))
         for _ in range(2):  # new users by the known items, new items by all users, and once more
-            u[users:] = self.user.solve(pairs @ v, self.item.moments(v))[users:]
-            v[items:] = self.item.solve(transposed @ u, self.user.moments(u))[items:]
+            u[users:] = self.user.solve(of.pairs @ v, self.item.moments(v))[users:]
+            v[items:] = self.item.solve(of.transposed @ u, self.user.moments(u))[items:]
+        of.settle(u, v)
+        for _ in range(_TURNS):
+            of.settle(u, v)
+            u[users:] = self.user.stepped(u, of.user_step(u, v), _LONGEST)[users:]
+            v[items:] = self.item.stepped(v, of.item_step(u, v), _LONGEST)[items:]
+        of.settle(u, v)
         self.user.fit_prior(u)
         self.item.fit_prior(v)
         return u, v

@@ -14,18 +14,17 @@ from typing import NamedTuple
 import numpy as np
 
 from cmml_tf.config.data import FactorConfig
+from cmml_tf.embeddings.click_choices import Choices, Clicks, Moments, Step, blocks, newton
 from cmml_tf.embeddings.conditional_factors import (
-    Clicks,
     ConditionalFactors,
     FactorStart,
-    Moments,
     Side,
     known_weight,
 )
 from cmml_tf.embeddings.popularity import STATISTICS, Popularity
 
-_MOST_KEPT = 2**25
-"""Numbers that are kept of a side, 256 MiB."""
+_LEAST_LEFT = 0.05
+"""Of what is averaged over, if the rest is to be looked at by itself."""
 
 
 class TableRows(NamedTuple):
@@ -105,28 +104,79 @@ class ScenarioFactors:
           scenario: Its number in the clicks.
           users, items: int [N], [M], sorted rows that include all of its pairs.
         """
-        factors = self._factors
-        pairs = self._pairs[scenario]
-        clicks = factors.clicks
-        of_user = np.searchsorted(users, clicks.users[pairs])
-        of_item = np.searchsorted(items, clicks.items[pairs])
-        item = _left_out(
-            self._of_items, items, of_item, factors.item_sums, scenario,
-            factors.user_factors[clicks.users[pairs]], factors.basis_items,
+        factors, group = self._factors, self._factors.likelihood.scenarios[scenario]
+        clicks, pairs = factors.clicks, self._pairs[scenario]
+        u, v, known = factors.basis_users, factors.basis_items, factors.user_factors
+        lost_by_user = _Lost(
+            group,
+            group.users,
+            group.user_clicks,
+            group.of_users(u[group.users], v[group.items]),
+            _sums(users, clicks.users[pairs], v[clicks.items[pairs]]),
+            self._among_other_items(group, users),
+        )
+        lost_by_item = _Lost(
+            group,
+            group.items,
+            group.item_clicks,
+            group.of_items(known[group.users], v[group.items]),
+            _sums(items, clicks.items[pairs], known[clicks.users[pairs]]),
+            self._among_other_users(group, items),
+        )
+        return self._assembled(
+            _left_out(factors.user, users, u, factors.user_step, lost_by_user),
+            _left_out(factors.item, items, v, factors.item_step, lost_by_item),
+            self._popularity.features_without(scenario, items),
+        )
+
+    def _among_other_items(self, group: Choices, users: np.ndarray) -> np.ndarray:
+        """float64 [N, d]: what users' clicks are compared with, the group's not being there."""
+        factors, everything = self._factors, self._factors.likelihood.everything
+        at = np.searchsorted(everything.items, group.items)
+        taken = np.log(group.item_clicks / everything.item_clicks[at])
+        return _among_others(
+            factors.user_step.among_all.first[users], np.ones(len(users)),
+            (factors.basis_users[users], factors.basis_items[group.items]),
+            (-self._totals[0][users], everything.level[at] + taken),
         )  # fmt: skip
-        user = _left_out(
-            self._of_users, users, of_user, factors.user_sums, scenario,
-            factors.basis_items[clicks.items[pairs]], factors.basis_users,
+
+    def _among_other_users(self, group: Choices, items: np.ndarray) -> np.ndarray:
+        """The same of items."""
+        factors, users = self._factors, group.users
+        return _among_others(
+            factors.item_step.among_all.first[items], self._expected[items],
+            (factors.basis_items[items], factors.user_factors[users]),
+            (self._level[items], np.log(group.user_clicks) - self._totals[1][users]),
         )  # fmt: skip
-        return self._assembled(user, item, self._popularity.features_without(scenario, items))
 
     @cached_property
-    def _of_users(self) -> "_Totals":
-        return _Totals(self._factors.user, self._factors.item_moments)
+    def _totals(self) -> list[np.ndarray]:
+        """float64 [U] each, of all clicks, by the factors each last step is taken at."""
+        factors, everything = self._factors, self._factors.likelihood.everything
+        of = []
+        for u in (factors.basis_users, factors.user_factors):
+            total = np.full(len(u), np.inf)
+            v = factors.basis_items[everything.items]
+            total[everything.users] = everything.totals(u[everything.users], v)
+            of.append(total)
+        return of
 
     @cached_property
-    def _of_items(self) -> "_Totals":
-        return _Totals(self._factors.item, self._factors.user_moments)
+    def _expected(self) -> np.ndarray:
+        """float64 [I], clicks that are expected of items among all, by users' last factors."""
+        factors, everything = self._factors, self._factors.likelihood.everything
+        expected = np.zeros(len(factors.basis_items))
+        u, v = factors.user_factors[everything.users], factors.basis_items[everything.items]
+        expected[everything.items] = everything.expected(u, v)
+        return expected
+
+    @cached_property
+    def _level(self) -> np.ndarray:
+        """float64 [I], of all clicks."""
+        everything = self._factors.likelihood.everything
+        level = np.full(len(self._factors.basis_items), -np.inf)
+        level[everything.items] = everything.level
+        return level
 
     def content_maps(self) -> tuple[np.ndarray | None, np.ndarray | None]:
         """What makes rows of users [c_u, d + 1] and items [c_i, ...] that have content alone.
@@ -176,76 +226,88 @@ def fit_scenario_factors(
     return ScenarioFactors(factors, popularity, kept.item_scale)
 
 
-class _Totals:
-    """Moments of the other side summed over all pairs of each row, of which one is subtracted.
-
-    A row of many scenarios is in each of them solved without one, so its sums are made once, where
-    they fit in memory; else anew for each scenario.
-
-    Args:
-      side: Users or items.
-      moments: Of the other side.
+class _Lost(NamedTuple):
+    """What rows lose with a scenario.
 
     Attributes:
-      side, moments: The same.
-      mean: float64 [rows, d].
+      group: The scenario's clicks.
+      rows, clicks: Who has clicks there, ascending, and how many, [M].
+      expected: What these are compared with.
+      sums: float64 [N, d], of the other side's factors over the scenario's pairs of each row.
+      among_others: float64 [N, d], what clicks are compared with among those of all others.
     """
 
-    def __init__(self, side: Side, moments: Moments) -> None:
-        self.side, self.moments = side, moments
-        self.mean = side.counts @ moments.mean
-        self._flat = moments.covariance.reshape(len(moments.mean), -1)
-        fits = len(side.total) * self._flat.shape[1] <= _MOST_KEPT
-        self._covariance = side.counts @ self._flat if fits else None
-
-    def covariance(self, rows: np.ndarray) -> np.ndarray:
-        """float64 [N, d, d]."""
-        d = self.mean.shape[1]
-        if self._covariance is not None:
-            return self._covariance[rows].reshape(-1, d, d)
-        return (self.side.counts[rows] @ self._flat).reshape(-1, d, d)
+    group: Choices
+    rows: np.ndarray
+    clicks: np.ndarray
+    expected: Moments
+    sums: np.ndarray
+    among_others: np.ndarray
 
 
 def _left_out(
-    totals: _Totals,
-    rows: np.ndarray,
-    place: np.ndarray,
-    sums: np.ndarray,
-    scenario: int,
-    other: np.ndarray,
-    solved: np.ndarray,
+    side: Side, rows: np.ndarray, factors: np.ndarray, step: Step, lost: _Lost
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Factors, whether known, and prior means of `rows` without a scenario's pairs.
 
     Args:
-      totals: Of users or of items.
+      side: Users or items.
       rows: int [N].
-      place: int [K], the row of each pair of the scenario, by its place in `rows`.
-      sums: float [.., d], of all rows, the other side's factors over their pairs.
-      scenario: Its number.
-      other: float [K, d], the other side's factors of the scenario's pairs.
-      solved: float [.., d], the factors of all rows of this side.
+      factors: float64 [.., d], from which the side's last step is taken, and
+        which content foretells.
+      step: This step, of all pairs.
+      lost: What is not there.
     """
-    d = sums.shape[1]
-    side, moments = totals.side, totals.moments
-    mean_change, covariance_change = moments.change_without(scenario)
-    count = np.bincount(place, minlength=len(rows)).astype(np.float64)
-    own = np.zeros((len(rows), d))
-    np.add.at(own, place, other)
-    prior = side.prior(d)[rows]
+    count, first = np.zeros(len(rows)), np.zeros((len(rows), factors.shape[1]))
+    central = np.zeros((len(rows), step.curvature.shape[1]), np.float32)
+    place = np.searchsorted(rows, lost.rows)
+    count[place], first[place], central[place] = lost.clicks, *lost.expected
+    rest, among_all, own = side.total[rows] - count, step.among_all, lost.group.share
+    slope = step.slope[rows] - lost.sums
+    slope += count[:, None] * (own * first + (1.0 - own) * among_all.first[rows])
+    slope -= (1.0 - own) * rest[:, None] * (lost.among_others - among_all.first[rows])
+    central = own * central + (1.0 - own) * among_all.central[rows]
+    curvature = step.curvature[rows] - count[:, None].astype(np.float32) * central
+    prior = side.prior(factors.shape[1])[rows]
     if side.map is not None:
         # The map without what the scenario told of its rows.
         content = side.content[rows]
         before = known_weight(side.total[rows])
-        less = before - known_weight(side.total[rows] - count)
+        less = before - known_weight(rest)
         gram = side.gram - (content * less[:, None]).T @ content
-        moment = side.moment - (content * less[:, None]).T @ solved[rows]
+        moment = side.moment - (content * less[:, None]).T @ factors[rows]
         prior = content @ np.linalg.solve(gram, moment)
-    rest = side.total[rows] - count
-    left = totals.covariance(rows)
-    left -= count[:, None, None] * moments.covariance[scenario]
-    left += rest[:, None, None] * covariance_change + side.penalty * np.eye(d)
-    right = sums[rows] - own - totals.mean[rows] + count[:, None] * moments.mean[scenario]
-    right += side.penalty * prior - rest[:, None] * mean_change
-    factors = np.linalg.solve(left, right[..., None])[..., 0]
-    return factors, side.total[rows] > count, prior
+    return newton(factors[rows], slope, curvature, prior, side.penalty), rest > 0, prior
+
+
+def _among_others(
+    first: np.ndarray,
+    total: np.ndarray,
+    factors: tuple[np.ndarray, np.ndarray],
+    levels: tuple[np.ndarray, np.ndarray],
+) -> np.ndarray:
+    """Means of the other side's factors without a group's part, float64 [N, d].
+
+    Args:
+      first: float64 [N, d], with it.
+      total: float64 [N], what all that is averaged over weighs.
+      factors, levels: [N, d], [K, d]; [N], [K]: k weighs exp(<x, y_k> + level + level_k) in the
+        group's part. Where hardly anything is left, it is taken to be as the whole.
+    """
+    others, mean = factors[1].astype(np.float32), np.array(first)
+    level = levels[1].astype(np.float32)
+    for block in blocks(len(first), len(others)):
+        gone = factors[0][block].astype(np.float32) @ others.T + level
+        gone = np.exp(gone + levels[0][block, None].astype(np.float32), out=gone)
+        left = total[block] - gone.sum(axis=1)
+        enough = (left > _LEAST_LEFT * total[block])[:, None]
+        rest = total[block, None] * first[block] - gone @ others
+        mean[block] = np.divide(rest, left[:, None], out=mean[block], where=enough)
+    return mean
+
+
+def _sums(rows: np.ndarray, of: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """float64 [N, d], of factors [K, d] over the pairs `of` each row."""
+    sums = np.zeros((len(rows), factors.shape[1]))
+    np.add.at(sums, np.searchsorted(rows, of), factors)
+    return sums

@@ -7,7 +7,8 @@ divided among the items that occur in it.
 
 import numpy as np
 
-from cmml_tf.embeddings.conditional_factors import Clicks, with_constant
+from cmml_tf.embeddings.click_choices import Clicks
+from cmml_tf.embeddings.conditional_factors import with_constant
 
 STATISTICS = 6
 """Columns of `lift_features` and the lift that content foretells."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cmml_tf.datasets.tasks.scenario_data import Scenario, ScenarioData
-from cmml_tf.embeddings.conditional_factors import Clicks
+from cmml_tf.embeddings.click_choices import Clicks
 from cmml_tf.embeddings.leave_scenario_out import ScenarioFactors, TableRows
 from cmml_tf.embeddings.popularity import STATISTICS
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from cmml_tf.config import FactorConfig
-from cmml_tf.embeddings.conditional_factors import Clicks, ConditionalFactors, FactorStart
+from cmml_tf.embeddings.click_choices import Choices, Clicks, unpacked
+from cmml_tf.embeddings.conditional_factors import ConditionalFactors, FactorStart
 from cmml_tf.embeddings.leave_scenario_out import ScenarioFactors, fit_scenario_factors
 from cmml_tf.embeddings.popularity import Popularity
 
@@ -24,52 +25,118 @@ def clicks(content: bool = True) -> Clicks:
     )  # fmt: skip
 
 
-def newton_step(
-    who: int, rows: np.ndarray, others: np.ndarray, groups: np.ndarray, factors: np.ndarray,
-    prior: np.ndarray, penalty: float,
-) -> np.ndarray:  # fmt: skip
-    left, right = penalty * np.eye(factors.shape[1]), penalty * prior
-    for pair in np.flatnonzero(rows == who):
-        # One row a pair: by share of the clicks, of the scenario and of all.
-        of_scenario = groups == groups[pair]
-        for share, shown in ((0.75, others[of_scenario]), (0.25, others)):
-            left = left + share * np.cov(factors[shown].T, bias=True)
-            right = right + share * (factors[others[pair]] - factors[shown].mean(axis=0))
-    return np.linalg.solve(left, right)
+def of_a_click(mine: np.ndarray, factors: np.ndarray, weights: np.ndarray) -> tuple:
+    """Mean and covariance of factors, in proportion to weights times exp(<mine, factor>)."""
+    p = weights * np.exp(factors @ mine)
+    p = p / p.sum()
+    mean = p @ factors
+    return mean, (factors * p[:, None]).T @ factors - np.outer(mean, mean)
 
 
-def test_user_factors_are_a_newton_step_of_the_clicks_of_each_scenario_and_of_all():
+def test_factors_are_newton_steps_of_the_likelihood_among_a_scenario_and_among_all():
     data = clicks()
     fitted = ConditionalFactors(data, CONFIG, seed=0)
+    of = fitted.likelihood
+    groups = [of.background, *of.scenarios]
+    u, v = fitted.basis_users, fitted.basis_items
     for user in (0, 7, 33):
-        expected = newton_step(
-            user, data.users, data.items, data.scenario, fitted.basis_items,
-            fitted.user.prior(3)[user], CONFIG.user_penalty,
-        )  # fmt: skip
-        np.testing.assert_allclose(fitted.user_factors[user], expected, rtol=1e-8)
+        left = CONFIG.user_penalty * np.eye(3)
+        right = CONFIG.user_penalty * (fitted.user.prior(3)[user] - u[user])
+        for pair in np.flatnonzero(data.users == user):
+            for share, group in ((0.75, groups[data.scenario[pair] + 1]), (0.25, of.everything)):
+                mean, covariance = of_a_click(u[user], v[group.items], np.exp(group.level))
+                left = left + share * covariance
+                right = right + share * (v[data.items[pair]] - mean)
+        expected = u[user] + np.linalg.solve(left, right)
+        np.testing.assert_allclose(fitted.user_factors[user], expected, rtol=1e-4, atol=1e-5)
+    u = fitted.user_factors
+    total = {
+        id(group): np.log(np.exp(u[group.users] @ v[group.items].T + group.level).sum(axis=1))
+        for group in (*groups, of.everything)
+    }
+    for item in (0, 3, 9):
+        left = CONFIG.item_penalty * np.eye(3)
+        right = CONFIG.item_penalty * (fitted.item.prior(3)[item] - v[item])
+        for pair in np.flatnonzero(data.items == item):
+            for share, group in ((0.75, groups[data.scenario[pair] + 1]), (0.25, of.everything)):
+                weights = group.user_clicks * np.exp(-total[id(group)])
+                mean, covariance = of_a_click(v[item], u[group.users], weights)
+                left = left + share * covariance
+                right = right + share * (u[data.users[pair]] - mean)
+        expected = v[item] + np.linalg.solve(left, right)
+        np.testing.assert_allclose(fitted.item_factors[item], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_levels_make_the_expected_clicks_on_each_item_as_many_as_there_are():
+    data = clicks()
+    fitted = ConditionalFactors(data, CONFIG, seed=0)
+    group, u, v = fitted.likelihood.scenarios[1], fitted.basis_users, fitted.basis_items
+    p = np.exp(u[group.users] @ v[group.items].T + group.level)
+    p /= p.sum(axis=1, keepdims=True)
+    found = np.bincount(data.items[data.scenario == 1], minlength=ITEMS)[group.items]
+    np.testing.assert_allclose(group.user_clicks @ p, found, rtol=0.01)
 
 
 def test_rows_without_a_scenario_are_those_of_its_pairs_taken_away():
     data = clicks()
     fitted = ConditionalFactors(data, CONFIG, seed=0)
+    of = fitted.likelihood
     rows = ScenarioFactors(fitted, Popularity(data, CONFIG.content_penalty))
     scale = rows.rows().item[0, 0] / fitted.item_factors[0, 0]
-    users, items = np.arange(USERS), np.arange(ITEMS)
-    left = rows.without(2, users, items)
-    kept = data.scenario != 2
-    for item in (2, 3, 9):  # 3 and 9 are in scenario 2 and in no other
-        expected = newton_step(
-            item, data.items[kept], data.users[kept], data.scenario[kept], fitted.user_factors,
-            left.hidden_item[item, :3] / scale, CONFIG.item_penalty,
-        )  # fmt: skip
-        np.testing.assert_allclose(left.item[item, :3], expected * scale, rtol=1e-4, atol=1e-6)
+    left = rows.without(2, np.arange(USERS), np.arange(ITEMS))
+    kept, gone = data.scenario != 2, of.scenarios[2]
+    groups = [of.background, *of.scenarios]
+    u, v = fitted.basis_users, fitted.basis_items
+    at = np.searchsorted(of.everything.items, gone.items)
+    weights = np.exp(of.everything.level)
     for user in (0, 7, 33):
-        expected = newton_step(
-            user, data.users[kept], data.items[kept], data.scenario[kept], fitted.basis_items,
-            left.hidden_user[user, :3], CONFIG.user_penalty,
-        )  # fmt: skip
-        np.testing.assert_allclose(left.user[user, :3], expected, rtol=1e-4, atol=1e-6)
-    assert left.item[:, 3].tolist() == [float(item % 6 - 1 != 2) for item in items]
+        _, spread = of_a_click(u[user], v[of.everything.items], weights)
+        rest = weights.copy()
+        rest[at] *= 1.0 - gone.item_clicks / of.everything.item_clicks[at]
+        among_all, _ = of_a_click(u[user], v[of.everything.items], rest)
+        curvature = CONFIG.user_penalty * np.eye(3)
+        right = CONFIG.user_penalty * (left.hidden_user[user, :3] - u[user])
+        for pair in np.flatnonzero((data.users == user) & kept):
+            group = groups[data.scenario[pair] + 1]
+            mean, covariance = of_a_click(u[user], v[group.items], np.exp(group.level))
+            curvature = curvature + 0.75 * covariance + 0.25 * spread
+            right = right + v[data.items[pair]] - 0.75 * mean - 0.25 * among_all
+        expected = u[user] + np.linalg.solve(curvature, right)
+        np.testing.assert_allclose(left.user[user, :3], expected, rtol=1e-3, atol=1e-4)
+    u = fitted.user_factors
+    clicks_left = of.everything.user_clicks.copy()
+    clicks_left[np.searchsorted(of.everything.users, gone.users)] -= gone.user_clicks
+    for item in (0, 1, 3, 9):  # 3 and 9 are in scenario 2 and in no other
+        every = of.everything
+        total = np.exp(u[every.users] @ v[every.items].T + every.level).sum(axis=1)
+        _, spread = of_a_click(v[item], u[every.users], every.user_clicks / total)
+        among_all, _ = of_a_click(v[item], u[every.users], clicks_left / total)
+        curvature = CONFIG.item_penalty * np.eye(3)
+        right = CONFIG.item_penalty * (left.hidden_item[item, :3] / scale - v[item])
+        for pair in np.flatnonzero((data.items == item) & kept):
+            group = groups[data.scenario[pair] + 1]
+            sums = np.exp(u[group.users] @ v[group.items].T + group.level).sum(axis=1)
+            mean, covariance = of_a_click(v[item], u[group.users], group.user_clicks / sums)
+            curvature = curvature + 0.75 * covariance + 0.25 * spread
+            right = right + u[data.users[pair]] - 0.75 * mean - 0.25 * among_all
+        expected = v[item] + np.linalg.solve(curvature, right)
+        np.testing.assert_allclose(left.item[item, :3], expected * scale, rtol=1e-3, atol=1e-4)
+    assert left.item[:, 3].tolist() == [float(item % 6 - 1 != 2) for item in range(ITEMS)]
+
+
+def test_a_group_of_very_many_items_or_users_is_looked_at_in_part():
+    rng = np.random.default_rng(0)
+    u, v = rng.normal(size=(30, 3)), rng.normal(size=(9000, 3))
+    clicked = rng.integers(1, 50, 9000).astype(float)
+    group = Choices(np.arange(30), rng.integers(1, 9, 30) * 1.0, np.arange(9000), clicked, 1.0)
+    found = group.of_users(u, v)
+    for user in range(30):
+        mean, covariance = of_a_click(u[user], v, clicked)
+        np.testing.assert_allclose(found.first[user], mean, atol=0.15)
+        np.testing.assert_allclose(unpacked(found.central, 3)[user], covariance, atol=0.25)
+    group = Choices(np.arange(9000), clicked, np.arange(30), rng.integers(1, 9, 30) * 1.0, 1.0)
+    group.settle(v, u)
+    np.testing.assert_allclose(group.expected(v, u).sum(), clicked.sum(), rtol=0.05)
 
 
 def test_content_foretells_a_row_as_if_the_left_out_scenario_had_taught_nothing():
