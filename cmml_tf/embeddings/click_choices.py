@@ -1,15 +1,20 @@
 """What is expected of clicks, given factors: the parts of a Newton step of their likelihood.
 
-Of the n clicks of user u in a group of clicks, item i gets in expectation
+Of a group of clicks, of which a pair has one or none, user u and item i have in expectation
 
-  w_ui = n p_ui,   p_ui = exp(<u, v_i> + b_i) / sum_j exp(<u, v_j> + b_j),
+  w_ui = 1 / (1 + exp(-<u, v_i> - a_u - b_i)),
 
-where the level b_i makes the expected clicks on each item as many as there are. So the likelihood
-of the clicks has, for a user, the slope sum_(clicks) v_i - n E_u[v] and the curvature n Cov_u[v],
-moments over p_u; and for an item of c clicks sum_(clicks) u - c E_i[u] and c Cov_i[u], moments over
-w_i. Far from zero these are not those at zero: who likes a popular item much expects little else.
+where the levels a and b make the expected clicks of each user and on each item as many as there
+are. So the logarithmic likelihood has, for a user, the slope sum_(clicks) v_i - sum_i w_ui v_i and
+the curvature sum_i w_ui (1 - w_ui) (v_i - m) (v_i - m)^T, m being the mean by these weights, since
+the level moves along; and for an item the same with users. Far from zero these are not those at
+zero: who likes a popular item much expects little else, and who has taken most of a group's items
+says little by it.
 
-A group of very many items or users takes a part of them for the whole, drawn by clicks.
+Among all clicks a pair of several scenarios stands more than once, and in a group of very many
+items and users all this would cost too much. There factors are taken to be normal, as they are in
+proportion to clicks, and clicks to be few: then <u, v_i> moves the mean of v by Cov u, and nothing
+else.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,13 +27,13 @@ from scipy.sparse import csr_matrix
 
 AMONG_ALL = 0.25
 """How much of a click is compared with the clicks of all scenarios; the rest with its own's."""
-_MOST_ITEMS, _MOST_USERS = 4096, 8192
-"""How many a group compares with."""
+_MOST_CELLS = 2**26
+"""Users times items of a group that is looked at pair by pair."""
 _BLOCK_ROWS, _BLOCK_CELLS = 32_768, 2**22
 """Users times items that are looked at in one piece."""
 _FURTHEST_LEVEL = 2.0
 """The most that a level changes at once."""
-_LEAST, _LARGEST = 1e-9, 40.0
+_LEAST, _LARGEST = 1e-6, 40.0
 
 
 @dataclass(frozen=True)
@@ -66,11 +71,11 @@ class Clicks:
 
 
 class Moments(NamedTuple):
-    """Of the other side's factors, as each row's clicks are expected to be.
+    """Of the other side's factors, as each row's clicks are expected to be; both for one click.
 
     Attributes:
-      first: float64 [N, d].
-      central: float32 [N, d (d + 1) / 2], covariance, `packed`.
+      first: float64 [N, d], what is subtracted from the factor of what was clicked.
+      central: float32 [N, d (d + 1) / 2], the curvature, `packed`.
     """
 
     first: np.ndarray
@@ -85,7 +90,8 @@ class Choices:
       users, items: int [X], [Y], rows, ascending.
       user_clicks, item_clicks: float64 [X], [Y], how many each has.
       share: How much of the logarithmic likelihood of a click this group is.
-      level: float64 [Y], b.
+      normal: Whether factors are taken to be normal; then levels stay as they are.
+      user_level, item_level: float64 [X], [Y], a and b.
     """
 
     users: np.ndarray
@@ -93,73 +99,52 @@ class Choices:
     items: np.ndarray
     item_clicks: np.ndarray
     share: float
-    level: np.ndarray = field(init=False)
+    normal: bool
+    user_level: np.ndarray = field(init=False)
+    item_level: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
-        self.level = np.log(self.item_clicks / self.item_clicks.sum())
-        self._items, weight = _drawn(self.item_clicks, _MOST_ITEMS)
-        self._item_offset = np.log(weight / self.item_clicks[self._items])
-        self._users, self._user_weight = _drawn(self.user_clicks, _MOST_USERS)
-
-    def totals(self, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-        """float64 [X], the logarithm of the sum under each user's p."""
-        total = np.empty(len(u))
-        for block, p, largest in self._of_users(u, v):
-            total[block] = np.log(p.sum(axis=1)) + largest
-        return total
+        self.user_level = np.log(self.user_clicks)
+        self.item_level = np.log(self.item_clicks / self.item_clicks.sum())
 
     def of_users(self, u: np.ndarray, v: np.ndarray) -> Moments:
-        """What users' clicks are expected to be like.
-
-        Args:
-          u, v: float64 [X', d], [Y, d], the factors of users, some of them or all, and of `items`.
-        """
-        both = _with_products(v[self._items])
-        sums = np.empty((len(u), both.shape[1]), np.float32)
-        for block, p, _ in self._of_users(u, v):
-            sums[block] = (p @ both) / p.sum(axis=1, keepdims=True)
-        return _moments(sums, u.shape[1])
+        """What users' clicks are expected to be like, given factors [X, d], [Y, d]."""
+        if self.normal:
+            return _normal(u, v, self.item_clicks)
+        levels = self.user_level, self.item_level
+        return _moments(u, v, levels, self.user_clicks)
 
     def of_items(self, u: np.ndarray, v: np.ndarray) -> Moments:
-        """What those who click items are expected to be like, u, v: float64 [X, d], [Y, d]."""
-        both = _with_products(u[self._users])
-        sums = np.empty((len(v), both.shape[1]), np.float32)
-        for block, w in self._of_items(u, v):
-            sums[block] = (w @ both) / np.maximum(w.sum(axis=1, keepdims=True), _LEAST)
-        return _moments(sums, v.shape[1])
-
-    def expected(self, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-        """float64 [Y], sum_u w_ui, how many clicks are expected of each item."""
-        count = np.empty(len(v))
-        for block, w in self._of_items(u, v):
-            count[block] = np.maximum(w.sum(axis=1), _LEAST)
-        return count
+        """What those who click items are expected to be like."""
+        if self.normal:
+            return _normal(v, u, self.user_clicks)
+        levels = self.item_level, self.user_level
+        return _moments(v, u, levels, self.item_clicks)
 
     def settle(self, u: np.ndarray, v: np.ndarray) -> None:
-        """Moves the level by how many clicks are expected of each item, and how many there are."""
-        change = np.log(self.item_clicks / self.expected(u, v))
-        self.level += np.clip(change, -_FURTHEST_LEVEL, _FURTHEST_LEVEL)
+        """Moves the levels towards as many expected clicks as there are."""
+        if not self.normal:
+            _settle(self.user_level, u, v, self.item_level, self.user_clicks)
+            _settle(self.item_level, v, u, self.user_level, self.item_clicks)
 
-    def _of_users(
-        self, u: np.ndarray, v: np.ndarray
-    ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
-        """Blocks of users, float32 [x, Y'] in proportion to p, and the logarithm of its scale."""
-        others = v[self._items].astype(np.float32)
-        level = (self.level[self._items] + self._item_offset).astype(np.float32)
-        for block in blocks(len(u), len(others)):
-            p = u[block].astype(np.float32) @ others.T + level
-            largest = p.max(axis=1)
-            p -= largest[:, None]
-            yield block, np.exp(p, out=p), largest
 
-    def _of_items(self, u: np.ndarray, v: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-        """Blocks of items, and float32 [y, X'], w."""
-        others = u[self._users].astype(np.float32)
-        offset = np.log(self._user_weight) - self.totals(u[self._users], v)
-        for block in blocks(len(v), len(others)):
-            w = v[block].astype(np.float32) @ others.T + offset.astype(np.float32)
-            w += self.level[block, None].astype(np.float32)
-            yield block, np.exp(np.minimum(w, _LARGEST, out=w), out=w)
+def expected_clicks(
+    rows: np.ndarray, others: np.ndarray, levels: tuple[np.ndarray, np.ndarray]
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Blocks of rows, and w of these and all others, float32 [n, M].
+
+    Args:
+      rows, others: [N, d], [M, d], factors.
+      levels: [N], [M].
+    """
+    columns = np.c_[others, levels[1]].astype(np.float32).T
+    for block in _blocks(len(rows), len(others)):
+        w = np.c_[rows[block], np.ones(len(rows[block]))].astype(np.float32) @ columns
+        w += levels[0][block, None].astype(np.float32)
+        np.negative(w, out=w)
+        np.exp(np.clip(w, -_LARGEST, _LARGEST, out=w), out=w)
+        w += 1.0
+        yield block, np.reciprocal(w, out=w)
 
 
 class Step(NamedTuple):
@@ -168,12 +153,15 @@ class Step(NamedTuple):
     Attributes:
       slope: float64 [N, d].
       curvature: float32 [N, d (d + 1) / 2], `packed`.
-      among_all: Moments [N, ...] of what a row's clicks are compared with among all.
+      among_all: float64 [N, d], what a row's click is compared with among all.
+      in_group: float32 [M, d], the same in each other group of each row that has clicks there, in
+        the order of `ClickLikelihood.groups`.
     """
 
     slope: np.ndarray
     curvature: np.ndarray
-    among_all: Moments
+    among_all: np.ndarray
+    in_group: np.ndarray
 
 
 class ClickLikelihood:
@@ -198,7 +186,7 @@ class ClickLikelihood:
             for start, stop in pairwise(places)
         ]
         self.background, self.scenarios = parts[0], parts[1:]
-        self.everything = _choices(clicks, order, AMONG_ALL)
+        self.everything = _choices(clicks, order, AMONG_ALL, normal=True)
         shape = (clicks.user_count, clicks.item_count)
         self.pairs = csr_matrix((np.ones(len(order)), (clicks.users, clicks.items)), shape=shape)
         self.transposed = self.pairs.T.tocsr()
@@ -269,18 +257,21 @@ def _step(sums: np.ndarray, parts: Iterable[tuple[np.ndarray, np.ndarray, Moment
     """
     slope = np.array(sums)
     curvature = np.zeros((len(sums), sums.shape[1] * (sums.shape[1] + 1) // 2), np.float32)
+    firsts: list[np.ndarray] = []
     for rows, counts, moments in parts:
         slope[rows] -= counts[:, None] * moments.first
         curvature[rows] += counts[:, None].astype(np.float32) * moments.central
-    first, central = np.zeros_like(slope), np.zeros_like(curvature)
-    first[rows], central[rows] = moments
-    return Step(slope, curvature, Moments(first, central))
+        firsts.append(moments.first)
+    among_all = np.zeros_like(slope)
+    among_all[rows] = firsts.pop()
+    return Step(slope, curvature, among_all, np.concatenate(firsts).astype(np.float32))
 
 
-def _choices(clicks: Clicks, pairs: np.ndarray, share: float) -> Choices:
+def _choices(clicks: Clicks, pairs: np.ndarray, share: float, normal: bool = False) -> Choices:
     users, of_user = np.unique(clicks.users[pairs], return_counts=True)
     items, of_item = np.unique(clicks.items[pairs], return_counts=True)
-    return Choices(users, of_user.astype(float), items, of_item.astype(float), share)
+    normal = normal or len(users) * len(items) > _MOST_CELLS
+    return Choices(users, of_user.astype(float), items, of_item.astype(float), share, normal)
 
 
 def packed(factors: np.ndarray) -> np.ndarray:
@@ -297,28 +288,49 @@ def unpacked(products: np.ndarray, dimension: int) -> np.ndarray:
     return whole
 
 
-def _with_products(factors: np.ndarray) -> np.ndarray:
-    single = factors.astype(np.float32)
-    return np.concatenate([single, packed(single)], axis=1)
-
-
-def _moments(sums: np.ndarray, d: int) -> Moments:
-    first = sums[:, :d]
-    return Moments(first.astype(np.float64), sums[:, d:] - packed(first))
-
-
-def blocks(rows: int, columns: int) -> list[slice]:
-    """Parts of the rows, of a table of so many columns that is made part by part."""
+def _blocks(rows: int, columns: int) -> list[slice]:
     size = max(1, _BLOCK_CELLS // max(columns, 1))
     return [slice(start, start + size) for start in range(0, rows, size)]
 
 
-def _drawn(clicks: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
-    """Places of all, or of some in the middle of `most` equal parts of the clicks; what each stands
-    for, float64."""
-    if len(clicks) <= most:
-        return np.arange(len(clicks)), clicks
-    bounds = np.cumsum(clicks)
-    ends = (np.arange(most) + 0.5) / most * bounds[-1]
-    places, times = np.unique(np.searchsorted(bounds, ends, side="right"), return_counts=True)
-    return places, times * (bounds[-1] / most)
+def _normal(rows: np.ndarray, others: np.ndarray, clicks: np.ndarray) -> Moments:
+    """Of rows [N, d], what they are compared with being normal."""
+    mean = clicks @ others / clicks.sum()
+    centred = others - mean
+    covariance = (centred * clicks[:, None]).T @ centred / clicks.sum()
+    central = covariance[np.triu_indices(len(mean))].astype(np.float32)
+    return Moments(mean + rows @ covariance, np.broadcast_to(central, (len(rows), len(central))))
+
+
+def _moments(
+    rows: np.ndarray, others: np.ndarray, levels: tuple[np.ndarray, np.ndarray], clicks: np.ndarray
+) -> Moments:
+    d, single = rows.shape[1], others.astype(np.float32)
+    both = np.concatenate([np.ones((len(single), 1), np.float32), single, packed(single)], axis=1)
+    first, central = np.empty((len(rows), d)), np.empty((len(rows), both.shape[1] - d - 1))
+    for block, w in expected_clicks(rows, others, levels):
+        expected = w @ both[:, : d + 1]
+        w *= 1.0 - w
+        free = w @ both
+        weight = np.maximum(free[:, :1], _LEAST)
+        mean = free[:, 1 : d + 1] / weight
+        count = clicks[block, None]
+        # The level would make up for what is missing, with what it reaches.
+        first[block] = (expected[:, 1:] + (count - expected[:, :1]) * mean) / count
+        central[block] = (free[:, d + 1 :] - weight * packed(mean)) / count
+    return Moments(first, central.astype(np.float32))
+
+
+def _settle(
+    level: np.ndarray,
+    rows: np.ndarray,
+    others: np.ndarray,
+    other_level: np.ndarray,
+    clicks: np.ndarray,
+) -> None:
+    """A Newton step of the rows' level."""
+    for block, w in expected_clicks(rows, others, (level, other_level)):
+        missing = clicks[block] - w.sum(axis=1)
+        w *= 1.0 - w
+        step = missing / np.maximum(w.sum(axis=1), _LEAST)
+        level[block] += np.clip(step, -_FURTHEST_LEVEL, _FURTHEST_LEVEL)

@@ -14,7 +14,13 @@ from typing import NamedTuple
 import numpy as np
 
 from cmml_tf.config.data import FactorConfig
-from cmml_tf.embeddings.click_choices import Choices, Clicks, Moments, Step, blocks, newton
+from cmml_tf.embeddings.click_choices import (
+    AMONG_ALL,
+    Choices,
+    Clicks,
+    Step,
+    newton,
+)
 from cmml_tf.embeddings.conditional_factors import (
     ConditionalFactors,
     FactorStart,
@@ -22,9 +28,6 @@ from cmml_tf.embeddings.conditional_factors import (
     known_weight,
 )
 from cmml_tf.embeddings.popularity import STATISTICS, Popularity
-
-_LEAST_LEFT = 0.05
-"""Of what is averaged over, if the rest is to be looked at by itself."""
 
 
 class TableRows(NamedTuple):
@@ -104,79 +107,59 @@ class ScenarioFactors:
           scenario: Its number in the clicks.
           users, items: int [N], [M], sorted rows that include all of its pairs.
         """
-        factors, group = self._factors, self._factors.likelihood.scenarios[scenario]
-        clicks, pairs = factors.clicks, self._pairs[scenario]
-        u, v, known = factors.basis_users, factors.basis_items, factors.user_factors
-        lost_by_user = _Lost(
-            group,
-            group.users,
-            group.user_clicks,
-            group.of_users(u[group.users], v[group.items]),
-            _sums(users, clicks.users[pairs], v[clicks.items[pairs]]),
-            self._among_other_items(group, users),
-        )
-        lost_by_item = _Lost(
-            group,
-            group.items,
-            group.item_clicks,
-            group.of_items(known[group.users], v[group.items]),
-            _sums(items, clicks.items[pairs], known[clicks.users[pairs]]),
-            self._among_other_users(group, items),
-        )
+        factors, clicks = self._factors, self._factors.clicks
+        group = factors.likelihood.scenarios[scenario]
+        gone = self._pairs[scenario]
+        user, item = clicks.users[gone], clicks.items[gone]
+        in_user, in_item = (place[gone] for place in self._places)
+        u, v = factors.basis_users, factors.basis_items
+        of_users, of_items = self._among_others(group, users, items)
         return self._assembled(
-            _left_out(factors.user, users, u, factors.user_step, lost_by_user),
-            _left_out(factors.item, items, v, factors.item_step, lost_by_item),
+            _left_out(
+                factors.user, users, u, factors.user_step, (user, v[item], in_user), of_users
+            ),
+            _left_out(
+                factors.item, items, v, factors.item_step,
+                (item, factors.user_factors[user], in_item), of_items,
+            ),
             self._popularity.features_without(scenario, items),
+        )  # fmt: skip
+
+    @cached_property
+    def _places(self) -> tuple[np.ndarray, np.ndarray]:
+        """int64 [N] each, where `Step.in_group` has the user and the item of a click."""
+        factors, clicks = self._factors, self._factors.clicks
+        by_user, by_item = (np.empty(len(clicks.users), np.int64) for _ in range(2))
+        order = np.argsort(clicks.scenario, kind="stable")
+        user = item = start = 0
+        for group in factors.likelihood.groups[:-1]:
+            own = order[start : start + int(group.user_clicks.sum())]
+            by_user[own] = user + np.searchsorted(group.users, clicks.users[own])
+            by_item[own] = item + np.searchsorted(group.items, clicks.items[own])
+            user, item, start = user + len(group.users), item + len(group.items), start + len(own)
+        return by_user, by_item
+
+    def _among_others(
+        self, group: Choices, users: np.ndarray, items: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What users' and items' clicks are compared with, the group's not being there.
+
+        float64 [N, d], [M, d].
+        """
+        factors, everything = self._factors, self._factors.likelihood.everything
+        x, y = factors.user_factors, factors.basis_items
+        clicks = everything.user_clicks.sum()
+        part = group.user_clicks.sum() / max(clicks - group.user_clicks.sum(), 1.0)
+        moved = (
+            (everything.item_clicks @ y[everything.items]) / clicks
+            - (group.item_clicks @ y[group.items]) / group.item_clicks.sum(),
+            (everything.user_clicks @ x[everything.users]) / clicks
+            - (group.user_clicks @ x[group.users]) / group.user_clicks.sum(),
         )
-
-    def _among_other_items(self, group: Choices, users: np.ndarray) -> np.ndarray:
-        """float64 [N, d]: what users' clicks are compared with, the group's not being there."""
-        factors, everything = self._factors, self._factors.likelihood.everything
-        at = np.searchsorted(everything.items, group.items)
-        taken = np.log(group.item_clicks / everything.item_clicks[at])
-        return _among_others(
-            factors.user_step.among_all.first[users], np.ones(len(users)),
-            (factors.basis_users[users], factors.basis_items[group.items]),
-            (-self._totals[0][users], everything.level[at] + taken),
-        )  # fmt: skip
-
-    def _among_other_users(self, group: Choices, items: np.ndarray) -> np.ndarray:
-        """The same of items."""
-        factors, users = self._factors, group.users
-        return _among_others(
-            factors.item_step.among_all.first[items], self._expected[items],
-            (factors.basis_items[items], factors.user_factors[users]),
-            (self._level[items], np.log(group.user_clicks) - self._totals[1][users]),
-        )  # fmt: skip
-
-    @cached_property
-    def _totals(self) -> list[np.ndarray]:
-        """float64 [U] each, of all clicks, by the factors each last step is taken at."""
-        factors, everything = self._factors, self._factors.likelihood.everything
-        of = []
-        for u in (factors.basis_users, factors.user_factors):
-            total = np.full(len(u), np.inf)
-            v = factors.basis_items[everything.items]
-            total[everything.users] = everything.totals(u[everything.users], v)
-            of.append(total)
-        return of
-
-    @cached_property
-    def _expected(self) -> np.ndarray:
-        """float64 [I], clicks that are expected of items among all, by users' last factors."""
-        factors, everything = self._factors, self._factors.likelihood.everything
-        expected = np.zeros(len(factors.basis_items))
-        u, v = factors.user_factors[everything.users], factors.basis_items[everything.items]
-        expected[everything.items] = everything.expected(u, v)
-        return expected
-
-    @cached_property
-    def _level(self) -> np.ndarray:
-        """float64 [I], of all clicks."""
-        everything = self._factors.likelihood.everything
-        level = np.full(len(self._factors.basis_items), -np.inf)
-        level[everything.items] = everything.level
-        return level
+        return (
+            factors.user_step.among_all[users] + part * moved[0],
+            factors.item_step.among_all[items] + part * moved[1],
+        )
 
     def content_maps(self) -> tuple[np.ndarray | None, np.ndarray | None]:
         """What makes rows of users [c_u, d + 1] and items [c_i, ...] that have content alone.
@@ -226,88 +209,44 @@ def fit_scenario_factors(
     return ScenarioFactors(factors, popularity, kept.item_scale)
 
 
-class _Lost(NamedTuple):
-    """What rows lose with a scenario.
-
-    Attributes:
-      group: The scenario's clicks.
-      rows, clicks: Who has clicks there, ascending, and how many, [M].
-      expected: What these are compared with.
-      sums: float64 [N, d], of the other side's factors over the scenario's pairs of each row.
-      among_others: float64 [N, d], what clicks are compared with among those of all others.
-    """
-
-    group: Choices
-    rows: np.ndarray
-    clicks: np.ndarray
-    expected: Moments
-    sums: np.ndarray
-    among_others: np.ndarray
-
-
 def _left_out(
-    side: Side, rows: np.ndarray, factors: np.ndarray, step: Step, lost: _Lost
+    side: Side,
+    rows: np.ndarray,
+    factors: np.ndarray,
+    step: Step,
+    gone: tuple[np.ndarray, np.ndarray, np.ndarray],
+    among_others: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Factors, whether known, and prior means of `rows` without a scenario's pairs.
+
+    The slope is that of the clicks that are left; the curvature falls as their number does.
 
     Args:
       side: Users or items.
       rows: int [N].
-      factors: float64 [.., d], from which the side's last step is taken, and
-        which content foretells.
+      factors: float64 [.., d], from which the side's last step is taken, and which content
+        foretells.
       step: This step, of all pairs.
-      lost: What is not there.
+      gone: Of the clicks that are left out: int [K], the row of each; float64 [K, d], the other
+        side's factors; int [K], places in `step.in_group`.
+      among_others: float64 [N, d], what clicks are compared with among those of all others.
     """
-    count, first = np.zeros(len(rows)), np.zeros((len(rows), factors.shape[1]))
-    central = np.zeros((len(rows), step.curvature.shape[1]), np.float32)
-    place = np.searchsorted(rows, lost.rows)
-    count[place], first[place], central[place] = lost.clicks, *lost.expected
-    rest, among_all, own = side.total[rows] - count, step.among_all, lost.group.share
-    slope = step.slope[rows] - lost.sums
-    slope += count[:, None] * (own * first + (1.0 - own) * among_all.first[rows])
-    slope -= (1.0 - own) * rest[:, None] * (lost.among_others - among_all.first[rows])
-    central = own * central + (1.0 - own) * among_all.central[rows]
-    curvature = step.curvature[rows] - count[:, None].astype(np.float32) * central
+    place = np.searchsorted(rows, gone[0])
+    count, lost = np.bincount(place, minlength=len(rows)), np.zeros((len(rows), factors.shape[1]))
+    np.add.at(lost, place, gone[1] - (1.0 - AMONG_ALL) * step.in_group[gone[2]])
+    total = side.total[rows]
+    rest = total - count
+    slope = step.slope[rows] - lost + AMONG_ALL * total[:, None] * step.among_all[rows]
+    slope -= AMONG_ALL * rest[:, None] * among_others
+    slope[rest == 0] = 0.0
+    left = (rest / np.maximum(total, 1.0)).astype(np.float32)
+    curvature = step.curvature[rows] * left[:, None]
     prior = side.prior(factors.shape[1])[rows]
     if side.map is not None:
         # The map without what the scenario told of its rows.
         content = side.content[rows]
-        before = known_weight(side.total[rows])
-        less = before - known_weight(rest)
+        less = known_weight(total) - known_weight(rest)
         gram = side.gram - (content * less[:, None]).T @ content
         moment = side.moment - (content * less[:, None]).T @ factors[rows]
         prior = content @ np.linalg.solve(gram, moment)
     return newton(factors[rows], slope, curvature, prior, side.penalty), rest > 0, prior
-
-
-def _among_others(
-    first: np.ndarray,
-    total: np.ndarray,
-    factors: tuple[np.ndarray, np.ndarray],
-    levels: tuple[np.ndarray, np.ndarray],
-) -> np.ndarray:
-    """Means of the other side's factors without a group's part, float64 [N, d].
-
-    Args:
-      first: float64 [N, d], with it.
-      total: float64 [N], what all that is averaged over weighs.
-      factors, levels: [N, d], [K, d]; [N], [K]: k weighs exp(<x, y_k> + level + level_k) in the
-        group's part. Where hardly anything is left, it is taken to be as the whole.
-    """
-    others, mean = factors[1].astype(np.float32), np.array(first)
-    level = levels[1].astype(np.float32)
-    for block in blocks(len(first), len(others)):
-        gone = factors[0][block].astype(np.float32) @ others.T + level
-        gone = np.exp(gone + levels[0][block, None].astype(np.float32), out=gone)
-        left = total[block] - gone.sum(axis=1)
-        enough = (left > _LEAST_LEFT * total[block])[:, None]
-        rest = total[block, None] * first[block] - gone @ others
-        mean[block] = np.divide(rest, left[:, None], out=mean[block], where=enough)
-    return mean
-
-
-def _sums(rows: np.ndarray, of: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """float64 [N, d], of factors [K, d] over the pairs `of` each row."""
-    sums = np.zeros((len(rows), factors.shape[1]))
-    np.add.at(sums, np.searchsorted(rows, of), factors)
-    return sums

@@ -25,118 +25,126 @@ def clicks(content: bool = True) -> Clicks:
     )  # fmt: skip
 
 
-def of_a_click(mine: np.ndarray, factors: np.ndarray, weights: np.ndarray) -> tuple:
-    """Mean and covariance of factors, in proportion to weights times exp(<mine, factor>)."""
-    p = weights * np.exp(factors @ mine)
-    p = p / p.sum()
-    mean = p @ factors
-    return mean, (factors * p[:, None]).T @ factors - np.outer(mean, mean)
+def logistic(x: np.ndarray) -> np.ndarray:
+    return 1.0 / (1.0 + np.exp(-x))
 
 
-def test_factors_are_newton_steps_of_the_likelihood_among_a_scenario_and_among_all():
+def of_group(mine: np.ndarray, level: float, clicks: int, others: np.ndarray, levels: np.ndarray):
+    """What `clicks` clicks of a row in a group are compared with, and their curvature."""
+    w = logistic(others @ mine + level + levels)
+    free = w * (1.0 - w)
+    mean = free @ others / free.sum()
+    first = w @ others + (clicks - w.sum()) * mean
+    return first, (others - mean).T @ ((others - mean) * free[:, None])
+
+
+def of_all(mine: np.ndarray, others: np.ndarray, clicks: np.ndarray) -> tuple:
+    """The same of one click among all, factors being normal."""
+    mean = clicks @ others / clicks.sum()
+    covariance = np.cov(others.T, aweights=clicks, bias=True)
+    return mean + covariance @ mine, covariance
+
+
+def reference(
+    who: int, of_users: bool, data: Clicks, fitted: ConditionalFactors
+) -> tuple[np.ndarray, np.ndarray]:
+    """Slope and curvature of a user or an item at the factors of which its last step is taken."""
+    likelihood = fitted.likelihood
+    u = fitted.basis_users if of_users else fitted.user_factors
+    mine, other = (u, fitted.basis_items) if of_users else (fitted.basis_items, u)
+    rows, others = (data.users, data.items) if of_users else (data.items, data.users)
+    every, own = likelihood.everything, np.flatnonzero(rows == who)
+    reached = (every.items, every.item_clicks) if of_users else (every.users, every.user_clicks)
+    first, covariance = of_all(mine[who], other[reached[0]], reached[1])
+    slope = other[others[own]].sum(axis=0) - 0.25 * len(own) * first
+    curvature = 0.25 * len(own) * covariance
+    for number, group in enumerate([likelihood.background, *likelihood.scenarios], -1):
+        count = int(np.sum(data.scenario[own] == number))
+        if count:
+            sides = [(group.users, group.user_level), (group.items, group.item_level)]
+            (inside, level), (across, levels) = sides if of_users else sides[::-1]
+            at = np.searchsorted(inside, who)
+            part = of_group(mine[who], level[at], count, other[across], levels)
+            slope, curvature = slope - 0.75 * part[0], curvature + 0.75 * part[1]
+    return slope, curvature
+
+
+def test_factors_are_newton_steps_of_the_likelihood_in_each_scenario_and_among_all():
     data = clicks()
     fitted = ConditionalFactors(data, CONFIG, seed=0)
-    of = fitted.likelihood
-    groups = [of.background, *of.scenarios]
-    u, v = fitted.basis_users, fitted.basis_items
-    for user in (0, 7, 33):
-        left = CONFIG.user_penalty * np.eye(3)
-        right = CONFIG.user_penalty * (fitted.user.prior(3)[user] - u[user])
-        for pair in np.flatnonzero(data.users == user):
-            for share, group in ((0.75, groups[data.scenario[pair] + 1]), (0.25, of.everything)):
-                mean, covariance = of_a_click(u[user], v[group.items], np.exp(group.level))
-                left = left + share * covariance
-                right = right + share * (v[data.items[pair]] - mean)
-        expected = u[user] + np.linalg.solve(left, right)
-        np.testing.assert_allclose(fitted.user_factors[user], expected, rtol=1e-4, atol=1e-5)
-    u = fitted.user_factors
-    total = {
-        id(group): np.log(np.exp(u[group.users] @ v[group.items].T + group.level).sum(axis=1))
-        for group in (*groups, of.everything)
-    }
-    for item in (0, 3, 9):
-        left = CONFIG.item_penalty * np.eye(3)
-        right = CONFIG.item_penalty * (fitted.item.prior(3)[item] - v[item])
-        for pair in np.flatnonzero(data.items == item):
-            for share, group in ((0.75, groups[data.scenario[pair] + 1]), (0.25, of.everything)):
-                weights = group.user_clicks * np.exp(-total[id(group)])
-                mean, covariance = of_a_click(v[item], u[group.users], weights)
-                left = left + share * covariance
-                right = right + share * (u[data.users[pair]] - mean)
-        expected = v[item] + np.linalg.solve(left, right)
-        np.testing.assert_allclose(fitted.item_factors[item], expected, rtol=1e-4, atol=1e-5)
+    for of_users, side, start, found in (
+        (True, fitted.user, fitted.basis_users, fitted.user_factors),
+        (False, fitted.item, fitted.basis_items, fitted.item_factors),
+    ):
+        for who in (0, 7, 33):
+            prior = side.prior(3)[who]
+            slope, curvature = reference(who, of_users, data, fitted)
+            slope = slope + side.penalty * (prior - start[who])
+            expected = start[who] + np.linalg.solve(curvature + side.penalty * np.eye(3), slope)
+            np.testing.assert_allclose(found[who], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_levels_make_the_expected_clicks_on_each_item_as_many_as_there_are():
+def test_levels_make_the_expected_clicks_as_many_as_there_are():
     data = clicks()
     fitted = ConditionalFactors(data, CONFIG, seed=0)
-    group, u, v = fitted.likelihood.scenarios[1], fitted.basis_users, fitted.basis_items
-    p = np.exp(u[group.users] @ v[group.items].T + group.level)
-    p /= p.sum(axis=1, keepdims=True)
-    found = np.bincount(data.items[data.scenario == 1], minlength=ITEMS)[group.items]
-    np.testing.assert_allclose(group.user_clicks @ p, found, rtol=0.01)
+    for group in (fitted.likelihood.background, *fitted.likelihood.scenarios):
+        u, v = fitted.basis_users[group.users], fitted.basis_items[group.items]
+        w = logistic(u @ v.T + group.user_level[:, None] + group.item_level)
+        np.testing.assert_allclose(w.sum(axis=0), group.item_clicks, rtol=0.02)
+        np.testing.assert_allclose(w.sum(axis=1), group.user_clicks, rtol=0.1)
 
 
 def test_rows_without_a_scenario_are_those_of_its_pairs_taken_away():
     data = clicks()
     fitted = ConditionalFactors(data, CONFIG, seed=0)
-    of = fitted.likelihood
     rows = ScenarioFactors(fitted, Popularity(data, CONFIG.content_penalty))
     scale = rows.rows().item[0, 0] / fitted.item_factors[0, 0]
     left = rows.without(2, np.arange(USERS), np.arange(ITEMS))
-    kept, gone = data.scenario != 2, of.scenarios[2]
-    groups = [of.background, *of.scenarios]
-    u, v = fitted.basis_users, fitted.basis_items
-    at = np.searchsorted(of.everything.items, gone.items)
-    weights = np.exp(of.everything.level)
-    for user in (0, 7, 33):
-        _, spread = of_a_click(u[user], v[of.everything.items], weights)
-        rest = weights.copy()
-        rest[at] *= 1.0 - gone.item_clicks / of.everything.item_clicks[at]
-        among_all, _ = of_a_click(u[user], v[of.everything.items], rest)
-        curvature = CONFIG.user_penalty * np.eye(3)
-        right = CONFIG.user_penalty * (left.hidden_user[user, :3] - u[user])
-        for pair in np.flatnonzero((data.users == user) & kept):
-            group = groups[data.scenario[pair] + 1]
-            mean, covariance = of_a_click(u[user], v[group.items], np.exp(group.level))
-            curvature = curvature + 0.75 * covariance + 0.25 * spread
-            right = right + v[data.items[pair]] - 0.75 * mean - 0.25 * among_all
-        expected = u[user] + np.linalg.solve(curvature, right)
-        np.testing.assert_allclose(left.user[user, :3], expected, rtol=1e-3, atol=1e-4)
-    u = fitted.user_factors
-    clicks_left = of.everything.user_clicks.copy()
-    clicks_left[np.searchsorted(of.everything.users, gone.users)] -= gone.user_clicks
-    for item in (0, 1, 3, 9):  # 3 and 9 are in scenario 2 and in no other
-        every = of.everything
-        total = np.exp(u[every.users] @ v[every.items].T + every.level).sum(axis=1)
-        _, spread = of_a_click(v[item], u[every.users], every.user_clicks / total)
-        among_all, _ = of_a_click(v[item], u[every.users], clicks_left / total)
-        curvature = CONFIG.item_penalty * np.eye(3)
-        right = CONFIG.item_penalty * (left.hidden_item[item, :3] / scale - v[item])
-        for pair in np.flatnonzero((data.items == item) & kept):
-            group = groups[data.scenario[pair] + 1]
-            sums = np.exp(u[group.users] @ v[group.items].T + group.level).sum(axis=1)
-            mean, covariance = of_a_click(v[item], u[group.users], group.user_clicks / sums)
-            curvature = curvature + 0.75 * covariance + 0.25 * spread
-            right = right + u[data.users[pair]] - 0.75 * mean - 0.25 * among_all
-        expected = v[item] + np.linalg.solve(curvature, right)
-        np.testing.assert_allclose(left.item[item, :3], expected * scale, rtol=1e-3, atol=1e-4)
+    kept = data.scenario != 2
+    gone = fitted.likelihood.scenarios[2]
+    for of_users, side, start, found, hidden, size in (
+        (True, fitted.user, fitted.basis_users, left.user, left.hidden_user, 1.0),
+        (False, fitted.item, fitted.basis_items, left.item, left.hidden_item, scale),
+    ):
+        rows_of, others_of = (data.users, data.items) if of_users else (data.items, data.users)
+        other = fitted.basis_items if of_users else fitted.user_factors
+        counts = np.bincount(others_of, minlength=len(other))
+        rest = np.bincount(others_of[kept], minlength=len(other))
+        for who in (0, 1, 3, 9, 33):  # items 3, 9 and 33 are in scenario 2 and in no other
+            own = np.flatnonzero(rows_of == who)
+            slope, curvature = reference(who, of_users, data, fitted)
+            lost = own[~kept[own]]
+            if len(lost):
+                sides = [(gone.users, gone.user_level), (gone.items, gone.item_level)]
+                (inside, level), (across, levels) = sides if of_users else sides[::-1]
+                at = np.searchsorted(inside, who)
+                part, _ = of_group(start[who], level[at], len(lost), other[across], levels)
+                slope = slope - other[others_of[lost]].sum(axis=0) + 0.75 * part
+            # What is left of its clicks is compared with what all others clicked.
+            slope = slope + 0.25 * len(lost) * of_all(start[who], other, counts)[0]
+            moved = other.T @ (rest / rest.sum() - counts / counts.sum())
+            slope = slope - 0.25 * (len(own) - len(lost)) * moved
+            curvature = curvature * (1.0 - len(lost) / len(own))
+            slope = slope + side.penalty * (hidden[who, :3] / size - start[who])
+            expected = start[who] + np.linalg.solve(curvature + side.penalty * np.eye(3), slope)
+            np.testing.assert_allclose(found[who, :3], expected * size, rtol=1e-3, atol=1e-4)
     assert left.item[:, 3].tolist() == [float(item % 6 - 1 != 2) for item in range(ITEMS)]
 
 
-def test_a_group_of_very_many_items_or_users_is_looked_at_in_part():
+def test_factors_of_a_very_large_group_are_taken_to_be_normal():
     rng = np.random.default_rng(0)
-    u, v = rng.normal(size=(30, 3)), rng.normal(size=(9000, 3))
-    clicked = rng.integers(1, 50, 9000).astype(float)
-    group = Choices(np.arange(30), rng.integers(1, 9, 30) * 1.0, np.arange(9000), clicked, 1.0)
+    u, v = 0.5 * rng.normal(size=(300, 2)), rng.normal(size=(4000, 2))
+    clicked = rng.integers(1, 50, 4000).astype(float)
+    of_user = rng.integers(1, 9, 300) * 1.0
+    group = Choices(np.arange(300), of_user, np.arange(4000), clicked, 1.0, normal=True)
     found = group.of_users(u, v)
     for user in range(30):
-        mean, covariance = of_a_click(u[user], v, clicked)
-        np.testing.assert_allclose(found.first[user], mean, atol=0.15)
-        np.testing.assert_allclose(unpacked(found.central, 3)[user], covariance, atol=0.25)
-    group = Choices(np.arange(9000), clicked, np.arange(30), rng.integers(1, 9, 30) * 1.0, 1.0)
-    group.settle(v, u)
-    np.testing.assert_allclose(group.expected(v, u).sum(), clicked.sum(), rtol=0.05)
+        first, covariance = of_all(u[user], v, clicked)
+        np.testing.assert_allclose(found.first[user], first, rtol=1e-6)
+        np.testing.assert_allclose(unpacked(found.central, 2)[user], covariance, rtol=1e-5)
+        # Which is what a pair by pair account says of so many, as long as clicks are few.
+        p = clicked * np.exp(v @ u[user])
+        np.testing.assert_allclose(first, p @ v / p.sum(), atol=0.15)
 
 
 def test_content_foretells_a_row_as_if_the_left_out_scenario_had_taught_nothing():
