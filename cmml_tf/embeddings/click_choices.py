@@ -29,7 +29,7 @@ AMONG_ALL = 0.25
 """How much of a click is compared with the clicks of all scenarios; the rest with its own's."""
 _MOST_CELLS = 2**26
 """Users times items of a group that is looked at pair by pair."""
-_BLOCK_ROWS, _BLOCK_CELLS = 32_768, 2**22
+_BLOCK_ROWS, _BLOCK_CELLS = 32_768, 2**18
 """Users times items that are looked at in one piece."""
 _FURTHEST_LEVEL = 2.0
 """The most that a level changes at once."""

@@ -33,7 +33,7 @@ from cmml_tf.config.data import FactorConfig
 from cmml_tf.embeddings.click_choices import AMONG_ALL, ClickLikelihood, Clicks, Step, newton
 
 _BLOCK_ROWS = 32_768
-_TURNS, _LONGEST = 3, 2.0
+_TURNS, _LONGEST = 2, 2.0
 """Of steps from where the factors are, behind the sweeps; the length of each of these at most."""
 
 
@@ -195,14 +195,13 @@ class ConditionalFactors:
                 self.item.fit_prior(v)
         of.settle(u, v)
         for _ in range(_TURNS):
-            of.settle(u, v)
             u = self.user.stepped(u, of.user_step(u, v), _LONGEST)
             u, v = self._whitened(u, v)
             self.user.fit_prior(u)
             of.settle(u, v)
             v = self.item.stepped(v, of.item_step(u, v), _LONGEST)
             self.item.fit_prior(v)
-        of.settle(u, v)
+            of.settle(u, v)
         return u, v
 
     def _whitened(self, u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -227,10 +226,9 @@ class ConditionalFactors:
             v[items:] = self.item.solve(of.transposed @ u, self.user.moments(u))[items:]
         of.settle(u, v)
         for _ in range(_TURNS):
-            of.settle(u, v)
             u[users:] = self.user.stepped(u, of.user_step(u, v), _LONGEST)[users:]
             v[items:] = self.item.stepped(v, of.item_step(u, v), _LONGEST)[items:]
-        of.settle(u, v)
+            of.settle(u, v)
         self.user.fit_prior(u)
         self.item.fit_prior(v)
         return u, v
