@@ -140,13 +140,15 @@ class ScenarioFactors:
         return by_user, by_item
 
     def _among_others(
-        self, group: Choices, users: np.ndarray, items: np.ndarray
+        self, group: Choices | None, users: np.ndarray, items: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """What users' and items' clicks are compared with, the group's not being there.
 
         float64 [N, d], [M, d].
         """
         factors, everything = self._factors, self._factors.likelihood.everything
+        if group is None:
+            return factors.user_step.among_all[users], factors.item_step.among_all[items]
         x, y = factors.user_factors, factors.basis_items
         clicks = everything.user_clicks.sum()
         part = group.user_clicks.sum() / max(clicks - group.user_clicks.sum(), 1.0)

@@ -1,5 +1,7 @@
 """Conditional factors and leave-scenario-out rows against plain sums over pairs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -129,6 +131,14 @@ def test_rows_without_a_scenario_are_those_of_its_pairs_taken_away():
             expected = start[who] + np.linalg.solve(curvature + side.penalty * np.eye(3), slope)
             np.testing.assert_allclose(found[who, :3], expected * size, rtol=1e-3, atol=1e-4)
     assert left.item[:, 3].tolist() == [float(item % 6 - 1 != 2) for item in range(ITEMS)]
+
+
+def test_without_a_scenario_that_nobody_clicked_in_rows_are_as_they_are():
+    data = replace(clicks(), scenario_count=SCENARIOS + 1)
+    rows = fit_scenario_factors(data, CONFIG, seed=0)
+    left, whole = rows.without(SCENARIOS, np.arange(USERS), np.arange(ITEMS)), rows.rows()
+    np.testing.assert_allclose(left.user, whole.user, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(left.item, whole.item, rtol=1e-5, atol=1e-6)
 
 
 def test_factors_of_a_very_large_group_are_taken_to_be_normal():
