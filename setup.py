@@ -24,11 +24,12 @@ TENSORFLOW = [
     "tensorboard>=2.21,<2.22",
     "pyyaml>=6,<7",
     "scipy>=1.13,<2",
+    "threadpoolctl>=3.1",
     "tyro>=1.0,<2",
     # The figures of a run's report.
     "matplotlib>=3.8,<4",
 ]
-MATRIX_FACTORISATION = ["implicit>=0.7.2,<0.8", "threadpoolctl>=3.1"]
+MATRIX_FACTORISATION = ["implicit>=0.7.2,<0.8"]
 # Brings protobuf 6 and pyarrow 25, which are older than without it.
 BEAM = ["apache-beam>=2.77,<3"]
 # What a client sees, as metrics.

@@ -63,14 +63,19 @@ def run(command: Callable[[Sequence[str]], int]) -> None:
 
 
 def one_thread_an_operation() -> None:
-    """Has TensorFlow, which is not loaded yet, compute each operation on one thread.
+    """Has NumPy, and TensorFlow, which is not loaded yet, compute each operation on one thread.
 
     Those of a training and of its evaluation are small: shared between threads they cost more than
     they gain. And what is a sum over threads depends on how many there are: so the same command
     gives the same figures on machines of any number of cores. `TF_NUM_INTRAOP_THREADS` in the
-    environment is kept.
+    environment is kept, and so are `OPENBLAS_NUM_THREADS` and `OMP_NUM_THREADS`.
     """
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+    if not {"OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"} & os.environ.keys():
+        os.environ["OPENBLAS_NUM_THREADS"] = "1"  # of SciPy, which is loaded later
+        from threadpoolctl import threadpool_limits
+
+        threadpool_limits(1, "blas")  # of NumPy, with which options were read
 
 
 def _status(command: Callable[[Sequence[str]], int]) -> int:

@@ -4,6 +4,10 @@ import os
 
 import pytest
 
+# Workers share the cores: threads of NumPy's own would only be in each other's way. Read when NumPy
+# is loaded, which happens behind this.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(

@@ -1,6 +1,7 @@
 """Options: where they come from, which wins, and what is said of those that do not fit."""
 
 import gc
+import os
 import subprocess
 import sys
 import weakref
@@ -326,3 +327,33 @@ def test_an_operation_of_a_training_is_computed_on_one_thread_unless_more_are_as
         check=False,
     )
     assert done.stdout.splitlines()[-1:] == [threads], done.stderr
+
+
+@pytest.mark.parametrize(
+    ("asked", "threads"),
+    [({}, 1), ({"OMP_NUM_THREADS": "2"}, 2), ({"OPENBLAS_NUM_THREADS": "2"}, 2)],
+)
+def test_numpy_and_scipy_have_one_thread_in_a_training_unless_more_are_asked_for(
+    tmp_path, asked, threads
+):
+    code = (
+        "import cmml_tf.commands.train_scenario\n"
+        "from cmml_tf.program import one_thread_an_operation\n"
+        "one_thread_an_operation()\n"
+        "import numpy\n"
+        "import scipy.linalg\n"
+        "from threadpoolctl import threadpool_info\n"
+        "print({one['num_threads'] for one in threadpool_info() if one['user_api'] == 'blas'})\n"
+    )
+    environment = fresh_environment()
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        environment.pop(name, None)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment | asked,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == str({min(threads, os.cpu_count())})
