@@ -11,6 +11,9 @@ from cmml_tf.layers.precision import require_float32
 from cmml_tf.layers.step_noise import training_step
 from cmml_tf.types import Episode, SampledEpisode
 
+# To look for loops in the Python of all layers takes longer than to trace them.
+_AS_IT_IS = tf.autograph.experimental.do_not_convert
+
 
 class EpisodeModel(tfrs.Model):
     """Scores the query pairs of tasks; a subclass says how, in `call(episode, training)`.
@@ -18,7 +21,8 @@ class EpisodeModel(tfrs.Model):
     `compile` and `fit` work as for any Keras model, on a `tf.data.Dataset` of `Episode`s. The
     reported loss is the mean over all tasks seen, not the last batch's; beside it stands the norm
     of the step's gradients, all variables' as one vector (of a replica's share, where several
-    divide a step).
+    divide a step). Steps are traced as they are written: in a layer of your own, what depends on a
+    tensor's value is `tf.cond` or `tf.while_loop`, not `if` or `while`.
 
     A model is saved, copied and pickled as any Keras model. What is large, embedding tables and
     the values of features, are weights and in no configuration: `from_config` and `clone_model`
@@ -106,7 +110,6 @@ class EpisodeModel(tfrs.Model):
             or (self.train_function and not force)
         ):
             return super().make_train_function(force)
-        # As an export has it; to look for loops in Python takes longer than to trace.
         self.train_tf_function = tf.function(self._several_steps, autograph=False)
         self.train_function = self.train_tf_function
         return self.train_function
@@ -125,6 +128,7 @@ class EpisodeModel(tfrs.Model):
         self._train_counter.assign_add(steps)
         return {metric.name: metric.result() for metric in self.metrics}
 
+    @_AS_IT_IS
     def train_step(self, episode: Episode) -> dict[str, tf.Tensor]:
         """One optimiser step on B tasks (algorithm 1), divided equally among the replicas."""
         self._check_xla()
@@ -170,11 +174,13 @@ class EpisodeModel(tfrs.Model):
 
         return tf.function(computed, autograph=False)() if tf.executing_eagerly() else computed()
 
+    @_AS_IT_IS
     def test_step(self, episode: Episode) -> dict[str, tf.Tensor]:
         """The loss of B tasks, without training."""
         self._check_xla()
         return self._report(self.compute_loss(episode, training=False), episode)
 
+    @_AS_IT_IS
     def predict_step(self, episode: Episode) -> tf.Tensor:
         """Scores of the query pairs of B tasks, float32 [B, Q]; the query labels are not read."""
         self._check_xla()
