@@ -36,27 +36,28 @@ class TestItemTower(LayerRecipe):
 
 
 class TestScenarioTaste(LayerRecipe):
-    weights = 4
+    weights = 7
     output_shapes = ([7], [2], [1], [1])
-    input_axes = [range(2)] * 6
+    input_axes = (*[range(2)] * 6, range(1))
     # It takes views of items, which are tuples.
     check_keras_model_saved_and_loaded_computes_the_same = None
 
     def make(self):
-        return ScenarioTaste(products=2)
+        return ScenarioTaste(2, products=2)
 
     def inputs(self):
         view = [normal(3, 6, 1), normal(3, 6, 7, seed=2), normal(3, 6, 2, seed=3)]
-        return [*view, normal(3, 6, 2, seed=4), marks(3, 6, 1), np.ones((3, 6, 1), np.float32)]
+        users, named = normal(3, 6, 2, seed=4), np.ones((3, 6, 1), np.float32)
+        return [*view, users, marks(3, 6, 1), named, normal(3, 2, seed=5)]
 
     def build(self, layer):
         layer.build([None, None, 7])
 
     def call(self, layer, inputs, **given):
-        base, taste, product, user, clicks, named = inputs
+        base, taste, product, user, clicks, named, clicking = inputs
         view = ItemView(base, taste, product, product, base)
         catalogue = ItemView(*(tf.constant(normal(4, width)) for width in (1, 7, 2, 2, 1)))
-        return layer(view, user, clicks, named, catalogue)
+        return layer(view, user, clicks, named, catalogue, clicking)
 
 
 class TestCountPosterior(LayerRecipe):
@@ -172,7 +173,7 @@ class TestPairTaste(LayerRecipe):
 
 
 class TestMatching(LayerRecipe):
-    weights = 52
+    weights = 55
     output_shapes = ([5],)
     refused = (({"units": 0}, r"`units` must be a positive integer\. Received: units=0"),)
     # The support is read by a method of the layer, before the call.

@@ -9,7 +9,7 @@ import tensorflow as tf
 from cmml_tf.layers.learned_number import REACH
 from cmml_tf.layers.matching.item_fold_in import ItemFoldIn
 from cmml_tf.layers.matching.item_posterior import ClickerPosterior, CountPosterior
-from cmml_tf.layers.matching.item_view import ItemTower
+from cmml_tf.layers.matching.item_view import ItemTower, ItemView
 from cmml_tf.layers.matching.keys import floats_to_key, key_to_floats, matches
 from cmml_tf.layers.matching.matching import Matching
 from cmml_tf.layers.matching.own_clicks import OwnClicks
@@ -114,33 +114,60 @@ def test_many_items_of_one_user_score_as_their_pairs(size):
     assert not size or np.abs((apart - expected)[named]).min() > 0
 
 
-def test_taste_is_the_newton_step_over_clicks_and_reference():
+@pytest.mark.parametrize("refused", [True, False])
+def test_taste_is_two_newton_steps_over_clicks_and_reference(refused):
     tower = perturbed(ItemTower(D, features=3, products=2), [None, ROW])
-    taste = perturbed(ScenarioTaste(products=2), [None, None, 3 + D])
+    taste = perturbed(ScenarioTaste(D, products=2), [None, None, 3 + D])
     rows, catalogue, users = normal(1, 6, ROW), normal(5, ROW), normal(1, 6, 2)
     clicks = np.array([[1, 1, 0, 1, 0, 0]], np.float32)
     named = np.array([[1, 0.5, 1, 0.5, 1, 0]], np.float32)
+    if not refused:
+        named *= clicks
+    clicking = normal(1, D)
     view, reference = tower(rows), tower(catalogue)
-    found = taste(view, users, clicks[..., None], named[..., None], reference)
+    found = taste(view, users, clicks[..., None], named[..., None], reference, clicking)
 
     each = np.exp(REACH * taste.log_catalogue.numpy()) / 5
     base = np.r_[view.base[0, :, 0], reference.base[:, 0]]
-    weight = np.r_[named[0], np.full(5, each)] * np.exp(base)
-    weight /= weight.sum()
+    liked = np.r_[named[0], np.full(5, each)] * np.exp(base)
+    weight = liked / liked.sum()
     h, p = np.r_[view.taste[0], reference.taste], np.r_[view.product[0], reference.product]
     left, right = np.zeros((3 + D + 2, 3 + D + 2)), np.zeros(3 + D + 2)
-    for s in np.flatnonzero(clicks[0]):
+    of_clicks = np.flatnonzero(clicks[0])
+    for s in of_clicks:
         x = np.c_[h, users[0, s] * p]
         mean = weight @ x
         left += (x - mean).T @ (weight[:, None] * (x - mean))
         right += x[s] - mean
     trust = 1 / (1 + 3 * np.exp(-REACH * taste.log_clicks.numpy()))
     precision = np.exp(REACH * taste.log_precision.numpy())
-    start = np.r_[np.zeros(3 + D), taste.product_mean]
+    factors, catalogue_mean = view.taste[0, :, 3:].numpy(), (liked[6:] @ h[6:]) / liked[6:].sum()
+    shown = named[0] @ (factors - catalogue_mean[3:])
+    shown /= named.sum() + np.exp(REACH * taste.log_shown.numpy())
+    start = np.r_[np.zeros(3), REACH * taste.clicking * clicking[0], taste.product_mean]
+    start[3 : 3 + D] += REACH * taste.shown.numpy() * shown * refused
     w = np.linalg.solve(trust * left + np.diag(precision), trust * right + precision * start)
-    np.testing.assert_allclose(found.weight[0], w[: 3 + D], rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(found.product_weight[0], w[3 + D :], rtol=1e-3, atol=1e-4)
-    np.testing.assert_allclose(found.center[0, 0], weight @ (base + h @ w[: 3 + D]), rtol=1e-3)
+
+    mean_user = users[0, of_clicks].mean(axis=0)
+    toward = liked * np.exp(np.c_[h, mean_user * p] @ w)
+    toward /= toward.sum()
+    w, precision, start = w[: 3 + D], precision[: 3 + D], start[: 3 + D]
+    left = 3 * trust * (h - toward @ h).T @ (toward[:, None] * (h - toward @ h))
+    slope = trust * sum(h[s] - toward @ h for s in of_clicks) + precision * (start - w)
+    w = w + np.linalg.solve(left + np.diag(precision), slope)
+    np.testing.assert_allclose(found.weight[0], w, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(found.center[0, 0], weight @ (base + h @ w), rtol=1e-3)
+
+
+def test_without_a_support_the_taste_is_what_is_expected_of_any_scenario():
+    taste = perturbed(ScenarioTaste(D, products=2), [None, None, 3 + D])
+    catalogue = ItemTower(D, features=3, products=2)(normal(5, ROW))
+    nothing = ItemView(*(tf.zeros([2, 0, width]) for width in (1, 3 + D, D, 2, 1)))
+    users, clicks = tf.zeros([2, 0, 2]), tf.zeros([2, 0, 1])
+    found = taste(nothing, users, clicks, clicks, catalogue, tf.zeros([2, D]))
+    np.testing.assert_allclose(found.weight, np.zeros((2, 3 + D)), atol=1e-6)
+    np.testing.assert_allclose(found.product_weight, [taste.product_mean.numpy()] * 2, rtol=1e-5)
 
 
 def test_counts_are_added_to_what_was_expected():

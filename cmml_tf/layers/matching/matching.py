@@ -80,7 +80,7 @@ class Matching(tf.keras.layers.Layer):
         self.user_map = tf.keras.layers.Dense(
             dimension, use_bias=False, kernel_initializer=zeros, name="user_map"
         )
-        self.scenario_taste = ScenarioTaste(products, name="scenario_taste")
+        self.scenario_taste = ScenarioTaste(dimension, products, name="scenario_taste")
         self.count_posterior = CountPosterior(name="count_posterior")
         self.clicker_posterior = ClickerPosterior(name="clicker_posterior")
         self.item_fold_in = ItemFoldIn(name="item_fold_in")
@@ -161,16 +161,17 @@ class Matching(tf.keras.layers.Layer):
         items, users = self.item_tower(item_row), self._users(user_row)
         of_item = SupportGroups(item_key).sums(tf.concat([signs, positive * users], axis=-1))
         count, refusals, takers = tf.split(of_item, [1, 1, self.dimension], axis=-1)
+        size = tf.reduce_sum(signs, axis=1)
+        n = size[:, :1]
+        mean_user = _mean(users, positive, n)
         taste = self.scenario_taste(
             items,
             self._products(user_row, users),
             positive,
             tf.reduce_sum(signs, axis=-1, keepdims=True) / tf.maximum(count + refusals, 1.0),
             self.item_tower(catalogue_row),
+            mean_user,
         )
-        size = tf.reduce_sum(signs, axis=1)
-        n = size[:, :1]
-        mean_user = _mean(users, positive, n)
         folded = self.clicker_posterior(items.factor, takers - count * mean_user[:, None], count)
         distinct = tf.reduce_sum(positive / tf.maximum(count, 1.0), axis=1)
         size = tf.concat([size, distinct], axis=1)

@@ -1,16 +1,28 @@
-"""The taste of a scenario, in closed form from clicks: one Newton step of their likelihood.
+"""The taste of a scenario, in closed form from clicks: two Newton steps of their likelihood.
 
 Of n clicks in a scenario, item i gets in expectation n exp(b_i + <w, h_i>) / sum_j (the same), j
-over the items that the scenario shows, for the taste w with prior precision diag(l). From w = 0 the
-step is
+over the items that the scenario shows, for the taste w with prior mean m and precision diag(l).
+From w = 0 the step is
 
-  w = (r n Cov + diag(l))^-1 r (sum_(clicks) h - n mean),   r = 1 / (1 + n / t)
+  w = (r n Cov + diag(l))^-1 (r (sum_(clicks) h - n mean) + l m),   r = 1 / (1 + n / t)
 
 with mean and covariance of h under exp(b). Scenarios also differ in whose taste decides: in one of
 disliked items, users take what they like least. So h is followed by K products of the clicking
-user and the item, <w', a_u * p_i>, whose weights w' have a learned prior mean m, by which l m is
-added on the right. A user's mean and covariance of products over the reference are a_u times those
-of p, so that nothing is computed for each user and item.
+user and the item, <w', a_u * p_i>, whose weights w' have a learned prior mean. A user's mean and
+covariance of products over the reference are a_u times those of p, so that nothing is computed for
+each user and item. The second step is of w alone, with mean' and covariance' under
+exp(b + <w, h> + <w', a * p>) for the mean a of the clicking users, with whom the others' products
+add up to nothing:
+
+  w + (r n Cov' + diag(l))^-1 (r (sum_(clicks) h - n mean') + l (m - w)).
+
+What a scenario shows tells of its taste, as it is put together by what it is about, and so does who
+clicks, whose own taste is in the clicks as well. The last d of h are the item's factor; there
+
+  m = s (sum_(named) h - catalogue's mean) / (items + k) + c * (mean factor of the clicking users)
+
+with learned s, k and c; the first part is left out where nothing is refused, since items that were
+all taken do not tell what was shown.
 
 Items differ in more than h says, so that many clicks tell less than their number (r); t is learned.
 What a scenario shows is not known where only clicks are given: the reference is the items that the
@@ -54,18 +66,22 @@ class Taste(NamedTuple):
 
 
 class _Moments(NamedTuple):
-    """Sums over the items that stand for the catalogue, weighed by exp(b): the same for all tasks.
+    """The items that stand for the catalogue, weighed by exp(b): the same for all tasks.
 
     Attributes:
-      total: float32 [], of the weights.
-      base: float32 [], of b.
+      weight: float32 [R, 1].
+      total: float32 [], the sum of the weights.
+      base: float32 [], the weighted sum of b.
       mean: float32 [T + K], the mean of h and p.
-      spread: float32 [T + K, T + K], of their products, each less that mean.
+      own: float32 [R, T + K], these less their mean.
+      spread: float32 [T + K, T + K], the weighted sum of products of `own`.
     """
 
+    weight: tf.Tensor
     total: tf.Tensor
     base: tf.Tensor
     mean: tf.Tensor
+    own: tf.Tensor
     spread: tf.Tensor
 
 
@@ -74,11 +90,13 @@ class ScenarioTaste(tf.keras.layers.Layer):
     """Clicks, and a reference to compare them with, to a `Taste`.
 
     Args:
+      dimension: d.
       products: K.
     """
 
-    def __init__(self, products: int = 8, **kwargs: Any) -> None:
+    def __init__(self, dimension: int, products: int = 8, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.dimension = dimension
         self.products = products
 
     def build(self, input_shape: Any) -> None:
@@ -91,6 +109,9 @@ class ScenarioTaste(tf.keras.layers.Layer):
         self.log_precision = learned_number(self, "log_precision", 2.0, [width])
         self.log_clicks = learned_number(self, "log_clicks", 5.0)
         self.log_catalogue = learned_number(self, "log_catalogue", 3.0)
+        self.shown = learned_number(self, "shown", 0.3)
+        self.log_shown = learned_number(self, "log_shown", 1.5)
+        self.clicking = learned_number(self, "clicking", 0.0, [self.dimension])
         super().build(input_shape)
 
     def begin(self, variances: np.ndarray) -> None:
@@ -111,6 +132,7 @@ class ScenarioTaste(tf.keras.layers.Layer):
         clicks: tf.Tensor,
         named: tf.Tensor,
         catalogue: ItemView,
+        clicking: tf.Tensor,
     ) -> Taste:
         """`Taste` of B tasks.
 
@@ -120,6 +142,7 @@ class ScenarioTaste(tf.keras.layers.Layer):
           clicks: float32 [B, S, 1], 1 for a positive pair, else 0.
           named: float32 [B, S, 1]; over the pairs of an item these sum to 1; padding has 0.
           catalogue: `ItemView` [R], items that stand for the catalogue.
+          clicking: float32 [B, d], the mean factor of the clicking users.
         """
         n = tf.reduce_sum(clicks, axis=1)  # [B, 1]
         trust = 1.0 / (1.0 + n * tf.exp(-REACH * self.log_clicks))
@@ -139,21 +162,41 @@ class ScenarioTaste(tf.keras.layers.Layer):
         spread *= tf.matmul(active, factor, transpose_a=True)
         moment = tf.reduce_sum(active * (own - shift[:, None]), axis=1)
         precision = tf.exp(REACH * self.log_precision)
-        left = trust[..., None] * spread + tf.linalg.diag(precision)
-        start = tf.concat([tf.zeros([width]), self.product_mean], axis=0)
-        right = trust * moment + precision * start
-        # In double precision, as in `solve_ridge`: one NaN would be every score.
-        solved = tf.linalg.cholesky_solve(
-            tf.linalg.cholesky(tf.cast(left, tf.float64)),
-            tf.cast(right[..., None], tf.float64),
-        )
-        w, of_products = tf.split(
-            tf.cast(tf.squeeze(solved, axis=-1), tf.float32), [width, self.products], axis=1
-        )
+        start = self._start(own[..., :width], clicks, named, clicking)
+        solved = _solved(trust[..., None] * spread, precision, trust * moment + precision * start)
+        w, of_products = tf.split(solved, [width, self.products], axis=1)
+
+        mean_user = tf.reduce_sum(clicks * user, axis=1) / tf.maximum(n, 1.0)
+        leaning = tf.concat([w, mean_user * of_products], axis=1)
+        mean, spread = _moments_toward(leaning, of_catalogue, weight, own, width)
+        moment = tf.reduce_sum(clicks * own[..., :width], axis=1) - n * mean
+        precision = precision[:width]
+        right = trust * moment + precision * (start[:, :width] - w)
+        w += _solved((trust * n)[..., None] * spread, precision, right)
+
         base = of_catalogue.base + tf.reduce_sum(weight * support.base, axis=1)
         mean = (of_catalogue.mean + shift)[:, :width]
         center = base / total + tf.reduce_sum(mean * w, axis=1, keepdims=True)
         return Taste(w, of_products, center, trust)
+
+    def _start(
+        self, own: tf.Tensor, clicks: tf.Tensor, named: tf.Tensor, clicking: tf.Tensor
+    ) -> tf.Tensor:
+        """The prior mean of all weights: float32 [B, T + K].
+
+        Args:
+          own: float32 [B, S, T], h less the catalogue's mean.
+          clicks, named, clicking: As of `call`.
+        """
+        factor = own[..., -self.dimension :]
+        items = tf.reduce_sum(named, axis=1)  # [B, 1]
+        shown = tf.reduce_sum(named * factor, axis=1) / (items + tf.exp(REACH * self.log_shown))
+        refused = tf.cast(tf.reduce_any(named > clicks, axis=1), tf.float32)
+        of_factor = REACH * (self.shown * refused * shown + self.clicking * clicking)
+        width = own.shape[-1]
+        of_products = tf.concat([tf.zeros([width]), self.product_mean], axis=0)
+        before = width - self.dimension
+        return tf.pad(of_factor, [[0, 0], [before, self.products]]) + of_products
 
     def _moments(self, catalogue: ItemView) -> _Moments:
         each = tf.exp(REACH * self.log_catalogue) / tf.cast(tf.shape(catalogue.base)[0], tf.float32)
@@ -161,12 +204,46 @@ class ScenarioTaste(tf.keras.layers.Layer):
         total = tf.reduce_sum(weight)
         features = tf.concat([catalogue.taste, catalogue.product], axis=-1)
         mean = tf.reduce_sum(weight * features, axis=0) / total
-        features -= mean
-        spread = tf.matmul(weight * features, features, transpose_a=True)
-        return _Moments(total, tf.reduce_sum(weight * catalogue.base), mean, spread)
+        own = features - mean
+        spread = tf.matmul(weight * own, own, transpose_a=True)
+        base = tf.reduce_sum(weight * catalogue.base)
+        return _Moments(weight, total, base, mean, own, spread)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "products": self.products}
+        sizes = {"dimension": self.dimension, "products": self.products}
+        return {**super().get_config(), **sizes}
+
+
+def _moments_toward(
+    leaning: tf.Tensor, catalogue: _Moments, weight: tf.Tensor, own: tf.Tensor, width: int
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Mean [B, T] and covariance [B, T, T] of h where items are liked as `leaning` says.
+
+    Args:
+      leaning: float32 [B, T + K], weights of h and p.
+      catalogue: Of the items that stand for it.
+      weight, own: float32 [B, S, 1] and [B, S, T + K] of the named items, exp(b) and h and p less
+        the catalogue's mean, which the mean is less, too.
+      width: T.
+    """
+    among = catalogue.own[:, :width]  # [R, T]
+    liked = catalogue.weight * _likely(tf.matmul(catalogue.own, leaning[..., None]))  # [B, R, 1]
+    weighed = weight * _likely(tf.matmul(own, leaning[..., None]))  # [B, S, 1]
+    own = own[..., :width]
+    total = tf.reduce_sum(liked, axis=1) + tf.reduce_sum(weighed, axis=1)  # [B, 1]
+    liked, weighed = liked * among, weighed * own
+    mean = (tf.reduce_sum(liked, axis=1) + tf.reduce_sum(weighed, axis=1)) / total
+    spread = tf.matmul(liked, among, transpose_a=True) + tf.matmul(weighed, own, transpose_a=True)
+    return mean, spread / total[..., None] - mean[..., None] * mean[:, None]
+
+
+def _solved(left: tf.Tensor, precision: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
+    """(left + diag(precision))^-1 right, float32 [B, W, W], [W], [B, W] -> [B, W]."""
+    # In double precision, as in `solve_ridge`: one NaN would be every score.
+    matrix = tf.cast(left + tf.linalg.diag(precision), tf.float64)
+    right = tf.cast(right[..., None], tf.float64)
+    solved = tf.linalg.cholesky_solve(tf.linalg.cholesky(matrix), right)
+    return tf.cast(tf.squeeze(solved, axis=-1), tf.float32)
 
 
 def _likely(base: tf.Tensor) -> tf.Tensor:
