@@ -16,6 +16,9 @@ add up to nothing:
 
   w + (r n Cov' + diag(l))^-1 (r (sum_(clicks) h - n mean') + l (m - w)).
 
+There an item is liked e^4 times as much as b says at the most, and e^-4 at the least: where few
+items have all of the weight, a covariance of these alone would make the step go too far.
+
 What a scenario shows tells of its taste, as it is put together by what it is about, and so does who
 clicks, whose own taste is in the clicks as well. The last d of h are the item's factor; there
 
@@ -38,6 +41,8 @@ import tensorflow as tf
 from cmml_tf.layers.learned_number import REACH, learned_number
 from cmml_tf.layers.matching.item_view import ItemView
 from cmml_tf.layers.matching.query_pairs import beside, by_task, summed_products
+
+_FARTHEST = 4.0
 
 
 class Taste(NamedTuple):
@@ -227,14 +232,19 @@ def _moments_toward(
       width: T.
     """
     among = catalogue.own[:, :width]  # [R, T]
-    liked = catalogue.weight * _likely(tf.matmul(catalogue.own, leaning[..., None]))  # [B, R, 1]
-    weighed = weight * _likely(tf.matmul(own, leaning[..., None]))  # [B, S, 1]
+    liked = catalogue.weight * _leant(tf.matmul(catalogue.own, leaning[..., None]))  # [B, R, 1]
+    weighed = weight * _leant(tf.matmul(own, leaning[..., None]))  # [B, S, 1]
     own = own[..., :width]
     total = tf.reduce_sum(liked, axis=1) + tf.reduce_sum(weighed, axis=1)  # [B, 1]
     liked, weighed = liked * among, weighed * own
     mean = (tf.reduce_sum(liked, axis=1) + tf.reduce_sum(weighed, axis=1)) / total
     spread = tf.matmul(liked, among, transpose_a=True) + tf.matmul(weighed, own, transpose_a=True)
     return mean, spread / total[..., None] - mean[..., None] * mean[:, None]
+
+
+def _leant(preference: tf.Tensor) -> tf.Tensor:
+    """How much more an item is liked than its base says, no further than is trusted."""
+    return tf.exp(tf.clip_by_value(preference, -_FARTHEST, _FARTHEST))
 
 
 def _solved(left: tf.Tensor, precision: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
