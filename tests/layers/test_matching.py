@@ -119,7 +119,7 @@ def test_taste_is_two_newton_steps_over_clicks_and_reference(refused, far):
     tower = perturbed(ItemTower(D, features=3, products=2), [None, ROW])
     taste = perturbed(ScenarioTaste(D, products=2), [None, None, 3 + D])
     if far:  # clicks of three items tell a strong taste
-        taste.log_precision.assign(-0.2 * np.ones(3 + D + 2, np.float32))
+        taste.log_precision.assign(-0.4 * np.ones(3 + D + 2, np.float32))
     rows, catalogue, users = normal(1, 6, ROW), normal(5, ROW), normal(1, 6, 2)
     clicks = np.array([[1, 1, 0, 1, 0, 0]], np.float32)
     named = np.array([[1, 0.5, 1, 0.5, 1, 0]], np.float32)

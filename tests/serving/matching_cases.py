@@ -1,5 +1,6 @@
 """A small model that matches by key, with content, and requests to it."""
 
+import zlib
 from typing import NamedTuple
 
 import numpy as np
@@ -34,7 +35,9 @@ def matching_model(seed=0, items=ITEMS):
     for variable in model.trainable_variables:
         # One number for a sum over d is moved as much as d numbers would move the sum.
         of_sum = variable is model.matching.norm_scale
-        moved = rng.normal(0, 0.3, DIMENSION if of_sum else variable.shape)
+        # Of its name, so that they stay what they are where another part has more or fewer.
+        own = np.random.default_rng([seed, zlib.crc32(variable.name.encode())])
+        moved = own.normal(0, 0.3, DIMENSION if of_sum else variable.shape)
         variable.assign_add(moved.mean() if of_sum else moved)
     tables.set_tables(
         rng.normal(size=(USERS, tables.user_width)), rng.normal(size=(items, tables.item_width))

@@ -173,8 +173,7 @@ class ScenarioTaste(tf.keras.layers.Layer):
 
         mean_user = tf.reduce_sum(clicks * user, axis=1) / tf.maximum(n, 1.0)
         leaning = tf.concat([w, mean_user * of_products], axis=1)
-        mean, spread = _moments_toward(leaning, of_catalogue, weight, own, width)
-        moment = tf.reduce_sum(clicks * own[..., :width], axis=1) - n * mean
+        moment, spread = _moments_toward(leaning, of_catalogue, weight, own, clicks, width)
         precision = precision[:width]
         right = trust * moment + precision * (start[:, :width] - w)
         w += _solved((trust * n)[..., None] * spread, precision, right)
@@ -220,26 +219,34 @@ class ScenarioTaste(tf.keras.layers.Layer):
 
 
 def _moments_toward(
-    leaning: tf.Tensor, catalogue: _Moments, weight: tf.Tensor, own: tf.Tensor, width: int
+    leaning: tf.Tensor,
+    catalogue: _Moments,
+    weight: tf.Tensor,
+    own: tf.Tensor,
+    clicks: tf.Tensor,
+    width: int,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Mean [B, T] and covariance [B, T, T] of h where items are liked as `leaning` says.
+    """Of h where items are liked as `leaning` says: clicks less mean [B, T], covariance [B, T, T].
 
     Args:
       leaning: float32 [B, T + K], weights of h and p.
       catalogue: Of the items that stand for it.
       weight, own: float32 [B, S, 1] and [B, S, T + K] of the named items, exp(b) and h and p less
-        the catalogue's mean, which the mean is less, too.
+        the catalogue's mean.
+      clicks: float32 [B, S, 1].
       width: T.
     """
-    among = catalogue.own[:, :width]  # [R, T]
+    among, named = catalogue.own[:, :width], own[..., :width]
     liked = catalogue.weight * _leant(tf.matmul(catalogue.own, leaning[..., None]))  # [B, R, 1]
-    weighed = weight * _leant(tf.matmul(own, leaning[..., None]))  # [B, S, 1]
-    own = own[..., :width]
-    total = tf.reduce_sum(liked, axis=1) + tf.reduce_sum(weighed, axis=1)  # [B, 1]
-    liked, weighed = liked * among, weighed * own
-    mean = (tf.reduce_sum(liked, axis=1) + tf.reduce_sum(weighed, axis=1)) / total
-    spread = tf.matmul(liked, among, transpose_a=True) + tf.matmul(weighed, own, transpose_a=True)
-    return mean, spread / total[..., None] - mean[..., None] * mean[:, None]
+    weight *= _leant(tf.matmul(own, leaning[..., None]))  # [B, S, 1]
+    total = tf.reduce_sum(liked, axis=1) + tf.reduce_sum(weight, axis=1)  # [B, 1]
+    mean = tf.reduce_sum(liked * among, axis=1) + tf.reduce_sum(weight * named, axis=1)
+    mean = (mean / total)[:, None]
+    # Less the mean before they are multiplied: what is liked can lie far from the catalogue.
+    among, named = among - mean, named - mean
+    spread = tf.matmul(liked * among, among, transpose_a=True)
+    spread += tf.matmul(weight * named, named, transpose_a=True)
+    return tf.reduce_sum(clicks * named, axis=1), spread / total[..., None]
 
 
 def _leant(preference: tf.Tensor) -> tf.Tensor:
