@@ -185,4 +185,6 @@ def lengths_mask(length: np.ndarray, size: int) -> np.ndarray:
 
 def starts_of(counts: Sequence[int] | np.ndarray) -> np.ndarray:
     """int64 [T + 1]: where each of T parts of these sizes begins, and where the last one ends."""
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    starts = np.zeros(len(counts) + 1, np.int64)
+    np.cumsum(np.asarray(counts, np.int64), out=starts[1:])
+    return starts

@@ -2,12 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
 from cmml_tf.datasets.tasks.scenario_data import Scenario
 from cmml_tf.types import starts_of
+
+_TOGETHER = 8
+"""Known pairs of a row that are copied at once: one copy of 16 bytes, of up to 65,535 rows."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,12 @@ def index_scenarios(
         raise ValueError("Episodes need at least one meta-training scenario. Received: none.")
     history = _History(history_users, history_items, scenarios)
     stride = max(len(scenario.candidates) for scenario in scenarios) + 1
-    pairs, taken_counts, gaps = [], [], []
-    groups, without_negative = 0, 0
+    # Arrays are written in place: to take new memory from the system costs more than to fill it.
+    columns = np.empty((3, sum(len(scenario.users) for scenario in scenarios)), np.int32)
+    group_start = np.zeros(columns.shape[1] + 1, np.int64)
+    pair_counts: list[int] = []
+    gap_keys = bytearray()  # of int64, of a number that is not known before
+    filled, groups, without_negative = 0, 0, 0
     for scenario in scenarios:
         size = len(scenario.candidates)
         if size < 2:
@@ -80,32 +88,29 @@ def index_scenarios(
                 f"Scenario {scenario.name!r} has fewer than two pairs whose user left an item of "
                 "it untaken; a task needs one to support and one to ask. Leave the scenario out."
             )
-        columns = (scenario.users, position, user + groups)
         without_negative += len(usable) - left
-        pairs.append(
-            columns if left == len(usable) else tuple(column[usable] for column in columns)
-        )
-        taken_counts.append(taken)
+        for column, part in zip(columns, (scenario.users, position, user + groups), strict=True):
+            column[filled : filled + left] = part if left == len(usable) else part[usable]
+        pair_counts.append(left)
+        filled += left
+        ends = np.cumsum(taken)
+        group_start[groups + 1 : groups + len(taken) + 1] = group_start[groups] + ends
         # Of user * size + position comes (groups + user) * stride + position - rank.
         gap = known + taken_user * (stride - size)
         gap += groups * stride - np.arange(len(known))
-        gap += (np.cumsum(taken) - taken).take(taken_user)
-        gaps.append(gap)
+        gap += (ends - taken).take(taken_user)
+        gap_keys += gap.data
         groups += len(taken)
-    user, position, group = (
-        np.concatenate(column, dtype=np.int32, casting="same_kind")
-        for column in zip(*pairs, strict=True)
-    )
     items = [scenario.candidates for scenario in scenarios]
     return ScenarioIndex(
-        pair_start=starts_of([len(part[0]) for part in pairs]),
-        pair_user=user,
-        pair_position=position,
-        pair_group=group,
+        pair_start=starts_of(pair_counts),
+        pair_user=columns[0, :filled],
+        pair_position=columns[1, :filled],
+        pair_group=columns[2, :filled],
         item_start=starts_of([len(part) for part in items]),
         item_row=np.concatenate(items, dtype=np.int32, casting="same_kind"),
-        group_start=starts_of(np.concatenate(taken_counts)),
-        gap_keys=np.concatenate(gaps),
+        group_start=group_start[: groups + 1],
+        gap_keys=np.frombuffer(gap_keys, np.int64),
         stride=stride,
         pairs_without_negative=without_negative,
     )
@@ -160,27 +165,46 @@ class _History:
 class _Side:
     """Users, or items, and the known pairs of each; some of them are chosen at a time.
 
-    Nothing is searched for: what concerns a row stands at its number.
+    Nothing is searched for: what concerns a row stands at its number. What takes longest is to
+    fetch the known pairs of the chosen rows, which are many more than those found: they are
+    narrow, and copied eight at a time, so that each row's are filled up to a multiple of that.
 
     Args:
       key, other: int [H], rows of this side and of the other.
       keys, others: How many rows there are.
 
     Attributes:
-      place: int64 [keys], of each chosen row its place among them.
-      pairs: How many known pairs the chosen rows have.
+      place: int64 [keys + 1], of each chosen row its place among them.
+      pairs: How many known pairs the chosen rows have, with what fills them up.
     """
 
     def __init__(self, key: np.ndarray, other: np.ndarray, keys: int, others: int) -> None:
-        # Of a sparse matrix: numbers of rows are counted, where `argsort` would compare them. The
-        # numbers are narrow, since what takes longest is to fetch them.
-        numbers = other.astype(np.min_scalar_type(max(others - 1, 0)))
-        ordered = csr_matrix((numbers, (key, np.arange(len(key)))), (keys, len(key)))
-        self._other, self._start = ordered.data, ordered.indptr.astype(np.int64)
-        self._is_chosen = np.zeros(keys, bool)
+        self._key, self._other, self._others = key, other, others
+        known = np.bincount(key, minlength=keys)
+        self._filling = -known % _TOGETHER
+        self._start = starts_of((known + self._filling) // _TOGETHER)
+        self._is_chosen = np.zeros(keys + 1, bool)
         self._rows = np.zeros(0, np.int64)
-        self.place = np.zeros(keys, np.int64)
+        self.place = np.zeros(keys + 1, np.int64)
         self.pairs = 0
+
+    @cached_property
+    def _known(self) -> np.ndarray:
+        """[_, _TOGETHER]: rows of the other side, by row of this one.
+
+        Made when it is first asked for: where one side always has fewer pairs, the other's is not.
+        """
+        filling = self._filling
+        narrow = np.min_scalar_type(self._others)
+        numbers = np.concatenate(
+            [self._other.astype(narrow), np.full(filling.sum(), self._others, narrow)]
+        )
+        keys = np.arange(len(filling), dtype=self._key.dtype).repeat(filling)
+        keys = np.concatenate([self._key, keys])
+        # Of a sparse matrix: numbers of rows are counted, where `argsort` would compare them.
+        places = np.arange(len(keys), dtype=np.int32)
+        ordered = csr_matrix((numbers, (keys, places)), (len(filling), len(keys)))
+        return ordered.data.reshape(-1, _TOGETHER)
 
     def choose(self, rows: np.ndarray) -> None:
         """Chooses distinct rows in place of those before."""
@@ -190,13 +214,13 @@ class _Side:
         self.place[rows] = np.arange(len(rows))
         self._first = self._start.take(rows)
         self._counts = self._start.take(rows + 1) - self._first
-        self.pairs = int(self._counts.sum())
+        self.pairs = int(self._counts.sum()) * _TOGETHER
 
     def pairs_with(self, others: "_Side") -> tuple[np.ndarray, np.ndarray]:
         """The known pairs of chosen rows of both sides: the places of both, int64 [N] each."""
-        ends = self._counts.cumsum()
-        at = (self._first - (ends - self._counts)).repeat(self._counts)
+        at = (self._first - (self._counts.cumsum() - self._counts)).repeat(self._counts)
         at += np.arange(len(at))
-        theirs = self._other.take(at)
+        theirs = self._known.take(at, axis=0).ravel()
         found = others._is_chosen.take(theirs).nonzero()[0]
-        return ends.searchsorted(found, side="right"), others.place.take(theirs.take(found))
+        own = np.arange(len(self._counts)).repeat(self._counts)
+        return own.take(found // _TOGETHER), others.place.take(theirs.take(found))
