@@ -12,6 +12,8 @@ from cmml_tf.types import starts_of
 
 _TOGETHER = 8
 """Known pairs of a row that are copied at once: one copy of 16 bytes, of up to 65,535 rows."""
+_COUNTED = 1 << 18
+"""Pairs that are counted at once: each is made 8 bytes for it."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,9 @@ class _Side:
 
     def __init__(self, key: np.ndarray, other: np.ndarray, keys: int, others: int) -> None:
         self._key, self._other, self._others = key, other, others
-        known = np.bincount(key, minlength=keys)
+        known = np.zeros(keys, np.int64)
+        for part in np.split(key, range(_COUNTED, len(key), _COUNTED)):
+            known += np.bincount(part, minlength=keys)
         self._filling = -known % _TOGETHER
         self._start = starts_of((known + self._filling) // _TOGETHER)
         self._is_chosen = np.zeros(keys + 1, bool)
