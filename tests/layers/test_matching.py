@@ -174,6 +174,19 @@ def test_without_a_support_the_taste_is_what_is_expected_of_any_scenario():
     np.testing.assert_allclose(found.product_weight, [taste.product_mean.numpy()] * 2, rtol=1e-5)
 
 
+def test_what_is_shown_moves_the_taste_before_anybody_has_clicked():
+    tower = perturbed(ItemTower(D, features=3, products=2), [None, ROW])
+    taste = perturbed(ScenarioTaste(D, products=2), [None, None, 3 + D])
+    view, reference = tower(normal(1, 6, ROW)), tower(normal(5, ROW))
+    clicks, named = np.zeros((1, 6, 1), np.float32), np.ones((1, 6, 1), np.float32)
+    found = taste(view, normal(1, 6, 2), clicks, named, reference, tf.zeros([1, D]))
+    weight = np.exp(reference.base)
+    mean = (weight * reference.taste[:, 3:]).numpy().sum(axis=0) / weight.sum()
+    shown = (view.taste[0, :, 3:].numpy() - mean).sum(axis=0)
+    shown *= REACH * taste.shown.numpy() / (6 + np.exp(REACH * taste.log_shown.numpy()))
+    np.testing.assert_allclose(found.weight[0], np.r_[np.zeros(3), shown], rtol=1e-4, atol=1e-5)
+
+
 def test_counts_are_added_to_what_was_expected():
     layer = perturbed(CountPosterior(), [None, None, 2])
     prior, evidence = normal(1, 3, 1), normal(1, 3, 2)
