@@ -1,12 +1,12 @@
 """A small model that matches by key, with content, and requests to it."""
 
-import zlib
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from cmml_tf.content.encoder import fit_content
+from cmml_tf.layers.learned_number import REACH
 from cmml_tf.layers.matching.matching import Matching
 from cmml_tf.layers.matching.row_tables import RowTables
 from cmml_tf.models.matching_cmml import MatchingCMML
@@ -32,12 +32,16 @@ def matching_model(seed=0, items=ITEMS):
     tables = RowTables(USERS, items, DIMENSION + 1, DIMENSION + 1 + STATISTICS)
     model = MatchingCMML(tables, Matching(DIMENSION, taste_features=2, units=4))
     model.build_parts()
+    taste, others = model.matching.scenario_taste, np.random.default_rng(seed + 1)
+    # Where a taste begins, moved by .3 as well, of which a tenth is stored.
+    start = {one.ref() for one in (taste.shown, taste.log_shown, taste.clicking)}
     for variable in model.trainable_variables:
         # One number for a sum over d is moved as much as d numbers would move the sum.
         of_sum = variable is model.matching.norm_scale
-        # Of its name, so that they stay what they are where another part has more or fewer.
-        own = np.random.default_rng([seed, zlib.crc32(variable.name.encode())])
-        moved = own.normal(0, 0.3, DIMENSION if of_sum else variable.shape)
+        if variable.ref() in start:
+            moved = others.normal(0, 0.3 / REACH, variable.shape)
+        else:
+            moved = rng.normal(0, 0.3, DIMENSION if of_sum else variable.shape)
         variable.assign_add(moved.mean() if of_sum else moved)
     tables.set_tables(
         rng.normal(size=(USERS, tables.user_width)), rng.normal(size=(items, tables.item_width))
