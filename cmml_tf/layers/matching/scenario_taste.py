@@ -22,7 +22,7 @@ items have all of the weight, a covariance of these alone would make the step go
 What a scenario shows tells of its taste, as it is put together by what it is about, and so does who
 clicks, whose own taste is in the clicks as well. The last d of h are the item's factor; there
 
-  m = s (sum_(named) h - catalogue's mean) / (items + k) + c * (mean factor of the clicking users)
+  m = s sum_(named) (h - mean of catalogue) / (items + k) + c * (mean factor of the clicking users)
 
 with learned s, k and c; the first part is left out where nothing is refused, since items that were
 all taken do not tell what was shown.
@@ -147,7 +147,7 @@ class ScenarioTaste(tf.keras.layers.Layer):
           clicks: float32 [B, S, 1], 1 for a positive pair, else 0.
           named: float32 [B, S, 1]; over the pairs of an item these sum to 1; padding has 0.
           catalogue: `ItemView` [R], items that stand for the catalogue.
-          clicking: float32 [B, d], the mean factor of the clicking users.
+          clicking: float32 [B, d], the mean factor of the clicking users, one more zero among them.
         """
         n = tf.reduce_sum(clicks, axis=1)  # [B, 1]
         trust = 1.0 / (1.0 + n * tf.exp(-REACH * self.log_clicks))
