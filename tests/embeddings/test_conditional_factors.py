@@ -218,6 +218,32 @@ def test_factors_find_who_likes_what_whatever_the_scenario_shows():
         assert 1 - np.var(true - found @ solved) / np.var(true) > 0.7
 
 
+def test_items_that_are_clicked_most_are_known_best_unlike_by_steps_from_zero():
+    rng = np.random.default_rng(0)
+    u, v, level = rng.normal(size=(1000, 2)), rng.normal(size=(80, 2)), 1.5 * rng.normal(size=80)
+    parts = []
+    for scenario in range(4):
+        shown, who = rng.permutation(80)[:40], np.arange(scenario % 2, 1000, 2)
+        liked = level[shown] + 1.2 * u[who] @ v[shown].T
+        best = np.argsort(-liked - rng.gumbel(size=liked.shape), axis=1)[:, :8]
+        parts.append((np.repeat(who, 8), shown[best].ravel(), np.full(8 * len(who), scenario)))
+    users, items, scenario = (np.concatenate(column) for column in zip(*parts, strict=True))
+    fitted = ConditionalFactors(
+        Clicks(users, items, scenario, 1000, 80, 4), FactorConfig(dimension=2), seed=0
+    )
+    most = np.argsort(fitted.item.total)[-20:]
+
+    def unexplained(found):
+        found = np.c_[found, np.ones(80)]
+        left = v - found @ np.linalg.lstsq(found, v, rcond=None)[0]
+        return np.square(left[most]).sum() / np.square(v[most] - v[most].mean(axis=0)).sum()
+
+    u = fitted.user_factors
+    from_zero = fitted.item.solve(fitted.likelihood.transposed @ u, fitted.user.moments(u))
+    assert unexplained(fitted.item_factors) < 0.6 * unexplained(from_zero)
+    assert unexplained(fitted.item_factors) < 0.06
+
+
 def test_wrong_content_is_named():
     with pytest.raises(ValueError, match=r"`item_content`.*40 rows.*\(3, 2\)"):
         Clicks(
