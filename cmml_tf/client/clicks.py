@@ -8,6 +8,8 @@ import numpy as np
 from cmml_tf.client.errors import InputError
 
 Id = str | int
+MOST_SHOWN = 128
+"""Candidates that are named as shown; more tell hardly more of what a scenario is about."""
 
 
 class LabelledSupport(NamedTuple):
@@ -24,13 +26,18 @@ class LabelledSupport(NamedTuple):
 
 
 def support_from_clicks(
-    clicks: Any, candidates: Any, negatives: int = 2, seed: int = 0
+    clicks: Any,
+    candidates: Any,
+    negatives: int = 2,
+    seed: int = 0,
+    shown_to: Id | None = None,
 ) -> LabelledSupport:
     """Each click with items beside it that its user did not click.
 
     Those are drawn from the candidates with equal chances, different ones for each click. Where a
-    user has clicked so many that fewer are left, the click has fewer. The same arguments give the
-    same support.
+    user has clicked so many that fewer are left, the click has fewer. With `shown_to`, 128
+    candidates follow that this user did not click, or as many as there are: what a scenario shows
+    tells of it before there are clicks. The same arguments give the same support.
 
     Args:
       clicks: Pairs (user, item) of a scenario, in order: a list of pairs, an array [N, 2], or a
@@ -38,6 +45,8 @@ def support_from_clicks(
       candidates: Item ids that the scenario shows.
       negatives: Items beside each click; 0 for clicks alone.
       seed: Of the draw.
+      shown_to: A user of the pairs of what is shown, whoever it is; None: there are no such pairs.
+        For `cmml-matching`, which reads refused pairs without a click, and of these no user.
 
     Raises:
       InputError: Clicks that are not pairs, an id that is neither a string nor an integer,
@@ -53,7 +62,9 @@ def support_from_clicks(
             raise InputError(f"`{name}` must be an integer of at least 0. Received: {value!r}.")
     pairs = _pairs(clicks)
     pool = list(dict.fromkeys(_ids("candidates", _values("candidates", candidates))))
-    if pairs and negatives and not pool:
+    if shown_to is not None:
+        _ids("shown_to", [shown_to, *(user for user, _ in pairs)])
+    if (shown_to is not None or (pairs and negatives)) and not pool:
         raise InputError("`candidates` must hold the items of the scenario. Received: none.")
     taken: dict[Id, set[Id]] = {}
     for user, item in pairs:
@@ -61,15 +72,21 @@ def support_from_clicks(
     rng = np.random.default_rng(seed)
     left: dict[Id, list[Id]] = {}
     support = LabelledSupport([], [], [])
-    for user, item in pairs:
+
+    def add(user: Id, clicked: list[Id], most: int) -> None:
         if user not in left:
-            left[user] = [one for one in pool if one not in taken[user]]
+            left[user] = [one for one in pool if one not in taken.get(user, ())]
         others = left[user]
-        drawn = rng.choice(len(others), min(int(negatives), len(others)), replace=False)
-        items = [item, *(others[place] for place in drawn.tolist())]
+        drawn = rng.choice(len(others), min(most, len(others)), replace=False)
+        items = [*clicked, *(others[place] for place in drawn.tolist())]
         support.user.extend([user] * len(items))
         support.item.extend(items)
-        support.label.extend([1.0] + [0.0] * (len(items) - 1))
+        support.label.extend([1.0] * len(clicked) + [0.0] * (len(items) - len(clicked)))
+
+    for user, item in pairs:
+        add(user, [item], int(negatives))
+    if shown_to is not None:
+        add(shown_to, [], MOST_SHOWN)
     return support
 
 

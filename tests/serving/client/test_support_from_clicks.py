@@ -48,6 +48,19 @@ def test_a_user_who_took_nearly_all_gets_fewer_and_clicks_may_stand_alone():
     assert support_from_clicks([], CANDIDATES) == ([], [], [])
 
 
+def test_what_is_shown_follows_the_clicks_or_stands_alone():
+    support = support_from_clicks([], CANDIDATES, shown_to="ann")
+    assert sorted(support.item) == sorted(CANDIDATES)
+    assert support[::2] == (["ann"] * 5, [0.0] * 5)
+    assert len(set(support_from_clicks([], range(500), shown_to=7).item)) == 128
+    clicks = support_from_clicks(CLICKS, CANDIDATES, seed=3)
+    support = support_from_clicks(CLICKS, CANDIDATES, seed=3, shown_to="ann")
+    for both, alone in zip(support, clicks, strict=True):
+        assert both[:12] == alone
+    assert sorted(support.item[12:]) == ["beer", "juice", "water"]
+    assert support.label[12:] == [0.0] * 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -62,6 +75,9 @@ def test_a_user_who_took_nearly_all_gets_fewer_and_clicks_may_stand_alone():
         ((CLICKS, []), "`candidates` must hold the items of the scenario"),
         ((CLICKS, CANDIDATES, -1), "`negatives` must be an integer of at least 0. Received: -1"),
         ((CLICKS, CANDIDATES, 2, 1.5), "`seed` must be an integer"),
+        (([], [], 2, 0, "ann"), "`candidates` must hold the items of the scenario"),
+        (([], CANDIDATES, 2, 0, 1.5), "`shown_to` must hold ids, .* Received: 1.5"),
+        ((CLICKS, CANDIDATES, 2, 0, 7), "`shown_to` must hold ids of one kind"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, message):
