@@ -8,7 +8,7 @@ from cmml_tf.episodes.hiding import Hiding
 from cmml_tf.episodes.sampler import EpisodeSampler
 from cmml_tf.types import Episode, Support
 
-_EMPTY, _WHOLE, _WITHOUT_ASKED_USERS = 0.08, 0.1, 0.6
+_WITHOUT_CLICKS, _SHOWN_ALONE, _WHOLE, _WITHOUT_ASKED_USERS = 0.12, 0.04, 0.1, 0.6
 # How much a positive counts whose item is hidden: what nobody has taken is to be found, too.
 _HIDDEN = 1.15
 # Supports are filled up to a multiple: a product of sizes that were not met before costs the making
@@ -23,13 +23,14 @@ class MatchingSampler(EpisodeSampler):
 
     As `EpisodeSampler`, but: the number of support positives is drawn anew for each task, as often
     a small as a large one on a logarithmic scale, some none and some all, none repeated; each has
-    0, 1 or 2 negatives (as many as `support_negatives` has room for); in some tasks those who are
-    asked have no pair in the support, as where new users are asked; users and items are hidden
-    (`Hiding`); each query positive has N negatives, in the order that `SoftmaxTask` takes. Users of
-    the query [B, P] stand there once, its pair k being of user k mod P. What is reported is a mean
-    over users, and those who take much are drawn often: so the label of a positive, 1 on average,
-    falls with the root of how many items of the scenario its user has taken; it is 1.15 times as
-    much where the item is hidden.
+    0, 1 or 2 negatives (as many as `support_negatives` has room for); a third of the supports
+    without a positive hold the negatives of some, as where a scenario's items are known and no
+    click yet; in some tasks those who are asked have no pair in the support, as where new users are
+    asked; users and items are hidden (`Hiding`); each query positive has N negatives, in the order
+    that `SoftmaxTask` takes. Users of the query [B, P] stand there once, its pair k being of user k
+    mod P. What is reported is a mean over users, and those who take much are drawn often: so the
+    label of a positive, 1 on average, falls with the root of how many items of the scenario its
+    user has taken; it is 1.15 times as much where the item is hidden.
 
     Args:
       data: `TrainingTables.data`; rows are keys.
@@ -118,17 +119,19 @@ class MatchingSampler(EpisodeSampler):
         )
         most = tf.cast(self._support_counts(scenario), tf.float32)
         size = tf.round(tf.exp(drawn[0] * tf.math.log(most)))
-        size = tf.where(drawn[1] < _EMPTY + _WHOLE, most, size)
-        size = tf.where(drawn[1] < _EMPTY, 0.0, size)
+        shown = drawn[1] < _SHOWN_ALONE
+        special = ~shown & (drawn[1] < _WITHOUT_CLICKS + _WHOLE)
+        size = tf.where(special, tf.where(drawn[1] < _WITHOUT_CLICKS, 0.0, most), size)
         place = tf.range(config.support_positives)[None]
         kept = place < tf.cast(size, tf.int32)[:, None]
         asked = tf.reduce_any(user[:, :, None] == query_user[:, None], axis=-1)
         kept &= ~(asked & (drawn[2] < _WITHOUT_ASKED_USERS)[:, None])
         negatives = tf.range(config.support_negatives)
         each = tf.cast(drawn[3] * 3.0, tf.int32)[:, None]  # 0, 1 or 2 for each positive
+        each = tf.where(shown[:, None], tf.maximum(each, 1), each)
         allowed = negatives[None] // config.support_positives < each
         of_kept = tf.gather(kept, negatives % config.support_positives, axis=1)
-        return tf.concat([kept, of_kept & allowed], axis=1)
+        return tf.concat([kept & ~shown[:, None], of_kept & allowed], axis=1)
 
 
 def _compact(support: Support) -> Support:

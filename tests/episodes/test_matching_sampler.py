@@ -49,6 +49,20 @@ def test_supports_are_of_all_sizes_with_and_without_negatives(supports):
     assert {length / count for count, length in positives if count} >= {1.0, 2.0, 3.0}
 
 
+def test_some_supports_without_a_click_name_items_of_the_scenario(supports):
+    items = [set(one.candidates) for one in random_scenarios(8)]
+    nothing, named = 0, []
+    for one in supports:
+        for item, label, length in zip(one.item, one.label, one.length, strict=True):
+            if not label[:length].any():
+                nothing += length == 0
+                named += [item[:length]] if length else []
+    assert nothing
+    assert named
+    assert all(any(set(shown) <= of_one for of_one in items) for shown in named)
+    assert len({len(shown) for shown in named}) > 2
+
+
 def test_a_third_of_a_scenario_is_left_to_ask_however_large_supports_may_be():
     scenario = random_scenarios(1)[0]
     pairs = len(scenario.users)
