@@ -1,5 +1,6 @@
 """Options of the test run."""
 
+import gc
 import os
 
 import pytest
@@ -7,6 +8,11 @@ import pytest
 # Workers share the cores: threads of NumPy's own would only be in each other's way. Read when NumPy
 # is loaded, which happens behind this.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
+# TensorFlow makes millions of objects that stay; to look for garbage behind every 700 new ones, as
+# Python does, takes a tenth of the run.
+gc.set_threshold(50_000, 5, 2)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
