@@ -160,9 +160,9 @@ def test_places_without_an_item_are_marked(small):
     assert answer["score"][0, 2:].tolist() == [LOWEST, LOWEST]
 
 
-def test_k_is_at_most_the_catalogue(tmp_path):
-    _, served = signatures(filled_model(SMALL_POOLING), tmp_path, USER_IDS, ITEM_IDS)
-    answer = call(served["recommend"], recommend_request(B=2, S=1))
+def test_k_is_at_most_the_catalogue(small_export):
+    served = tf.saved_model.load(str(small_export))
+    answer = call(served.signatures["recommend"], recommend_request(B=2, S=1))
     assert answer["item_id"].shape == answer["score"].shape == (2, len(ITEM_IDS))
 
 

@@ -1,6 +1,7 @@
 """Requests that are too large, or of the wrong rank, are refused before any work."""
 
 import json
+from functools import cache
 
 import numpy as np
 import pytest
@@ -143,29 +144,38 @@ def test_a_tensor_of_another_rank_is_named(served, name, shape):
 
 
 @pytest.fixture(scope="module")
-def session(folder):
-    """As TensorFlow Serving runs it: one graph, rewritten by what the signatures declare."""
+def callables(folder):
+    """As TensorFlow Serving runs it: one graph, rewritten by what the signatures declare.
+
+    `callables(name)`: the inputs of a signature, and what takes them.
+    """
     run = tf.compat.v1.Session(graph=tf.Graph())
     with run.graph.as_default():
         loaded = tf.compat.v1.saved_model.load(run, ["serve"], str(folder))
-    yield run, loaded.signature_def
+
+    @cache
+    def made(name):
+        signature = loaded.signature_def[name]
+        options = config_pb2.CallableOptions(
+            feed=[tensor.name for tensor in signature.inputs.values()],
+            fetch=[tensor.name for tensor in signature.outputs.values()],
+        )
+        # `run` itself compares what is fed with the placeholder, which a server does not.
+        return [*signature.inputs], run._make_callable_from_options(options)
+
+    yield made
     run.close()
 
 
 @pytest.mark.parametrize(("name", "shape"), RANKS.values(), ids=RANKS)
-def test_what_the_signature_declares_of_a_rank_is_not_believed(session, name, shape):
-    run, signatures = session
+def test_what_the_signature_declares_of_a_rank_is_not_believed(callables, name, shape):
     inputs = sized()
     inputs[name] = inputs[name].reshape(shape)
-    for signature in (signatures[one] for one in PREDICT if name in signatures[one].inputs):
-        feeds = {tensor.name: inputs[key] for key, tensor in signature.inputs.items()}
-        options = config_pb2.CallableOptions(
-            feed=feeds, fetch=[tensor.name for tensor in signature.outputs.values()]
-        )
-        # `run` itself compares what is fed with the placeholder, which a server does not.
-        call = run._make_callable_from_options(options)
+    asked = [made for made in map(callables, PREDICT) if name in made[0]]
+    assert asked
+    for names, call in asked:
         with pytest.raises(tf.errors.InvalidArgumentError) as refused:
-            call(*feeds.values())
+            call(*(inputs[one] for one in names))
         assert f"`{name}` must have " in str(refused.value)
         assert f"Received: shape [{', '.join(map(str, shape))}]." in str(refused.value)
 

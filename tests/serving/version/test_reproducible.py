@@ -16,11 +16,20 @@ from cmml_tf.hashed_ids import hash_user_ids, read_user_id_key
 from cmml_tf.serving.export import export_model
 from cmml_tf.serving.server.loading.config_files import read_batching_parameters
 from cmml_tf.serving.server.loading.servable import Servable
-from cmml_tf.serving.version.warmup_check import SHIPPED_ROWS, warmup_rows
+from cmml_tf.serving.version.warmup_check import (
+    SHIPPED_ROWS,
+    check_warmup_rows,
+    warmup_rows,
+)
 
 HERE = Path(__file__).parents[1]
 SHIPPED = HERE.parents[1] / "export" / "batching.config"
 KEY = b"a key of more than sixteen bytes"
+
+
+@pytest.fixture(scope="module")
+def loaded(version):
+    return tf.saved_model.load(str(version))
 
 
 @pytest.fixture(scope="module")
@@ -72,17 +81,17 @@ def test_an_export_tells_nothing_of_the_machine(version):
     assert manifest["environment"] == {"command": "train --data=log.csv --rate=1/2"}
 
 
-def test_versions_with_other_ids_live_side_by_side(version, tmp_path):
+def test_versions_with_other_ids_live_side_by_side(version, loaded, tmp_path):
     """Their tables have the same names."""
     shifted = [*USER_IDS[1:], 555]
     other = export_model(filled_model(SMALL_POOLING), tmp_path, shifted, ITEM_IDS)
     servables = [Servable("x", n, str(path), ["serve"]) for n, path in enumerate((version, other))]
-    loaded = [tf.saved_model.load(str(path)) for path in (version, other)]
+    both = (loaded, tf.saved_model.load(str(other)))
     inputs = request(B=1, S=2, Q=2)
     inputs["query_user_id"][:] = [[USER_IDS[0], 555]]
     inputs = {n: v.astype(object) if v.dtype.kind == "U" else v for n, v in inputs.items()}
     for servable, own, known in zip(
-        servables, loaded, ([[True, False]], [[False, True]]), strict=True
+        servables, both, ([[True, False]], [[False, True]]), strict=True
     ):
         assert servable.run("serving_default", inputs)["query_known"].tolist() == known
         answer = call(own.signatures["serving_default"], inputs)
@@ -105,18 +114,18 @@ def test_the_shipped_batching_loads_every_warm_up_request(version):
     assert parameters.max_batch_size == SHIPPED_ROWS
 
 
-def test_a_batching_configuration_beside_the_export_counts(tmp_path):
+def test_a_batching_configuration_beside_the_export_counts(version, tmp_path):
     model = filled_model(SMALL_POOLING)
     file = tmp_path / "batching.config"
     file.write_text("max_batch_size { value: 8 }")
-    assert export_model(model, tmp_path, USER_IDS, ITEM_IDS).name == "1"
+    check_warmup_rows(version, tmp_path)
     file.write_text("max_batch_size { value: 7 }")
     with pytest.raises(ValueError, match=r"`max_batch_size` in .* must be at least 8, .*=7"):
         export_model(model, tmp_path, USER_IDS, ITEM_IDS)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "batching.config"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["batching.config"]
 
 
-def test_an_export_with_hashed_user_ids_holds_none_and_scores_alike(version, tmp_path):
+def test_an_export_with_hashed_user_ids_holds_none_and_scores_alike(loaded, tmp_path):
     names = [f"customer {row}@example.com" for row in range(USERS)]
     model = filled_model(SMALL_POOLING)
     hashed = export_model(model, tmp_path, names, ITEM_IDS, user_id_key=KEY)
@@ -126,7 +135,7 @@ def test_an_export_with_hashed_user_ids_holds_none_and_scores_alike(version, tmp
     manifest = json.loads((hashed / "assets.extra" / "cmml_manifest.json").read_text())
     assert manifest["model"]["users"] == {"known": USERS, "id_dtype": "string", "hashed": True}
     inputs = request(B=1)
-    expected = call(tf.saved_model.load(str(version)).signatures["serving_default"], inputs)
+    expected = call(loaded.signatures["serving_default"], inputs)
     row_of = {number: row for row, number in enumerate(USER_IDS)}
     for side in ("support", "query"):
         own = [names[row_of[number]] for number in inputs[f"{side}_user_id"][0]]
