@@ -18,7 +18,10 @@ tf.get_logger().setLevel("ERROR")
 
 
 def run_session(version, inputs):
-    with tf.compat.v1.Session(graph=tf.Graph()) as session:
+    # Each graph is run once: to rewrite it for speed would take longer.
+    config = tf.compat.v1.ConfigProto()
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
+    with tf.compat.v1.Session(graph=tf.Graph(), config=config) as session:
         meta_graph = tf.compat.v1.saved_model.load(session, ["serve"], version)
         signature = meta_graph.signature_def["serving_default"]
         outputs = {name: info.name for name, info in signature.outputs.items()}
