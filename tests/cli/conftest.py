@@ -15,6 +15,7 @@ QUICK = (
     *("--quick", "--preset", "cmml-film", "--training.max-epochs", "5"),
     # Its items are known then, as the paper's model needs them to be.
     *("--split.validation-fraction", "0.15", "--split.protocol", "warm"),
+    *("--curve.draws", "1"),
 )
 
 

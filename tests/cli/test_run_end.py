@@ -16,7 +16,7 @@ WITH_RANDOMNESS = [name for name, config in MODEL_PRESETS.items() if config.drop
 DATA = "planted:users=200,users_per_scenario=30,meta_train=8,meta_test=3,dimension=8"
 SMALL = (
     *("--data", DATA, "--quick", "--training.steps-per-epoch", "5", "--training.max-epochs", "5"),
-    *("--scenario.min-interactions", "4", "--run-dir", "run"),
+    *("--scenario.min-interactions", "4", "--curve.draws", "1", "--run-dir", "run"),
 )
 MANIFEST = "1/assets.extra/cmml_manifest.json"
 RESULTS = (

@@ -122,8 +122,15 @@ def _fit_random(data, folder, epochs):
     return [weight.numpy() for weight in model.trainable_variables], result.history
 
 
-def test_a_resumed_training_draws_what_the_uninterrupted_one_draws(data, tmp_path):
-    straight, history = _fit_random(data, tmp_path / "straight", 2)
+@pytest.fixture(scope="module")
+def drawn(data, tmp_path_factory):
+    """The folder of an uninterrupted training, its weights and history."""
+    folder = tmp_path_factory.mktemp("drawn")
+    return folder, *_fit_random(data, folder, 2)
+
+
+def test_a_resumed_training_draws_what_the_uninterrupted_one_draws(data, drawn, tmp_path):
+    _, straight, history = drawn
     for epochs in (1, 2):
         resumed, rest = _fit_random(data, tmp_path / "resumed", epochs)
     assert rest == history
@@ -131,10 +138,10 @@ def test_a_resumed_training_draws_what_the_uninterrupted_one_draws(data, tmp_pat
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_finished_training_is_found_without_a_warning(data, tmp_path, caplog):
-    _fit_random(data, tmp_path, 1)
+def test_a_finished_training_is_found_without_a_warning(data, drawn, caplog):
+    folder, _, history = drawn
     caplog.clear()
-    _fit_random(data, tmp_path, 1)
+    assert _fit_random(data, folder, 2)[1] == history
     gc.collect()
     assert caplog.text == ""
 
