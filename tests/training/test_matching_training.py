@@ -59,7 +59,9 @@ def test_a_resumed_training_draws_what_the_uninterrupted_one_draws(parts, straig
 
 def test_no_sum_of_a_step_has_terms_whose_order_is_left_to_chance(parts, tmp_path):
     # Of three terms or more, TensorFlow begins with the first whose memory is free just then.
-    recipe = Recipe(MATCHING, EPISODE, dataclasses.replace(TRAINING, steps_per_epoch=100), seed=5)
+    recipe = Recipe(
+        MATCHING, EPISODE, dataclasses.replace(TRAINING, steps_per_epoch=100, max_epochs=1), seed=5
+    )
     before = tf.config.optimizer.get_experimental_options()
     context.context().enable_graph_collection()
     try:
