@@ -122,14 +122,20 @@ def recorded_catalogue(golden):
 
 
 @needs_user_model
-def test_the_command_exports_a_user_model_that_gives_the_recorded_scores(tmp_path):
+def test_the_command_exports_a_user_model_that_gives_the_recorded_scores(
+    tmp_path, capsys, monkeypatch
+):
     golden = np.load(USER_MODEL)
     np.savez(tmp_path / "features.npz", **recorded_catalogue(golden))
     arguments = ("--catalogue", tmp_path / "features.npz", "--tables", TABLES)
-    ended = import_weights(USER_MODEL, *arguments, "--export-dir", tmp_path / "models")
-    assert ended.returncode == 0, ended.stderr
+    given = map(str, (USER_MODEL, *arguments, "--export-dir", tmp_path / "models"))
+    monkeypatch.setattr(sys, "argv", ["import_weights.py", *given])
+    with pytest.raises(SystemExit) as end:
+        run(main)
+    printed = capsys.readouterr()
+    assert end.value.code == 0, printed.err
     version = tmp_path / "models" / "1"
-    assert ended.stdout == f"{version}\n"
+    assert printed.out == f"{version}\n"
     signatures = tf.saved_model.load(str(version)).signatures
     known, asked = (np.arange(*ends)[None] for ends in ((1, 41), (41, 51)))
     answer = signatures["serving_default"](

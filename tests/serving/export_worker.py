@@ -5,6 +5,7 @@ fork: FOLDER gets one model base path a case. A line of JSON tells how the cases
 ended.
 """
 
+import gc
 import json
 import os
 import resource
@@ -19,6 +20,7 @@ from serving_cases import ITEM_IDS, USER_IDS, filled_model
 from cmml_tf.config import ModelConfig
 from cmml_tf.serving.export import export_model
 
+gc.disable()  # what an export leaves goes with its process
 # The quickest to trace: what is killed here is the writing.
 CONFIG = ModelConfig(encoder="none", modulation="none", hybrid="none", backbone_units=(8,))
 # Killed when the first path of this pattern appears; the last one in the next version's export.
