@@ -29,10 +29,12 @@ def read_whole_tables(saved_model_dir: Path) -> None:
     saved = saved_model_pb2.SavedModel.FromString(file.read_bytes())
     for meta_graph in saved.meta_graphs:
         for function in meta_graph.graph_def.library.function:
-            added = [
-                new for node in function.node_def if node.op in _GATHERS for new in _rewritten(node)
-            ]
-            function.node_def.extend(added)
+            # What is computed of the same rows in two places is then computed once.
+            added: dict[str, node_def_pb2.NodeDef] = {}
+            for node in function.node_def:
+                if node.op in _GATHERS:
+                    added.update((new.name, new) for new in _rewritten(node))
+            function.node_def.extend(added.values())
     file.write_bytes(saved.SerializeToString(deterministic=True))
 
 
@@ -40,7 +42,7 @@ def _rewritten(node: node_def_pb2.NodeDef) -> Iterator[node_def_pb2.NodeDef]:
     """Changes a gather of a function in place; yields what it reads now."""
     table, indices, *control = node.input
     dtype, of_indices = node.attr["dtype"].type, node.attr["Tindices"].type
-    read = node_def_pb2.NodeDef(op="ReadVariableOp", name=f"{node.name}/read", input=[table])
+    read = node_def_pb2.NodeDef(op="ReadVariableOp", name=f"{table}/read", input=[table])
     read.attr["dtype"].type = dtype
     inputs = [f"{read.name}:value:0", indices]
     yield read
