@@ -1,6 +1,6 @@
 """Fully connected stack, and the initial values that all dense layers here share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -63,18 +63,28 @@ class MLP(tf.keras.layers.Layer):
         """float32 [..., I] -> float32 [..., units[-1]]."""
         return on_flat_pairs(self._of_rows, inputs)
 
-    def of_parts(self, parts: Sequence[tf.Tensor]) -> tf.Tensor:
+    def of_parts(
+        self,
+        parts: Sequence[tf.Tensor],
+        behind: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
+    ) -> tf.Tensor:
         """The same of inputs in parts, float32 [..., I_k] in their order, I in all.
 
         Their leading axes may broadcast. Each part is multiplied once, and not as often as it is
         repeated in the inputs.
+
+        Args:
+          parts: The inputs.
+          behind: What comes behind the last layer, of float32 [N, units[-1]], row by row.
         """
         first, *_ = self.dense_layers
         kernels = tf.split(first.kernel, [part.shape[-1] for part in parts], axis=0)
         hidden = tf.convert_to_tensor(first.bias)
         for part, kernel in zip(parts, kernels, strict=True):
             hidden += on_flat_pairs(lambda rows, by=kernel: tf.matmul(rows, by), part)
-        return on_flat_pairs(lambda rows: self._behind_first(first.activation(rows)), hidden)
+        return on_flat_pairs(
+            lambda rows: behind(self._behind_first(first.activation(rows))), hidden
+        )
 
     def _of_rows(self, inputs: tf.Tensor) -> tf.Tensor:
         return self._behind_first(self.dense_layers[0](inputs))

@@ -161,12 +161,12 @@ class MatchingCMML(ContextModel):
         self,
         adapted: MatchContext,
         user_key: tf.Tensor,
-        item_key: tf.Tensor,
+        item_key: tf.Tensor | None,
         user_row: tf.Tensor,
         item_row: tf.Tensor,
         training: bool = False,
     ) -> tf.Tensor:
-        """The same for query pairs whose rows are given, float32 [B, Q, ...]."""
+        """The same for query pairs whose rows are given, float32 [B, Q, ...]; see `Matching`."""
         return self.matching(adapted, user_key, item_key, user_row, item_row, training=training)
 
     def score_grid(
@@ -215,8 +215,7 @@ class MatchingCMML(ContextModel):
         """
         user, item = query_user[:, None, None], query_item[:, None]
         rows = self.tables.user_rows(user), self.tables.item_rows(item)
-        key = item if named else tf.fill(tf.shape(item), item.dtype.min)
-        return self.score_rows(adapted, user, key, *rows)[:, 0]
+        return self.score_rows(adapted, user, item if named else None, *rows)[:, 0]
 
     def item_columns(self, item: tf.Tensor) -> tf.Tensor:
         """What items are told apart by where no support names them: int64 [N] -> [N, width]."""

@@ -81,19 +81,15 @@ class MatchedPairs:
         return self.on_item(self._same_user * self._clicks)
 
 
-class MatchedUsers:
-    """Of several users and several items: support pairs are summed by item, for each user once.
+class UnnamedItems:
+    """Of several users, and of items that no support pair has: sums over pairs of an item are 0.
 
     Args:
       context: Of B tasks.
       user: Keys int64 [B, U, 1], each of whom is asked of every item, or [B, 1, P].
-      item: Keys int64 [B, 1, I], or [B, N, P], N of each user.
     """
 
-    def __init__(self, context: MatchContext, user: tf.Tensor, item: tf.Tensor) -> None:
-        asked = tf.reshape(item, [tf.shape(item)[0], tf.reduce_prod(tf.shape(item)[1:])])
-        self._groups = SupportGroups(context.item_key, asked)
-        self._group = tf.reshape(self._groups.group_asked, tf.shape(item))
+    def __init__(self, context: MatchContext, user: tf.Tensor) -> None:
         self._is_grid = user.shape[2] == 1
         self._one = 2 if self._is_grid else 1
         clicks = context.signs[..., :1]
@@ -119,12 +115,40 @@ class MatchedUsers:
         return tf.expand_dims(values, self._one)
 
     def of_items(self, values: tf.Tensor) -> tf.Tensor:
-        """As of `Matched`."""
-        return tf.gather(self._groups.group_sums(values), self._group)
+        """As of `Matched`, with axes of length 1 that broadcast."""
+        return tf.zeros([tf.shape(values)[0], 1, 1, values.shape[-1]])
 
     def of_users(self, values: tf.Tensor) -> tf.Tensor:
         """As of `Matched`."""
         return self.as_given(tf.matmul(self._same_user, self.clicked(values), transpose_a=True))
+
+    def on_item(self, values: tf.Tensor) -> tf.Tensor:
+        """As of `Matched`, with axes of length 1 that broadcast."""
+        return tf.zeros([tf.shape(values)[0], 1, 1, 1])
+
+    def taken_by_user(self) -> tf.Tensor:
+        """As of `Matched`."""
+        return self.on_item(self._same_user * self._clicks)
+
+
+class MatchedUsers(UnnamedItems):
+    """The same of items that support pairs may have: these are summed by item, for each user once.
+
+    Args:
+      context: Of B tasks.
+      user: As of `UnnamedItems`.
+      item: Keys int64 [B, 1, I], or [B, N, P], N of each user.
+    """
+
+    def __init__(self, context: MatchContext, user: tf.Tensor, item: tf.Tensor) -> None:
+        super().__init__(context, user)
+        asked = tf.reshape(item, [tf.shape(item)[0], tf.reduce_prod(tf.shape(item)[1:])])
+        self._groups = SupportGroups(context.item_key, asked)
+        self._group = tf.reshape(self._groups.group_asked, tf.shape(item))
+
+    def of_items(self, values: tf.Tensor) -> tf.Tensor:
+        """As of `Matched`."""
+        return tf.gather(self._groups.group_sums(values), self._group)
 
     def on_item(self, values: tf.Tensor) -> tf.Tensor:
         """As of `Matched`."""
@@ -135,7 +159,3 @@ class MatchedUsers:
         users = tf.shape(sums)[1]
         place = self._group * users + tf.range(users)
         return tf.gather(tf.reshape(sums, [-1]), place)[..., None]
-
-    def taken_by_user(self) -> tf.Tensor:
-        """As of `Matched`."""
-        return self.on_item(self._same_user * self._clicks)

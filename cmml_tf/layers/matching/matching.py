@@ -10,7 +10,7 @@ from cmml_tf.layers.matching.item_fold_in import CONSTANT, ItemFoldIn
 from cmml_tf.layers.matching.item_posterior import ClickerPosterior, CountPosterior
 from cmml_tf.layers.matching.item_view import ItemTower
 from cmml_tf.layers.matching.match_context import AMOUNTS, NUMBERS, MatchContext
-from cmml_tf.layers.matching.matched import Matched, MatchedPairs, MatchedUsers
+from cmml_tf.layers.matching.matched import Matched, MatchedPairs, MatchedUsers, UnnamedItems
 from cmml_tf.layers.matching.own_clicks import OwnClicks
 from cmml_tf.layers.matching.pair_taste import PairTaste
 from cmml_tf.layers.matching.query_pairs import (
@@ -194,7 +194,7 @@ class Matching(tf.keras.layers.Layer):
         self,
         context: MatchContext,
         user_key: tf.Tensor,
-        item_key: tf.Tensor,
+        item_key: tf.Tensor | None,
         user_row: tf.Tensor,
         item_row: tf.Tensor,
         training: bool | None = None,
@@ -205,12 +205,12 @@ class Matching(tf.keras.layers.Layer):
         Args:
           context: Of B tasks.
           user_key, item_key: int64 [B, Q] each; or with two axes in place of Q, such as [B, U, 1]
-            and [B, 1, I], a grid: what is of a user or of an item alone is computed once.
+            and [B, 1, I], a grid: what is of a user or of an item alone is computed once. Items
+            None: such of a grid that no support pair has.
           user_row, item_row: float32, as the keys, then the width of a row.
           pair: float32 [B, Q, 1], what `PairTaste` makes of the pairs; None: it is computed.
         """
-        as_matched = MatchedPairs if user_key.shape.rank == 2 else MatchedUsers
-        matched: Matched = as_matched(context, user_key, item_key)
+        matched = _matched(context, user_key, item_key)
         d, item_row = self.dimension, self.item_noise(item_row, training=training)
         items = self.item_tower(item_row, training=training)
         positive, users = context.signs[..., :1], context.user + context.mean_user[:, None]
@@ -339,3 +339,9 @@ class Matching(tf.keras.layers.Layer):
 def _mean(values: tf.Tensor, positive: tf.Tensor, n: tf.Tensor) -> tf.Tensor:
     """The mean over the n positives, one more zero among them: float32 [B, S, d] -> [B, d]."""
     return tf.reduce_sum(positive * values, axis=1) / (n + 1.0)
+
+
+def _matched(context: MatchContext, user: tf.Tensor, item: tf.Tensor | None) -> Matched:
+    if item is None:
+        return UnnamedItems(context, user)
+    return (MatchedPairs if user.shape.rank == 2 else MatchedUsers)(context, user, item)

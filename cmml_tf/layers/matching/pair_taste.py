@@ -41,7 +41,7 @@ class PairTaste(tf.keras.layers.Layer):
         """float32 [B, N, d] each -> float32 [B, N, 1]; they may broadcast (`query_pairs`)."""
         both = user * item
         if not training and user.shape.rank == 4:
-            return on_flat_pairs(self._scored, self.hidden.of_parts([user, item, both]))
+            return self.hidden.of_parts([user, item, both], self._scored)
         # In training each pair has inputs of its own left out.
         pair = tf.concat([widened(user, both), widened(item, both), both], axis=-1)
         pair = self.dropout(pair, training=training)

@@ -33,7 +33,8 @@ def summed_products(of_user: tf.Tensor, of_item: tf.Tensor) -> tf.Tensor:
     >>> summed_products(of_user, of_item).shape.as_list()
     [2, 3, 4, 1]
     """
-    if of_user.shape.rank == 4 and of_user.shape[2] == of_item.shape[1] == 1:  # a grid
+    # A grid of one user is a sum: as a product of matrices it would take longer.
+    if of_user.shape.rank == 4 and of_user.shape[2] == of_item.shape[1] == 1 != of_user.shape[1]:
         return tf.matmul(of_user[:, :, 0], of_item[:, 0], transpose_b=True)[..., None]
     return tf.reduce_sum(of_user * of_item, axis=-1, keepdims=True)
 
@@ -46,7 +47,9 @@ def with_first(values: tf.Tensor, number: float) -> tf.Tensor:
 
 def widened(numbers: tf.Tensor, pair: tf.Tensor) -> tf.Tensor:
     """What broadcasts to the axes of `pair` but the last, with these axes."""
-    return tf.zeros_like(pair) + numbers if 1 in numbers.shape[1:-1] else numbers
+    axes = zip(numbers.shape[1:-1], pair.shape[1:-1], strict=True)
+    narrower = any(own == 1 != wanted for own, wanted in axes)
+    return tf.zeros_like(pair) + numbers if narrower else numbers
 
 
 def columns(pair: tf.Tensor, numbers: Sequence[tf.Tensor]) -> tf.Tensor:
