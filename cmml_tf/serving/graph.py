@@ -180,15 +180,16 @@ class ServingGraph(tf.Module):
         item: empty ids (strings) or -1.
         """
         inputs, valid = self._checked(inputs)
-        adapted, _ = self._adapt_ids(inputs)
         user_id, support_user_id = inputs["user_id"], inputs["support_user_id"]
-        read = tf.sequence_mask(inputs["support_length"], tf.shape(support_user_id)[1])
+        label, length = inputs["support_label"], inputs["support_length"]
+        item = self._items(inputs["support_item_id"])
+        adapted = self._adapt(self._users(support_user_id).key, item.key, label, length)
+        read = tf.sequence_mask(length, tf.shape(label)[1])
         # By id, not by row: users who are unknown to the model have taken things too.
         own = read & (support_user_id == user_id[:, None])
         if self._may_recommend_refused:
-            own &= inputs["support_label"] > 0
-        support_item_id = inputs["support_item_id"]
-        support = SupportItems(support_item_id, *self._items(support_item_id), read, own)
+            own &= label > 0
+        support = SupportItems(inputs["support_item_id"], *item, read, own)
         item_id, score = self.catalogue.best(adapted, self._users(user_id).key, support)
         best = {"item_id": item_id, "score": score}
         return answered(best, valid, self._unbounded, {"item_id": self.catalogue.nothing})

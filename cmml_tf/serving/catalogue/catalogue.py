@@ -11,7 +11,7 @@ from cmml_tf.models.matching_cmml import MatchingCMML
 from cmml_tf.models.ranking_cmml import RankingCMML
 from cmml_tf.serving.catalogue.narrowing import Narrowing
 from cmml_tf.serving.catalogue.narrowing_recall import ENOUGH, Kept, SampleTasks, kept_by
-from cmml_tf.serving.catalogue.support_items import SupportItems
+from cmml_tf.serving.catalogue.support_items import Beside, SupportItems
 from cmml_tf.serving.requests.task_groups import (
     PAIRS_AT_A_TIME,
     columns_in_a_loop,
@@ -131,7 +131,15 @@ class Catalogue(tf.Module):
           them is empty (strings) or -1, and the score the lowest float32.
         """
         answers = [tf.TensorSpec([None, self.top_k], t) for t in (self.nothing.dtype, tf.float32)]
-        given = [adapted, user, *support]
+        narrows = self.narrowing is not None
+        elsewhere = support.read if narrows and self._matches else support.taken
+        gone = support.rows(elsewhere, self.items)
+        given = [adapted, user, tf.pad(gone, [[0, 0], [0, 1]], constant_values=self.items)]
+        if self._matches:
+            offered = support.offered()
+            if not narrows:
+                offered &= ~support.known
+            given += Beside(support.item_id, support.key, offered)
         if not self._scores_given:
             tasks = self._tasks
             if self._at_once is not None:
@@ -145,44 +153,33 @@ class Catalogue(tf.Module):
         return in_groups(self._best, given, self._tasks, answers)
 
     def _best(
-        self, adapted: Any, user: tf.Tensor, *given: tf.Tensor
+        self, adapted: Any, user: tf.Tensor, gone: tf.Tensor, *given: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        support, row = SupportItems(*given), None
+        """`best`, of rows int64 [B, S + 1] that are not ranked, and of `Beside` if there is one."""
+        beside = Beside(*given) if given else None
+        row = None
         if self._scores_given:
-            score = self._without(adapted[:, : self.items + 1], support, support.taken)
+            score = self._without(adapted[:, : self.items + 1], gone)
         elif self.narrowing is None:
-            rows = self._all_rows(user)
-            score, named = self._scored(adapted, user, rows, support, ~support.known)
-            score = tf.concat([self._without(score, support, support.taken), named], axis=1)
+            score, *named = self._scored(adapted, user, self._all_rows(user), beside)
+            score = tf.concat([self._without(score, gone), *named], axis=1)
         else:
-            likely, row = self._likely(self.narrowing, adapted, user, support)
-            rows, anywhere = tf.cast(row, tf.int64), tf.ones_like(support.known)
-            score, named = self._scored(adapted, user, rows, support, anywhere)
-            score = tf.where(likely > _LEFT_OUT, score, _LEFT_OUT)
-            score = tf.concat([score, named], axis=1)
+            likely = self._left_out(self.narrowing(adapted, user), gone)
+            likely, row = tf.math.top_k(likely, self.narrowing.candidates)
+            score, *named = self._scored(adapted, user, tf.cast(row, tf.int64), beside)
+            score = tf.concat([tf.where(likely > _LEFT_OUT, score, _LEFT_OUT), *named], axis=1)
         best, place = tf.math.top_k(score, self.top_k)
-        return self._ids(place, row, support, best), best
+        return self._ids(place, row, beside, best), best
 
     def _scored(
-        self,
-        adapted: Any,
-        user: tf.Tensor,
-        rows: tf.Tensor,
-        support: SupportItems,
-        beside: tf.Tensor,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Scores of rows int64 [B, N], and of the support pairs `beside`, [B, S] or none.
-
-        The latter where the model matches by key. What may not be recommended has the lowest score.
-        """
-        N = tf.shape(rows)[1]
-        asked = tf.concat([rows, support.key], axis=1) if self._matches else rows
+        self, adapted: Any, user: tf.Tensor, rows: tf.Tensor, beside: Beside | None
+    ) -> list[tf.Tensor]:
+        """Scores of rows int64 [B, N], and of what stands beside them, [B, S], if anything does."""
         score = self._columns if self._at_once is None else self._score_of_user
-        scores = score(adapted, user, asked)
-        named = scores[:, N:]
-        if self._matches:
-            named = tf.where(support.offered(beside), named, _LEFT_OUT)
-        return scores[:, :N], named
+        if beside is None:
+            return [score(adapted, user, rows)]
+        N, scores = tf.shape(rows)[1], score(adapted, user, tf.concat([rows, beside.key], axis=1))
+        return [scores[:, :N], tf.where(beside.offered, scores[:, N:], _LEFT_OUT)]
 
     def _columns(self, adapted: Any, user: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         """Scores float32 [B, N] of a user's rows int64 [B, N], some at a time."""
@@ -192,17 +189,8 @@ class Catalogue(tf.Module):
 
         return columns_in_a_loop(score, rows, _CHUNK)
 
-    def _likely(
-        self, narrowing: Narrowing, adapted: Any, user: tf.Tensor, support: SupportItems
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Foretold scores float32 [B, N] and rows int32 [B, N] of the candidates."""
-        elsewhere = support.read if self._matches else support.taken
-        likely = self._left_out(narrowing(adapted, user), support, elsewhere)
-        return tf.math.top_k(likely, narrowing.candidates)
-
-    def _left_out(self, score: tf.Tensor, support: SupportItems, which: tf.Tensor) -> tf.Tensor:
+    def _left_out(self, score: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         """As `_without`, in the memory of the scores themselves, which nothing else may read."""
-        rows = tf.pad(support.rows(which, self.items), [[0, 0], [0, 1]], constant_values=self.items)
         B = tf.shape(rows, tf.int64)[0]
         rows += tf.range(B)[:, None] * (self.items + 1)
         rows = tf.reshape(tf.cast(rows, tf.int32), [-1])
@@ -212,16 +200,15 @@ class Catalogue(tf.Module):
         )
         return tf.reshape(score, [-1, self.items + 1])
 
-    def _without(self, score: tf.Tensor, support: SupportItems, which: tf.Tensor) -> tf.Tensor:
-        """Scores [B, I + 1], the lowest for the support items `which` and for what is no item."""
-        rows = tf.pad(support.rows(which, self.items), [[0, 0], [0, 1]], constant_values=self.items)
+    def _without(self, score: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """Scores [B, I + 1], the lowest for rows int64 [B, S]."""
         B, S = tf.unstack(tf.shape(rows, tf.int64))
         task = tf.repeat(tf.range(B)[:, None], S, axis=1)
         index = tf.stack([task, rows], axis=-1)  # [B, S, 2]
         return tf.tensor_scatter_nd_update(score, index, tf.fill([B, S], _LEFT_OUT))
 
     def _ids(
-        self, place: tf.Tensor, row: tf.Tensor | None, support: SupportItems, best: tf.Tensor
+        self, place: tf.Tensor, row: tf.Tensor | None, beside: Beside | None, best: tf.Tensor
     ) -> tf.Tensor:
         """Ids [B, K] of places among the scores of the catalogue, or candidates, and support."""
         last = self.items if row is None else int(row.shape[1]) - 1
@@ -229,9 +216,9 @@ class Catalogue(tf.Module):
         row = inside if row is None else tf.gather(row, inside, batch_dims=1)
         # What is no item has no id.
         found = tf.gather(self.item_ids, tf.minimum(row, self.items - 1))
-        if self._matches:
+        if beside is not None:
             # One more, since a support may have no pair.
-            ids = tf.pad(support.item_id, [[0, 0], [0, 1]], constant_values=self.nothing)
+            ids = tf.pad(beside.item_id, [[0, 0], [0, 1]], constant_values=self.nothing)
             behind = tf.gather(ids, tf.maximum(place - last - 1, 0), batch_dims=1)
             found = tf.where(place > last, behind, found)
         return tf.where(best > _LEFT_OUT, found, self.nothing)

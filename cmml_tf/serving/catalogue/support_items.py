@@ -28,8 +28,21 @@ class SupportItems(NamedTuple):
         """Rows of the catalogue int64 [B, S] where `which` holds, else `unknown`."""
         return tf.where(which & self.known, self.key, tf.constant(unknown, tf.int64))
 
-    def offered(self, which: tf.Tensor) -> tf.Tensor:
-        """bool [B, S]: of the pairs `which`, one of each item that may be recommended."""
+    def offered(self) -> tf.Tensor:
+        """bool [B, S]: one pair of each item that may be recommended."""
         groups = SupportGroups(self.key)
         taken = groups.sums(tf.cast(self.taken, tf.float32)) > 0
-        return which & self.read & groups.first & ~taken
+        return self.read & groups.first & ~taken
+
+
+class Beside(NamedTuple):
+    """Items of support pairs that are ranked beside those of the catalogue, [B, S] each.
+
+    Attributes:
+      item_id, key: As of `SupportItems`.
+      offered: bool, whether a pair's item is one of them.
+    """
+
+    item_id: tf.Tensor
+    key: tf.Tensor
+    offered: tf.Tensor
