@@ -63,7 +63,7 @@ def support_from_clicks(
     pairs = _pairs(clicks)
     pool = list(dict.fromkeys(_ids("candidates", _values("candidates", candidates))))
     if shown_to is not None:
-        _ids("shown_to", [shown_to, *(user for user, _ in pairs)])
+        shown_to = _ids("shown_to", [shown_to, *(user for user, _ in pairs)])[0]
     if (shown_to is not None or (pairs and negatives)) and not pool:
         raise InputError("`candidates` must hold the items of the scenario. Received: none.")
     taken: dict[Id, set[Id]] = {}

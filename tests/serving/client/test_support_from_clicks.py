@@ -52,7 +52,9 @@ def test_what_is_shown_follows_the_clicks_or_stands_alone():
     support = support_from_clicks([], CANDIDATES, shown_to="ann")
     assert sorted(support.item) == sorted(CANDIDATES)
     assert support[::2] == (["ann"] * 5, [0.0] * 5)
-    assert len(set(support_from_clicks([], range(500), shown_to=7).item)) == 128
+    support = support_from_clicks([], range(500), shown_to=np.int64(7))
+    assert len(set(support.item)) == 128
+    assert {type(user) for user in support.user} == {int}
     clicks = support_from_clicks(CLICKS, CANDIDATES, seed=3)
     support = support_from_clicks(CLICKS, CANDIDATES, seed=3, shown_to="ann")
     for both, alone in zip(support, clicks, strict=True):
