@@ -192,7 +192,7 @@ class SplitRules:
             aside = free & ~trained
             candidates = rows.items if self.protocol.name == "warm" else rows.items[free]
             candidates = np.union1d(candidates, rows.pool).astype(np.int32)
-            if not trained.any() or len(candidates) < 2:
+            if not trained.any() or len(candidates) < 2 or self._too_early(rows, free, trained):
                 learned.append(None)
                 counts[DROPPED] += 1
                 continue
@@ -262,6 +262,14 @@ class SplitRules:
         share = self.split.background_share(self.protocol.name)
         aside = distinct[: round(len(distinct) * share)]
         return ~np.isin(users, aside)
+
+    def _too_early(self, rows: ScenarioRows, free: np.ndarray, trained: np.ndarray) -> bool:
+        """Whether the moment leaves fewer than two pairs whose user did not take every item."""
+        if self.protocol.moment is None:
+            return False
+        users, taken = np.unique(rows.users[free], return_counts=True)
+        untaken = users[taken < len(np.unique(rows.items[free]))]
+        return int(np.isin(rows.users[trained], untaken).sum()) < 2
 
     def _is_before(self, times: np.ndarray | None) -> np.ndarray | bool:
         """bool [N], or for all: what training may know as far as the time goes."""

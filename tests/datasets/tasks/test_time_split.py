@@ -11,6 +11,7 @@ from cmml_tf.datasets.interactions import Interactions, without_catalogue
 from cmml_tf.datasets.open_data import open_scenario_data
 from cmml_tf.datasets.tasks.scenarios import find_scenarios
 from cmml_tf.datasets.tasks.splits import split_scenarios
+from cmml_tf.episodes.scenario_index import index_scenarios
 
 BY_COLUMN = ScenarioConfig(definition="column:scenario", min_items=2, min_interactions=4)
 NOON = 1_700_000_000.0
@@ -255,3 +256,22 @@ def test_a_row_without_a_time_is_malformed_where_times_are_needed(tmp_path):
         open_scenario_data(str(path), BY_COLUMN, SplitConfig("time"), seed=0)
     data = open_scenario_data(str(path), BY_COLUMN, SplitConfig(), seed=0)
     assert (data.protocol, data.because) == ("strict", "log has 1 interactions without a time")
+
+
+def test_scenario_of_which_the_moment_leaves_too_little_is_dropped_and_counted():
+    table = _campaigns()
+    whole = _split(table)
+    last = max(whole.meta_train, key=lambda scenario: scenario.name).name
+    of_last = table["scenario"] == last
+    # Two users took the only two items that anybody had taken before the moment.
+    early = pd.DataFrame(
+        [(last, user, item, NOON, 1.0) for user in (0, 1) for item in (900, 901)],
+        columns=table.columns,
+    )
+    later = table[of_last].assign(timestamp=_seconds(whole.moment) + 60.0)
+    cut = _split(pd.concat([table[~of_last], early, later]), SplitConfig(time=whole.moment))
+    assert last not in {scenario.name for scenario in cut.meta_train}
+    assert cut.counts["scenarios without support, evaluation or training pairs, dropped"] == 1
+    background = _pairs(cut, cut.background_users, cut.background_items)
+    assert {(user, item) for user in (0, 1) for item in (900, 901)} <= set(background)
+    index_scenarios(cut.meta_train, cut.history_users, cut.history_items)
