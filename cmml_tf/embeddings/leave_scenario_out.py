@@ -5,8 +5,13 @@ the model learns to trust what it will not have. So each of them has rows of its
 users solved again without its pairs, popularity and the map from content to factors likewise, in
 the basis of the whole. The statistics are sums over scenarios, so it is a subtraction and one solve
 of d x d a row.
+
+What is left is that the other side's rows, from which these are solved, were fitted with the
+scenario's pairs, so that products of its users and items foretell its clicks better than those of a
+new scenario will. `honest_share` says by how much, and users who are served are shrunk by it.
 """
 
+from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
@@ -28,6 +33,10 @@ from cmml_tf.embeddings.conditional_factors import (
     known_weight,
 )
 from cmml_tf.embeddings.popularity import STATISTICS, Popularity
+
+_LEFT_OUT = 0.25
+_MOST_COMPARED, _NEWTON_STEPS = 2**18, 16
+"""Of scenarios, the share that the second fit does not see, and clicks of them at the most."""
 
 
 class TableRows(NamedTuple):
@@ -125,6 +134,11 @@ class ScenarioFactors:
             self._popularity.features_without(scenario, items),
         )  # fmt: skip
 
+    @property
+    def config(self) -> FactorConfig:
+        """How they were fitted."""
+        return self._factors.config
+
     @cached_property
     def _places(self) -> tuple[np.ndarray, np.ndarray]:
         """int64 [N] each, where `Step.in_group` has the user and the item of a click."""
@@ -162,6 +176,37 @@ class ScenarioFactors:
             factors.user_step.among_all[users] + part * moved[0],
             factors.item_step.among_all[items] + part * moved[1],
         )
+
+    def products(
+        self, scenario: int, honest: ConditionalFactors, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """By how much users' products with what they took exceed those with other items.
+
+        For each click of a scenario another of its items is drawn, in proportion to its clicks, so
+        that popularity tells nothing; a click whose user took that one, too, is left out.
+
+        Args:
+          scenario: Its number.
+          honest: A fit that did not see its clicks.
+          rng: Draws the items.
+
+        Returns:
+          float64 [N] each: of the rows of `without`, and of those of `honest`.
+        """
+        gone = self._pairs[scenario]
+        users, user = np.unique(self._factors.clicks.users[gone], return_inverse=True)
+        items, item = np.unique(self._factors.clicks.items[gone], return_inverse=True)
+        other = rng.permutation(item)
+        taken = user * len(items) + item
+        free = ~np.isin(user * len(items) + other, taken)
+        user, item, other = user[free], item[free], other[free]
+        rows, d = self.without(scenario, users, items), self._factors.config.dimension
+        sides = (
+            (rows.user[:, :d], rows.item[:, :d]),
+            (honest.user_factors[users], honest.item_factors[items] * self._item_scale),
+        )
+        first, second = (np.sum(u[user] * (v[item] - v[other]), axis=1) for u, v in sides)
+        return first, second
 
     def content_maps(self) -> tuple[np.ndarray | None, np.ndarray | None]:
         """What makes rows of users [c_u, d + 1] and items [c_i, ...] that have content alone.
@@ -209,6 +254,50 @@ def fit_scenario_factors(
         return ScenarioFactors(ConditionalFactors(clicks, config, seed), popularity)
     factors = ConditionalFactors(clicks, config, seed, kept.start)
     return ScenarioFactors(factors, popularity, kept.item_scale)
+
+
+def honest_share(factors: ScenarioFactors, clicks: Clicks, seed: int) -> float:
+    """How much less a product of a user and an item tells of a new scenario than of those learned.
+
+    Of the probability that a user took one of two items, 1 / (1 + exp(-b x)), x being by how much
+    his product with it is larger, the slope b is found twice: with the rows of training scenarios,
+    and with rows of a second fit, which did not see a quarter of the scenarios, of these.
+
+    Args:
+      factors: Of the clicks.
+      clicks: What they were fitted on.
+      seed: Of the second fit's first factors, and of which scenarios it leaves out.
+
+    Returns:
+      The second slope over the first, 0 to 1. 1 where nothing is left to fit or to compare.
+    """
+    rng = np.random.default_rng(seed)
+    counts = np.bincount(clicks.scenario + 1, minlength=clicks.scenario_count + 1)[1:]
+    chosen = rng.permutation(np.flatnonzero(counts))
+    chosen = chosen[: -(-len(chosen) // round(1 / _LEFT_OUT))]
+    left = ~np.isin(clicks.scenario, chosen)
+    if left.all() or not left.any():
+        return 1.0
+    parts = {name: getattr(clicks, name)[left] for name in ("users", "items", "scenario")}
+    honest = ConditionalFactors(replace(clicks, **parts), factors.config, seed)
+    seen = counts[chosen].cumsum() - counts[chosen] < _MOST_COMPARED
+    compared = [factors.products(number, honest, rng) for number in chosen[seen]]
+    learned, new = (_slope(np.concatenate(part)) for part in zip(*compared, strict=True))
+    return float(np.clip(new / learned, 0.0, 1.0)) if learned > 0 else 1.0
+
+
+def _slope(differences: np.ndarray) -> float:
+    """The most likely b where 1 / (1 + exp(-b x)) is the probability of what was seen each time.
+
+    Its prior is normal with variance 1, so that a few differences say little.
+    """
+    slope = 0.0
+    for _ in range(_NEWTON_STEPS):
+        missed = 1.0 / (1.0 + np.exp(slope * differences))
+        uphill = differences @ missed - slope
+        step = uphill / (np.square(differences) @ (missed * (1.0 - missed)) + 1.0)
+        slope += np.clip(step, -1.0, 1.0)
+    return slope
 
 
 def _left_out(

@@ -8,7 +8,12 @@ import numpy as np
 from cmml_tf.config import EpisodeConfig, FactorConfig
 from cmml_tf.datasets.tasks.scenario_data import ScenarioData
 from cmml_tf.embeddings.conditional_factors import FactorStart
-from cmml_tf.embeddings.leave_scenario_out import KeptFactors, TableRows, fit_scenario_factors
+from cmml_tf.embeddings.leave_scenario_out import (
+    KeptFactors,
+    TableRows,
+    fit_scenario_factors,
+    honest_share,
+)
 from cmml_tf.embeddings.scenario_tastes import TasteBasis, fit_taste_basis
 from cmml_tf.embeddings.training_tables import (
     TrainingTables,
@@ -77,12 +82,15 @@ def matching_tables(
     else:
         earlier = continued / FACTORS_FILE
         kept = _read(earlier) if earlier.exists() else None
-        factors = fit_scenario_factors(
-            clicks_of(data, user_content, item_content), config, seed, kept
-        )
+        clicks = clicks_of(data, user_content, item_content)
+        factors = fit_scenario_factors(clicks, config, seed, kept)
         _write(folder / FACTORS_FILE, factors.kept())
         user_map, item_map = factors.content_maps()
         tables, rows = training_tables(data, factors), factors.rows()
+        share = honest_share(factors, clicks, seed)
+        for part in (rows.user, rows.hidden_user, user_map):
+            if part is not None:
+                part[:, : config.dimension] *= share
     dimension = rows.user.shape[1] - 1
     tastes = (
         _read_tastes(continued / TASTES_FILE, dimension)
