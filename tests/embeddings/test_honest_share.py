@@ -1,0 +1,90 @@
+"""By how much products of a user and an item tell less of a new scenario than of those learned."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cmml_tf.config import FactorConfig
+from cmml_tf.datasets.tasks.scenario_data import Scenario, ScenarioData
+from cmml_tf.embeddings.click_choices import Clicks
+from cmml_tf.embeddings.leave_scenario_out import fit_scenario_factors, honest_share
+from cmml_tf.embeddings.training_tables import clicks_of
+from cmml_tf.settings.scenario.matching_tables import matching_tables
+
+USERS, ITEMS, SCENARIOS, SHOWN, CLICKS = 300, 120, 16, 30, 600
+CONFIG = FactorConfig(dimension=8)
+
+
+def clicks(strength: float, seed: int = 0) -> Clicks:
+    """Of users who choose among the items of a scenario by a taste of this strength, and by how
+    much anybody in it likes each."""
+    rng = np.random.default_rng(seed)
+    u, v = rng.normal(size=(USERS, 2)), rng.normal(size=(ITEMS, 2))
+    parts = []
+    for scenario in range(SCENARIOS):
+        shown, who = rng.choice(ITEMS, SHOWN, replace=False), rng.integers(USERS, size=CLICKS)
+        liking = strength * u[who] @ v[shown].T + rng.normal(size=SHOWN)
+        chosen = shown[(liking + rng.gumbel(size=liking.shape)).argmax(axis=1)]
+        pairs = np.unique(np.c_[who, chosen], axis=0)
+        parts.append(np.c_[pairs, np.full(len(pairs), scenario)])
+    user, item, scenario = np.concatenate(parts).T
+    return Clicks(user, item, scenario, USERS, ITEMS, SCENARIOS)
+
+
+@pytest.mark.parametrize(("strength", "least", "most"), [(0.0, 0.0, 0.2), (2.0, 0.7, 1.0)])
+def test_products_tell_nothing_of_a_new_scenario_where_there_is_no_taste(strength, least, most):
+    for seed in range(2):
+        data = clicks(strength, seed)
+        factors = fit_scenario_factors(data, CONFIG, seed)
+        # They seem to tell of the scenarios that they were fitted on, even so.
+        rows = factors.without(3, np.arange(USERS), np.arange(ITEMS))
+        own = data.scenario == 3
+        scores = rows.user[:, :8] @ rows.item[:, :8].T
+        of_clicks = scores[data.users[own], data.items[own]]
+        others = scores[data.users[own]][:, np.unique(data.items[own])].mean(axis=1)
+        assert (of_clicks - others).mean() > 0
+        assert least <= honest_share(factors, data, seed) <= most
+        assert honest_share(factors, data, seed) == honest_share(factors, data, seed)
+
+
+def test_where_nothing_is_left_to_compare_products_are_believed():
+    data = clicks(0.0)
+    one = data.scenario == 0
+    alone = Clicks(data.users[one], data.items[one], data.scenario[one], USERS, ITEMS, 1)
+    assert honest_share(fit_scenario_factors(alone, CONFIG, 0), alone, 0) == 1.0
+    nowhere = Clicks(data.users, data.items, np.full(len(one), -1), USERS, ITEMS, 0)
+    assert honest_share(fit_scenario_factors(nowhere, CONFIG, 0), nowhere, 0) == 1.0
+
+
+def test_users_who_are_served_are_shrunk_by_it_and_those_of_training_are_not(tmp_path: Path):
+    made, none = clicks(1.0), np.zeros(0, np.int32)
+    scenarios = []
+    for number in range(SCENARIOS):
+        own = made.scenario == number
+        users, items = made.users[own].astype(np.int32), made.items[own].astype(np.int32)
+        scenarios.append(Scenario(f"s{number}", users, items, np.unique(items), none, none))
+    data = ScenarioData(
+        "made", np.arange(USERS), np.arange(ITEMS), tuple(scenarios), (), (),
+        none, none, none, none, None, None, {},
+    )  # fmt: skip
+    content = np.random.default_rng(0).normal(size=(USERS, 2)).astype(np.float32)
+    tables = matching_tables(data, CONFIG, 0, content, None, tmp_path)
+    fitted_on = clicks_of(data, content)
+    factors = fit_scenario_factors(fitted_on, CONFIG, 0)
+    share, turned = honest_share(factors, fitted_on, 0), tables.tastes.directions
+    assert 0.2 < share < 0.95
+    whole, kept = factors.rows(), factors.without(5, np.arange(USERS), np.arange(ITEMS))
+    user_map, _ = factors.content_maps()
+    for found, expected in (
+        (tables.rows.user, share * whole.user[:, :8] @ turned),
+        (tables.rows.hidden_user, share * whole.hidden_user[:, :8] @ turned),
+        (tables.user_map, share * user_map[:, :8] @ turned),
+        (tables.rows.item, whole.item[:, :8] @ turned),
+    ):
+        np.testing.assert_allclose(found[:, :8], expected, rtol=1e-4, atol=1e-5)
+    rows = np.unique(tables.training.data.meta_train[5].users)
+    users = np.unique(scenarios[5].users)
+    np.testing.assert_allclose(
+        tables.training.user_rows[rows, :8], kept.user[users, :8] @ turned, rtol=1e-4, atol=1e-5
+    )
