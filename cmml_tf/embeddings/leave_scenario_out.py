@@ -59,10 +59,12 @@ class KeptFactors(NamedTuple):
     Attributes:
       start: Its factors.
       item_scale: Of `ScenarioFactors`.
+      user_share: `honest_share`.
     """
 
     start: FactorStart
     item_scale: float
+    user_share: float
 
 
 class ScenarioFactors:
@@ -92,12 +94,10 @@ class ScenarioFactors:
         bounds = np.searchsorted(clicks.scenario[order], np.arange(clicks.scenario_count + 1))
         self._pairs = [order[start:stop] for start, stop in pairwise(bounds)]
 
-    def kept(self) -> KeptFactors:
+    def kept(self, user_share: float) -> KeptFactors:
         """What a later state of the clicks starts from."""
-        factors = self._factors
-        return KeptFactors(
-            FactorStart(factors.basis_users, factors.basis_items), float(self._item_scale)
-        )
+        start = FactorStart(self._factors.basis_users, self._factors.basis_items)
+        return KeptFactors(start, float(self._item_scale), user_share)
 
     def rows(self) -> TableRows:
         """Every user and item: what is exported."""

@@ -11,6 +11,7 @@ from cmml_tf.embeddings.click_choices import Clicks
 from cmml_tf.embeddings.leave_scenario_out import fit_scenario_factors, honest_share
 from cmml_tf.embeddings.training_tables import clicks_of
 from cmml_tf.settings.scenario.matching_tables import matching_tables
+from cmml_tf.training.run_folder import CONTINUED
 
 USERS, ITEMS, SCENARIOS, SHOWN, CLICKS = 300, 120, 16, 30, 600
 CONFIG = FactorConfig(dimension=8)
@@ -57,17 +58,21 @@ def test_where_nothing_is_left_to_compare_products_are_believed():
     assert honest_share(fit_scenario_factors(nowhere, CONFIG, 0), nowhere, 0) == 1.0
 
 
-def test_users_who_are_served_are_shrunk_by_it_and_those_of_training_are_not(tmp_path: Path):
-    made, none = clicks(1.0), np.zeros(0, np.int32)
+def scenario_data(made: Clicks) -> ScenarioData:
+    none = np.zeros(0, np.int32)
     scenarios = []
     for number in range(SCENARIOS):
         own = made.scenario == number
         users, items = made.users[own].astype(np.int32), made.items[own].astype(np.int32)
         scenarios.append(Scenario(f"s{number}", users, items, np.unique(items), none, none))
-    data = ScenarioData(
+    return ScenarioData(
         "made", np.arange(USERS), np.arange(ITEMS), tuple(scenarios), (), (),
         none, none, none, none, None, None, {},
     )  # fmt: skip
+
+
+def test_users_who_are_served_are_shrunk_by_it_and_those_of_training_are_not(tmp_path: Path):
+    data = scenario_data(clicks(1.0))
     content = np.random.default_rng(0).normal(size=(USERS, 2)).astype(np.float32)
     tables = matching_tables(data, CONFIG, 0, content, None, tmp_path)
     fitted_on = clicks_of(data, content)
@@ -84,7 +89,23 @@ def test_users_who_are_served_are_shrunk_by_it_and_those_of_training_are_not(tmp
     ):
         np.testing.assert_allclose(found[:, :8], expected, rtol=1e-4, atol=1e-5)
     rows = np.unique(tables.training.data.meta_train[5].users)
-    users = np.unique(scenarios[5].users)
+    users = np.unique(data.meta_train[5].users)
     np.testing.assert_allclose(
         tables.training.user_rows[rows, :8], kept.user[users, :8] @ turned, rtol=1e-4, atol=1e-5
+    )
+
+
+def test_a_run_that_continues_another_shrinks_users_as_that_one_did(tmp_path: Path):
+    earlier, other = tmp_path / CONTINUED, clicks(1.0, seed=1)
+    earlier.mkdir()
+    first = matching_tables(scenario_data(clicks(1.0)), CONFIG, 0, None, None, earlier)
+    second = matching_tables(scenario_data(other), CONFIG, 0, None, None, tmp_path)
+
+    def share(tables):
+        """Of a user's row in the table of training, which has not been shrunk."""
+        return tables.rows.user[:USERS, :8] / tables.training.user_rows[:USERS, :8]
+
+    np.testing.assert_allclose(share(second), share(first).mean(), rtol=1e-4)
+    assert share(first).mean() != pytest.approx(
+        honest_share(fit_scenario_factors(other, CONFIG, 0), other, 0), abs=1e-3
     )

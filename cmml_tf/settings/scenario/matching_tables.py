@@ -84,10 +84,10 @@ def matching_tables(
         kept = _read(earlier) if earlier.exists() else None
         clicks = clicks_of(data, user_content, item_content)
         factors = fit_scenario_factors(clicks, config, seed, kept)
-        _write(folder / FACTORS_FILE, factors.kept())
+        share = honest_share(factors, clicks, seed) if kept is None else kept.user_share
+        _write(folder / FACTORS_FILE, factors.kept(share))
         user_map, item_map = factors.content_maps()
         tables, rows = training_tables(data, factors), factors.rows()
-        share = honest_share(factors, clicks, seed)
         for part in (rows.user, rows.hidden_user, user_map):
             if part is not None:
                 part[:, : config.dimension] *= share
@@ -119,14 +119,18 @@ def matching_sampler(tables: TrainingTables, config: EpisodeConfig, seed: int) -
 
 
 def _write(file: Path, kept: KeptFactors) -> None:
-    arrays = {**kept.start._asdict(), "item_scale": np.float64(kept.item_scale)}
-    write_whole(file, lambda out: np.savez(out, **arrays))
+    numbers = {"item_scale": kept.item_scale, "user_share": kept.user_share}
+    arrays = {name: np.float64(number) for name, number in numbers.items()}
+    write_whole(file, lambda out: np.savez(out, **kept.start._asdict(), **arrays))
 
 
 def _read(file: Path) -> KeptFactors:
     with open_archive(file) as archive:
         arrays = archive.read(lambda name: True)
-    return KeptFactors(FactorStart(arrays["users"], arrays["items"]), float(arrays["item_scale"]))
+    # Users of a run of an earlier version of the library were not shrunk.
+    share = float(arrays.get("user_share", 1.0))
+    start = FactorStart(arrays["users"], arrays["items"])
+    return KeptFactors(start, float(arrays["item_scale"]), share)
 
 
 def _read_tastes(file: Path, dimension: int) -> TasteBasis:
