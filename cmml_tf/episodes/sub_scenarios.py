@@ -26,6 +26,8 @@ def with_sub_scenarios(
     Returns:
       The given scenarios first, then their parts, named `NAME, part k`.
     """
+    if parts == 0:
+        return tuple(scenarios)
     added = []
     for place, scenario in enumerate(scenarios):
         rng = np.random.default_rng([seed, place])
