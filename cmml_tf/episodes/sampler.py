@@ -6,6 +6,7 @@ from cmml_tf.config import EpisodeConfig
 from cmml_tf.datasets.tasks.scenario_data import ScenarioData
 from cmml_tf.episodes.permutation import ROUNDS, permute
 from cmml_tf.episodes.scenario_index import index_scenarios
+from cmml_tf.episodes.shared_memory import shared_tensor
 from cmml_tf.episodes.sub_scenarios import with_sub_scenarios
 from cmml_tf.types import Episode, Support
 
@@ -42,13 +43,13 @@ class EpisodeSampler:
         self._scenarios = scenarios
         self._stride = index.stride
         self._pair_start = tf.constant(index.pair_start)
-        self._pair_user = tf.constant(index.pair_user)
-        self._pair_position = tf.constant(index.pair_position)
-        self._pair_group = tf.constant(index.pair_group)
+        self._pair_user = shared_tensor(index.pair_user)
+        self._pair_position = shared_tensor(index.pair_position)
+        self._pair_group = shared_tensor(index.pair_group)
         self._item_start = tf.constant(index.item_start)
-        self._item_row = tf.constant(index.item_row)
-        self._group_start = tf.constant(index.group_start)
-        self._gap_keys = tf.constant(index.gap_keys)
+        self._item_row = shared_tensor(index.item_row)
+        self._group_start = shared_tensor(index.group_start)
+        self._gap_keys = shared_tensor(index.gap_keys)
 
     def sample(self, step: tf.Tensor) -> Episode:
         """The tasks of a step.

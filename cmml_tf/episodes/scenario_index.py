@@ -8,6 +8,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from cmml_tf.datasets.tasks.scenario_data import Scenario
+from cmml_tf.episodes.shared_memory import shareable
 from cmml_tf.types import starts_of
 
 _TOGETHER = 8
@@ -68,11 +69,13 @@ def index_scenarios(
     history = _History(history_users, history_items, scenarios)
     stride = max(len(scenario.candidates) for scenario in scenarios) + 1
     # Arrays are written in place: to take new memory from the system costs more than to fill it.
-    columns = np.empty((3, sum(len(scenario.users) for scenario in scenarios)), np.int32)
-    group_start = np.zeros(columns.shape[1] + 1, np.int64)
+    pairs = sum(len(scenario.users) for scenario in scenarios)
+    columns = [shareable(pairs, np.int32) for _ in range(3)]
+    group_start = shareable(pairs + 1, np.int64)
+    group_start[0] = 0
+    gap_keys = shareable(2 * pairs, np.int64)  # of a number that is not known before
     pair_counts: list[int] = []
-    gap_keys = bytearray()  # of int64, of a number that is not known before
-    filled, groups, without_negative = 0, 0, 0
+    filled, groups, found, without_negative = 0, 0, 0, 0
     for scenario in scenarios:
         size = len(scenario.candidates)
         if size < 2:
@@ -101,18 +104,24 @@ def index_scenarios(
         gap = known + taken_user * (stride - size)
         gap += groups * stride - np.arange(len(known))
         gap += (ends - taken).take(taken_user)
-        gap_keys += gap.data
+        if found + len(gap) > len(gap_keys):
+            longer = shareable(2 * (found + len(gap)), np.int64)
+            longer[:found] = gap_keys[:found]
+            gap_keys = longer
+        gap_keys[found : found + len(gap)] = gap
+        found += len(gap)
         groups += len(taken)
     items = [scenario.candidates for scenario in scenarios]
+    item_row = shareable(sum(map(len, items)), np.int32)
     return ScenarioIndex(
         pair_start=starts_of(pair_counts),
-        pair_user=columns[0, :filled],
-        pair_position=columns[1, :filled],
-        pair_group=columns[2, :filled],
+        pair_user=columns[0][:filled],
+        pair_position=columns[1][:filled],
+        pair_group=columns[2][:filled],
         item_start=starts_of([len(part) for part in items]),
-        item_row=np.concatenate(items, dtype=np.int32, casting="same_kind"),
+        item_row=np.concatenate(items, out=item_row, casting="same_kind"),
         group_start=group_start[: groups + 1],
-        gap_keys=np.frombuffer(gap_keys, np.int64),
+        gap_keys=gap_keys[:found],
         stride=stride,
         pairs_without_negative=without_negative,
     )
@@ -186,9 +195,9 @@ class _Side:
         for part in np.split(key, range(_COUNTED, len(key), _COUNTED)):
             known += np.bincount(part, minlength=keys)
         self._filling = -known % _TOGETHER
-        self._start = starts_of((known + self._filling) // _TOGETHER)
+        self._lengths = (known + self._filling) // _TOGETHER
+        self._start = starts_of(self._lengths)
         self._is_chosen = np.zeros(keys + 1, bool)
-        self._rows = np.zeros(0, np.int64)
         self.place = np.zeros(keys + 1, np.int64)
         self.pairs = 0
 
@@ -212,12 +221,10 @@ class _Side:
 
     def choose(self, rows: np.ndarray) -> None:
         """Chooses distinct rows in place of those before."""
-        self._is_chosen[self._rows] = False
-        self._is_chosen[rows] = True
         self._rows = rows
         self.place[rows] = np.arange(len(rows))
         self._first = self._start.take(rows)
-        self._counts = self._start.take(rows + 1) - self._first
+        self._counts = self._lengths.take(rows)
         self.pairs = int(self._counts.sum()) * _TOGETHER
 
     def pairs_with(self, others: "_Side") -> tuple[np.ndarray, np.ndarray]:
@@ -225,6 +232,8 @@ class _Side:
         at = (self._first - (self._counts.cumsum() - self._counts)).repeat(self._counts)
         at += np.arange(len(at))
         theirs = self._known.take(at, axis=0).ravel()
+        others._is_chosen[others._rows] = True
         found = others._is_chosen.take(theirs).nonzero()[0]
+        others._is_chosen[others._rows] = False
         own = np.arange(len(self._counts)).repeat(self._counts)
         return own.take(found // _TOGETHER), others.place.take(theirs.take(found))
