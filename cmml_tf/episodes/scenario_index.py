@@ -14,7 +14,8 @@ from cmml_tf.types import starts_of
 _TOGETHER = 8
 """Known pairs of a row that are copied at once: one copy of 16 bytes, of up to 65,535 rows."""
 _COUNTED = 1 << 18
-"""Pairs that are counted at once: each is made 8 bytes for it."""
+"""Pairs that are counted, or put in order, at once, or as many as there are rows, if these are
+more: each is made 8 bytes and more for it."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,6 @@ def index_scenarios(
     pairs = sum(len(scenario.users) for scenario in scenarios)
     columns = [shareable(pairs, np.int32) for _ in range(3)]
     group_start = shareable(pairs + 1, np.int64)
-    group_start[0] = 0
     gap_keys = shareable(2 * pairs, np.int64)  # of a number that is not known before
     pair_counts: list[int] = []
     filled, groups, found, without_negative = 0, 0, 0, 0
@@ -191,11 +191,11 @@ class _Side:
 
     def __init__(self, key: np.ndarray, other: np.ndarray, keys: int, others: int) -> None:
         self._key, self._other, self._others = key, other, others
-        known = np.zeros(keys, np.int64)
-        for part in np.split(key, range(_COUNTED, len(key), _COUNTED)):
-            known += np.bincount(part, minlength=keys)
-        self._filling = -known % _TOGETHER
-        self._lengths = (known + self._filling) // _TOGETHER
+        known, each = np.zeros(keys, np.int64), max(_COUNTED, keys)
+        self._parts = [slice(first, first + each) for first in range(0, len(key), each)]
+        for part in self._parts:
+            known += np.bincount(key[part], minlength=keys)
+        self._lengths = -(-known // _TOGETHER)
         self._start = starts_of(self._lengths)
         self._is_chosen = np.zeros(keys + 1, bool)
         self.place = np.zeros(keys + 1, np.int64)
@@ -203,21 +203,26 @@ class _Side:
 
     @cached_property
     def _known(self) -> np.ndarray:
-        """[_, _TOGETHER]: rows of the other side, by row of this one.
+        """[_, _TOGETHER]: rows of the other side, by row of this one, each filled up by `others`.
 
         Made when it is first asked for: where one side always has fewer pairs, the other's is not.
         """
-        filling = self._filling
         narrow = np.min_scalar_type(self._others)
-        numbers = np.concatenate(
-            [self._other.astype(narrow), np.full(filling.sum(), self._others, narrow)]
-        )
-        keys = np.arange(len(filling), dtype=self._key.dtype).repeat(filling)
-        keys = np.concatenate([self._key, keys])
-        # Of a sparse matrix: numbers of rows are counted, where `argsort` would compare them.
-        places = np.arange(len(keys), dtype=np.int32)
-        ordered = csr_matrix((numbers, (keys, places)), (len(filling), len(keys)))
-        return ordered.data.reshape(-1, _TOGETHER)
+        table = shareable(int(self._start[-1]) * _TOGETHER, narrow.type)
+        table[:] = self._others
+        free = self._start[:-1] * _TOGETHER  # where the next one of each row comes
+        for part in self._parts:
+            numbers = self._other[part].astype(narrow)
+            # Of a sparse matrix: numbers of rows are counted, where `argsort` would compare them.
+            places = np.arange(len(numbers), dtype=np.int32)
+            shape = (len(free), len(numbers))
+            ordered = csr_matrix((numbers, (self._key[part], places)), shape)
+            counts = np.diff(ordered.indptr)
+            at = (free - ordered.indptr[:-1]).repeat(counts)
+            at += np.arange(len(at))
+            table[at] = ordered.data
+            free += counts
+        return table.reshape(-1, _TOGETHER)
 
     def choose(self, rows: np.ndarray) -> None:
         """Chooses distinct rows in place of those before."""

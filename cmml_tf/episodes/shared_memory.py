@@ -2,8 +2,10 @@
 
 `tf.constant` copies an array, and copies it once more where it does not begin as TensorFlow's own
 memory does. Of arrays as large as a log that takes longer than much of what fills them, since the
-system hands out and clears each new page.
+system has to find and clear each new page.
 """
+
+import mmap
 
 import numpy as np
 import tensorflow as tf
@@ -13,11 +15,14 @@ _ALIGNMENT = 64
 
 
 def shareable(length: int, dtype: type[np.generic]) -> np.ndarray:
-    """An array [length] of this dtype, not filled, whose memory a tensor can share."""
-    size = length * np.dtype(dtype).itemsize
-    memory = np.empty(size + _ALIGNMENT, np.uint8)
-    first = -memory.ctypes.data % _ALIGNMENT
-    return memory[first : first + size].view(dtype)
+    """An array [length] of this dtype, of zeros, whose memory a tensor can share.
+
+    What is not written to takes no memory. NumPy itself asks for huge pages where an array has
+    4 MiB; to get them can take several times as long as to get as much in pages of the usual size.
+    """
+    size = max(1, length * np.dtype(dtype).itemsize)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return np.frombuffer(memory, dtype, length)
 
 
 def shared_tensor(array: np.ndarray) -> tf.Tensor:

@@ -45,6 +45,19 @@ def test_what_a_user_took_elsewhere_counts_as_taken():
     assert index.pair_user.tolist() == [9, 9]
 
 
+def test_a_long_history_is_known_as_a_whole():
+    users, items = np.random.default_rng(0).integers(0, [[900], [3000]], (2, 600_000))
+    made = scenario("one", [(user, 2 * (user % 40)) for user in range(100, 160)], range(0, 80, 2))
+    index = index_scenarios([made], users, items)
+    known = set(zip(users.tolist(), items.tolist(), strict=True))
+    for user, group in zip(index.pair_user, index.pair_group, strict=True):
+        keys = index.gap_keys[index.group_start[group] : index.group_start[group + 1]]
+        taken = made.candidates[keys - group * index.stride + np.arange(len(keys))]
+        theirs = {*made.items[made.users == user].tolist()}
+        theirs |= {item for item in range(0, 80, 2) if (user, item) in known}
+        assert taken.tolist() == sorted(theirs)
+
+
 def test_scenarios_that_give_no_task_are_refused():
     with pytest.raises(ValueError, match=r"at least one meta-training scenario\. Received: none"):
         index_scenarios([], NONE, NONE)
