@@ -51,24 +51,25 @@ class Similarity:
         residual = csr_matrix((above - bias[user], (user, tasks.item)), shape)
         rated = csr_matrix((np.ones(len(user)), (user, tasks.item)), shape)
         length = np.sqrt(np.asarray(residual.multiply(residual).sum(axis=0)).ravel()) + 1e-9
+        # A product with columns on both sides has its rows in order of their items.
+        rated_columns, residual_columns = rated.tocsc(), residual.tocsc()
+        product = np.zeros(items)
         keys, cosines, raters = [], [], []
         for first in range(0, items, _ITEMS_AT_ONCE):
             part = slice(first, first + _ITEMS_AT_ONCE)
-            both = (rated[:, part].T @ rated).tocsr()
-            products = (residual[:, part].T @ residual).tocsr()
+            both = (rated[:, part].T @ rated_columns).tocsr()
+            products = (residual[:, part].T @ residual_columns).tocsr()
             for row in range(both.shape[0]):
                 one = slice(both.indptr[row], both.indptr[row + 1])
                 other, count = both.indices[one], both.data[one]
-                product = np.zeros(items)
                 span = slice(products.indptr[row], products.indptr[row + 1])
                 product[products.indices[span]] = products.data[span]
-                cosine = product[other] / (length[first + row] * length[other])
-                strength = np.abs(cosine) * count / (count + 1.0)
-                kept = np.sort(np.argsort(-strength, kind="stable")[:_MOST_NEIGHBOURS])
-                order = kept[np.argsort(other[kept], kind="stable")]
-                keys.append((first + row) * np.int64(items) + other[order])
-                cosines.append(cosine[order])
-                raters.append(count[order])
+                cosine = product.take(other) / (length[first + row] * length.take(other))
+                product[products.indices[span]] = 0.0
+                kept = _largest(np.abs(cosine) * count / (count + 1.0), _MOST_NEIGHBOURS)
+                keys.append((first + row) * np.int64(items) + other[kept])
+                cosines.append(cosine[kept])
+                raters.append(count[kept])
         return cls(
             items,
             np.concatenate(keys),
@@ -83,6 +84,17 @@ class Similarity:
         raters = self.raters[place].astype(np.float64)
         similar = self.cosine[place] * raters / (raters + shrinkage)
         return np.where((self.key[place] == key) & (item != other), similar, 0.0)
+
+
+def _largest(values: np.ndarray, most: int) -> np.ndarray:
+    """Places of the largest values, ascending; of equal ones those that come first."""
+    if len(values) <= most:
+        return np.arange(len(values))
+    least = np.partition(values, -most)[-most]
+    kept = values > least
+    equal = np.flatnonzero(values == least)
+    kept[equal[: most - np.count_nonzero(kept)]] = True
+    return np.flatnonzero(kept)
 
 
 class RatingItemKnn:

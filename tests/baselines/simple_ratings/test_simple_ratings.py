@@ -73,6 +73,28 @@ def test_neighbours_move_the_expected_rating_by_their_residuals():
     )
 
 
+def test_each_item_has_the_nearest_neighbours_and_of_equal_ones_the_first():
+    items, most = 450, 400
+    ratings = np.random.default_rng(1).integers(1, 3, (5, items)) * 2.0  # many items are alike
+    user, item = np.divmod(np.arange(ratings.size), items)
+    tasks = all_ratings(user, item, ratings.ravel(), without=np.array([9]))
+    similarity = Similarity.of(tasks, item_means(tasks, items))
+    neighbours = (similarity.key % items).reshape(items, most)
+    assert (np.diff(neighbours) > 0).all()
+    above = ratings - item_means(tasks, items).item
+    above -= above.mean(axis=1, keepdims=True)
+    length = np.sqrt((above**2).sum(axis=0))
+    near = np.abs(above.T @ above / (length * length[:, None]))
+    kept = np.zeros((items, items), bool)
+    np.put_along_axis(kept, neighbours, True, axis=1)
+    least = np.where(kept, near, 2.0).min(axis=1)
+    assert (least >= np.where(kept, -1.0, near).max(axis=1) - 1e-9).all()
+    alike = (ratings[:, :, None] == ratings[:, None]).all(axis=0)  # [items, items]
+    is_parted = alike & ((~kept).T.astype(int) @ kept > 0)  # the first left out, the second kept
+    assert np.tril(is_parted).any()
+    assert not np.triu(is_parted).any()
+
+
 def test_a_new_users_factors_are_a_ridge_regression_and_two_systems_blend():
     offset, factors = RNG.normal(size=ITEMS), RNG.normal(size=(ITEMS, 3))
     system = FactorsFoldIn(3.5, offset, factors, penalty=2.0, offset_penalty=1.0)
