@@ -141,8 +141,8 @@ def test_a_finished_run_is_exported_once_more_only_elsewhere(ridge):
         "1"
     ]
     done = commands.run("export.py", "run", "--export-dir", "elsewhere")
-    assert done.stdout.splitlines()[-1] == "Exported: elsewhere/1", done.stderr
-    assert read(commands.folder)["export"] == "elsewhere/1"
+    assert done.stdout.splitlines()[-1] == "Exported: elsewhere/candidates/1", done.stderr
+    assert read(commands.folder)["export"] == "elsewhere/candidates/1"
 
 
 @pytest.mark.slow
