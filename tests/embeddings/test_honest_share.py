@@ -8,9 +8,14 @@ import pytest
 from cmml_tf.config import FactorConfig
 from cmml_tf.datasets.tasks.scenario_data import Scenario, ScenarioData
 from cmml_tf.embeddings.click_choices import Clicks
-from cmml_tf.embeddings.leave_scenario_out import fit_scenario_factors, honest_share
+from cmml_tf.embeddings.conditional_factors import FactorStart
+from cmml_tf.embeddings.leave_scenario_out import (
+    KeptFactors,
+    fit_scenario_factors,
+    honest_share,
+)
 from cmml_tf.embeddings.training_tables import clicks_of
-from cmml_tf.settings.scenario.matching_tables import matching_tables
+from cmml_tf.settings.scenario.matching_tables import FACTORS_FILE, matching_tables
 from cmml_tf.training.run_folder import CONTINUED
 
 USERS, ITEMS, SCENARIOS, SHOWN, CLICKS = 300, 120, 16, 30, 600
@@ -71,7 +76,7 @@ def scenario_data(made: Clicks) -> ScenarioData:
     )  # fmt: skip
 
 
-def test_users_who_are_served_are_shrunk_by_it_and_those_of_training_are_not(tmp_path: Path):
+def test_users_who_are_asked_are_shrunk_by_it_and_those_of_training_tasks_are_not(tmp_path: Path):
     data = scenario_data(clicks(1.0))
     content = np.random.default_rng(0).normal(size=(USERS, 2)).astype(np.float32)
     tables = matching_tables(data, CONFIG, 0, content, None, tmp_path)
@@ -84,6 +89,11 @@ def test_users_who_are_served_are_shrunk_by_it_and_those_of_training_are_not(tmp
     for found, expected in (
         (tables.rows.user, share * whole.user[:, :8] @ turned),
         (tables.rows.hidden_user, share * whole.hidden_user[:, :8] @ turned),
+        (tables.training.user_rows[:USERS], share * whole.user[:, :8] @ turned),
+        (
+            tables.training.user_rows[tables.training.users :][:USERS],
+            share * whole.hidden_user[:, :8] @ turned,
+        ),
         (tables.user_map, share * user_map[:, :8] @ turned),
         (tables.rows.item, whole.item[:, :8] @ turned),
     ):
@@ -96,16 +106,15 @@ def test_users_who_are_served_are_shrunk_by_it_and_those_of_training_are_not(tmp
 
 
 def test_a_run_that_continues_another_shrinks_users_as_that_one_did(tmp_path: Path):
-    earlier, other = tmp_path / CONTINUED, clicks(1.0, seed=1)
+    earlier, data = tmp_path / CONTINUED, scenario_data(clicks(1.0, seed=1))
     earlier.mkdir()
-    first = matching_tables(scenario_data(clicks(1.0)), CONFIG, 0, None, None, earlier)
-    second = matching_tables(scenario_data(other), CONFIG, 0, None, None, tmp_path)
-
-    def share(tables):
-        """Of a user's row in the table of training, which has not been shrunk."""
-        return tables.rows.user[:USERS, :8] / tables.training.user_rows[:USERS, :8]
-
-    np.testing.assert_allclose(share(second), share(first).mean(), rtol=1e-4)
-    assert share(first).mean() != pytest.approx(
-        honest_share(fit_scenario_factors(other, CONFIG, 0), other, 0), abs=1e-3
-    )
+    matching_tables(scenario_data(clicks(1.0)), CONFIG, 0, None, None, earlier)
+    tables = matching_tables(data, CONFIG, 0, None, None, tmp_path)
+    written = np.load(earlier / FACTORS_FILE)
+    start, share = FactorStart(written["users"], written["items"]), float(written["user_share"])
+    kept = KeptFactors(start, float(written["item_scale"]), share)
+    factors = fit_scenario_factors(clicks_of(data), CONFIG, 0, kept)
+    assert share != pytest.approx(honest_share(factors, clicks_of(data), 0), abs=1e-3)
+    expected = share * factors.rows().user[:, :8] @ tables.tastes.directions
+    np.testing.assert_allclose(tables.rows.user[:, :8], expected, rtol=1e-4, atol=1e-5)
+    assert float(np.load(tmp_path / FACTORS_FILE)["user_share"]) == share

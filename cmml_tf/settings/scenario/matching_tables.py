@@ -88,7 +88,15 @@ def matching_tables(
         _write(folder / FACTORS_FILE, factors.kept(share))
         user_map, item_map = factors.content_maps()
         tables, rows = training_tables(data, factors), factors.rows()
-        for part in (rows.user, rows.hidden_user, user_map):
+        # Those that lead the tables of training are asked in a comparison.
+        users, hidden = len(rows.user), tables.user_rows[tables.users :]
+        for part in (
+            rows.user,
+            rows.hidden_user,
+            tables.user_rows[:users],
+            hidden[:users],
+            user_map,
+        ):
             if part is not None:
                 part[:, : config.dimension] *= share
     dimension = rows.user.shape[1] - 1
