@@ -180,17 +180,26 @@ class ServingGraph(tf.Module):
         item: empty ids (strings) or -1.
         """
         inputs, valid = self._checked(inputs)
-        user_id, support_user_id = inputs["user_id"], inputs["support_user_id"]
-        label, length = inputs["support_label"], inputs["support_length"]
-        item = self._items(inputs["support_item_id"])
-        adapted = self._adapt(self._users(support_user_id).key, item.key, label, length)
-        read = tf.sequence_mask(length, tf.shape(label)[1])
-        # By id, not by row: users who are unknown to the model have taken things too.
-        own = read & (support_user_id == user_id[:, None])
-        if self._may_recommend_refused:
-            own &= label > 0
-        support = SupportItems(inputs["support_item_id"], *item, read, own)
-        item_id, score = self.catalogue.best(adapted, self._users(user_id).key, support)
+
+        def best(
+            user_id: tf.Tensor,
+            support_user_id: tf.Tensor,
+            support_item_id: tf.Tensor,
+            length: tf.Tensor,
+            label: tf.Tensor,
+        ) -> tuple[tf.Tensor, tf.Tensor]:
+            item = self._items(support_item_id)
+            adapted = self._adapt(self._users(support_user_id).key, item.key, label, length)
+            read = tf.sequence_mask(length, tf.shape(label)[1])
+            # By id, not by row: users who are unknown to the model have taken things too.
+            own = read & (support_user_id == user_id[:, None])
+            if self._may_recommend_refused:
+                own &= label > 0
+            support = SupportItems(support_item_id, *item, read, own)
+            return self.catalogue.best(adapted, self._users(user_id).key, support)
+
+        names = ("user_id", *(f"support_{one}" for one in ("user_id", "item_id", "length", "label")))
+        item_id, score = self.catalogue.some_at_a_time(best, [inputs[name] for name in names])
         best = {"item_id": item_id, "score": score}
         return answered(best, valid, self._unbounded, {"item_id": self.catalogue.nothing})
 

@@ -1,6 +1,6 @@
 """The best items of the whole catalogue for a user, inside the served graph."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -92,6 +92,8 @@ class Catalogue(tf.Module):
         self._at_once: int | None = None
         self.narrowing: Narrowing | None = None
         self.kept = Kept(self.items, recall=1.0, tasks=0)
+        answers = (self.nothing.dtype, tf.float32)
+        self._answers = [tf.TensorSpec([None, self.top_k], each) for each in answers]
         if self._scores_given:
             return
         if self.items <= LARGEST_SCORED_CATALOGUE:
@@ -115,6 +117,28 @@ class Catalogue(tf.Module):
             if kept.candidates <= _CHUNK:
                 self._at_once = max(kept.candidates, narrowing.references)
 
+    def some_at_a_time(
+        self, best: Callable[..., tuple[tf.Tensor, tf.Tensor]], inputs: Sequence[tf.Tensor]
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """`best(*inputs)`, for as many tasks at a time as their scores leave room for.
+
+        The whole of a request is within the loop: it hands on the few tensors that a request has,
+        and not the many that a support becomes.
+
+        Args:
+          best: Inputs of b tasks to what `best` of a catalogue gives.
+          inputs: Tensors [B, ...], the last of which is of support pairs, [B, S].
+        """
+        # To read scores costs less than a loop does, or a branch.
+        if self._scores_given:
+            return best(*inputs)
+        tasks = self._tasks
+        if self._at_once is not None:
+            # A loop within the loop would cost a small request more than its scores.
+            pairs = self._at_once + tf.shape(inputs[-1])[1]
+            tasks = tf.clip_by_value(PAIRS_AT_A_TIME // pairs, 1, tasks)
+        return in_a_loop(best, inputs, tasks, self._answers)
+
     def best(
         self, adapted: Any, user: tf.Tensor, support: SupportItems
     ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -130,7 +154,6 @@ class Catalogue(tf.Module):
           item_id [B, K] and score float32 [B, K]. Where fewer than K items are left, the id behind
           them is empty (strings) or -1, and the score the lowest float32.
         """
-        answers = [tf.TensorSpec([None, self.top_k], t) for t in (self.nothing.dtype, tf.float32)]
         narrows = self.narrowing is not None
         elsewhere = support.read if narrows and self._matches else support.taken
         gone = support.rows(elsewhere, self.items)
@@ -140,17 +163,9 @@ class Catalogue(tf.Module):
             if not narrows:
                 offered &= ~support.known
             given += Beside(support.item_id, support.key, offered)
-        if not self._scores_given:
-            tasks = self._tasks
-            if self._at_once is not None:
-                # A loop within the loop would cost a small request more than its scores.
-                pairs = self._at_once + tf.shape(support.key)[1]
-                tasks = tf.clip_by_value(PAIRS_AT_A_TIME // pairs, 1, tasks)
-            return in_a_loop(self._best, given, tasks, answers)
-        # To read scores costs less than a loop does, or a branch.
-        if self.items <= _LARGEST_READ_AT_ONCE:
-            return self._best(*given)
-        return in_groups(self._best, given, self._tasks, answers)
+        if self._scores_given and self.items > _LARGEST_READ_AT_ONCE:
+            return in_groups(self._best, given, self._tasks, self._answers)
+        return self._best(*given)
 
     def _best(
         self, adapted: Any, user: tf.Tensor, gone: tf.Tensor, *given: tf.Tensor
