@@ -116,11 +116,14 @@ class ContextModel(AdaptingModel):
     def score_of_user(
         self, adapted: Any, query_user: tf.Tensor, query_item: tf.Tensor, named: bool = True
     ) -> tf.Tensor:
-        """`score_adapted` of one user a task, int [B]; items int [B, Q].
+        """`score_adapted` of one user a task, int [B]; items int [B, Q], or [1, Q] for all tasks.
 
         `named` is for models that match by key.
         """
         del named
         # As wide as the items: a sum costs a request less than `tf.repeat` with its ten nodes.
         users = query_user[:, None] + tf.zeros_like(query_item, query_user.dtype)
-        return self.score_adapted(adapted, users, query_item)
+        items = query_item
+        if items.shape[0] == 1 != users.shape[0]:
+            items += tf.zeros_like(users, items.dtype)
+        return self.score_adapted(adapted, users, items)

@@ -206,16 +206,16 @@ class MatchingCMML(ContextModel):
         query_item: tf.Tensor,
         named: bool = True,
     ) -> tf.Tensor:
-        """`score_adapted` of one user a task, keys int64 [B]; items [B, Q].
+        """`score_adapted` of one user a task, keys int64 [B]; items [B, Q], or [1, Q] for all.
 
         Args:
           adapted: Of B tasks.
           query_user, query_item: Keys.
           named: Whether the support's pairs of an item count; else it is scored as if none had it.
         """
-        user, item = query_user[:, None, None], query_item[:, None]
-        rows = self.tables.user_rows(user), self.tables.item_rows(item)
-        return self.score_rows(adapted, user, item if named else None, *rows)[:, 0]
+        user, item = query_user[:, None, None], query_item[:, None] if named else None
+        rows = self.tables.user_rows(user), self.tables.item_rows(query_item)[:, None]
+        return self.score_rows(adapted, user, item, *rows)[:, 0]
 
     def item_columns(self, item: tf.Tensor) -> tf.Tensor:
         """What items are told apart by where no support names them: int64 [N] -> [N, width]."""

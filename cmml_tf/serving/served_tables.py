@@ -67,6 +67,12 @@ def _seen(table: tf.Variable, view: Callable[[np.ndarray], tf.Tensor]) -> tf.Var
 
 
 def _looked_up(table: tf.Variable, key: tf.Tensor, rows: int) -> tf.Tensor:
+    fixed = None if tf.executing_eagerly() else tf.get_static_value(key)
+    if fixed is not None:
+        # Of the same keys in every request: what is made of them alone is computed once.
+        with tf.init_scope():
+            read = _looked_up(table, tf.constant(fixed), rows).numpy()
+        return tf.constant(read)
     # As a number without a sign, a key below 0 is beyond all rows.
     row = tf.minimum(tf.bitcast(key, tf.uint64), tf.constant(rows, tf.uint64))
     return tf.gather(table, tf.bitcast(row, tf.int64))

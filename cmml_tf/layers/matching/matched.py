@@ -116,7 +116,7 @@ class UnnamedItems:
 
     def of_items(self, values: tf.Tensor) -> tf.Tensor:
         """As of `Matched`, with axes of length 1 that broadcast."""
-        return tf.zeros([tf.shape(values)[0], 1, 1, values.shape[-1]])
+        return tf.zeros([1, 1, 1, values.shape[-1]])
 
     def of_users(self, values: tf.Tensor) -> tf.Tensor:
         """As of `Matched`."""
@@ -124,7 +124,7 @@ class UnnamedItems:
 
     def on_item(self, values: tf.Tensor) -> tf.Tensor:
         """As of `Matched`, with axes of length 1 that broadcast."""
-        return tf.zeros([tf.shape(values)[0], 1, 1, 1])
+        return tf.zeros([1, 1, 1, 1])
 
     def taken_by_user(self) -> tf.Tensor:
         """As of `Matched`."""

@@ -326,7 +326,8 @@ class Matching(tf.keras.layers.Layer):
           known: float32 [B, Q, k].
           of_item: float32 [B, Q, 1], any.
         """
-        return tf.concat([widened(beside(amount, of_item), of_item), known], axis=-1)
+        both = widened(beside(amount, of_item), of_item), widened(known, of_item)
+        return tf.concat(both, axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         sizes = ("dimension", "taste_features", "products", "units")

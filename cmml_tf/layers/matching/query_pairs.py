@@ -47,7 +47,7 @@ def with_first(values: tf.Tensor, number: float) -> tf.Tensor:
 
 def widened(numbers: tf.Tensor, pair: tf.Tensor) -> tf.Tensor:
     """What broadcasts to the axes of `pair` but the last, with these axes."""
-    axes = zip(numbers.shape[1:-1], pair.shape[1:-1], strict=True)
+    axes = zip(numbers.shape[:-1], pair.shape[:-1], strict=True)
     narrower = any(own == 1 != wanted for own, wanted in axes)
     return tf.zeros_like(pair) + numbers if narrower else numbers
 

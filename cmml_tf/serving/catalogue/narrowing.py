@@ -23,7 +23,7 @@ from cmml_tf.models.cmml import CMML
 from cmml_tf.models.matching_cmml import MatchingCMML
 
 ScoreApart = Callable[[Any, tf.Tensor, tf.Tensor], tf.Tensor]
-"""What the model becomes, user rows int64 [B], item rows int64 [B, R] -> float32 [B, R]."""
+"""What the model becomes, user rows int64 [B], item rows int64 [1, R] -> float32 [B, R]."""
 
 _REFERENCES = 256
 # Of the columns' variance, in so many components at the most.
@@ -55,7 +55,7 @@ class Narrowing(tf.Module):
         else:
             self.columns = tf.Variable(_columns(model, items), trainable=False)
         rows = _references(self.columns, items)
-        self._rows = tf.constant(rows, tf.int64)
+        self._rows = rows[None]
         self.references = len(rows)
         reference = tf.gather(self.columns, rows).numpy().astype(np.float64)
         reference -= reference.mean(axis=0)
@@ -70,7 +70,8 @@ class Narrowing(tf.Module):
 
         The last column is of no item.
         """
-        rows = self._rows + tf.zeros_like(user)[:, None]
+        # As a constant of the graph: what a model makes of them alone is computed once.
+        rows = tf.constant(self._rows, tf.int64)
         weights = tf.matmul(self._score_apart(adapted, user, rows), self.solution)
         # The table as it is, read without a copy.
         return tf.matmul(weights, self.columns, transpose_b=True)
