@@ -30,7 +30,12 @@ def on_flat_pairs(function: Callable[..., Any], *inputs: tf.Tensor) -> Any:
     first = tensors[0]
     if first.shape.rank == 2:
         return function(*tensors)
-    leading, known = tf.shape(first)[:-1], first.shape[:-1]
+    known = first.shape[:-1]
+    if known.as_list().count(None) > 1:
+        leading = tf.shape(first)[:-1]
+    else:
+        # The one that is not known follows from the others.
+        leading = tf.constant([-1 if axis is None else axis for axis in known])
     flat = function(*(tf.reshape(one, [-1, one.shape[-1]]) for one in tensors))
 
     def unflat(value: tf.Tensor) -> tf.Tensor:
