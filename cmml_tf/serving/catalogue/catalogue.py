@@ -99,9 +99,11 @@ class Catalogue(tf.Module):
         if self.items <= LARGEST_SCORED_CATALOGUE:
             self._at_once = self.items + 1
             return
-        narrowing = Narrowing(model, self.items, partial(self._score_of_user, named=False))
+        sample = options.sample or SampleTasks.drawn(model.id_tables.users, self.items)
+        score_apart = partial(self._score_of_user, named=False)
+        narrowing = Narrowing(model, self.items, score_apart, sample, adapt)
         kept = kept_by(
-            options.sample or SampleTasks.drawn(model.id_tables.users, self.items),
+            sample,
             adapt,
             tf.function(self._score_all, autograph=False),
             tf.function(narrowing, autograph=False),
