@@ -218,7 +218,7 @@ class Matching(tf.keras.layers.Layer):
         count, refusals, takers = tf.split(matched.of_items(of_pairs), [1, 1, d], axis=-1)
         # The sum of the takers as `ItemFoldIn` has them, not less the mean of all.
         taken = takers + count * beside(context.mean_user, takers)
-        taken = tf.concat([CONSTANT * count, taken], axis=-1)
+        taken = tf.concat([widened(CONSTANT * count, taken[..., :1]), taken], axis=-1)
         user, own_count = self.after_clicks(context, matched, user_row)
         prior = context.taste.score(items)
         posterior = self.count_posterior(
