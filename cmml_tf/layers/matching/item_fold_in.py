@@ -63,7 +63,7 @@ class ItemFoldIn(tf.keras.layers.Layer):
         inverse: tf.Tensor,
         user: tf.Tensor,
         prior: tf.Tensor,
-        takers: tf.Tensor,
+        takers: tf.Tensor | None,
         count: tf.Tensor,
     ) -> tf.Tensor:
         """<x, w> float32 [B, Q, 1]; users and items may broadcast to pairs (`query_pairs`).
@@ -71,13 +71,17 @@ class ItemFoldIn(tf.keras.layers.Layer):
         Args:
           inverse: float32 [B, d + 1, d + 1], M.
           user, prior: float32 [B, Q, d], the asked user's factor, and the item's, v.
-          takers: float32 [B, Q, d + 1], r, the sum of x over the item's takers.
+          takers: float32 [B, Q, d + 1], r, the sum of x over the item's takers; None: no item has
+            any.
           count: float32 [B, Q, 1], c.
         """
-        a, r = tf.exp(REACH * self.log_confidence), takers
         precision = tf.exp(self.log_precision[1:])
-        z = (1.0 + a) * r + with_first(precision * self.prior_scale * prior, 0.0)
+        z = with_first(precision * self.prior_scale * prior, 0.0)
         of_user = by_task(with_first(user, CONSTANT), inverse)
+        if takers is None:
+            return summed_products(of_user, z)
+        a, r = tf.exp(REACH * self.log_confidence), takers
+        z = (1.0 + a) * r + z
         of_takers = by_task(r, inverse)
         each = a / tf.maximum(count, 1.0)
         shrunken = tf.reduce_sum(of_takers * z, axis=-1, keepdims=True)

@@ -216,9 +216,11 @@ class Matching(tf.keras.layers.Layer):
         positive, users = context.signs[..., :1], context.user + context.mean_user[:, None]
         of_pairs = tf.concat([context.signs, positive * context.user], axis=-1)
         count, refusals, takers = tf.split(matched.of_items(of_pairs), [1, 1, d], axis=-1)
-        # The sum of the takers as `ItemFoldIn` has them, not less the mean of all.
-        taken = takers + count * beside(context.mean_user, takers)
-        taken = tf.concat([widened(CONSTANT * count, taken[..., :1]), taken], axis=-1)
+        taken = None
+        if item_key is not None:
+            # The sum of the takers as `ItemFoldIn` has them, not less the mean of all.
+            taken = takers + count * beside(context.mean_user, takers)
+            taken = tf.concat([CONSTANT * count, taken], axis=-1)
         user, own_count = self.after_clicks(context, matched, user_row)
         prior = context.taste.score(items)
         posterior = self.count_posterior(
