@@ -181,7 +181,7 @@ class ServingGraph(tf.Module):
         """
         inputs, valid = self._checked(inputs)
 
-        def best(
+        def ranked(
             user_id: tf.Tensor,
             support_user_id: tf.Tensor,
             support_item_id: tf.Tensor,
@@ -198,8 +198,9 @@ class ServingGraph(tf.Module):
             support = SupportItems(support_item_id, *item, read, own)
             return self.catalogue.best(adapted, self._users(user_id).key, support)
 
-        names = ("user_id", *(f"support_{one}" for one in ("user_id", "item_id", "length", "label")))
-        item_id, score = self.catalogue.some_at_a_time(best, [inputs[name] for name in names])
+        sides = ("user_id", "item_id", "length", "label")
+        given = [inputs["user_id"], *(inputs[f"support_{side}"] for side in sides)]
+        item_id, score = self.catalogue.some_at_a_time(ranked, given)
         best = {"item_id": item_id, "score": score}
         return answered(best, valid, self._unbounded, {"item_id": self.catalogue.nothing})
 

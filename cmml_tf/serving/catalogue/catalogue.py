@@ -120,26 +120,26 @@ class Catalogue(tf.Module):
                 self._at_once = max(kept.candidates, narrowing.references)
 
     def some_at_a_time(
-        self, best: Callable[..., tuple[tf.Tensor, tf.Tensor]], inputs: Sequence[tf.Tensor]
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """`best(*inputs)`, for as many tasks at a time as their scores leave room for.
+        self, ranked: Callable[..., tuple[tf.Tensor, ...]], inputs: Sequence[tf.Tensor]
+    ) -> tuple[tf.Tensor, ...]:
+        """`ranked(*inputs)`, for as many tasks at a time as their scores leave room for.
 
         The whole of a request is within the loop: it hands on the few tensors that a request has,
         and not the many that a support becomes.
 
         Args:
-          best: Inputs of b tasks to what `best` of a catalogue gives.
+          ranked: Inputs of b tasks to what `best` gives of them.
           inputs: Tensors [B, ...], the last of which is of support pairs, [B, S].
         """
         # To read scores costs less than a loop does, or a branch.
         if self._scores_given:
-            return best(*inputs)
+            return ranked(*inputs)
         tasks = self._tasks
         if self._at_once is not None:
             # A loop within the loop would cost a small request more than its scores.
             pairs = self._at_once + tf.shape(inputs[-1])[1]
             tasks = tf.clip_by_value(PAIRS_AT_A_TIME // pairs, 1, tasks)
-        return in_a_loop(best, inputs, tasks, self._answers)
+        return in_a_loop(ranked, inputs, tasks, self._answers)
 
     def best(
         self, adapted: Any, user: tf.Tensor, support: SupportItems
