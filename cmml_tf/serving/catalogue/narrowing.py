@@ -32,7 +32,7 @@ ScoreApart = Callable[[Any, tf.Tensor, tf.Tensor], tf.Tensor]
 _REFERENCES = 256
 # Of the columns' variance, in so many components at the most, and of what is foretold of them.
 _EXPLAINED, _WIDEST, _FORETOLD = 0.99, 64, 0.999
-_USERS_OF_A_TASK = 16
+_MORE_USERS = 4
 _BLOCK = 16_384
 
 
@@ -64,7 +64,7 @@ class Narrowing(tf.Module):
         super().__init__()
         self._score_apart = score_apart
         if isinstance(model.id_tables, PairEmbedding):
-            # As it is: a table of its own would take as long to read.
+            # As it is, and no table of its own beside it.
             self.columns = model.id_tables.item_table
             self._rows = _references(self.columns.numpy(), items)[None]
         else:
@@ -79,13 +79,13 @@ class Narrowing(tf.Module):
         self.solution = tf.Variable(solution, trainable=False)  # [R, width]
 
     def _samples(self, sample: SampleTasks, adapt: Callable[..., Any]) -> Iterator[np.ndarray]:
-        """Scores float32 [1, R] of the reference items, of users in sample tasks."""
+        """Scores float32 [1, R] of the reference items, of asked and more users in sample tasks."""
         rows, rng = tf.constant(self._rows, tf.int64), np.random.default_rng(0)
         score = tf.function(self._score_apart, autograph=False)
         for number in range(len(sample.user)):
             support, user = sample.task(number)
             adapted = adapt(*support)
-            others = rng.choice(sample.support.user.reshape(-1), _USERS_OF_A_TASK)
+            others = rng.choice(sample.support.user.reshape(-1), _MORE_USERS)
             for one in (user, *tf.constant(others[:, None], tf.int64)):
                 yield score(adapted, one, rows).numpy()
 

@@ -31,18 +31,21 @@ def read_whole_tables(saved_model_dir: Path) -> None:
         for function in meta_graph.graph_def.library.function:
             # What is computed of the same rows in two places is then computed once.
             added: dict[str, node_def_pb2.NodeDef] = {}
+            tables: dict[str, int] = {}
             for node in function.node_def:
                 if node.op in _GATHERS:
-                    added.update((new.name, new) for new in _rewritten(node))
+                    # Not by its name, which may be a number of the process.
+                    place = tables.setdefault(node.input[0], len(tables))
+                    added.update((new.name, new) for new in _rewritten(node, f"table_{place}/read"))
             function.node_def.extend(added.values())
     file.write_bytes(saved.SerializeToString(deterministic=True))
 
 
-def _rewritten(node: node_def_pb2.NodeDef) -> Iterator[node_def_pb2.NodeDef]:
-    """Changes a gather of a function in place; yields what it reads now."""
+def _rewritten(node: node_def_pb2.NodeDef, name: str) -> Iterator[node_def_pb2.NodeDef]:
+    """Changes a gather of a function in place; yields what it reads now, a table by this name."""
     table, indices, *control = node.input
     dtype, of_indices = node.attr["dtype"].type, node.attr["Tindices"].type
-    read = node_def_pb2.NodeDef(op="ReadVariableOp", name=f"{table}/read", input=[table])
+    read = node_def_pb2.NodeDef(op="ReadVariableOp", name=name, input=[table])
     read.attr["dtype"].type = dtype
     inputs = [f"{read.name}:value:0", indices]
     yield read
