@@ -88,15 +88,10 @@ def matching_tables(
         _write(folder / FACTORS_FILE, factors.kept(share))
         user_map, item_map = factors.content_maps()
         tables, rows = training_tables(data, factors), factors.rows()
-        # Those that lead the tables of training are asked in a comparison.
-        users, hidden = len(rows.user), tables.user_rows[tables.users :]
-        for part in (
-            rows.user,
-            rows.hidden_user,
-            tables.user_rows[:users],
-            hidden[:users],
-            user_map,
-        ):
+        # Rows that lead the tables of training are asked in a comparison.
+        known, hidden = np.split(tables.user_rows, 2)
+        leading = slice(len(rows.user))
+        for part in (rows.user, rows.hidden_user, known[leading], hidden[leading], user_map):
             if part is not None:
                 part[:, : config.dimension] *= share
     dimension = rows.user.shape[1] - 1
@@ -128,8 +123,8 @@ def matching_sampler(tables: TrainingTables, config: EpisodeConfig, seed: int) -
 
 def _write(file: Path, kept: KeptFactors) -> None:
     numbers = {"item_scale": kept.item_scale, "user_share": kept.user_share}
-    arrays = {name: np.float64(number) for name, number in numbers.items()}
-    write_whole(file, lambda out: np.savez(out, **kept.start._asdict(), **arrays))
+    arrays = {**kept.start._asdict(), **{name: np.float64(one) for name, one in numbers.items()}}
+    write_whole(file, lambda out: np.savez(out, **arrays))
 
 
 def _read(file: Path) -> KeptFactors:
