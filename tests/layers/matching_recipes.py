@@ -61,14 +61,14 @@ class TestScenarioTaste(LayerRecipe):
 
 
 class TestCountPosterior(LayerRecipe):
-    weights = 5
+    weights = 6
     output_shapes = ([5, 1],)
 
     def make(self):
         return CountPosterior()
 
     def inputs(self):
-        return [normal(3, 5, 1), marks(3, 5, 1), normal(3, 5, 4, seed=2)]
+        return [normal(3, 5, 1), marks(3, 5, 1), marks(3, 5, 1), normal(3, 5, 4, seed=2)]
 
     def build(self, layer):
         layer.build([None, None, 4])
@@ -173,7 +173,7 @@ class TestPairTaste(LayerRecipe):
 
 
 class TestMatching(LayerRecipe):
-    weights = 55
+    weights = 56
     output_shapes = ([5],)
     refused = (({"units": 0}, r"`units` must be a positive integer\. Received: units=0"),)
     # The support is read by a method of the layer, before the call.

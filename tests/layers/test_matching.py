@@ -189,11 +189,23 @@ def test_what_is_shown_moves_the_taste_before_anybody_has_clicked():
 
 def test_counts_are_added_to_what_was_expected():
     layer = perturbed(CountPosterior(), [None, None, 2])
-    prior, evidence = normal(1, 3, 1), normal(1, 3, 2)
-    count = np.array([[[0.0], [1.0], [7.0]]], np.float32)
-    k = np.exp(REACH * layer.log_strength.numpy() + layer.strength(layer.hidden(evidence)).numpy())
-    expected = np.log(k * np.exp(prior) + count)
-    np.testing.assert_allclose(layer(prior, count, evidence), expected, rtol=1e-4)
+    prior, evidence = normal(1, 4, 1), normal(1, 4, 2)
+    count, known = (
+        np.array(of_item, np.float32)[None, :, None]
+        for of_item in ([0.0, 1.0, 7.0, 1.0], [1.0, 1.0, 1.0, 0.0])
+    )
+    log_k = layer.log_strength.numpy() + layer.log_known.numpy() * known
+    k = np.exp(REACH * log_k + layer.strength(layer.hidden(evidence)).numpy())
+    expected = np.log(np.exp(prior) + count / k)
+    np.testing.assert_allclose(layer(prior, count, known, evidence), expected, rtol=1e-4)
+
+
+def test_an_item_without_a_click_keeps_its_prior_however_much_that_is_worth():
+    layer = perturbed(CountPosterior(), [None, None, 2])
+    layer.log_known.assign(0.5)
+    prior, known = normal(1, 4, 1), np.array([[[1.0], [0.0], [1.0], [0.0]]], np.float32)
+    found = layer(prior, np.zeros_like(prior), known, normal(1, 4, 2))
+    np.testing.assert_allclose(found, prior, rtol=1e-6)
 
 
 def test_an_item_is_folded_in_from_its_takers():

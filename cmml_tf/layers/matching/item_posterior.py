@@ -11,11 +11,13 @@ from cmml_tf.layers.learned_number import REACH, learned_number
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
 class CountPosterior(tf.keras.layers.Layer):
-    """log(k exp(s) + c): the clicks c of an item, beside k that were not seen but expected.
+    """log(exp(s) + c / k): the clicks c of an item, beside k that were not seen but expected.
 
     The mean of a Gamma-Poisson posterior, up to what all items share: s is the prior log rate and k
-    how many clicks it is worth, by a small network of how much there is of a support and how well
-    the item is known.
+    how many clicks it is worth, by two learned numbers, of items that the table knows and of
+    others, and by a small network of how much there is of a support and how well the item is known.
+    Where nobody clicked it is s, whatever k: log(k exp(s) + c) would put items that are known above
+    others by how much more their s is worth.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -28,14 +30,23 @@ class CountPosterior(tf.keras.layers.Layer):
         build_named(self.hidden, [None, int(input_shape[-1])])
         build_named(self.strength, [None, 16])
         self.log_strength = learned_number(self, "log_strength", 1.5)
+        self.log_known = learned_number(self, "log_known", 0.0)
         super().build(input_shape)
 
-    def call(self, prior: tf.Tensor, count: tf.Tensor, evidence: tf.Tensor) -> tf.Tensor:
-        """s and c float32 [B, Q, 1], evidence [B, Q, e] -> float32 [B, Q, 1]."""
+    def call(
+        self, prior: tf.Tensor, count: tf.Tensor, known: tf.Tensor, evidence: tf.Tensor
+    ) -> tf.Tensor:
+        """float32 [B, Q, 1].
+
+        Args:
+          prior, count: float32 [B, Q, 1], s and c.
+          known: float32 [B, Q, 1], 1 for items that the table knows, else 0.
+          evidence: float32 [B, Q, e].
+        """
         strength = on_flat_pairs(lambda rows: self.strength(self.hidden(rows)), evidence)
-        expected = strength + REACH * self.log_strength + prior
-        # Not log(exp(expected) + count), which would overflow.
-        return expected + tf.math.softplus(tf.math.log(tf.maximum(count, 1e-30)) - expected)
+        log_k = strength + REACH * (self.log_strength + self.log_known * known)
+        # Not log(exp(s) + c / k), which would overflow.
+        return prior + tf.math.softplus(tf.math.log(tf.maximum(count, 1e-30)) - log_k - prior)
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")

@@ -223,8 +223,9 @@ class Matching(tf.keras.layers.Layer):
             taken = tf.concat([CONSTANT * count, taken], axis=-1)
         user, own_count = self.after_clicks(context, matched, user_row)
         prior = context.taste.score(items)
+        known = items.known[..., :1]
         posterior = self.count_posterior(
-            prior, count, self._evidence(context.amount, items.known, prior)
+            prior, count, known, self._evidence(context.amount, items.known, prior)
         )
         folded = self.clicker_posterior(items.factor, takers, count)
         fold_in = self.item_fold_in(context.inverse, user, items.factor, taken, count)
@@ -249,7 +250,7 @@ class Matching(tf.keras.layers.Layer):
                 tf.math.log1p(count) - 1.5 * third_of_log_n,
                 tf.math.log((count + 1.0) / (refusals + 1.0)),
                 third_of_log_n,
-                items.known[..., :1],
+                known,
                 user_row[..., d : d + 1],
                 matched.taken_by_user(),
                 tf.math.log1p(own_count),
