@@ -3,6 +3,8 @@
 Nothing here imports TensorFlow, so that handing over to the real server costs no import.
 """
 
+import gc
+import importlib
 import logging
 import os
 import shutil
@@ -64,6 +66,26 @@ def run(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"{missing}\n")
         return 2
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from cmml_tf.serving.server.lifecycle import serve  # imports TensorFlow
+    _load_tensorflow()
+    from cmml_tf.serving.server.lifecycle import serve
 
     return serve(flags)
+
+
+def _load_tensorflow() -> None:
+    """Loads TensorFlow, where that has not been done, without Keras: a saved graph needs none.
+
+    TensorFlow loads Keras, and pandas and SciPy with it, to know its optimisers, and does without
+    where it is not installed. Garbage is not looked for among a million objects that stay.
+    """
+    if "tensorflow" in sys.modules:
+        return
+    hidden = [name for name in ("keras", "tf_keras") if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))
+    gc.disable()
+    try:
+        importlib.import_module("tensorflow")
+    finally:
+        gc.enable()
+        for name in hidden:
+            del sys.modules[name]

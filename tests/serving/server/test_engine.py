@@ -40,3 +40,14 @@ def test_auto_becomes_tensorflow_model_server_where_it_is_on_the_path(start, tmp
 def test_onednn_is_off_unless_told_otherwise(start):
     assert start()[1] == "0"
     assert start(TF_ENABLE_ONEDNN_OPTS="1")[1] == "1"
+
+
+def test_the_development_server_starts_without_keras_and_pandas():
+    code = (
+        "import sys\n"
+        "from cmml_tf.serving.server.engine import run\n"
+        "status = run(['--engine=python', '--model_config_file=absent'])\n"
+        "print(status, *({'tensorflow', 'keras', 'tf_keras', 'pandas'} & {*sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["1", "tensorflow"], done.stderr
