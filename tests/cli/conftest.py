@@ -1,10 +1,15 @@
 """Commands as a user runs them, and one finished run that several tests look at."""
 
-import json
+import contextlib
+import gc
+import io
+import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
+from unittest import mock
 
 import pytest
 from fresh_environment import fresh_environment
@@ -43,34 +48,22 @@ class Commands:
         return subprocess.CompletedProcess(name, process.returncode, output, errors)
 
     def run_several(self, name, *argument_lists):
-        """(Exit status, stderr) of one command with different arguments, in one process."""
-        script = (
-            "import contextlib, importlib, io, json, sys\n"
-            f"sys.path.insert(0, {str(PIPELINES)!r})\n"
-            "run = importlib.import_module('cmml_tf.program').run\n"
-            f"main = importlib.import_module({name.removesuffix('.py')!r}).main\n"
-            "results = []\n"
-            "for arguments in json.load(sys.stdin):\n"
-            "    sys.argv = ['command', *arguments]\n"
-            "    errors, output = io.StringIO(), io.StringIO()\n"
-            "    with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(output):\n"
-            "        try:\n"
-            "            run(main)\n"
-            "        except SystemExit as end:\n"
-            "            results.append([end.code, errors.getvalue()])\n"
-            "json.dump(results, sys.stdout)\n"
-        )
-        done = subprocess.run(
-            [sys.executable, "-c", script],
-            input=json.dumps([[str(part) for part in parts] for parts in argument_lists]),
-            cwd=self.folder,
-            env=fresh_environment(TF_CPP_MIN_LOG_LEVEL="3"),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        """(Exit status, stderr) of one command with different arguments, in this process."""
+        results = []
+        thresholds = gc.get_threshold()
+        with contextlib.chdir(self.folder), mock.patch.dict(os.environ):
+            for arguments in argument_lists:
+                errors, output = io.StringIO(), io.StringIO()
+                with (
+                    mock.patch.object(sys, "argv", ["command", *map(str, arguments)]),
+                    contextlib.redirect_stderr(errors),
+                    contextlib.redirect_stdout(output),
+                    pytest.raises(SystemExit) as end,
+                ):
+                    runpy.run_path(str(PIPELINES / name), run_name="__main__")
+                results.append((end.value.code, errors.getvalue()))
+        gc.set_threshold(*thresholds)  # which a command sets for its process
+        return results
 
 
 class FinishedRun(NamedTuple):

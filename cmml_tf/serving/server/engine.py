@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from cmml_tf.installation import require
 from cmml_tf.serving.server.flags import OWN_FLAGS, parse_flags
@@ -78,14 +79,15 @@ def _load_tensorflow() -> None:
     TensorFlow loads Keras, and pandas and SciPy with it, to know its optimisers, and does without
     where it is not installed. Garbage is not looked for among a million objects that stay.
     """
-    if "tensorflow" in sys.modules:
+    modules: dict[str, Any] = sys.modules
+    if "tensorflow" in modules:
         return
-    hidden = [name for name in ("keras", "tf_keras") if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))
+    hidden = [name for name in ("keras", "tf_keras") if name not in modules]
+    modules.update(dict.fromkeys(hidden))
     gc.disable()
     try:
         importlib.import_module("tensorflow")
     finally:
         gc.enable()
         for name in hidden:
-            del sys.modules[name]
+            del modules[name]
