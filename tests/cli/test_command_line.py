@@ -5,12 +5,14 @@ import os
 import subprocess
 import sys
 import weakref
+from unittest import mock
 
 import pytest
 import yaml
 from fresh_environment import fresh_environment
 from models.every_preset import MODEL_PRESETS
 
+from cmml_tf.commands import train_scenario
 from cmml_tf.commands.options import run_config
 from cmml_tf.config import (
     EpisodeConfig,
@@ -300,33 +302,20 @@ def test_many_objects_that_stay_are_made_without_a_look_for_garbage_and_garbage_
     assert found == {"looks": 0, "alive": 0}
 
 
+@pytest.mark.usefixtures("thresholds")
 @pytest.mark.parametrize(("asked", "threads"), [(None, "1"), ("3", "3")])
 def test_an_operation_of_a_training_is_computed_on_one_thread_unless_more_are_asked_for(
-    tmp_path, asked, threads
+    tmp_path, monkeypatch, asked, threads
 ):
-    log = tmp_path / "log.csv"
-    log.write_text("user,item\n1,2\n")
-    code = (
-        "import os\n"
-        "from cmml_tf.commands.train_scenario import main\n"
-        "try:\n"
-        f"    main(['--data', {str(log)!r}])\n"
-        "except ValueError:\n"
-        "    print(os.environ['TF_NUM_INTRAOP_THREADS'])\n"
-    )
-    environment = fresh_environment(TF_CPP_MIN_LOG_LEVEL="3")
-    environment.pop("TF_NUM_INTRAOP_THREADS", None)
-    if asked is not None:
-        environment["TF_NUM_INTRAOP_THREADS"] = asked
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout.splitlines()[-1:] == [threads], done.stderr
+    (tmp_path / "log.csv").write_text("user,item\n1,2\n")
+    monkeypatch.chdir(tmp_path)
+    with mock.patch.dict(os.environ):
+        os.environ.pop("TF_NUM_INTRAOP_THREADS", None)
+        if asked is not None:
+            os.environ["TF_NUM_INTRAOP_THREADS"] = asked
+        with pytest.raises(ValueError, match="scenario"):
+            train_scenario.main(["--data", "log.csv"])
+        assert os.environ["TF_NUM_INTRAOP_THREADS"] == threads
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def test_a_table_is_measured_once_and_written(commands, tmp_path):
 
 
 def test_an_unknown_experiment_is_named(commands):
-    failed = commands.run("adaptation.py", "sequences")
-    assert failed.returncode == 2
-    assert "must be one of all, table, sequence" in failed.stderr
-    assert "'sequences'" in failed.stderr
+    ((status, errors),) = commands.run_several("adaptation.py", ["sequences"])
+    assert status == 2
+    assert "must be one of all, table, sequence" in errors
+    assert "'sequences'" in errors
