@@ -8,7 +8,7 @@ import pytest
 from cmml_tf.config import FactorConfig
 from cmml_tf.datasets.tasks.scenario_data import Scenario, ScenarioData
 from cmml_tf.embeddings.click_choices import Clicks
-from cmml_tf.embeddings.conditional_factors import FactorStart
+from cmml_tf.embeddings.conditional_factors import ConditionalFactors, FactorStart
 from cmml_tf.embeddings.leave_scenario_out import (
     KeptFactors,
     fit_scenario_factors,
@@ -52,6 +52,38 @@ def test_products_tell_nothing_of_a_new_scenario_where_there_is_no_taste(strengt
         assert (of_clicks - others).mean() > 0
         assert least <= honest_share(factors, data, seed) <= most
         assert honest_share(factors, data, seed) == honest_share(factors, data, seed)
+
+
+def test_it_is_a_quotient_of_two_slopes_that_a_search_finds():
+    data, seed = clicks(1.0), 3
+    factors = fit_scenario_factors(data, CONFIG, seed)
+    rng = np.random.default_rng(seed)
+    unseen = rng.permutation(SCENARIOS)[: SCENARIOS // 4]
+    left = ~np.isin(data.scenario, unseen)
+    seen = Clicks(data.users[left], data.items[left], data.scenario[left], USERS, ITEMS, SCENARIOS)
+    fit, whole = (ConditionalFactors(of, CONFIG, seed) for of in (seen, data))
+    scale = factors.rows().item[0, 0] / whole.item_factors[0, 0]  # of all rows of items
+    learned, new = [], []
+    for scenario in unseen:
+        own = data.scenario == scenario
+        pairs = list(zip(data.users[own], data.items[own], strict=True))
+        users, items = np.unique([u for u, _ in pairs]), np.unique([i for _, i in pairs])
+        rows = factors.without(scenario, users, items)
+        others = items[rng.permutation(np.searchsorted(items, [i for _, i in pairs]))]
+        for (u, i), j in zip(pairs, others, strict=True):
+            if (u, j) in pairs:
+                continue
+            user = rows.user[np.searchsorted(users, u), :8]
+            item, other = (rows.item[np.searchsorted(items, each), :8] for each in (i, j))
+            learned.append(user @ (item - other))
+            new.append(scale * fit.user_factors[u] @ (fit.item_factors[i] - fit.item_factors[j]))
+    tried = np.linspace(0.0, 4.0, 8001)
+    slopes = []
+    for x in (learned, new):
+        x = np.array(x)
+        likelihood = [-np.log1p(np.exp(-b * x)).sum() - b * b / 2 for b in tried]
+        slopes.append(tried[np.argmax(likelihood)])
+    np.testing.assert_allclose(honest_share(factors, data, seed), slopes[1] / slopes[0], atol=2e-3)
 
 
 def test_where_nothing_is_left_to_compare_products_are_believed():
