@@ -40,15 +40,15 @@ HERE = Path(__file__).parents[1]
 # Between them they have every part that a preset has. A model that matches ids has inputs of its
 # own, and tests of its own (test_matching_graph).
 NAMES = (
-    *("cmml-film", "cmml-film-plus", "cmml-film-ridge", "cmml-attention-query", "cmml-soft-m"),
-    *("cmml-sigmoid", "se-mlp", "non-negative", "cmml-ridge", "no-context"),
+    *("cmml-film-plus", "cmml-soft-m-ridge", "cmml-attention-query", "cmml-sigmoid"),
+    *("se-mlp", "non-negative", "cmml-ridge", "no-context"),
 )
 OTHERS = [
     name
     for name, config in MODEL_PRESETS.items()
     if config.encoder != "matching" and name not in NAMES
 ]
-FILM = "cmml-film"
+FILM = "cmml-film-plus"
 ID_KINDS = {
     "int64": (USER_IDS, list(range(100, 100 + ITEMS))),
     "string": ([f"user {index}" for index in range(USERS)], ITEM_IDS),
