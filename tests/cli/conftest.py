@@ -47,23 +47,28 @@ class Commands:
         output, errors = process.communicate(timeout=600)
         return subprocess.CompletedProcess(name, process.returncode, output, errors)
 
+    def run_here(self, name, *arguments):
+        """As `run`, in this process, which has loaded TensorFlow."""
+        errors, output = io.StringIO(), io.StringIO()
+        thresholds = gc.get_threshold()
+        with (
+            contextlib.chdir(self.folder),
+            mock.patch.dict(os.environ),
+            mock.patch.object(sys, "argv", [name, *map(str, arguments)]),
+            contextlib.redirect_stderr(errors),
+            contextlib.redirect_stdout(output),
+            pytest.raises(SystemExit) as end,
+        ):
+            runpy.run_path(str(PIPELINES / name), run_name="__main__")
+        gc.set_threshold(*thresholds)  # which a command sets for its process
+        return subprocess.CompletedProcess(
+            name, end.value.code, output.getvalue(), errors.getvalue()
+        )
+
     def run_several(self, name, *argument_lists):
         """(Exit status, stderr) of one command with different arguments, in this process."""
-        results = []
-        thresholds = gc.get_threshold()
-        with contextlib.chdir(self.folder), mock.patch.dict(os.environ):
-            for arguments in argument_lists:
-                errors, output = io.StringIO(), io.StringIO()
-                with (
-                    mock.patch.object(sys, "argv", ["command", *map(str, arguments)]),
-                    contextlib.redirect_stderr(errors),
-                    contextlib.redirect_stdout(output),
-                    pytest.raises(SystemExit) as end,
-                ):
-                    runpy.run_path(str(PIPELINES / name), run_name="__main__")
-                results.append((end.value.code, errors.getvalue()))
-        gc.set_threshold(*thresholds)  # which a command sets for its process
-        return results
+        done = [self.run_here(name, *arguments) for arguments in argument_lists]
+        return [(one.returncode, one.stderr) for one in done]
 
 
 class FinishedRun(NamedTuple):

@@ -178,7 +178,7 @@ def _write_table(path):
 
 def test_own_table_with_a_time_limit_on_the_training(commands):
     _write_table(commands.folder / "log.csv")
-    done = commands.run(
+    done = commands.run_here(
         "train_scenario.py",
         *("--data", "log.csv", "--preset", "pe", "--scenario.min-interactions", "100"),
         *("--episode.tasks-per-step", "4", "--training.max-epochs", "100000"),

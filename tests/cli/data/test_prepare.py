@@ -90,7 +90,7 @@ def test_killed_runs_go_on_and_leave_nothing_that_looks_complete(commands, logs,
     out, partial = tmp_path / "out", tmp_path / "out.partial"
     # So many shards that much is left to do whenever the kill arrives.
     command = ("prepare.py", "--data", logs / "themes", *DIVIDED, *FILTERS, "--shards", 24, "--out")
-    assert commands.run(*command, tmp_path / "unbroken").returncode == 0
+    assert commands.run_here(*command, tmp_path / "unbroken").returncode == 0
 
     for stage in ("embeddings", "pairs", "scenarios"):
         process = commands.start(*command, out)
@@ -109,7 +109,7 @@ def test_killed_runs_go_on_and_leave_nothing_that_looks_complete(commands, logs,
     # A kept file that is not what was recorded is made again.
     kept = next((partial / "pairs").glob("*.npz"))
     kept.write_bytes(kept.read_bytes()[:-10] + b"0123456789")
-    done = commands.run(*command, out)
+    done = commands.run_here(*command, out)
     assert done.returncode == 0, done.stderr
     assert "kept from before" in done.stdout
     assert _files(out) == _files(tmp_path / "unbroken")
@@ -133,7 +133,7 @@ def test_a_prepared_folder_is_trained_on(commands, logs, tmp_path):
         "--embedding.dimension",
         8,
     )
-    trained = commands.run(
+    trained = commands.run_here(
         "train_scenario.py",
         "--quick",
         "--preset",
@@ -169,10 +169,10 @@ def test_a_runner_that_is_not_installed_names_its_extra(commands, logs, tmp_path
 def test_two_prepared_sets_become_one(commands, logs, tmp_path):
     for name in ("films", "themes"):
         arguments = ("--data", logs / name, "--out", tmp_path / name, *FILTERS)
-        done = commands.run("prepare.py", *arguments)
+        done = commands.run_here("prepare.py", *arguments)
         assert done.returncode == 0, done.stderr
     both = ("--first", "films", "--second", "themes", "--out", "both", "--alignment", "project")
-    done = commands.run("hybrid.py", *both, "--embedding.dimension", 16)
+    done = commands.run_here("hybrid.py", *both, "--embedding.dimension", 16)
     assert done.returncode == 0, done.stderr
     films, themes, data = (load_prepared(tmp_path / n) for n in ("films", "themes", "both"))
     assert data.user_embeddings.shape == (len(films.user_ids) + len(themes.user_ids), 16)
@@ -184,6 +184,6 @@ def test_two_prepared_sets_become_one(commands, logs, tmp_path):
         themes.item_embeddings[:20] @ themes.item_embeddings[:20].T,
         atol=1e-4,
     )
-    again = commands.run("hybrid.py", *both)
+    again = commands.run_here("hybrid.py", *both)
     assert again.returncode == 2
     assert again.stderr.startswith("error: `out` must be a folder that does not exist.")

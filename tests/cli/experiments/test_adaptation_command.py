@@ -5,15 +5,13 @@ import json
 SMALL = "planted:meta_train=6,meta_test=3,users=80,users_per_scenario=30,items_per_scenario=12"
 
 
-def _table(commands, out, *more):
-    return commands.run(
-        "adaptation.py", "table", "--out", out, "--data", SMALL, "--steps", 3, *more
-    )
+def _table(run, out, *more):
+    return run("adaptation.py", "table", "--out", out, "--data", SMALL, "--steps", 3, *more)
 
 
 def test_a_table_is_measured_once_and_written(commands, tmp_path):
     more = ("--presets", "cmml-ridge", "no-context", "--support-sizes", 4)
-    first = _table(commands, tmp_path, *more)
+    first = _table(commands.run, tmp_path, *more)
     assert first.returncode == 0, first.stderr
     rows = json.loads((tmp_path / "table.json").read_text())
     assert [row["series"] for row in rows] == ["cmml-ridge", "no-context"]
@@ -30,7 +28,7 @@ def test_a_table_is_measured_once_and_written(commands, tmp_path):
     assert len(kept) == 2
     assert not list((tmp_path / "runs").iterdir())
 
-    again = _table(commands, tmp_path, *more, "--seeds", 0, 1, "--minutes", 0)
+    again = _table(commands.run_here, tmp_path, *more, "--seeds", 0, 1, "--minutes", 0)
     assert again.returncode == 0, again.stderr
     assert "The time is up" in again.stdout
     assert kept == {file: file.stat().st_mtime_ns for file in (tmp_path / "cells").iterdir()}
