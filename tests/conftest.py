@@ -15,6 +15,11 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 gc.set_threshold(50_000, 5, 2)
 
 
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays, too: no look for garbage reads it again."""
+    gc.freeze()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--engine",

@@ -65,7 +65,7 @@ def test_the_page_is_short():
 
 
 def test_the_program_runs_on_a_small_log(tmp_path):
-    clicks(8_000, scenarios=12, users=120, items=50).to_parquet(tmp_path / "log.parquet")
+    clicks(5_000, scenarios=10, users=80, items=40).to_parquet(tmp_path / "log.parquet")
     code = program()
     assert MINUTES in code
     check(run(code.replace(MINUTES, "max_minutes=0.02"), tmp_path), tmp_path)

@@ -38,7 +38,7 @@ def signatures(model, folder, *ids, **sizes):
 def small(tmp_path_factory):
     """K = 4 of 9 items, ids of both types."""
     return signatures(
-        filled_model(SMALL_GRU), tmp_path_factory.mktemp("small"), USER_IDS, ITEM_IDS, top_k=4
+        filled_model(SMALL_POOLING), tmp_path_factory.mktemp("small"), USER_IDS, ITEM_IDS, top_k=4
     )
 
 

@@ -9,14 +9,27 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
-from serving_cases import ITEM_IDS, ITEMS, USER_IDS, USERS, call, filled_model, request_by_id
+from serving_cases import (
+    ITEM_IDS,
+    ITEMS,
+    SMALL_POOLING,
+    USER_IDS,
+    USERS,
+    call,
+    filled_model,
+    request_by_id,
+)
 from tensorflow_serving.apis import classification_pb2, get_model_metadata_pb2, regression_pb2
 
 from cmml_tf.client import AsyncClient, Client, ContextCache
 from cmml_tf.config import ModelConfig
 from cmml_tf.serving.export import export_model
 
-CONFIG = ModelConfig(encoder_units=8, hyper_units=8, backbone_units=(8, 8))
+# Requests of texts are merged, too: they are asked of the encoder that reads pairs in their order.
+CONFIGS = {
+    "strings": ModelConfig(encoder_units=8, hyper_units=8, backbone_units=(8, 8)),
+    "numbers": SMALL_POOLING,
+}
 IDS = {
     "strings": ([f"user {row}" for row in range(USERS)], ITEM_IDS),
     "numbers": (USER_IDS, [11 * row for row in range(ITEMS)]),
@@ -34,11 +47,10 @@ BATCHING = (
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Two exports of one model, by the kind of their ids, and the server's configuration."""
+    """Two exports, by the kind of their ids, and the server's configuration."""
     folder = tmp_path_factory.mktemp("real")
-    model = filled_model(CONFIG)
     for kind, ids in IDS.items():
-        export_model(model, folder / kind, *ids, top_k=4)
+        export_model(filled_model(CONFIGS[kind]), folder / kind, *ids, top_k=4)
     models = "".join(
         f'config {{ name: "{kind}" base_path: "{folder / kind}" model_platform: "tensorflow" }} '
         for kind in IDS
