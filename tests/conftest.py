@@ -5,9 +5,10 @@ import os
 
 import pytest
 
-# Workers share the cores: threads of NumPy's own would only be in each other's way. Read when NumPy
-# is loaded, which happens behind this.
+# Workers share the cores: threads of NumPy's own, and of scikit-learn's, which wait for each other
+# at full speed, would only be in each other's way. Read when these are loaded, behind this.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 # TensorFlow makes millions of objects that stay; to look for garbage behind every 700 new ones, as
