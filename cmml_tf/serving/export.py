@@ -33,6 +33,7 @@ from cmml_tf.serving.signatures import (
     serving_signatures,
 )
 from cmml_tf.serving.version.frozen_weights import freeze_weights
+from cmml_tf.serving.version.idle_waits import drop_idle_waits
 from cmml_tf.serving.version.learned_tasks import write_learned_tasks
 from cmml_tf.serving.version.manifest import plain_facts, write_manifest
 from cmml_tf.serving.version.probes import probe_requests
@@ -166,6 +167,7 @@ def export_model(
         name_methods(version)
         read_whole_tables(version)
         freeze_weights(version, graph.weights)
+        drop_idle_waits(version)
         make_reproducible(version, scratch)
         check_feed_forward(version)
         write_warmup_requests(version, graph, users, items, signatures, labels, features)
