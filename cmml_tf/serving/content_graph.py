@@ -13,7 +13,7 @@ from cmml_tf.models.matching_cmml import MatchingCMML
 from cmml_tf.request_limits import DEFAULT_LIMITS, RequestLimits
 from cmml_tf.serving.catalogue.catalogue import RecommendOptions
 from cmml_tf.serving.graph import ServingGraph, which_known
-from cmml_tf.serving.requests.checks import Scale, checked_features
+from cmml_tf.serving.requests.checks import checked_features
 from cmml_tf.serving.requests.content_inputs import ContentInputs
 from cmml_tf.serving.requests.rules import Tensors
 from cmml_tf.serving.requests.task_groups import (
@@ -23,6 +23,7 @@ from cmml_tf.serving.requests.task_groups import (
     traced_once,
 )
 from cmml_tf.serving.requests.valid_rows import answered
+from cmml_tf.serving.requests.value_checks import Scale
 from cmml_tf.serving.served_tables import as_served
 from cmml_tf.serving.vocabulary import Vocabulary
 

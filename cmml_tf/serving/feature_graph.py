@@ -12,11 +12,12 @@ from cmml_tf.models.cmml import CMML
 from cmml_tf.request_limits import DEFAULT_LIMITS, RequestLimits
 from cmml_tf.serving.catalogue.catalogue import RecommendOptions
 from cmml_tf.serving.graph import ServingGraph
-from cmml_tf.serving.requests.checks import Scale, checked_features
+from cmml_tf.serving.requests.checks import checked_features
 from cmml_tf.serving.requests.feature_inputs import SEPARATOR, FeatureInputs, embed_pairs
 from cmml_tf.serving.requests.rules import Tensors
 from cmml_tf.serving.requests.task_groups import in_a_loop, tasks_at_a_time
 from cmml_tf.serving.requests.valid_rows import answered
+from cmml_tf.serving.requests.value_checks import Scale
 from cmml_tf.serving.signatures import FEATURE_SIGNATURE
 from cmml_tf.serving.vocabulary import Vocabulary
 

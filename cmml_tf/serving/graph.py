@@ -19,13 +19,7 @@ from cmml_tf.serving.catalogue.catalogue import Catalogue, RecommendOptions
 from cmml_tf.serving.catalogue.support_items import SupportItems
 from cmml_tf.serving.compiled import compiled_for
 from cmml_tf.serving.id_keys import IdKeys
-from cmml_tf.serving.requests.checks import (
-    Checked,
-    Scale,
-    checked_context,
-    checked_support,
-    valid_support,
-)
+from cmml_tf.serving.requests.checks import checked_context, checked_support
 from cmml_tf.serving.requests.examples import read_examples
 from cmml_tf.serving.requests.rules import Tensors
 from cmml_tf.serving.requests.task_groups import (
@@ -35,6 +29,7 @@ from cmml_tf.serving.requests.task_groups import (
     traced_once,
 )
 from cmml_tf.serving.requests.valid_rows import answered
+from cmml_tf.serving.requests.value_checks import Checked, Scale, valid_support
 from cmml_tf.serving.served_tables import as_served
 from cmml_tf.serving.vocabulary import Vocabulary, lookup_table
 from cmml_tf.types import Support

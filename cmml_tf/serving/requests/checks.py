@@ -1,13 +1,12 @@
 """What a request to each signature must be, checked inside the served graph before any work.
 
 First the ranks, since a server hands on tensors of any rank; then sizes and shapes, since checks of
-values rely on them; then the values of each task. Faults of the first two kinds fail the call. A
-task with a wrong value is not valid: its numbers are zeros from here on, so that nothing of it is
-computed with, and `answered` puts NaN into its answer.
+values rely on them; then the values of each task (`value_checks`). Faults of the first two kinds
+fail the call. A usual request passes by a few comparisons of all its shapes; which one is wrong is
+only looked for where these fail.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -15,32 +14,24 @@ import tensorflow as tf
 from cmml_tf.models.adapting_model import ContextWidth
 from cmml_tf.request_limits import RequestLimits
 from cmml_tf.serving.requests.rules import (
-    RowRule,
     Rule,
     Tensors,
     after,
-    after_rows,
+    after_at_once,
+    after_check,
     first_refused,
     is_finite,
     sentence,
     shape_text,
-    where_valid,
 )
-
-Scale = tuple[float, float] | None
-"""Lowest and highest support label; None where any finite number is one."""
-
-
-class Checked(NamedTuple):
-    """A request that may be read.
-
-    Attributes:
-      inputs: The tensors; numbers of tasks that are not valid are zero.
-      valid: bool [B].
-    """
-
-    inputs: Tensors
-    valid: tf.Tensor
+from cmml_tf.serving.requests.value_checks import (
+    Checked,
+    Scale,
+    all_finite,
+    all_within,
+    valid_support,
+    valid_tasks,
+)
 
 
 def checked_support(
@@ -56,15 +47,48 @@ def checked_support(
       query_limit: Most query pairs of all tasks, where it is not the limits' own.
     """
     reference = "support_user_id"
-    inputs = _of_rank(inputs, dict.fromkeys(inputs, 2) | {"support_length": 1, "user_id": 1})
-    rules = [*_support_limits(inputs, reference, limits)]
-    rules += [_same_shape(inputs, n, reference) for n in ("support_item_id", "support_label")]
-    rules.append(_same_rows(inputs, "support_length", reference))
+    axes = {reference: "BS", "support_item_id": "BS", "support_label": "BS", "support_length": "B"}
+    further = {"query_user_id": "BQ", "query_item_id": "BQ", "user_id": "B"}
+    axes |= {name: further[name] for name in further if name in inputs}
+
+    def check(inputs: Tensors) -> Tensors:
+        inputs = _of_rank(inputs, {name: len(axes[name]) for name in inputs}, after_at_once)
+        rules = _support_limits(inputs, reference, tf.shape(inputs[reference]), limits)
+        rules += [_same_shape(inputs, n, reference) for n in ("support_item_id", "support_label")]
+        rules.append(_same_rows(inputs, "support_length", reference))
+        if "query_user_id" in inputs:
+            rules += _query_rules(inputs, reference, limits, query_limit)
+        if "user_id" in inputs:
+            rules.append(_same_rows(inputs, "user_id", reference))
+        return after_at_once(rules, inputs)
+
+    alike, length = _alike(inputs, axes)
+    rules = _support_limits(inputs, reference, [length["B"], length["S"]], limits)
     if "query_user_id" in inputs:
-        rules += _query_rules(inputs, reference, limits, query_limit)
-    if "user_id" in inputs:
-        rules.append(_same_rows(inputs, "user_id", reference))
-    return valid_support(after(rules, inputs), scale)
+        rules += _query_limits(inputs, "query_user_id", length["Q"], limits, query_limit)
+    passes = tf.reduce_all(tf.stack([alike, *(rule.holds for rule in rules)]))
+    return valid_support(after_check(passes, check, inputs), scale)
+
+
+def _alike(inputs: Tensors, axes: Mapping[str, str]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """Whether inputs of any rank have these axes, and how long they are where they do.
+
+    Args:
+      inputs: Tensors.
+      axes: A letter for each axis of an input; the same letter is the same length.
+
+    Returns:
+      bool scalar; and int32 scalars by letter.
+    """
+    wanted = [letter for of_input in axes.values() for letter in (*of_input, -1)]
+    shapes = [part for name in axes for part in (tf.shape(inputs[name]), [-1])]
+    # One comparison for all: behind each shape stands a mark, and behind all so much that there are
+    # enough numbers, whatever the ranks are (`_of_rank`).
+    received = tf.concat([*shapes, [-2] * len(wanted)], axis=0)[: len(wanted)]
+    letters = dict.fromkeys("".join(axes.values()))
+    length = {letter: received[wanted.index(letter)] for letter in letters}
+    same = received == tf.stack([length.get(one, one) for one in wanted])
+    return tf.reduce_all(same) & tf.reduce_all(tf.stack([*length.values()]) >= 0), length
 
 
 def checked_context(inputs: Tensors, limits: RequestLimits, width: ContextWidth) -> Checked:
@@ -77,7 +101,7 @@ def checked_context(inputs: Tensors, limits: RequestLimits, width: ContextWidth)
     ]
     inputs = after(rules, inputs)
     finite = is_finite(inputs["context"])
-    checked = _valid([_finite("context", inputs["context"], finite)], inputs)
+    checked = valid_tasks([all_finite("context", inputs["context"], finite)], inputs)
     static = [None, None if width.pair else width.task]
     context = tf.ensure_shape(checked.inputs["context"], static)
     return checked._replace(inputs={**checked.inputs, "context": context})
@@ -158,8 +182,8 @@ def checked_features(
     ranks = dict.fromkeys(inputs, 2) | dict.fromkeys(user, 1) | {"support_length": 1}
     inputs = _of_rank(inputs, ranks | dict.fromkeys(widths, 3))
     rules = [
-        *_support_limits(inputs, reference, limits),
-        *_query_limits(inputs, query[0], limits, None),
+        *_support_limits(inputs, reference, tf.shape(inputs[reference]), limits),
+        *_query_limits(inputs, query[0], tf.shape(inputs[query[0]])[1], limits, None),
         _texts_fit([inputs[name] for name in inputs if inputs[name].dtype == tf.string]),
     ]
     rules += [_same_shape(inputs, name, reference) for name in (*support[1:], "support_label")]
@@ -177,7 +201,7 @@ def checked_features(
             return unknown
         return unknown | (unread[..., None] if name in widths else unread)
 
-    within = [_within(name, inputs[name], *numbers[name], accepted(name)) for name in numbers]
+    within = [all_within(name, inputs[name], *numbers[name], accepted(name)) for name in numbers]
     return valid_support(inputs, scale, within)
 
 
@@ -193,35 +217,11 @@ def _texts_fit(texts: Iterable[tf.Tensor]) -> Rule:
     return _at_most("*_item_*", "bytes of feature values in all", length, _MOST_TEXT)
 
 
-def valid_support(inputs: Tensors, scale: Scale, rules: Iterable[RowRule] = ()) -> Checked:
-    """A request whose shapes are right; the values of its support are checked, task by task."""
-    label, length = inputs["support_label"], inputs["support_length"]
-    S = tf.shape(label)[1]
-    # A length out of range selects all or nothing here, which does no harm.
-    unread = ~tf.sequence_mask(length, S)  # [B, S]
-    checks = [
-        _length_in_range(length, S),
-        _finite("support_label", label, is_finite(label) | unread, " within `support_length`"),
-    ]
-    if scale is not None:
-        checks.append(_within("support_label", label, *scale, unread))
-    return _valid([*checks, *rules], inputs)
-
-
-def _valid(rules: list[RowRule], inputs: Tensors) -> Checked:
-    inputs, valid = after_rows(rules, inputs)
-    return Checked(
-        {
-            name: where_valid(valid, value, tf.zeros([], value.dtype))
-            if value.dtype in (tf.float32, tf.int32)
-            else value
-            for name, value in inputs.items()
-        },
-        valid,
-    )
-
-
-def _of_rank(inputs: Tensors, ranks: Mapping[str, int]) -> Tensors:
+def _of_rank(
+    inputs: Tensors,
+    ranks: Mapping[str, int],
+    behind: Callable[[Sequence[Rule], Tensors], Tensors] = after,
+) -> Tensors:
     """The same tensors, readable only after the check that each has as many axes as it must.
 
     A server does not compare a tensor's rank with the signature. The signature does declare it, so
@@ -239,7 +239,7 @@ def _of_rank(inputs: Tensors, ranks: Mapping[str, int]) -> Tensors:
         kinds = [f"`{name}` must have {_AXES[ranks[name]]}" for name in inputs]
         return sentence(tf.gather(kinds, wrong), ". Received: shape ", tf.gather(received, wrong))
 
-    return after([Rule(tf.reduce_all(right), said)], inputs)
+    return behind([Rule(tf.reduce_all(right), said)], inputs)
 
 
 _AXES = {
@@ -260,8 +260,10 @@ def _at_most(name: str, what: str, received: tf.Tensor, limit: int) -> Rule:
     )
 
 
-def _support_limits(inputs: Tensors, reference: str, limits: RequestLimits) -> list[Rule]:
-    B, S = tf.unstack(tf.shape(inputs[reference]))
+def _support_limits(
+    inputs: Tensors, reference: str, shape: Sequence[tf.Tensor], limits: RequestLimits
+) -> list[Rule]:
+    B, S = shape[0], shape[1]
     pairs = tf.size(inputs[reference], tf.int64)
     return [
         _at_most(reference, "tasks", B, limits.tasks),
@@ -271,9 +273,9 @@ def _support_limits(inputs: Tensors, reference: str, limits: RequestLimits) -> l
 
 
 def _query_limits(
-    inputs: Tensors, name: str, limits: RequestLimits, of_a_call: int | None
+    inputs: Tensors, name: str, Q: tf.Tensor, limits: RequestLimits, of_a_call: int | None
 ) -> list[Rule]:
-    Q, pairs = tf.shape(inputs[name])[1], tf.size(inputs[name], tf.int64)
+    pairs = tf.size(inputs[name], tf.int64)
     of_a_call = limits.query_pairs_of_a_call if of_a_call is None else of_a_call
     return [
         _at_most(name, "query pairs a task", Q, limits.query_pairs),
@@ -284,8 +286,9 @@ def _query_limits(
 def _query_rules(
     inputs: Tensors, reference: str, limits: RequestLimits, of_a_call: int | None
 ) -> list[Rule]:
+    query = inputs["query_user_id"]
     return [
-        *_query_limits(inputs, "query_user_id", limits, of_a_call),
+        *_query_limits(inputs, "query_user_id", tf.shape(query)[1], limits, of_a_call),
         _same_rows(inputs, "query_user_id", reference),
         _same_shape(inputs, "query_item_id", "query_user_id"),
     ]
@@ -335,42 +338,5 @@ def _same_length(name: str, received: tf.Tensor, reference: str, expected: tf.Te
             first_refused(received, same),
             " for ",
             first_refused(expected, same),
-        ),
-    )
-
-
-def _length_in_range(length: tf.Tensor, S: tf.Tensor) -> RowRule:
-    in_range = (length >= 0) & (length <= S)
-    return RowRule(
-        in_range,
-        lambda: sentence(
-            "`support_length` must lie between 0 and the number of support pairs (S=",
-            S,
-            "). Received: ",
-            first_refused(length, in_range),
-        ),
-    )
-
-
-def _finite(name: str, values: tf.Tensor, accepted: tf.Tensor, where: str = "") -> RowRule:
-    return RowRule(
-        tf.reduce_all(accepted, axis=1),
-        lambda: sentence(
-            f"`{name}` must be finite{where}. Received: ", first_refused(values, accepted)
-        ),
-    )
-
-
-def _within(
-    name: str, values: tf.Tensor, lowest: float, highest: float, unread: tf.Tensor | None
-) -> RowRule:
-    """`unread` [B, S] may be anything; None: all is read."""
-    accepted = (values >= lowest) & (values <= highest)
-    accepted = accepted if unread is None else accepted | unread
-    return RowRule(
-        tf.reduce_all(accepted, axis=list(range(1, values.shape.rank))),
-        lambda: sentence(
-            f"`{name}` must lie between {lowest:g} and {highest:g}. Received: ",
-            first_refused(values, accepted),
         ),
     )

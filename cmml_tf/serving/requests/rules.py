@@ -49,6 +49,32 @@ def after(rules: Sequence[Rule], inputs: Tensors) -> Tensors:
     return _unless(tf.reduce_all(holds), holds, [rule.sentence for rule in rules], inputs)
 
 
+def after_at_once(rules: Sequence[Rule], inputs: Tensors) -> Tensors:
+    """`after`, where hardly any request comes: a sentence is put together in any case."""
+    asserted = _assert([rule.holds for rule in rules], [rule.sentence for rule in rules])
+    return _behind(asserted, inputs)
+
+
+def after_check(plain: tf.Tensor, check: Callable[[Tensors], Tensors], inputs: Tensors) -> Tensors:
+    """`inputs`, which cannot be read before `check` has let them pass.
+
+    Args:
+      plain: bool scalar, that it would, so that it need not run.
+      check: Returns its inputs by `after_at_once`.
+      inputs: Of any rank and size.
+    """
+
+    @not_inlined
+    def checked(*values: tf.Tensor) -> tf.Tensor:
+        passed = check(dict(zip(inputs, values, strict=True)))
+        with tf.control_dependencies([*passed.values()]):
+            return tf.constant(True)
+
+    return _behind(
+        tf.cond(plain, lambda: tf.constant(True), lambda: checked(*inputs.values())), inputs
+    )
+
+
 def after_rows(rules: Sequence[RowRule], inputs: Tensors) -> tuple[Tensors, tf.Tensor]:
     """`inputs`, and which tasks keep all rules, bool [B]; at least one does, or the call fails."""
     holds = tf.stack([rule.holds for rule in rules])  # [rules, B]
@@ -64,13 +90,19 @@ def _unless(
 ) -> Tensors:
     @not_inlined
     def fail(holds: tf.Tensor) -> tf.Tensor:
-        first = tf.argmin(tf.cast(holds, tf.int32))
-        said = tf.stack([sentence() for sentence in sentences])[first]
-        failed = tf.debugging.Assert(tf.constant(False), [said])
-        with tf.control_dependencies([failed]):
+        with tf.control_dependencies([_assert(holds, sentences)]):
             return tf.constant(False)
 
-    passed = tf.cond(passed, lambda: tf.constant(True), lambda: fail(holds))
+    return _behind(tf.cond(passed, lambda: tf.constant(True), lambda: fail(holds)), inputs)
+
+
+def _assert(holds: tf.Tensor | Sequence[tf.Tensor], sentences: Sequence[Sentence]) -> tf.Operation:
+    first = tf.argmin(tf.cast(holds, tf.int32))
+    said = tf.stack([sentence() for sentence in sentences])[first]
+    return tf.debugging.Assert(tf.reduce_all(holds), [said])
+
+
+def _behind(passed: tf.Tensor | tf.Operation, inputs: Tensors) -> Tensors:
     with tf.control_dependencies([passed]):
         return {name: tf.identity(value) for name, value in inputs.items()}
 
