@@ -37,7 +37,13 @@ class IdKeys:
 
     def __call__(self, ids: tf.Tensor) -> Keys:
         """int64 or string [...] -> `Keys` of the same shape."""
-        row = self._table.lookup(ids)
+        # Not by its `lookup`, whose default value is handed through every loop.
+        row = tf.raw_ops.LookupTableFindV2(
+            table_handle=self._table.resource_handle,
+            keys=ids,
+            default_value=tf.constant(self._rows, tf.int64),
+        )
+        row.set_shape(ids.shape)
         known = tf.not_equal(row, self._rows)
         return Keys(tf.where(known, row, self._unknown(ids)) if self._by_key else row, known)
 

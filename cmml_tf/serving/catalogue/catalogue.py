@@ -15,8 +15,8 @@ from cmml_tf.serving.catalogue.support_items import Beside, SupportItems
 from cmml_tf.serving.requests.task_groups import (
     PAIRS_AT_A_TIME,
     columns_in_a_loop,
-    in_a_loop,
     in_groups,
+    joined_in_a_loop,
 )
 from cmml_tf.serving.vocabulary import Vocabulary
 
@@ -84,7 +84,7 @@ class Catalogue(tf.Module):
         self._matches = model.by_key
         ids = items.lines if items.dtype == tf.string else [int(line) for line in items.lines]
         self.item_ids = tf.Variable(tf.constant(ids, items.dtype), trainable=False)
-        self.nothing = tf.constant("" if items.dtype == tf.string else -1, items.dtype)
+        self._nothing: str | int = "" if items.dtype == tf.string else -1
         # Scores of the whole catalogue for so many tasks.
         self._tasks = max(1, min(_MOST_TASKS, _MOST_SCORES // self.items))
         self._scores_given = isinstance(model, RankingCMML)
@@ -92,7 +92,7 @@ class Catalogue(tf.Module):
         self._at_once: int | None = None
         self.narrowing: Narrowing | None = None
         self.kept = Kept(self.items, recall=1.0, tasks=0)
-        answers = (self.nothing.dtype, tf.float32)
+        answers = (items.dtype, tf.float32)
         self._answers = [tf.TensorSpec([None, self.top_k], each) for each in answers]
         if self._scores_given:
             return
@@ -119,6 +119,12 @@ class Catalogue(tf.Module):
             if kept.candidates <= _CHUNK:
                 self._at_once = max(kept.candidates, narrowing.references)
 
+    @property
+    def nothing(self) -> tf.Tensor:
+        """The id of no item."""
+        # A constant of each graph: one that is made before would be handed through its loop.
+        return tf.constant(self._nothing, self.item_ids.dtype)
+
     def some_at_a_time(
         self, ranked: Callable[..., tuple[tf.Tensor, ...]], inputs: Sequence[tf.Tensor]
     ) -> tuple[tf.Tensor, ...]:
@@ -139,7 +145,7 @@ class Catalogue(tf.Module):
             # A loop within the loop would cost a small request more than its scores.
             pairs = self._at_once + tf.shape(inputs[-1])[1]
             tasks = tf.clip_by_value(PAIRS_AT_A_TIME // pairs, 1, tasks)
-        return in_a_loop(ranked, inputs, tasks, self._answers)
+        return joined_in_a_loop(ranked, inputs, tasks, self._answers)
 
     def best(
         self, adapted: Any, user: tf.Tensor, support: SupportItems
