@@ -217,6 +217,18 @@ class MatchingCMML(ContextModel):
         rows = self.tables.user_rows(user), self.tables.item_rows(query_item)[:, None]
         return self.score_rows(adapted, user, item, *rows)[:, 0]
 
+    def score_with_support(
+        self, adapted: MatchContext, query_user: tf.Tensor, query_item: tf.Tensor
+    ) -> tf.Tensor:
+        """`score_of_user`, of items [B, N] that no support pair has, then of those of the S pairs.
+
+        Returns:
+          float32 [B, N + S].
+        """
+        user, items = query_user[:, None, None], tf.concat([query_item, adapted.item_key], axis=1)
+        rows = self.tables.user_rows(user), self.tables.item_rows(items)[:, None]
+        return self.matching(adapted, user, None, *rows, apart=query_item.shape[1])[:, 0]
+
     def item_columns(self, item: tf.Tensor) -> tf.Tensor:
         """What items are told apart by where no support names them: int64 [N] -> [N, width]."""
         return self.matching.item_columns(self.tables.item_rows(item))

@@ -112,6 +112,12 @@ def test_many_items_of_one_user_score_as_their_pairs(size):
     named = np.array([np.isin(item[b], support.item[b, : support.length[b]]) for b in range(2)])
     np.testing.assert_allclose(apart[~named], expected[~named], atol=1e-5)
     assert not size or np.abs((apart - expected)[named]).min() > 0
+    # Items apart from the support, and those of its pairs behind them.
+    both = made.score_with_support(adapted, tf.constant(user), tf.constant(item[:, :3]))
+    np.testing.assert_allclose(both[:, :3], apart[:, :3], atol=1e-6)
+    users = np.repeat(user[:, None], size, axis=1)
+    own = made.score_adapted(adapted, tf.constant(users), tf.constant(support.item))
+    np.testing.assert_allclose(both[:, 3:], own, atol=1e-5)
 
 
 @pytest.mark.parametrize(("refused", "far"), [(True, False), (False, False), (True, True)])

@@ -17,6 +17,9 @@ class Matched(Protocol):
     leading P of the S pairs have all that are positive among them.
     """
 
+    names_items: bool
+    """Whether a support pair may have an item that is asked for; else sums over its pairs are 0."""
+
     def clicked(self, values: tf.Tensor) -> tf.Tensor:
         """The leading pairs, behind which none is positive: [B, S, c] -> [B, P, c]."""
 
@@ -46,6 +49,8 @@ class MatchedPairs:
       context: Of B tasks.
       user, item: Keys int64 [B, Q].
     """
+
+    names_items = True
 
     def __init__(self, context: MatchContext, user: tf.Tensor, item: tf.Tensor) -> None:
         self._same_item = matches(context.item_key, item)  # [B, S, Q]
@@ -81,15 +86,18 @@ class MatchedPairs:
         return self.on_item(self._same_user * self._clicks)
 
 
-class UnnamedItems:
-    """Of several users, and of items that no support pair has: sums over pairs of an item are 0.
+class MatchedUsers:
+    """Of several users: items of support pairs are summed by item, for each user once.
 
     Args:
       context: Of B tasks.
       user: Keys int64 [B, U, 1], each of whom is asked of every item, or [B, 1, P].
+      item: Keys int64 [B, 1, I], or [B, N, P], N of each user.
     """
 
-    def __init__(self, context: MatchContext, user: tf.Tensor) -> None:
+    names_items = True
+
+    def __init__(self, context: MatchContext, user: tf.Tensor, item: tf.Tensor) -> None:
         self._is_grid = user.shape[2] == 1
         self._one = 2 if self._is_grid else 1
         clicks = context.signs[..., :1]
@@ -100,6 +108,9 @@ class UnnamedItems:
         self._clicks = self.clicked(clicks)
         user = tf.squeeze(user, self._one)
         self._same_user = matches(self.clicked(context.user_key), user)  # [B, P, N]
+        asked = tf.reshape(item, [tf.shape(item)[0], tf.reduce_prod(tf.shape(item)[1:])])
+        self._groups = SupportGroups(context.item_key, asked)
+        self._group = tf.reshape(self._groups.group_asked, tf.shape(item))
 
     def clicked(self, values: tf.Tensor) -> tf.Tensor:
         """As of `Matched`."""
@@ -115,40 +126,12 @@ class UnnamedItems:
         return tf.expand_dims(values, self._one)
 
     def of_items(self, values: tf.Tensor) -> tf.Tensor:
-        """As of `Matched`, with axes of length 1 that broadcast."""
-        return tf.zeros([1, 1, 1, values.shape[-1]])
+        """As of `Matched`."""
+        return tf.gather(self._groups.group_sums(values), self._group)
 
     def of_users(self, values: tf.Tensor) -> tf.Tensor:
         """As of `Matched`."""
         return self.as_given(tf.matmul(self._same_user, self.clicked(values), transpose_a=True))
-
-    def on_item(self, values: tf.Tensor) -> tf.Tensor:
-        """As of `Matched`, with axes of length 1 that broadcast."""
-        return tf.zeros([1, 1, 1, 1])
-
-    def taken_by_user(self) -> tf.Tensor:
-        """As of `Matched`."""
-        return self.on_item(self._same_user * self._clicks)
-
-
-class MatchedUsers(UnnamedItems):
-    """The same of items that support pairs may have: these are summed by item, for each user once.
-
-    Args:
-      context: Of B tasks.
-      user: As of `UnnamedItems`.
-      item: Keys int64 [B, 1, I], or [B, N, P], N of each user.
-    """
-
-    def __init__(self, context: MatchContext, user: tf.Tensor, item: tf.Tensor) -> None:
-        super().__init__(context, user)
-        asked = tf.reshape(item, [tf.shape(item)[0], tf.reduce_prod(tf.shape(item)[1:])])
-        self._groups = SupportGroups(context.item_key, asked)
-        self._group = tf.reshape(self._groups.group_asked, tf.shape(item))
-
-    def of_items(self, values: tf.Tensor) -> tf.Tensor:
-        """As of `Matched`."""
-        return tf.gather(self._groups.group_sums(values), self._group)
 
     def on_item(self, values: tf.Tensor) -> tf.Tensor:
         """As of `Matched`."""
@@ -159,3 +142,56 @@ class MatchedUsers(UnnamedItems):
         users = tf.shape(sums)[1]
         place = self._group * users + tf.range(users)
         return tf.gather(tf.reshape(sums, [-1]), place)[..., None]
+
+    def taken_by_user(self) -> tf.Tensor:
+        """As of `Matched`."""
+        return self.on_item(self._same_user * self._clicks)
+
+
+class MatchedUser:
+    """Of one user a task, and items that no support pair has; behind them, those of the support.
+
+    Args:
+      context: Of B tasks.
+      user: Keys int64 [B, 1, 1].
+      apart: N, how many items stand before the S of the support's pairs; None: these do not follow.
+    """
+
+    def __init__(self, context: MatchContext, user: tf.Tensor, apart: int | None) -> None:
+        self.names_items = apart is not None
+        self._apart = apart
+        self._groups = SupportGroups(context.item_key)
+        self._same_user = matches(context.user_key, user[:, 0])  # [B, S, 1]
+        self._clicks = context.signs[..., :1]
+
+    def clicked(self, values: tf.Tensor) -> tf.Tensor:
+        """As of `Matched`: all pairs, as a request has few."""
+        return values
+
+    def users(self, values: tf.Tensor) -> tf.Tensor:
+        """As of `Matched`."""
+        return tf.squeeze(values, 1)
+
+    def as_given(self, values: tf.Tensor) -> tf.Tensor:
+        """As of `Matched`."""
+        return tf.expand_dims(values, 1)
+
+    def of_items(self, values: tf.Tensor) -> tf.Tensor:
+        """As of `Matched`, [B, 1, N + S, c]; or with axes of length 1 that broadcast."""
+        if self._apart is None:
+            return tf.zeros([1, 1, 1, values.shape[-1]])
+        sums = tf.pad(self._groups.sums(values), [[0, 0], [self._apart, 0], [0, 0]])
+        return tf.expand_dims(sums, 1)
+
+    def of_users(self, values: tf.Tensor) -> tf.Tensor:
+        """As of `Matched`."""
+        # As a product of matrices it would take longer.
+        return self.as_given(tf.reduce_sum(self._same_user * values, axis=1, keepdims=True))
+
+    def on_item(self, values: tf.Tensor) -> tf.Tensor:
+        """As of `Matched`: values for the one user."""
+        return self.of_items(values)
+
+    def taken_by_user(self) -> tf.Tensor:
+        """As of `Matched`."""
+        return self.on_item(self._same_user * self._clicks)

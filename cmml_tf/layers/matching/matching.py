@@ -10,7 +10,7 @@ from cmml_tf.layers.matching.item_fold_in import CONSTANT, ItemFoldIn
 from cmml_tf.layers.matching.item_posterior import ClickerPosterior, CountPosterior
 from cmml_tf.layers.matching.item_view import ItemTower
 from cmml_tf.layers.matching.match_context import AMOUNTS, NUMBERS, MatchContext
-from cmml_tf.layers.matching.matched import Matched, MatchedPairs, MatchedUsers, UnnamedItems
+from cmml_tf.layers.matching.matched import Matched, MatchedPairs, MatchedUser, MatchedUsers
 from cmml_tf.layers.matching.own_clicks import OwnClicks
 from cmml_tf.layers.matching.pair_taste import PairTaste
 from cmml_tf.layers.matching.query_pairs import (
@@ -155,8 +155,8 @@ class Matching(tf.keras.layers.Layer):
           valid: bool [B, S], true for the leading pairs; the others may hold anything finite.
           catalogue_row: float32 [R, ...], rows of items that stand for the catalogue.
         """
-        positive = tf.cast(valid & (label > 0.5), tf.float32)
-        signs = tf.stack([positive, tf.cast(valid, tf.float32) - positive], axis=-1)
+        positive, counted = tf.cast(valid & (label > 0.5), tf.float32), tf.cast(valid, tf.float32)
+        signs = tf.stack([positive, counted - positive], axis=-1)
         positive = signs[..., :1]  # [B, S, 1]
         items, users = self.item_tower(item_row), self._users(user_row)
         of_item = SupportGroups(item_key).sums(tf.concat([signs, positive * users], axis=-1))
@@ -168,7 +168,7 @@ class Matching(tf.keras.layers.Layer):
             items,
             self._products(user_row, users),
             positive,
-            tf.reduce_sum(signs, axis=-1, keepdims=True) / tf.maximum(count + refusals, 1.0),
+            counted[..., None] / tf.maximum(count + refusals, 1.0),
             self.item_tower(catalogue_row),
             mean_user,
         )
@@ -199,6 +199,7 @@ class Matching(tf.keras.layers.Layer):
         item_row: tf.Tensor,
         training: bool | None = None,
         pair: tf.Tensor | None = None,
+        apart: int | None = None,
     ) -> tf.Tensor:
         """Scores float32 [B, Q] of query pairs, or of users and items whose shapes broadcast.
 
@@ -206,18 +207,20 @@ class Matching(tf.keras.layers.Layer):
           context: Of B tasks.
           user_key, item_key: int64 [B, Q] each; or with two axes in place of Q, such as [B, U, 1]
             and [B, 1, I], a grid: what is of a user or of an item alone is computed once. Items
-            None: such of a grid that no support pair has.
+            None: of one user a task, such that no support pair has.
           user_row, item_row: float32, as the keys, then the width of a row.
           pair: float32 [B, Q, 1], what `PairTaste` makes of the pairs; None: it is computed.
+          apart: Where items are None, how many stand before those of the support's own pairs, in
+            their order; None: these are not asked for.
         """
-        matched = _matched(context, user_key, item_key)
+        matched = _matched(context, user_key, item_key, apart)
         d, item_row = self.dimension, self.item_noise(item_row, training=training)
         items = self.item_tower(item_row, training=training)
         positive, users = context.signs[..., :1], context.user + context.mean_user[:, None]
         of_pairs = tf.concat([context.signs, positive * context.user], axis=-1)
         count, refusals, takers = tf.split(matched.of_items(of_pairs), [1, 1, d], axis=-1)
         taken = None
-        if item_key is not None:
+        if matched.names_items:
             # The sum of the takers as `ItemFoldIn` has them, not less the mean of all.
             taken = takers + count * beside(context.mean_user, takers)
             taken = tf.concat([CONSTANT * count, taken], axis=-1)
@@ -345,7 +348,9 @@ def _mean(values: tf.Tensor, positive: tf.Tensor, n: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(positive * values, axis=1) / (n + 1.0)
 
 
-def _matched(context: MatchContext, user: tf.Tensor, item: tf.Tensor | None) -> Matched:
+def _matched(
+    context: MatchContext, user: tf.Tensor, item: tf.Tensor | None, apart: int | None
+) -> Matched:
     if item is None:
-        return UnnamedItems(context, user)
+        return MatchedUser(context, user, apart)
     return (MatchedPairs if user.shape.rank == 2 else MatchedUsers)(context, user, item)

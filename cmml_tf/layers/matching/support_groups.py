@@ -30,12 +30,12 @@ class SupportGroups:
             S = tf.shape(key)[1]
             self.group, self.group_asked = self.group[:, :S], self.group[:, S:]
 
-    @property
-    def first(self) -> tf.Tensor:
-        """bool [B, S], the first pair of each group."""
+    def first(self, barred: tf.Tensor) -> tf.Tensor:
+        """bool [B, S], the first pair of each group, of which none is `barred`, bool [B, S]."""
         place = tf.reshape(tf.range(tf.size(self.group)), tf.shape(self.group))
-        first = tf.math.unsorted_segment_min(place, self.group, self._groups)
-        return tf.equal(tf.gather(first, self.group), place)
+        lowest = tf.where(barred, -1, place)
+        lowest = tf.math.unsorted_segment_min(lowest, self.group, self._groups)
+        return tf.equal(tf.gather(lowest, self.group), place)
 
     def group_sums(self, values: tf.Tensor, pairs: tf.Tensor | None = None) -> tf.Tensor:
         """The sum over each group: float32 [B, S, ...] -> [groups, ...].

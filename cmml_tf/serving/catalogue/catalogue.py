@@ -81,6 +81,7 @@ class Catalogue(tf.Module):
         self.top_k = min(options.top_k, self.items)
         # A function: the model's layers stay outside the SavedModel.
         self._score_of_user = lambda *asked, **given: model.score_of_user(*asked, **given)
+        self._score_with_support = lambda *asked: model.score_with_support(*asked)
         self._matches = model.by_key
         ids = items.lines if items.dtype == tf.string else [int(line) for line in items.lines]
         self.item_ids = tf.Variable(tf.constant(ids, items.dtype), trainable=False)
@@ -182,27 +183,41 @@ class Catalogue(tf.Module):
         beside = Beside(*given) if given else None
         row = None
         if self._scores_given:
-            score = self._without(adapted[:, : self.items + 1], gone)
+            score = self._without(adapted[:, : self.items + 1], gone, _LEFT_OUT)
         elif self.narrowing is None:
-            score, *named = self._scored(adapted, user, self._all_rows(user), beside)
-            score = tf.concat([self._without(score, gone), *named], axis=1)
+            rows = self._all_rows(user)
+            offered = self._without(tf.ones_like(rows, tf.bool), gone, False)
+            score = self._scored(adapted, user, rows, offered, beside)
         else:
             likely = self._left_out(self.narrowing(adapted, user), gone)
             likely, row = tf.math.top_k(likely, self.narrowing.candidates)
-            score, *named = self._scored(adapted, user, tf.cast(row, tf.int64), beside)
-            score = tf.concat([tf.where(likely > _LEFT_OUT, score, _LEFT_OUT), *named], axis=1)
+            score = self._scored(adapted, user, tf.cast(row, tf.int64), likely > _LEFT_OUT, beside)
         best, place = tf.math.top_k(score, self.top_k)
         return self._ids(place, row, beside, best), best
 
     def _scored(
-        self, adapted: Any, user: tf.Tensor, rows: tf.Tensor, beside: Beside | None
-    ) -> list[tf.Tensor]:
-        """Scores of rows int64 [B, N], and of what stands beside them, [B, S], if anything does."""
+        self,
+        adapted: Any,
+        user: tf.Tensor,
+        rows: tf.Tensor,
+        offered: tf.Tensor,
+        beside: Beside | None,
+    ) -> tf.Tensor:
+        """Scores of rows int64 [B, N], then of what stands beside them, [B, S], if anything does.
+
+        Of what is not offered, bool [B, N], the lowest.
+        """
         score = self._columns if self._at_once is None else self._score_of_user
         if beside is None:
-            return [score(adapted, user, rows)]
-        N, scores = tf.shape(rows)[1], score(adapted, user, tf.concat([rows, beside.key], axis=1))
-        return [scores[:, :N], tf.where(beside.offered, scores[:, N:], _LEFT_OUT)]
+            scores = score(adapted, user, rows)
+        else:
+            offered = tf.concat([offered, beside.offered], axis=1)
+            if self.narrowing is not None and self._at_once is not None:
+                # Which leaves out all that the support names.
+                scores = self._score_with_support(adapted, user, rows)
+            else:
+                scores = score(adapted, user, tf.concat([rows, beside.key], axis=1))
+        return tf.where(offered, scores, _LEFT_OUT)
 
     def _columns(self, adapted: Any, user: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         """Scores float32 [B, N] of a user's rows int64 [B, N], some at a time."""
@@ -223,12 +238,12 @@ class Catalogue(tf.Module):
         )
         return tf.reshape(score, [-1, self.items + 1])
 
-    def _without(self, score: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        """Scores [B, I + 1], the lowest for rows int64 [B, S]."""
+    def _without(self, values: tf.Tensor, rows: tf.Tensor, instead: float | bool) -> tf.Tensor:
+        """Values [B, I + 1], another in their place for rows int64 [B, S]."""
         B, S = tf.unstack(tf.shape(rows, tf.int64))
         task = tf.repeat(tf.range(B)[:, None], S, axis=1)
         index = tf.stack([task, rows], axis=-1)  # [B, S, 2]
-        return tf.tensor_scatter_nd_update(score, index, tf.fill([B, S], _LEFT_OUT))
+        return tf.tensor_scatter_nd_update(values, index, tf.fill([B, S], instead))
 
     def _ids(
         self, place: tf.Tensor, row: tf.Tensor | None, beside: Beside | None, best: tf.Tensor

@@ -30,9 +30,7 @@ class SupportItems(NamedTuple):
 
     def offered(self) -> tf.Tensor:
         """bool [B, S]: one pair of each item that may be recommended."""
-        groups = SupportGroups(self.key)
-        taken = groups.sums(tf.cast(self.taken, tf.float32)) > 0
-        return self.read & groups.first & ~taken
+        return self.read & SupportGroups(self.key).first(barred=self.taken)
 
 
 class Beside(NamedTuple):
