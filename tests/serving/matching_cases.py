@@ -33,8 +33,10 @@ def matching_model(seed=0, items=ITEMS):
     model = MatchingCMML(tables, Matching(DIMENSION, taste_features=2, units=4))
     model.build_parts()
     taste, others = model.matching.scenario_taste, np.random.default_rng(seed + 1)
-    # Where a taste begins, moved by .3 as well, of which a tenth is stored.
-    start = {one.ref() for one in (taste.shown, taste.log_shown, taste.clicking)}
+    # Where a taste begins, and what known items are worth, moved by .3 as well, of which a tenth
+    # is stored.
+    known = model.matching.count_posterior.log_known
+    start = {one.ref() for one in (taste.shown, taste.log_shown, taste.clicking, known)}
     for variable in model.trainable_variables:
         # One number for a sum over d is moved as much as d numbers would move the sum.
         of_sum = variable is model.matching.norm_scale
