@@ -53,13 +53,14 @@ def valid_support(inputs: Tensors, scale: Scale, rules: Iterable[RowRule] = ()) 
 
 def valid_tasks(rules: list[RowRule], inputs: Tensors) -> Checked:
     """A request, of which tasks that break a rule are not valid; at least one keeps them all."""
-    valid = tf.reduce_all(tf.stack([rule.holds for rule in rules]), axis=0)
+    # Its failure stands beside what follows, not within: a server cuts off what it says of one
+    # behind so many characters, and the names of all functions around it come first.
+    inputs, valid = after_rows(rules, inputs)
     numbers = {n: value for n, value in inputs.items() if value.dtype in (tf.float32, tf.int32)}
 
     @not_inlined
     def without_others() -> Tensors:
-        kept, valid = after_rows(rules, numbers)
-        return {n: where_valid(valid, kept[n], tf.zeros([], kept[n].dtype)) for n in kept}
+        return {n: where_valid(valid, numbers[n], tf.zeros([], numbers[n].dtype)) for n in numbers}
 
     # Where all are valid no number is chosen one by one, which would take longer than the checks.
     numbers = tf.cond(tf.reduce_all(valid), lambda: numbers, without_others)
