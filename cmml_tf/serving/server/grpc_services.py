@@ -59,6 +59,8 @@ def _deadline(context: grpc.ServicerContext) -> float | None:
 
 _COUNTED = ("Predict", "Classify", "Regress")
 """Calls that TensorFlow Serving counts in its metrics."""
+_LONGEST = 1024
+"""Characters of a refusal that TensorFlow Serving sends."""
 _LOCAL_PEERS = ("ipv4:127.", "ipv6:[::1]:", "ipv6:[::ffff:127.", "unix:")
 
 
@@ -89,7 +91,10 @@ class _Answers:
         finally:
             if api in _COUNTED:
                 self._metrics.record(name, api, "GRPC", code.name, time.monotonic() - began)
-        context.abort(error.code, error.message)
+        message = error.message
+        if len(message) > _LONGEST:
+            message = message[:_LONGEST] + "...TRUNCATED"
+        context.abort(error.code, message)
         return None
 
 

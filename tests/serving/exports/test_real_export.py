@@ -169,6 +169,14 @@ def test_a_wrong_input_is_an_invalid_argument_that_names_it(
     assert checked
 
 
+def test_a_refusal_is_sent_up_to_so_many_characters(ask, loaded):
+    signature = loaded["numbers"].signatures["serving_default"]
+    with pytest.raises(grpc.RpcError) as caught:
+        ask("numbers", inputs_of(signature, requests("numbers")), "k" * 3000)
+    assert len(details(caught)) == 1024 + len("...TRUNCATED")
+    assert details(caught).endswith("kkk...TRUNCATED")
+
+
 def example(**features):
     """An Example; numbers or texts, as their feature."""
     listed = {}
