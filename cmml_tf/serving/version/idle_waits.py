@@ -8,7 +8,8 @@ computed. Served variables never change, and to wait for their reads is of no us
 from pathlib import Path
 
 from tensorflow.core.framework import function_pb2
-from tensorflow.core.protobuf import saved_model_pb2
+
+from cmml_tf.serving.version.saved_functions import saved_functions
 
 _READS = {"Const", "GatherNd", "GatherV2", "ReadVariableOp"}
 
@@ -19,12 +20,9 @@ def drop_idle_waits(saved_model_dir: Path) -> None:
     Args:
       saved_model_dir: The folder with `saved_model.pb`.
     """
-    file = saved_model_dir / "saved_model.pb"
-    saved = saved_model_pb2.SavedModel.FromString(file.read_bytes())
-    for meta_graph in saved.meta_graphs:
-        for function in meta_graph.graph_def.library.function:
+    with saved_functions(saved_model_dir) as functions:
+        for function in functions:
             _drop(function)
-    file.write_bytes(saved.SerializeToString(deterministic=True))
 
 
 def _drop(function: function_pb2.FunctionDef) -> None:

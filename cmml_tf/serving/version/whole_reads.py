@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tensorflow.core.framework import node_def_pb2, types_pb2
-from tensorflow.core.protobuf import saved_model_pb2
+
+from cmml_tf.serving.version.saved_functions import saved_functions
 
 _GATHERS = {"ResourceGather": "GatherV2", "ResourceGatherNd": "GatherNd"}
 
@@ -25,10 +26,8 @@ def read_whole_tables(saved_model_dir: Path) -> None:
     Args:
       saved_model_dir: The folder with `saved_model.pb`.
     """
-    file = saved_model_dir / "saved_model.pb"
-    saved = saved_model_pb2.SavedModel.FromString(file.read_bytes())
-    for meta_graph in saved.meta_graphs:
-        for function in meta_graph.graph_def.library.function:
+    with saved_functions(saved_model_dir) as functions:
+        for function in functions:
             # What is computed of the same rows in two places is then computed once.
             added: dict[str, node_def_pb2.NodeDef] = {}
             tables: dict[str, int] = {}
@@ -38,7 +37,6 @@ def read_whole_tables(saved_model_dir: Path) -> None:
                     place = tables.setdefault(node.input[0], len(tables))
                     added.update((new.name, new) for new in _rewritten(node, f"table_{place}/read"))
             function.node_def.extend(added.values())
-    file.write_bytes(saved.SerializeToString(deterministic=True))
 
 
 def _rewritten(node: node_def_pb2.NodeDef, name: str) -> Iterator[node_def_pb2.NodeDef]:
