@@ -82,6 +82,20 @@ class MLP(tf.keras.layers.Layer):
         hidden = tf.convert_to_tensor(first.bias)
         for part, kernel in zip(parts, kernels, strict=True):
             hidden += on_flat_pairs(lambda rows, by=kernel: tf.matmul(rows, by), part)
+        return self.of_first(hidden, behind)
+
+    def of_first(
+        self,
+        hidden: tf.Tensor,
+        behind: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
+    ) -> tf.Tensor:
+        """The same of what the first layer makes of inputs, before its activation.
+
+        Args:
+          hidden: float32 [..., units[0]].
+          behind: As of `of_parts`.
+        """
+        first, *_ = self.dense_layers
         return on_flat_pairs(
             lambda rows: behind(self._behind_first(first.activation(rows))), hidden
         )

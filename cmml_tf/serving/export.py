@@ -35,6 +35,7 @@ from cmml_tf.serving.signatures import (
 from cmml_tf.serving.version.frozen_weights import freeze_weights
 from cmml_tf.serving.version.idle_waits import drop_idle_waits
 from cmml_tf.serving.version.learned_tasks import write_learned_tasks
+from cmml_tf.serving.version.loop_calls import run_loop_calls_in_order
 from cmml_tf.serving.version.manifest import plain_facts, write_manifest
 from cmml_tf.serving.version.probes import probe_requests
 from cmml_tf.serving.version.reproducible import make_reproducible
@@ -168,6 +169,7 @@ def export_model(
         read_whole_tables(version)
         freeze_weights(version, graph.weights)
         drop_idle_waits(version)
+        run_loop_calls_in_order(version)
         make_reproducible(version, scratch)
         check_feed_forward(version)
         write_warmup_requests(version, graph, users, items, signatures, labels, features)

@@ -39,6 +39,8 @@ class PairTaste(tf.keras.layers.Layer):
 
     def call(self, user: tf.Tensor, item: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """float32 [B, N, d] each -> float32 [B, N, 1]; they may broadcast (`query_pairs`)."""
+        if not training and user.shape.rank == 4 and user.shape[1] == user.shape[2] == 1:
+            return self._of_one_user(user, item)
         both = user * item
         if not training and user.shape.rank == 4:
             return self.hidden.of_parts([user, item, both], self._scored)
@@ -46,6 +48,15 @@ class PairTaste(tf.keras.layers.Layer):
         pair = tf.concat([widened(user, both), widened(item, both), both], axis=-1)
         pair = self.dropout(pair, training=training)
         return on_flat_pairs(lambda rows: self._scored(self.hidden(rows)), pair)
+
+    def _of_one_user(self, user: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
+        """Of one user a task, [B, 1, 1, d]: a matrix of the task is all that items meet."""
+        first, *_ = self.hidden.dense_layers
+        of_user, of_item, of_both = tf.split(first.kernel, 3, axis=0)
+        constant = tf.matmul(user[:, 0, 0], of_user) + first.bias
+        matrix = of_item + tf.reshape(user, [-1, user.shape[-1], 1]) * of_both  # [B, d, units]
+        hidden = tf.matmul(item[:, 0], matrix) + constant[:, None]
+        return self.hidden.of_first(hidden, self._scored)[:, None]
 
     def _scored(self, hidden: tf.Tensor) -> tf.Tensor:
         return self.score(tf.nn.relu(hidden))

@@ -17,6 +17,7 @@ from cmml_tf.serving.requests.task_groups import (
     columns_in_a_loop,
     in_groups,
     joined_in_a_loop,
+    not_inlined,
 )
 from cmml_tf.serving.vocabulary import Vocabulary
 
@@ -146,6 +147,9 @@ class Catalogue(tf.Module):
             # A loop within the loop would cost a small request more than its scores.
             pairs = self._at_once + tf.shape(inputs[-1])[1]
             tasks = tf.clip_by_value(PAIRS_AT_A_TIME // pairs, 1, tasks)
+            if self._matches:
+                # As one operation it is run in order (`version.loop_calls`).
+                ranked = not_inlined(ranked)
         return joined_in_a_loop(ranked, inputs, tasks, self._answers)
 
     def best(

@@ -178,8 +178,8 @@ def traced_once(method: Callable[..., Any]) -> Callable[..., Any]:
 def not_inlined(
     function: Callable[..., Any],
 ) -> Callable[..., Any]:
-    """One operation of the graph, which is rarely run: inlined, it would cost a small request more
-    than its checks.
+    """One operation of the graph. Inlined, what is rarely run would cost a small request more than
+    its checks.
     """
     return tf.function(function, autograph=False, experimental_attributes={"_noinline": True})
 
