@@ -95,10 +95,13 @@ class ServingGraph(tf.Module):
         self.weights = [one for one in scoring_variables(model) if id(one) not in tables]
         # Plain functions are not tracked: the model's layers stay outside the SavedModel. Each
         # part is traced once and called by all signatures that need it.
-        adapt = traced_once(lambda *support: model.adapt(Support(*support)))
+        adapt = traced_once(_adapt_of(model))
         score = traced_once(model.score_adapted)
         # All support pairs that a call may hold fit into memory; all query pairs do not.
         self._adapt = adapt if not compiled else _compiled_adapt(model, adapt, compiled)
+        # What a loop is to run in order calls nothing (`version.loop_calls`).
+        in_order = model.by_key and not compiled
+        self._adapt_in_loop = _adapt_of(model) if in_order else self._adapt
         self._context_of = lambda adapted: model.context_of(adapted)
         self._adapted_of = lambda context: model.adapted_of(context)
         self._modulation: Callable[..., Tensors]
@@ -184,7 +187,8 @@ class ServingGraph(tf.Module):
             label: tf.Tensor,
         ) -> tuple[tf.Tensor, tf.Tensor]:
             item = self._items(support_item_id)
-            adapted = self._adapt(self._users(support_user_id).key, item.key, label, length)
+            user = self._users(support_user_id)
+            adapted = self._adapt_in_loop(user.key, item.key, label, length)
             read = tf.sequence_mask(length, tf.shape(label)[1])
             # By id, not by row: users who are unknown to the model have taken things too.
             own = read & (support_user_id == user_id[:, None])
@@ -257,13 +261,16 @@ def _some_tasks_at_a_time(score: Callable[..., tf.Tensor]) -> Callable[..., tf.T
     return lambda *arguments: several(*arguments)[0]
 
 
+def _adapt_of(model: CMML | MatchingCMML) -> Callable[..., Any]:
+    """`model.adapt`, of support fields."""
+    return lambda *support: model.adapt(Support(*support))
+
+
 def _compiled_adapt(
     model: CMML | MatchingCMML, adapt: Callable[..., Any], compiled: Sequence[CompiledSize]
 ) -> Callable[..., Any]:
     sizes = [(size.tasks, size.support_pairs) for size in compiled]
-    return compiled_for(
-        lambda *support: model.adapt(Support(*support)), adapt, sizes, [0, 1, 2], False
-    )
+    return compiled_for(_adapt_of(model), adapt, sizes, [0, 1, 2], False)
 
 
 def _answers_some_tasks_at_a_time(

@@ -1,6 +1,7 @@
 """What a loop of an export calls is run by an executor of one thread, where that one can."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
@@ -9,21 +10,19 @@ from cmml_tf.serving.version.loop_calls import run_loop_calls_in_order
 
 
 class Looping(tf.Module):
-    """A loop around a function that may branch, and the same function called outside."""
+    """A loop around a function that ends with another, and the same function called outside."""
 
-    def __init__(self, branches):
+    def __init__(self, end):
         super().__init__()
         self.table = tf.Variable(np.arange(6, dtype=np.float32))
-        self.branches = branches
+        self.end = end
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.int64, name="row")])
     def rows(self, row):
         @not_inlined
         def part(row):
             value = tf.gather(tf.convert_to_tensor(self.table), row)
-            if self.branches:
-                value = tf.cond(value[0] > 2.0, lambda: -value, lambda: value)
-            return (value[:, None],)
+            return (self.end(value)[:, None],)
 
         answer = tf.TensorSpec([None, 1], tf.float32)
         (looped,) = joined_in_a_loop(part, [row], 2, [answer])
@@ -41,23 +40,32 @@ def executors(folder):
                 yield "body" in name, node.attr["executor_type"].s
 
 
-def saved(branches, folder):
-    module = Looping(branches)
+def saved(end, folder):
+    module = Looping(end)
     tf.saved_model.save(module, str(folder), signatures=module.rows)
     run_loop_calls_in_order(folder)
     return tf.saved_model.load(str(folder)).signatures["serving_default"]
 
 
 def test_a_function_that_a_loop_calls_has_one_thread_and_answers_the_same(tmp_path):
-    signature = saved(False, tmp_path)
+    signature = saved(tf.negative, tmp_path)
     assert sorted(executors(tmp_path)) == [(False, b""), (True, b"SINGLE_THREADED_EXECUTOR")]
     answer = signature(row=tf.constant([4, 1, 5], tf.int64))
-    np.testing.assert_array_equal(answer["looped"], [[4.0], [1.0], [5.0]])
-    np.testing.assert_array_equal(answer["alone"], [[4.0], [1.0], [5.0]])
+    np.testing.assert_array_equal(answer["looped"], [[-4.0], [-1.0], [-5.0]])
+    np.testing.assert_array_equal(answer["alone"], [[-4.0], [-1.0], [-5.0]])
 
 
-def test_a_function_that_branches_keeps_the_usual_executor(tmp_path):
-    signature = saved(True, tmp_path)
-    assert sorted(executors(tmp_path)) == [(False, b""), (True, b"")]
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda value: tf.cond(value[0] > 2.0, lambda: -value, lambda: value),
+        tf.function(tf.negative),
+    ],
+    ids=["branches", "calls"],
+)
+def test_a_function_that_branches_or_calls_keeps_the_usual_executor(tmp_path, end):
+    signature = saved(end, tmp_path)
+    found = sorted(executors(tmp_path))
+    assert found == [(False, b""), (True, b"")]
     answer = signature(row=tf.constant([4, 1, 5], tf.int64))
     np.testing.assert_array_equal(answer["looped"], [[-4.0], [-1.0], [-5.0]])
