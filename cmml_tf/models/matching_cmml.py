@@ -38,6 +38,7 @@ class MatchingCMML(ContextModel):
 
     by_key = True
     positives_only = False
+    not_for_xla = "XLA has no lists of the different items of a support, however many"
 
     def __init__(
         self,

@@ -93,6 +93,17 @@ def test_what_is_served_has_the_trained_weights_and_no_row_of_training_alone(par
         np.testing.assert_array_equal(own, other)
 
 
+def test_xla_is_refused_by_name_before_the_first_step(parts):
+    setting, recipe = ScenarioSetting(), Recipe(MATCHING, EPISODE, TRAINING, seed=5)
+    model = setting.build_for_training(recipe, parts)
+    model.compile("sgd", jit_compile=True)
+    sample = setting.sampler(model, parts, EPISODE, 5)
+    data = tf.data.Dataset.from_tensors(sample(tf.constant(0, tf.int64)))
+    for method in (model.fit, model.evaluate, model.predict):
+        with pytest.raises(ValueError, match="`jit_compile` must be false for MatchingCMML"):
+            method(data, verbose=0)
+
+
 @pytest.mark.parametrize(("width", "times"), [(4, 1), (16, 1), (64, 4)])
 def test_weights_decay_more_where_factors_are_wide(width, times):
     rows = np.zeros([5, width + 1], np.float32), np.zeros([5, width + 3], np.float32)
