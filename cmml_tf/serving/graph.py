@@ -100,8 +100,7 @@ class ServingGraph(tf.Module):
         # All support pairs that a call may hold fit into memory; all query pairs do not.
         self._adapt = adapt if not compiled else _compiled_adapt(model, adapt, compiled)
         # What a loop is to run in order calls nothing (`version.loop_calls`).
-        in_order = model.by_key and not compiled
-        self._adapt_in_loop = _adapt_of(model) if in_order else self._adapt
+        self._adapt_in_loop = _adapt_of(model) if model.by_key else self._adapt
         self._context_of = lambda adapted: model.context_of(adapted)
         self._adapted_of = lambda context: model.adapted_of(context)
         self._modulation: Callable[..., Tensors]

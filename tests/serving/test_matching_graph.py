@@ -179,6 +179,21 @@ def test_recommend_ranks_the_catalogue_and_what_only_the_support_names(served):
     assert len(found) == ITEMS
 
 
+@pytest.mark.parametrize("label", [0.0, 1.0])
+def test_what_stands_for_no_item_is_not_recommended(narrowed, label):
+    signatures = narrowed[1]
+    request = {
+        "support_user_id": np.int64([[1, 2, 3, 4]]),
+        "support_item_id": np.int64([[-1, -1, -2, -1]]),
+        "support_label": np.float32([[label, 1, 1, 1]]),
+        "support_length": np.int32([4]),
+        "user_id": np.int64([0]),
+    }
+    found = call(signatures["recommend"], request)["item_id"][0]
+    assert -2 in found
+    assert -1 not in found
+
+
 @pytest.fixture(scope="module")
 def narrowed(tmp_path_factory):
     """A graph of a catalogue so large that it is narrowed, and its signatures."""

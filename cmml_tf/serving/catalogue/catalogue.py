@@ -172,7 +172,7 @@ class Catalogue(tf.Module):
         gone = support.rows(elsewhere, self.items)
         given = [adapted, user, tf.pad(gone, [[0, 0], [0, 1]], constant_values=self.items)]
         if self._matches:
-            offered = support.offered()
+            offered = support.offered(self.nothing)
             if not narrows:
                 offered &= ~support.known
             given += Beside(support.item_id, support.key, offered)

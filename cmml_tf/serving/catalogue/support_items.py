@@ -28,9 +28,14 @@ class SupportItems(NamedTuple):
         """Rows of the catalogue int64 [B, S] where `which` holds, else `unknown`."""
         return tf.where(which & self.known, self.key, tf.constant(unknown, tf.int64))
 
-    def offered(self) -> tf.Tensor:
-        """bool [B, S]: one pair of each item that may be recommended."""
-        return self.read & SupportGroups(self.key).first(barred=self.taken)
+    def offered(self, nothing: tf.Tensor) -> tf.Tensor:
+        """bool [B, S]: one pair of each item that may be recommended.
+
+        Args:
+          nothing: The id of no item, which nobody could tell from an answer without one.
+        """
+        named = self.read & (self.item_id != nothing)
+        return named & SupportGroups(self.key).first(barred=self.taken)
 
 
 class Beside(NamedTuple):

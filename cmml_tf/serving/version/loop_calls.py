@@ -33,5 +33,6 @@ def run_loop_calls_in_order(saved_model_dir: Path) -> None:
                     called = library[node.attr["f"].func.name]
                     within = {one.op for one in called.node_def}
                     # One that is inlined is no operation when it is run.
-                    if called.attr["_noinline"].b and not within & (_CALLS | _LOOPS | _BRANCHES):
+                    apart = "_noinline" in called.attr and called.attr["_noinline"].b
+                    if apart and not within & (_CALLS | _LOOPS | _BRANCHES):
                         node.attr["executor_type"].s = _EXECUTOR
