@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 import tensorflow as tf
 
@@ -343,6 +344,15 @@ def test_ids_of_a_frame_that_are_text_and_numbers_are_text():
     assert column.feature.vocabulary == ("7.5", "some")
     with pytest.raises(ValueError, match=r"Column 'item' .*Received: .*\(object\) in row 800"):
         cmml_tf.user_data(ratings.assign(item=[*mixed[:-1], object()]))
+    split = ratings.assign(item=[*mixed[:-1], "7\udc80"])
+    with pytest.raises(ValueError, match=r"Column 'item' .*UTF-8 .*: '7\\udc80' in row 800"):
+        cmml_tf.user_data(split)
+    with pytest.raises(ValueError, match=r"Column 'user' .*\(complex\) in row 1"):
+        cmml_tf.user_data(ratings.assign(user=np.arange(len(ratings)) * 1j))
+    ends = {name: pa.array(ratings[name]) for name in ("item", "value")}
+    ends["user"] = pc.run_end_encode(pa.array(ratings["user"]).cast(pa.string()))
+    with pytest.raises(ValueError, match=r"types that Parquet files have\..* 'user' \(run"):
+        cmml_tf.user_data(pa.table(ends))
     with pytest.raises(ValueError, match="must have each column once"):
         cmml_tf.user_data(pd.concat([ratings, ratings[["user"]]], axis=1))
 
@@ -364,6 +374,16 @@ def test_advice_about_malformed_lines_can_be_followed_and_names_the_file(tmp_pat
         cmml_tf.user_data(log, items=tmp_path / "gone.csv")
     with pytest.raises(ValueError, match="`kinds` must name features that there are: genre, year"):
         cmml_tf.user_data(ratings, items=films, kinds={"gnere": "categorical"})
+
+
+def test_features_of_users_or_items_that_rated_nothing_are_refused():
+    ratings, films = rated()
+    people = pd.DataFrame({"user": ["somebody"], "age": [7.0]})
+    with pytest.raises(ValueError, match=r"users with features .*none is\. Received: user 'some"):
+        cmml_tf.user_data(ratings, users=people)
+    others = films.assign(item=[f"0{item}" for item in films["item"]])
+    with pytest.raises(ValueError, match=r"items with features .*none is\. Received: item '0"):
+        cmml_tf.user_data(ratings, items=others)
 
 
 @pytest.mark.parametrize("objective", [None, "rating", "ranking"])

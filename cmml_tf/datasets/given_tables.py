@@ -70,8 +70,15 @@ def place_table(table: Table, folder: Path, name: str) -> Path:
       ValueError: A file is not called as tables are, or a column has a type that no table has.
     """
     if not isinstance(table, str | Path):
-        place = folder / f"{name}.parquet"
-        pa.parquet.write_table(as_arrow(table), place)
+        place, columns = folder / f"{name}.parquet", as_arrow(table)
+        try:
+            pa.parquet.write_table(columns, place)
+        except pa.ArrowNotImplementedError as error:
+            types = ", ".join(f"{one.name!r} ({one.type})" for one in columns.schema)
+            raise ValueError(
+                "Columns of a table must be of types that Parquet files have. "
+                f"Received: {types[:1000]}; {error}"
+            ) from error
         return place
     path = Path(table).expanduser().resolve()
     check_table(path)
@@ -113,7 +120,10 @@ def _of_pandas(frame: pd.DataFrame) -> pa.Table:
         column = frame.iloc[:, place]
         try:
             columns[str(name)] = pa.array(column, from_pandas=True)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+        except (
+            *(pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError),
+            *(OverflowError, UnicodeEncodeError),
+        ) as error:
             columns[str(name)] = _text(str(name), column, error)
     if len(columns) < len(frame.columns):
         raise ValueError(
@@ -127,9 +137,23 @@ def _text(name: str, column: pd.Series, error: Exception) -> pa.Array:
     """Text and numbers of any size as text."""
     known = column.notna()
     for row, value in enumerate(column):
+        if isinstance(value, str) and not _is_unicode(value):
+            raise ValueError(
+                f"Column {name!r} of a table must hold text that UTF-8 can hold. "
+                f"Received: {value[:80]!a} in row {row + 1}."
+            ) from error
         if known.iloc[row] and not isinstance(value, str | int | float):
             raise ValueError(
                 f"Column {name!r} of a table must hold text, numbers, times, or lists of them, of "
                 f"one kind. Received: {str(value)[:80]} ({type(value).__name__}) in row {row + 1}."
             ) from error
     return pa.array(column.where(known, None).map(str, na_action="ignore"), pa.string())
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it has no lone surrogate."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

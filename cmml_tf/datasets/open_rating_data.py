@@ -73,6 +73,8 @@ def open_rating_data(
     interactions, item_features, user_features = read_ratings(data, read)
     table = interactions.table.drop_duplicates(["user", "item"], keep="last")
     check_ratings(interactions.name, table, config)
+    _check_met("user", interactions.name, table["user"], user_features)
+    _check_met("item", interactions.name, table["item"], item_features)
     user_ids = _catalogue_ids(table["user"], user_features)
     item_ids = _catalogue_ids(table["item"], item_features)
     before = None
@@ -182,6 +184,17 @@ def _outside_of_tasks(
         "users that the task file does not name, left out": len(np.setdiff1d(user, users)),
         "ratings that the task file does not name, left out": int(unnamed.sum()),
     }
+
+
+def _check_met(side: str, name: str, rated: pd.Series, features: list[RawFeature]) -> None:
+    """Refuses features of which no id has a rating, as `with_features` does in other settings."""
+    known = {one for feature in features if feature.kind != "id" for one in feature.values}
+    ids = set(rated.tolist())
+    if known and known.isdisjoint(ids):
+        raise ValueError(
+            f"The {side}s with features of {name} must be those of its ratings; none is. Received: "
+            f"{side} {str(min(known))[:40]!r}, and a rating has {str(min(ids))[:40]!r}."
+        )
 
 
 def _catalogue_ids(rated: pd.Series, features: list[RawFeature]) -> np.ndarray:

@@ -1,8 +1,9 @@
 """A parquet file as blocks of row groups, read as the same values that a text would give.
 
 Ids are integers or text, as `ids` has it, whatever the type of their column: a column of floats, as
-pandas writes integers some of which are missing, holds ids 1, 2, ...; one with a fraction, or
-beyond 2**53 where floats no longer tell integers apart, is malformed. Decimals are read alike.
+pandas writes integers some of which are missing, holds ids 1, 2, ...; one with a fraction, or from
+2**53 on where floats no longer tell integers apart (2**24 in float32, 2**11 in float16), is
+malformed. Decimals are read alike. Times are text without the zeros that their unit adds.
 """
 
 import itertools
@@ -35,6 +36,8 @@ _ACCEPTED = {
     "value": "text, numbers or lists of one of them",
 }
 _EXACT_FLOATS = 2.0**53
+_EXACT_BITS = {16: 11, 32: 24, 64: 53}
+"""Of floats of so many bits, from which power of 2 on they no longer tell integers apart."""
 Faults = list[tuple[np.ndarray, str]]
 
 
@@ -263,11 +266,12 @@ def _ids_or_text(raw: pa.Array) -> tuple[pa.Array, Faults]:
         return raw.cast(pa.int64()), []
     if pa.types.is_floating(kind):
         numbers = raw.cast(pa.float64()).to_numpy(zero_copy_only=False)
-        absent = np.isnan(numbers)
-        exact = (np.abs(numbers) < _EXACT_FLOATS) & (numbers == np.floor(numbers))
+        absent, bits = np.isnan(numbers), _EXACT_BITS[kind.bit_width]
+        exact = (np.abs(numbers) < 2.0**bits) & (numbers == np.floor(numbers))
         values = pa.array(np.where(exact, numbers, 0).astype(np.int64), mask=~exact)
-        reason = "is no whole number below 2**53, which a float id must be; write ids as text"
-        return values, [(~exact & ~absent, reason)]
+        float_ = "float" if bits == 53 else f"float{kind.bit_width}"
+        limit = f"is no whole number below 2**{bits}, which a {float_} id must be"
+        return values, [(~exact & ~absent, f"{limit}; write ids as text")]
     if pa.types.is_decimal(kind):
         texts = [None if value is None else _whole(value) for value in raw.to_pylist()]
         wrong = np.array([text == "" for text in texts], bool)
@@ -275,8 +279,14 @@ def _ids_or_text(raw: pa.Array) -> tuple[pa.Array, Faults]:
         return values, [(wrong, "has a fraction; write ids as whole numbers or text")]
     if pa.types.is_boolean(kind):
         return pc.if_else(raw, "True", "False"), []
-    if pa.types.is_nested(kind):
+    if pa.types.is_nested(kind) or pa.types.is_duration(kind):
         raise pa.ArrowInvalid(f"{kind} is no id")
+    if pa.types.is_timestamp(kind) or pa.types.is_time(kind):
+        # Neither the unit nor what a file makes of it changes an id.
+        text = pc.replace_substring_regex(raw.cast(TEXT), r"\.(\d*?)0+(\D|$)", r".\1\2")
+        return pc.replace_substring_regex(text, r"\.(\D|$)", r"\1"), []
+    if str(kind) == "extension<arrow.uuid>":
+        return pa.array([None if one is None else str(one) for one in raw.to_pylist()], TEXT), []
     try:
         values = raw.cast(TEXT)
         values.validate(full=True)

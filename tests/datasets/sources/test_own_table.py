@@ -1,14 +1,17 @@
 """Tables of one's own: what is read, what columns may be called, what is refused."""
 
 import gzip
+import uuid
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet
 import pytest
 
 from cmml_tf.config import ReadConfig
+from cmml_tf.datasets.given_tables import as_arrow
 from cmml_tf.datasets.interactions import Interactions, without_catalogue
 from cmml_tf.datasets.sources.own_interactions import load_table
 
@@ -202,6 +205,8 @@ def test_parquet_ids_of_every_type_are_what_they_say(tmp_path):
         (pa.array([1.0, None, 3.0]), [1, 3]),
         (pa.array([1.0, 2.5, 3.0]), [1, 3]),
         (pa.array([1.0, 2.0**53, 3.0]), [1, 3]),
+        (pa.array([1.0, 2.0**24, 3.0], pa.float32()), [1, 3]),
+        (pa.array(np.float16([1.0, 2.0**11, 3.0])), [1, 3]),
         (pa.array(["x", "y\nz", "z"]), ["x", "z"]),
         (pa.array(["x", "y\0", "z"]), ["x", "z"]),
         (pa.array(["x", "y\0y", "z"]), ["x", "z"]),
@@ -214,8 +219,30 @@ def test_parquet_ids_of_every_type_are_what_they_say(tmp_path):
         assert data.counts == {"malformed lines, left out": 1}
     with pytest.raises(ValueError, match=r"Line 2 of .*log\.parquet.*column 'user'.*is not UTF-8"):
         load_table(path)
-    with pytest.raises(ValueError, match=r"Column 'user' of .* must hold integers or text.*list"):
-        _parquet(path, user=[[1], [2], [3]], **other)
+    lists, spans = [[1], [2], [3]], pa.array([1, 2, 3], pa.duration("s"))
+    for values, kind in ((lists, "list"), (spans, "duration")):
+        with pytest.raises(ValueError, match=f"'user' of .* must hold integers or text.*{kind}"):
+            _parquet(path, user=values, **other)
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_ids_that_are_times_are_the_same_text_whatever_their_unit(tmp_path, unit):
+    seconds = pa.array([0, 86_400, 172_800], pa.timestamp("s"))
+    other = {"item": ["a", "b", "c"], "value": [1.0, 2.0, 3.0]}
+    data = _parquet(tmp_path / "log.parquet", user=seconds.cast(pa.timestamp(unit)), **other)
+    days = [f"1970-01-0{day} 00:00:00" for day in (1, 2, 3)]
+    assert data.table["user"].tolist() == days
+    if unit != "s":
+        halves = pc.add(seconds.cast(pa.timestamp(unit)), pa.scalar(500, pa.duration("ms")))
+        data = _parquet(tmp_path / "log.parquet", user=halves.cast(pa.timestamp(unit)), **other)
+        assert data.table["user"].tolist() == [f"{day}.5" for day in days]
+
+
+def test_ids_that_are_uuids_are_their_text(tmp_path):
+    ids = [uuid.UUID(int=number) for number in (1, 2, 3)]
+    frame = pd.DataFrame({"user": ids, "item": ["a", "b", "c"], "value": [1.0, 2.0, 3.0]})
+    pa.parquet.write_table(as_arrow(frame), tmp_path / "log.parquet")
+    assert load_table(tmp_path / "log.parquet").table["user"].tolist() == [*map(str, ids)]
 
 
 def test_parquet_values_are_numbers_of_every_type(tmp_path):
