@@ -37,6 +37,8 @@ from cmml_tf.embeddings.popularity import STATISTICS, Popularity
 _LEFT_OUT = 0.25
 _MOST_COMPARED, _NEWTON_STEPS = 2**18, 16
 """Of scenarios, the share that the second fit does not see, and clicks of them at the most."""
+_TELLING, _ROUNDING = 0.55, 1e-6
+"""How often the larger product is of what was taken, from where on products tell something."""
 
 
 class TableRows(NamedTuple):
@@ -269,7 +271,9 @@ def honest_share(factors: ScenarioFactors, clicks: Clicks, seed: int) -> float:
       seed: Of the second fit's first factors, and of which scenarios it leaves out.
 
     Returns:
-      The second slope over the first, 0 to 1. 1 where nothing is left to fit or to compare.
+      The second slope over the first, 0 to 1. 1 where nothing is left to fit or to compare; and
+      where products tell next to nothing of the scenarios learned: no model then trusts them, and
+      factors of users still tell who is alike.
     """
     rng = np.random.default_rng(seed)
     counts = np.bincount(clicks.scenario + 1, minlength=clicks.scenario_count + 1)[1:]
@@ -282,8 +286,14 @@ def honest_share(factors: ScenarioFactors, clicks: Clicks, seed: int) -> float:
     honest = ConditionalFactors(replace(clicks, **parts), factors.config, seed)
     seen = counts[chosen].cumsum() - counts[chosen] < _MOST_COMPARED
     compared = [factors.products(number, honest, rng) for number in chosen[seen]]
-    learned, new = (_slope(np.concatenate(part)) for part in zip(*compared, strict=True))
-    return float(np.clip(new / learned, 0.0, 1.0)) if learned > 0 else 1.0
+    learned, new = (np.concatenate(part) for part in zip(*compared, strict=True))
+    if not len(learned):
+        return 1.0
+    ahead = np.mean((learned > _ROUNDING) + 0.5 * (np.abs(learned) <= _ROUNDING))
+    if ahead < _TELLING:
+        return 1.0
+    slope = _slope(learned)
+    return float(np.clip(_slope(new) / slope, 0.0, 1.0)) if slope > 0 else 1.0
 
 
 def _slope(differences: np.ndarray) -> float:

@@ -1,5 +1,6 @@
 """By how much products of a user and an item tell less of a new scenario than of those learned."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -22,20 +23,24 @@ USERS, ITEMS, SCENARIOS, SHOWN, CLICKS = 300, 120, 16, 30, 600
 CONFIG = FactorConfig(dimension=8)
 
 
-def clicks(strength: float, seed: int = 0) -> Clicks:
+def clicks(strength: float, seed: int = 0, own_items: bool = False) -> Clicks:
     """Of users who choose among the items of a scenario by a taste of this strength, and by how
-    much anybody in it likes each."""
+    much anybody in it likes each. Items of its own are in no other."""
     rng = np.random.default_rng(seed)
-    u, v = rng.normal(size=(USERS, 2)), rng.normal(size=(ITEMS, 2))
+    count = SCENARIOS * SHOWN if own_items else ITEMS
+    u, v = rng.normal(size=(USERS, 2)), rng.normal(size=(count, 2))
     parts = []
     for scenario in range(SCENARIOS):
-        shown, who = rng.choice(ITEMS, SHOWN, replace=False), rng.integers(USERS, size=CLICKS)
+        shown = rng.choice(ITEMS, SHOWN, replace=False)
+        if own_items:
+            shown = scenario * SHOWN + np.arange(SHOWN)
+        who = rng.integers(USERS, size=CLICKS)
         liking = strength * u[who] @ v[shown].T + rng.normal(size=SHOWN)
         chosen = shown[(liking + rng.gumbel(size=liking.shape)).argmax(axis=1)]
         pairs = np.unique(np.c_[who, chosen], axis=0)
         parts.append(np.c_[pairs, np.full(len(pairs), scenario)])
     user, item, scenario = np.concatenate(parts).T
-    return Clicks(user, item, scenario, USERS, ITEMS, SCENARIOS)
+    return Clicks(user, item, scenario, USERS, count, SCENARIOS)
 
 
 @pytest.mark.parametrize(("strength", "least", "most"), [(0.0, 0.0, 0.2), (2.0, 0.7, 1.0)])
@@ -93,6 +98,16 @@ def test_where_nothing_is_left_to_compare_products_are_believed():
     assert honest_share(fit_scenario_factors(alone, CONFIG, 0), alone, 0) == 1.0
     nowhere = Clicks(data.users, data.items, np.full(len(one), -1), USERS, ITEMS, 0)
     assert honest_share(fit_scenario_factors(nowhere, CONFIG, 0), nowhere, 0) == 1.0
+
+
+@pytest.mark.parametrize("featured", [False, True])
+def test_items_of_one_scenario_each_leave_users_as_they_are(featured):
+    """Their products with items that nothing tells of are of no worth, but alike users are."""
+    data = clicks(2.0, own_items=True)
+    if featured:
+        content = np.random.default_rng(1).normal(size=(data.item_count, 6)).astype(np.float32)
+        data = dataclasses.replace(data, item_content=content)
+    assert honest_share(fit_scenario_factors(data, CONFIG, 0), data, 0) == 1.0
 
 
 def scenario_data(made: Clicks) -> ScenarioData:
