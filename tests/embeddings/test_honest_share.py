@@ -103,11 +103,12 @@ def test_where_nothing_is_left_to_compare_products_are_believed():
 @pytest.mark.parametrize("featured", [False, True])
 def test_items_of_one_scenario_each_leave_users_as_they_are(featured):
     """Their products with items that nothing tells of are of no worth, but alike users are."""
-    data = clicks(2.0, own_items=True)
-    if featured:
-        content = np.random.default_rng(1).normal(size=(data.item_count, 6)).astype(np.float32)
-        data = dataclasses.replace(data, item_content=content)
-    assert honest_share(fit_scenario_factors(data, CONFIG, 0), data, 0) == 1.0
+    for seed in range(3):
+        data = clicks(2.0, seed, own_items=True)
+        if featured:
+            content = np.random.default_rng(1).normal(size=(data.item_count, 1))
+            data = dataclasses.replace(data, item_content=content.astype(np.float32))
+        assert honest_share(fit_scenario_factors(data, CONFIG, seed), data, seed) == 1.0
 
 
 def scenario_data(made: Clicks) -> ScenarioData:

@@ -21,6 +21,7 @@ from cmml_tf.serving.catalogue.catalogue import LARGEST_SCORED_CATALOGUE, Recomm
 from cmml_tf.serving.graph import ServingGraph
 from cmml_tf.serving.requests.task_groups import matched_some_at_a_time
 from cmml_tf.serving.signatures import serving_signatures
+from cmml_tf.serving.version.loop_calls import run_loop_calls_in_order
 from cmml_tf.serving.vocabulary import vocabulary
 
 NUMBERS = [3, -1, 8, 2, -(2**63), 5, 0, 2**63 - 1, 77]
@@ -217,6 +218,14 @@ def test_a_narrowing_reads_fewer_columns_than_tell_items_apart(narrowed):
     assert catalogue.kept.recall > 0.9
     # Of 17 that hold .99 of how items differ.
     assert catalogue.narrowing.columns.shape[1] < 15
+
+
+def test_one_thread_runs_the_loop_of_a_narrowed_catalogue(narrowed, tmp_path):
+    graph, signatures = narrowed
+    tf.saved_model.save(graph, str(tmp_path), signatures=signatures)
+    run_loop_calls_in_order(tmp_path)
+    saved = (tmp_path / "saved_model.pb").read_bytes()
+    assert saved.count(b"SINGLE_THREADED_EXECUTOR") == 1
 
 
 def test_tasks_of_a_narrowed_catalogue_are_answered_each_by_itself(narrowed):
