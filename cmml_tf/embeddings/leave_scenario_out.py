@@ -38,7 +38,7 @@ _LEFT_OUT = 0.25
 _MOST_COMPARED, _NEWTON_STEPS = 2**18, 16
 """Of scenarios, the share that the second fit does not see, and clicks of them at the most."""
 _TELLING, _ROUNDING = 0.55, 1e-6
-"""How often the larger product is of what was taken, from where on products tell something."""
+"""How often the larger product is of what was taken, from where on content tells something."""
 
 
 class TableRows(NamedTuple):
@@ -181,7 +181,7 @@ class ScenarioFactors:
 
     def products(
         self, scenario: int, honest: ConditionalFactors, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """By how much users' products with what they took exceed those with other items.
 
         For each click of a scenario another of its items is drawn, in proportion to its clicks, so
@@ -193,7 +193,8 @@ class ScenarioFactors:
           rng: Draws the items.
 
         Returns:
-          float64 [N] each: of the rows of `without`, and of those of `honest`.
+          float64 [N] each: of the rows of `without`, and of those of `honest`; and bool [N],
+          whether `honest` knows both items by clicks, not by their content alone.
         """
         gone = self._pairs[scenario]
         users, user = np.unique(self._factors.clicks.users[gone], return_inverse=True)
@@ -208,7 +209,8 @@ class ScenarioFactors:
             (honest.user_factors[users], honest.item_factors[items] * self._item_scale),
         )
         first, second = (np.sum(u[user] * (v[item] - v[other]), axis=1) for u, v in sides)
-        return first, second
+        known = honest.item.total[items] > 0
+        return first, second, known[item] & known[other]
 
     def content_maps(self) -> tuple[np.ndarray | None, np.ndarray | None]:
         """What makes rows of users [c_u, d + 1] and items [c_i, ...] that have content alone.
@@ -272,8 +274,9 @@ def honest_share(factors: ScenarioFactors, clicks: Clicks, seed: int) -> float:
 
     Returns:
       The second slope over the first, 0 to 1. 1 where nothing is left to fit or to compare; and
-      where products tell next to nothing of the scenarios learned: no model then trusts them, and
-      factors of users still tell who is alike.
+      where most items are in one scenario alone and their content tells next to nothing of a new
+      one: products are at fault then for the items' part, and users' factors, which clicks in many
+      scenarios have made, still tell who is alike.
     """
     rng = np.random.default_rng(seed)
     counts = np.bincount(clicks.scenario + 1, minlength=clicks.scenario_count + 1)[1:]
@@ -286,11 +289,11 @@ def honest_share(factors: ScenarioFactors, clicks: Clicks, seed: int) -> float:
     honest = ConditionalFactors(replace(clicks, **parts), factors.config, seed)
     seen = counts[chosen].cumsum() - counts[chosen] < _MOST_COMPARED
     compared = [factors.products(number, honest, rng) for number in chosen[seen]]
-    learned, new = (np.concatenate(part) for part in zip(*compared, strict=True))
+    learned, new, known = (np.concatenate(part) for part in zip(*compared, strict=True))
     if not len(learned):
         return 1.0
-    ahead = np.mean((learned > _ROUNDING) + 0.5 * (np.abs(learned) <= _ROUNDING))
-    if ahead < _TELLING:
+    ahead = np.mean((new > _ROUNDING) + 0.5 * (np.abs(new) <= _ROUNDING))
+    if 2 * np.count_nonzero(known) < len(known) and ahead < _TELLING:
         return 1.0
     slope = _slope(learned)
     return float(np.clip(_slope(new) / slope, 0.0, 1.0)) if slope > 0 else 1.0
