@@ -335,6 +335,8 @@ def _scratch() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
         written = rf"(?:the table )?{re.escape(str(folder))}/(?:\w+/)?(\w+)\.parquet"
         named = re.sub(written, r"the table `\1`", str(error))
+        for whole in (str(folder), folder.name):
+            named = named.replace(whole, "the given tables")
         if type(error) is ValueError and named != str(error):
             raise ValueError(named) from error
         raise

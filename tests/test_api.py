@@ -403,3 +403,6 @@ def test_a_table_from_memory_is_named_as_such_where_a_row_or_feature_is_refused(
     infinite = items.assign(size=np.where(items.index == 2, np.inf, 1.0))
     with pytest.raises(ValueError, match=r"^Column 'size' of the table `items` must hold finite"):
         read(log, infinite)
+    if objective == "rating":
+        with pytest.raises(ValueError, match=r"^Ratings of the given tables must lie between"):
+            read(log.assign(value=9.0), items)
