@@ -38,6 +38,8 @@ class TrainingConfig:
     """Training steps between two looks at the validation scenarios."""
     max_epochs: PositiveInt = 20
     """Epochs at the most."""
+    steps_per_task: PositiveInt | None = None
+    """Training steps at the most for each task that is learned from; none: no such limit."""
     early_stopping_patience: PositiveInt = 6
     """Epochs without a better validation Recall@20 before training stops."""
     plateau_patience: PositiveInt = 2
@@ -118,8 +120,9 @@ SCHEDULES: dict[str, Schedule] = {
     "adaptive": _ADAPTIVE,
     # A closed form alone: the same with a loss for which no pair is ever far enough ahead.
     "closed-form": replace(_ADAPTIVE, loss="logistic"),
-    # Supports of any size, as services have them; a fixed number of steps, as above. All pairs are
-    # learned from, except in `warm`: each scenario has factors that its own pairs did not reach.
+    # Supports of any size, as services have them; a fixed number of steps, as above, but fewer for
+    # few scenarios, which are learned by heart. All pairs are learned from, except in `warm`: each
+    # scenario has factors that its own pairs did not reach.
     "matching": Schedule(
         TrainingConfig(
             learning_rate=4e-3,
@@ -127,6 +130,7 @@ SCHEDULES: dict[str, Schedule] = {
             weight_average=0.99,
             steps_per_epoch=100,
             max_epochs=4,
+            steps_per_task=20,
         ),
         tasks_per_step=8,
         validation_fraction=0.0,

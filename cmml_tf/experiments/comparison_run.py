@@ -16,7 +16,7 @@ from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.settings.base import Prepared, Setting, TaskData
 from cmml_tf.settings.judging import ask_all, ask_curve, model_systems
 from cmml_tf.settings.scenario.parts import open_hybrid
-from cmml_tf.settings.systems import within_steps
+from cmml_tf.settings.systems import for_tasks, within_steps
 from cmml_tf.settings.training import fit
 from cmml_tf.training.efficiency import Cost, median_cpu_milliseconds, peak_memory_mib
 from cmml_tf.training.fit import TrainingResult
@@ -56,7 +56,8 @@ def run_system(
         simple = name.replace("-", "_")
         scorer = setting.simple_systems(prepared, [simple])[simple]
         return _evaluated(setting, {OWN: scorer}, prepared, Cost(memory_before_mib=before))
-    training = within_steps(system.training, config.steps)
+    training = for_tasks(system.training, len(setting.learned_tasks(prepared.data)))
+    training = within_steps(training, config.steps)
     tasks = config.tasks_per_step or system.episode.tasks_per_step
     episode = replace(system.episode, tasks_per_step=tasks)
     recipe = replace(system.recipe(seed), episode=episode, training=training)

@@ -206,7 +206,10 @@ class Setting(ABC, Generic[DataT, AskedT, PartsT]):
         return self.open(config, seed)
 
     def learned_tasks(self, data: DataT) -> Sequence[Any]:
-        """Names of the tasks that training on these data learns from."""
+        """Names of the tasks that training on these data learns from.
+
+        `TrainingConfig.steps_per_task` limits nothing where a setting names none.
+        """
         del data
         return ()
 

@@ -30,7 +30,7 @@ from cmml_tf.settings.continued import (
 from cmml_tf.settings.export_place import export_place
 from cmml_tf.settings.judging import report_on
 from cmml_tf.settings.requirement import check_required
-from cmml_tf.settings.systems import Recipe, within_steps
+from cmml_tf.settings.systems import Recipe, for_tasks, within_steps
 from cmml_tf.settings.training import fit
 from cmml_tf.training.checkpoint import restore_best_weights
 from cmml_tf.training.event_files import write_curves
@@ -93,12 +93,12 @@ class SettingRun:
 
     @property
     def training(self) -> TrainingConfig:
-        """The schedule as configured; where a run is continued, a fortieth of the steps.
+        """The schedule for as many tasks; where a run is continued, a fortieth of the steps.
 
         They are taken at a tenth of the learning rate: weights that were trained to the end are
         to be mended, not found.
         """
-        own = self.config.training
+        own = for_tasks(self.config.training, len(self.setting.learned_tasks(self.prepared.data)))
         if self.config.continue_from is None:
             return own
         slower = replace(own, learning_rate=own.learning_rate * _CONTINUED_RATE)
@@ -304,6 +304,11 @@ def open_run(setting: Setting, config: Any, say: Say, writes: bool = True) -> Se
     run = SettingRun(
         setting, config, folder, setting.prepare(data, folder.path, config, config.seed)
     )
+    tasks = len(setting.learned_tasks(data))
+    steps = _steps(for_tasks(config.training, tasks))
+    if steps < _steps(config.training):
+        each = config.training.steps_per_task
+        say(f"  training steps: {steps:,}, {each} for each of {tasks} tasks")
     if writes:
         keep_steps(folder.path, _steps(run.training))
     return run

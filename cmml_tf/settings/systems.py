@@ -101,6 +101,20 @@ def first_name(systems: Mapping[str, System], name: str) -> str:
     return next(key for key, system in systems.items() if system.model == model)
 
 
+def for_tasks(training: TrainingConfig, tasks: int) -> TrainingConfig:
+    """The schedule cut to its steps for each of so many tasks; of none, as it is.
+
+    Example:
+
+    >>> few = for_tasks(TrainingConfig(steps_per_task=20), 6)
+    >>> few.max_epochs, few.steps_per_epoch
+    (1, 120)
+    """
+    if training.steps_per_task is None or not tasks:
+        return training
+    return within_steps(training, training.steps_per_task * tasks)
+
+
 def within_steps(training: TrainingConfig, steps: int | None) -> TrainingConfig:
     """The schedule cut to at most `steps` training steps, in epochs of equal length.
 
