@@ -12,6 +12,7 @@ import pytest
 import cmml_tf
 from cmml_tf.config import ScenarioConfig
 from cmml_tf.settings.finished_run import Run
+from cmml_tf.settings.run import open_run
 from cmml_tf.training.run_folder import TWIN
 
 OPTIONS = {
@@ -69,54 +70,80 @@ def monday(tmp_path_factory):
     return run, folder / "export"
 
 
-def test_a_run_continues_an_export_as_it_would_the_run(monday, tmp_path):
+def opened(later, run_dir, source):
+    """The same run as it begins when it continues something else."""
+    config = replace(later._run.config, run_dir=str(run_dir), continue_from=str(source))
+    return open_run(later._run.setting, config, lambda line: None)
+
+
+@pytest.fixture(scope="module")
+def still(monday, tmp_path_factory):
+    """A run that continues the export in steps of nearly no length; both earlier folders are gone.
+
+    A model base path stands for what is served of it: its largest version.
+    """
     run, export = monday
-    base = tmp_path / "export"
-    shutil.copytree(export, base)
-    of_run = fitted(tmp_path / "of-run", 22, continue_from=run.folder)
+    folder = tmp_path_factory.mktemp("still")
+    shutil.copytree(export, folder / "export")
     gone = run.folder.with_name("gone")
     run.folder.rename(gone)
+    options = {**OPTIONS, "training": {**OPTIONS["training"], "learning_rate": 1e-12}}
     try:
-        # A model base path stands for what is served of it: its largest version.
-        of_export = fitted(tmp_path / "of-export", 22, continue_from=base)
-        shutil.rmtree(base)
-        again = fitted(tmp_path / "of-export", 22, continue_from=base)
+        later = fitted(folder / "run", 22, options, continue_from=folder / "export")
     finally:
         gone.rename(run.folder)
-    first, second = (contents(one.folder / "continued") for one in (of_run, of_export))
+    shutil.rmtree(folder / "export")
+    again = fitted(folder / "run", 22, options, continue_from=folder / "export")
+    for one, other in zip(weights(later), weights(again), strict=True):
+        np.testing.assert_array_equal(one, other)
+    return later
+
+
+def test_a_run_continues_an_export_as_it_would_the_run(monday, still, tmp_path):
+    of_run = opened(still, tmp_path / "of-run", monday[0].folder)
+    first, second = (contents(one / "continued") for one in (of_run.folder.path, still.folder))
     assert {"model.npz", "twin.npz", "refit/model.npz", "factors.npz"} < first.keys()
     assert first == second  # So a refit of both begins with the same bytes, too.
-    for one, other, third in zip(weights(of_run), weights(of_export), weights(again), strict=True):
-        np.testing.assert_array_equal(one, other)
-        np.testing.assert_array_equal(one, third)
-    # All that an evaluation comes from: the model, its twin, and what they are asked.
-    for one, other in zip(*(weights_of_twin(one) for one in (of_run, of_export)), strict=True):
-        np.testing.assert_array_equal(one, other)
-    asked = [one._run.prepared for one in (of_run, of_export)]
+    # All that a training and an evaluation come from: the data, and what is asked.
+    asked = [one.prepared for one in (of_run, still._run)]
+    assert len({one.data.fingerprint() for one in asked}) == 1
     assert len({one.meta_test.fingerprint() for one in asked}) == 1
     assert len({one.curve.fingerprint() for one in asked}) == 1
 
 
-def test_weights_start_where_those_of_the_export_ended(monday, tmp_path):
+@pytest.mark.slow
+def test_the_training_that_continues_an_export_is_the_one_that_continues_its_run(monday, tmp_path):
     run, export = monday
-    still = {**OPTIONS, "training": {**OPTIONS["training"], "learning_rate": 1e-12}}
-    later = fitted(tmp_path / "later", 22, still, continue_from=export / "1")
-    for before, now in zip(weights(run), weights(later), strict=True):
-        np.testing.assert_allclose(now, before, rtol=1e-6, atol=1e-6)
+    later = [
+        fitted(tmp_path / name, 22, continue_from=source)
+        for name, source in (("of-run", run.folder), ("of-export", export))
+    ]
+    for of in (weights, weights_of_twin):
+        for one, other in zip(*map(of, later), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_weights_start_where_those_of_the_export_ended(monday, still, tmp_path):
+    run, export = monday
+    for of in (weights, weights_of_twin):
+        for before, now in zip(of(run), of(still), strict=True):
+            np.testing.assert_allclose(now, before, rtol=1e-6, atol=1e-6)
     known = run._run.prepared.data.item_ids
-    assert later._run.prepared.data.item_ids[: len(known)].tolist() == known.tolist()
+    assert still._run.prepared.data.item_ids[: len(known)].tolist() == known.tolist()
     # What was evaluated knows nothing of its refit, which learned from what was held out.
-    assert not (later.folder / "continued" / "refit").exists()
+    assert (still.folder / "continued" / "refit").exists()
+    opened(still, tmp_path / "later", export / "1")
+    assert (tmp_path / "later" / "continued" / "model.npz").exists()
+    assert not (tmp_path / "later" / "continued" / "refit").exists()
 
 
-def test_two_exports_of_a_run_hold_the_same_bytes_of_it(monday, tmp_path):
-    run, export = monday
-    other = run.export(tmp_path / "other")
-    assert contents(other) == contents(export / "1")
-    held = json.loads((other / "assets.extra" / "cmml_manifest.json").read_text())["training"]
+def test_the_manifest_has_digests_of_what_an_export_holds_of_its_run(monday):
+    version = monday[1] / "1"
+    held = json.loads((version / "assets.extra" / "cmml_manifest.json").read_text())["training"]
+    assert held.keys() == {f"{STATE}/{name}" for name in contents(version / STATE)}
     assert f"{STATE}/model.npz" in held
     for name, digest in held.items():
-        assert hashlib.sha256((other / name).read_bytes()).hexdigest() == digest
+        assert hashlib.sha256((version / name).read_bytes()).hexdigest() == digest
 
 
 def test_what_an_export_lacks_is_said(monday, tmp_path):
