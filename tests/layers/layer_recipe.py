@@ -153,16 +153,7 @@ class LayerRecipe:
     def first(self, array, rows):
         return np.take(array, range(rows), axis=self.batch_axis)
 
-    def check_one_graph_serves_every_batch_size(self):
-        layer = self.built()
-        call = self.graph(layer)
-        for output, whole in zip(call(*self.arguments(3)), self.outputs(layer), strict=True):
-            np.testing.assert_allclose(output, whole, rtol=1e-5, atol=1e-5)
-        for output, whole in zip(call(*self.arguments(1)), self.outputs(layer), strict=True):
-            alone = self.first(whole.numpy(), 1)
-            np.testing.assert_allclose(output, alone, rtol=1e-5, atol=1e-5)
-
-    def check_saved_model_computes_the_same(self, tmp_path):
+    def check_one_graph_saved_and_loaded_serves_every_batch_size(self, tmp_path):
         layer = self.built()
         module = tf.Module()
         # Plain variables: only what the layer's call reads, none of Keras' bookkeeping.
@@ -170,9 +161,11 @@ class LayerRecipe:
         module.call = self.graph(layer)
         tf.saved_model.save(module, str(tmp_path))
         loaded = tf.saved_model.load(str(tmp_path))
-        results = loaded.call(*self.arguments(3))
-        for output, again in zip(self.outputs(layer), results, strict=True):
-            np.testing.assert_allclose(output, again, rtol=1e-5, atol=1e-5)
+        whole = [output.numpy() for output in self.outputs(layer)]
+        for rows in (3, 1):
+            for output, ours in zip(loaded.call(*self.arguments(rows)), whole, strict=True):
+                alone = self.first(ours, rows)
+                np.testing.assert_allclose(output, alone, rtol=1e-5, atol=1e-5)
 
     def check_keras_model_saved_and_loaded_computes_the_same(self, tmp_path):
         layer = self.built()

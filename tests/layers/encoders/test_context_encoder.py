@@ -176,7 +176,6 @@ class TestInterleavedMeanOfStates(TestSequential):
     check_keras_model_saved_and_loaded_computes_the_same = (
         None  # Tracing is slow; its parent has it.
     )
-    check_saved_model_computes_the_same = None  # The tests of the exported presets have it.
 
     def inputs(self):
         positive = np.array([[1, 1, 0, 0, 0], [0, 1, 1, 0, 1], [1, 0, 1, 0, 1]], np.float32)
