@@ -28,8 +28,19 @@ def data():
 
 @pytest.fixture(scope="module")
 def straight(data, tmp_path_factory):
-    """Four epochs in one process: weights, result."""
-    return _fit(data, tmp_path_factory.mktemp("straight"), "real")
+    """Four epochs in one process: weights, result, and how graphs call before and behind it."""
+    before = _options_of_calls()
+    trained = _fit(data, tmp_path_factory.mktemp("straight"), "real")
+    return *trained, (before, _options_of_calls())
+
+
+def _options_of_calls():
+    inner = tf.function(lambda value: value + 1.0)
+    outer = tf.function(lambda value: inner(value))
+    graph = outer.get_concrete_function(tf.TensorSpec([])).graph
+    calls = [each for each in graph.get_operations() if "PartitionedCall" in each.type]
+    assert calls
+    return [each.get_attr("config_proto") for each in calls]
 
 
 @pytest.fixture(scope="module")
@@ -68,20 +79,10 @@ def _same_weights(ours, theirs):
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
-def test_a_short_training_leaves_no_mark_on_graphs_that_are_traced_later(data, tmp_path):
+def test_a_short_training_leaves_no_mark_on_graphs_that_are_traced_later(straight):
     """Else an export would depend on what its process had done before."""
-
-    def options():
-        inner = tf.function(lambda value: value + 1.0)
-        outer = tf.function(lambda value: inner(value))
-        graph = outer.get_concrete_function(tf.TensorSpec([])).graph
-        calls = [each for each in graph.get_operations() if "PartitionedCall" in each.type]
-        assert calls
-        return [each.get_attr("config_proto") for each in calls]
-
-    before = options()
-    _fit(data, tmp_path, max_epochs=1)
-    assert options() == before
+    before, behind = straight[2]
+    assert behind == before
 
 
 def test_resumed_training_is_the_uninterrupted_one(data, straight, resumed):
@@ -129,6 +130,8 @@ def drawn(data, tmp_path_factory):
     return folder, *_fit_random(data, folder, 2)
 
 
+# With smaller steps of the recommended preset: test_matching_training.
+@pytest.mark.slow
 def test_a_resumed_training_draws_what_the_uninterrupted_one_draws(data, drawn, tmp_path):
     _, straight, history = drawn
     for epochs in (1, 2):
@@ -138,6 +141,8 @@ def test_a_resumed_training_draws_what_the_uninterrupted_one_draws(data, drawn, 
         np.testing.assert_array_equal(one, other)
 
 
+# As the command finds its own: tests/cli/test_run_end.
+@pytest.mark.slow
 def test_a_finished_training_is_found_without_a_warning(data, drawn, caplog):
     folder, _, history = drawn
     caplog.clear()

@@ -1,6 +1,8 @@
 """Training of a model that matches ids: what it draws follows from seed and step alone."""
 
 import dataclasses
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from cmml_tf.settings.scenario.setting import ScenarioSetting
 from cmml_tf.settings.systems import Recipe
 from cmml_tf.settings.training import fit
 from cmml_tf.training.checkpoint import restore_best_weights
+from cmml_tf.training.fit import CompiledModel
 
 EPISODE = EpisodeConfig(
     *(8, 8), query_positives=8, tasks_per_step=2, loss="softmax", query_negatives=3,
@@ -33,27 +36,57 @@ def parts(tmp_path_factory):
     return ScenarioParts(data, None, episodes, tmp_path_factory.mktemp("parts"))
 
 
-def trained(parts, folder, epochs):
+class Straight(NamedTuple):
+    """A training that nothing has interrupted."""
+
+    folder: Path
+    weights: list
+    history: list
+    decays: dict
+    compiled: CompiledModel
+
+    def again(self, parts, folder, epochs=2, **given):
+        """Another training from the first weights, on the same graph: its weights and history."""
+        self.compiled.take_first_weights()
+        return trained(parts, folder, epochs, compiled=self.compiled, **given)[:2]
+
+
+def trained(parts, folder, epochs, compiled=None, **given):
+    """Weights and history of a training, with what was trained."""
     setting = ScenarioSetting()
     recipe = Recipe(MATCHING, EPISODE, dataclasses.replace(TRAINING, max_epochs=epochs), seed=5)
-    model = setting.build_for_training(recipe, parts)
-    result = fit(setting, model, parts, recipe, folder, verbose=0)
-    return [weight.numpy() for weight in model.trainable_variables], result.history
+    model = setting.build_for_training(recipe, parts) if compiled is None else compiled.model
+    given = {"verbose": 0, "compiled": compiled, **given}
+    result = fit(setting, model, parts, recipe, folder, **given)
+    weights = [weight.numpy() for weight in model.trainable_variables]
+    return weights, result.history, result.compiled
 
 
 @pytest.fixture(scope="module")
 def straight(parts, tmp_path_factory):
-    """A training that nothing has interrupted: its folder, weights and history."""
     folder = tmp_path_factory.mktemp("straight")
-    return folder, *trained(parts, folder, 2)
+    weights, history, compiled = trained(parts, folder, 2)
+    decays = dict(compiled.model.optimizer.decays)
+    return Straight(folder, weights, history, decays, compiled)
+
+
+def test_a_model_is_trained_again_from_its_first_weights_on_the_graph_of_its_step(
+    parts, straight, tmp_path
+):
+    _, twin = straight.again(parts, tmp_path / "twin", with_support=False)
+    weights, again = straight.again(parts, tmp_path / "again")
+    assert straight.history == again != twin
+    for one, other in zip(weights, straight.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert straight.compiled.model.train_function.experimental_get_tracing_count() == 1
 
 
 def test_a_resumed_training_draws_what_the_uninterrupted_one_draws(parts, straight, tmp_path):
-    _, weights, history = straight
-    for epochs in (1, 2):
-        resumed, rest = trained(parts, tmp_path, epochs)
-    assert rest == history
-    for one, other in zip(resumed, weights, strict=True):
+    straight.again(parts, tmp_path, epochs=1)
+    # As in another process: with a model and a graph of its own.
+    resumed, rest, _ = trained(parts, tmp_path, 2)
+    assert rest == straight.history
+    for one, other in zip(resumed, straight.weights, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -85,11 +118,10 @@ def test_no_sum_of_a_step_has_terms_whose_order_is_left_to_chance(parts, tmp_pat
 
 
 def test_what_is_served_has_the_trained_weights_and_no_row_of_training_alone(parts, straight):
-    folder, weights, _ = straight
     model = ScenarioSetting().build(Recipe(MATCHING, EPISODE, TRAINING, seed=6), parts)
-    restore_best_weights(model, folder / "checkpoints")
+    restore_best_weights(model, straight.folder / "checkpoints")
     assert model.tables.items == len(parts.data.item_ids) < parts.matching.training.items * 2
-    for own, other in zip(model.trainable_variables, weights, strict=True):
+    for own, other in zip(model.trainable_variables, straight.weights, strict=True):
         np.testing.assert_array_equal(own, other)
 
 
@@ -148,34 +180,9 @@ def test_numbers_that_mean_something_and_offsets_do_not_decay():
         assert model.decay_of(number) == 0
 
 
-def test_a_training_decays_weights_as_much_as_its_model_asks(parts, tmp_path, monkeypatch):
-    recipe = Recipe(MATCHING, EPISODE, dataclasses.replace(TRAINING, max_epochs=1), seed=5)
-    model = ScenarioSetting().build_for_training(recipe, parts)
-    monkeypatch.setattr(type(model), "decay_of", lambda model, variable: len(variable.shape))
-    fit(ScenarioSetting(), model, parts, recipe, tmp_path, verbose=0)
+def test_a_training_decays_weights_as_much_as_its_model_asks(straight):
+    model = straight.compiled.model
     assert model.optimizer.weight_decay == TRAINING.weight_decay
-    for variable in model.trainable_variables:
-        assert model.optimizer.decays[variable.name] == len(variable.shape)
-
-
-def test_a_model_is_trained_again_from_its_first_weights_on_the_graph_of_its_step(parts, tmp_path):
-    setting, recipe = ScenarioSetting(), Recipe(MATCHING, EPISODE, TRAINING, seed=5)
-    model = setting.build_for_training(recipe, parts)
-    compiled, histories, weights = None, [], []
-    for name, with_support in (("own", True), ("twin", False), ("again", True)):
-        if compiled is not None:
-            compiled.take_first_weights()
-        result = fit(
-            *(setting, model, parts, recipe, tmp_path / name),
-            verbose=0,
-            with_support=with_support,
-            compiled=compiled,
-        )
-        compiled = result.compiled
-        histories.append(result.history)
-        weights.append([weight.numpy() for weight in model.trainable_variables])
-    own, twin, again = histories
-    assert own == again != twin
-    for one, other in zip(weights[0], weights[2], strict=True):
-        np.testing.assert_array_equal(one, other)
-    assert model.train_function.experimental_get_tracing_count() == 1
+    asked = {variable.name: model.decay_of(variable) for variable in model.trainable_variables}
+    assert {0, 1} <= {*asked.values()}
+    assert straight.decays == asked
