@@ -60,7 +60,7 @@ def test_metrics_file_has_the_contracted_form(finished_run):
 def test_table_is_printed_with_the_same_numbers(finished_run):
     metrics = _read(finished_run.run_dir)
     for label, means in (
-        ("cmml-film ", metrics["meta_test"]),
+        ("pe ", metrics["meta_test"]),
         ("twin: ", metrics["controls"]["twin"]),
         ("ItemPop ", metrics["controls"]["item_pop"]),
         ("swapped: ", metrics["controls"]["swapped"]),
@@ -79,7 +79,7 @@ def test_table_is_printed_with_the_same_numbers(finished_run):
 def test_run_folder_says_what_was_done_with_what(finished_run):
     run_dir = finished_run.run_dir
     config = yaml.safe_load((run_dir / "config.yaml").read_text())
-    assert config["preset"] == "cmml-film"
+    assert config["preset"] == "pe"
     assert config["model"]["encoder_units"] == 32
     assert config["training"]["max_epochs"] == 5
     environment = _read(run_dir, "environment.json")

@@ -33,7 +33,7 @@ def mae_by_length(metrics):
 def ridge(tmp_path_factory, commands_in):
     """A quick run that nothing has interrupted: its commands and what it printed."""
     commands = commands_in(tmp_path_factory.mktemp("ridge"))
-    done = commands.run("train_user.py", *RIDGE)
+    done = commands.run_here("train_user.py", *RIDGE)
     assert done.returncode == 0, done.stderr
     return commands, done.stdout
 

@@ -11,8 +11,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+import cmml_tf
 from cmml_tf.config.preparation import GenerateConfig
 from cmml_tf.datasets.layouts import is_prepared
 from cmml_tf.datasets.preparation.prepared_folder import load_prepared
@@ -125,27 +127,16 @@ def test_a_prepared_folder_is_trained_on(commands, logs, tmp_path):
     counts = json.loads((out / "manifest.json").read_text())["counts"]
     assert figures["rows"] == counts["interactions read"]
     assert figures["peak_mb"] > 50
-    short = (
-        "--training.max-epochs",
-        1,
-        "--training.steps-per-epoch",
-        2,
-        "--embedding.dimension",
-        8,
-    )
-    trained = commands.run_here(
-        "train_scenario.py",
-        "--quick",
-        "--preset",
-        "pe",
-        "--data",
-        out,
-        *short,
-        "--run-dir",
-        tmp_path / "run",
-    )
-    assert trained.returncode == 0, trained.stderr
-    assert f"meta-test scenarios: {counts['meta-test scenarios']}" in trained.stdout
+    # As the command trains on it; what follows a training asks the folder nothing more.
+    short = {"training": {"steps_per_epoch": 2, "max_epochs": 1}, "embedding": {"dimension": 8}}
+    data = cmml_tf.scenario_data(str(out))
+    trained = cmml_tf.fit(data, "pe", run_dir=tmp_path / "run", options=short, progress=False)
+    assert f"meta-test scenarios: {counts['meta-test scenarios']}" in str(data).splitlines()
+    user, items = data.data.user_ids[0], data.data.item_ids
+    support = pd.DataFrame({"user": [user] * 2, "item": items[:2]})
+    best = trained.recommend(support, user, k=3)
+    assert best["item_known"].all()
+    assert np.isfinite(best["score"]).all()
 
 
 def test_a_runner_that_is_not_installed_names_its_extra(commands, logs, tmp_path):
