@@ -97,10 +97,15 @@ def test_a_user_who_has_taken_new_items_alone_is_told_apart(run):
     assert (best % GENRES == 2).sum() >= 4
 
 
-def test_the_served_model_ranks_them_alike(run, tmp_path):
-    served = tf.saved_model.load(str(run.export(tmp_path / "export"))).signatures
+@pytest.fixture(scope="module")
+def served(run, tmp_path_factory):
+    """Its export, loaded."""
+    return tf.saved_model.load(str(run.export(tmp_path_factory.mktemp("content") / "export")))
+
+
+def test_the_served_model_ranks_them_alike(run, served):
     items = [1, 1 + GENRES]
-    best = served["recommend"](
+    best = served.signatures["recommend"](
         support_user_id=tf.constant([["new"] * 2]),
         support_item_id=tf.constant([items], tf.int64),
         support_label=tf.ones([1, 2]),
@@ -113,10 +118,9 @@ def test_the_served_model_ranks_them_alike(run, tmp_path):
     np.testing.assert_allclose(best["score"][0], wanted["score"], rtol=1e-4)
 
 
-def test_items_that_came_after_the_training_are_served(run, tmp_path):
+def test_items_that_came_after_the_training_are_served(run, served, tmp_path):
     new = pd.DataFrame({"item": [0, 900, 901], "genre": ["g0", "g1", "g4"]})
-    folders = run.export(tmp_path / "own"), run.export(tmp_path / "more", items=new)
-    own, more = (tf.saved_model.load(str(folder)).signatures for folder in folders)
+    more = tf.saved_model.load(str(run.export(tmp_path / "more", items=new)))
     support = {
         "support_user_id": tf.constant([["new"] * 2]),
         "support_item_id": tf.constant([[1, 1 + GENRES]], tf.int64),
@@ -126,8 +130,8 @@ def test_items_that_came_after_the_training_are_served(run, tmp_path):
     }
     young = GENRES * (OF_GENRE - 1) + 1  # of the genre that is liked, taken by nobody
     query = {"query_item_id": tf.constant([[0, young, 900, 901]], tf.int64)}
-    before = own["serving_default"](**support, **query)["score"].numpy()[0]
-    after = more["serving_default"](**support, **query)["score"].numpy()[0]
+    before = served.signatures["serving_default"](**support, **query)["score"].numpy()[0]
+    after = more.signatures["serving_default"](**support, **query)["score"].numpy()[0]
     np.testing.assert_allclose(after[:2], before[:2], rtol=1e-5)  # what was known stays
     np.testing.assert_allclose(after[2], after[1], rtol=1e-5)  # as any other of its genre
     assert after[3] < after[2]

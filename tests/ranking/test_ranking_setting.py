@@ -37,6 +37,11 @@ def run(tmp_path_factory):
     return cmml_tf.fit(data, run_dir=folder, options=OPTIONS, progress=False)
 
 
+@pytest.fixture(scope="module")
+def version(run, tmp_path_factory):
+    return run.export(tmp_path_factory.mktemp("ranking") / "export")
+
+
 def test_every_control_is_in_the_curve_and_the_taste_is_found(run):
     metrics = run.evaluate().metrics
     assert [*metrics["curve"]] == ["0", "1", "3", "5", "10", "80%"]
@@ -58,8 +63,7 @@ def test_recommended_are_items_of_the_same_taste_that_are_not_known(run):
     assert set(run.recommend(support, "new", among=[8, 9, "odd"])["item"]) == {8, 9, "odd"}
 
 
-def test_the_served_model_answers_the_same(run, tmp_path):
-    version = run.export(tmp_path / "export")
+def test_the_served_model_answers_the_same(run, version):
     served = tf.saved_model.load(str(version)).signatures
     items = [0, 2, 4, 6]
     support = {
@@ -120,11 +124,20 @@ def test_a_refit_learns_from_who_was_asked_too_and_its_figures_are_the_runs(run,
         cmml_tf.load(made.folder)
 
 
-def test_a_run_goes_on_with_users_and_items_that_came_later(run, tmp_path):
+def continued(source, folder):
+    """A run of further users, and of an item that is new."""
     new = pd.DataFrame({"user": ["u3", "u5", "u8", "u9"], "item": 99})
     data = cmml_tf.user_data(pd.concat([clicks(users=110), new]), objective="ranking")
-    said = {"run_dir": tmp_path / "next", "options": OPTIONS, "progress": False}
-    later = cmml_tf.fit(data, continue_from=run.folder, **said)
+    said = {"run_dir": folder, "options": OPTIONS, "progress": False}
+    return cmml_tf.fit(data, continue_from=source, **said)
+
+
+@pytest.fixture(scope="module")
+def later(run, tmp_path_factory):
+    return continued(run.folder, tmp_path_factory.mktemp("ranking") / "later")
+
+
+def test_a_run_goes_on_with_users_and_items_that_came_later(run, later):
     ids = [one._run.prepared.data.item_ids.tolist() for one in (later, run)]
     assert ids[0] == [*ids[1], 99]
     learned = {*pd.read_parquet(run.folder / "tasks.parquet")["id"]}
@@ -141,13 +154,9 @@ def test_a_run_goes_on_with_users_and_items_that_came_later(run, tmp_path):
     assert later.refit(progress=False).facts["refit"]["learned"]["users"] == 110
 
 
-def test_an_export_is_continued_as_its_run_is(run, tmp_path):
-    data = cmml_tf.user_data(clicks(users=110), objective="ranking")
-    version, later = run.export(tmp_path / "export"), []
-    for name, source in (("of-run", run.folder), ("of-export", version)):
-        said = {"run_dir": tmp_path / name, "options": OPTIONS, "progress": False}
-        later.append(cmml_tf.fit(data, continue_from=source, **said))
-    for one, other in zip(*(made.model.trainable_variables for made in later), strict=True):
+def test_an_export_is_continued_as_its_run_is(version, later, tmp_path):
+    both = later, continued(version, tmp_path / "of-export")
+    for one, other in zip(*(made.model.trainable_variables for made in both), strict=True):
         np.testing.assert_array_equal(one.numpy(), other.numpy())
 
 
