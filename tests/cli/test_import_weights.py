@@ -1,7 +1,5 @@
 """`pipelines/import_weights.py`: reference weights in, a served version out."""
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -24,15 +22,18 @@ THROUGH_THE_COMMAND = "scenario_film_dot_gru_seed1"
 USERS, ITEMS = 100, 200
 
 
-def import_weights(*arguments):
-    return subprocess.run(
-        [sys.executable, str(CHECKOUT / "pipelines" / "import_weights.py"), *map(str, arguments)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+@pytest.fixture
+def exported(commands):
+    """`exported(*arguments)`: the version folder that the command writes and prints."""
+
+    def export(*arguments):
+        folder = commands.folder / "models"
+        ended = commands.run_here("import_weights.py", *arguments, "--export-dir", folder)
+        assert ended.returncode == 0, ended.stderr
+        assert ended.stdout == f"{folder / '1'}\n"
+        return folder / "1"
+
+    return export
 
 
 def rows(golden, *names):
@@ -90,13 +91,11 @@ def test_an_imported_model_gives_the_recorded_scores(path, tmp_path):
 
 
 @needs_golden
-def test_the_command_exports_a_model_that_gives_the_recorded_scores(tmp_path):
+def test_the_command_exports_a_model_that_gives_the_recorded_scores(exported):
     path = GOLDEN_FOLDER / f"{THROUGH_THE_COMMAND}.npz"
-    ended = import_weights(path, "--export-dir", tmp_path / "models")
-    assert ended.returncode == 0, ended.stderr
-    assert ended.stdout == f"{tmp_path / 'models' / '1'}\n"
-    check_feed_forward(tmp_path / "models" / "1")
-    check_against_golden(tmp_path / "models" / "1", path)
+    version = exported(path)
+    check_feed_forward(version)
+    check_against_golden(version, path)
 
 
 USER_MODEL = GOLDEN_FOLDER / "user_film_dot_mean_seed1.npz"
@@ -122,20 +121,10 @@ def recorded_catalogue(golden):
 
 
 @needs_user_model
-def test_the_command_exports_a_user_model_that_gives_the_recorded_scores(
-    tmp_path, capsys, monkeypatch
-):
+def test_the_command_exports_a_user_model_that_gives_the_recorded_scores(exported, tmp_path):
     golden = np.load(USER_MODEL)
     np.savez(tmp_path / "features.npz", **recorded_catalogue(golden))
-    arguments = ("--catalogue", tmp_path / "features.npz", "--tables", TABLES)
-    given = map(str, (USER_MODEL, *arguments, "--export-dir", tmp_path / "models"))
-    monkeypatch.setattr(sys, "argv", ["import_weights.py", *given])
-    with pytest.raises(SystemExit) as end:
-        run(main)
-    printed = capsys.readouterr()
-    assert end.value.code == 0, printed.err
-    version = tmp_path / "models" / "1"
-    assert printed.out == f"{version}\n"
+    version = exported(USER_MODEL, "--catalogue", tmp_path / "features.npz", "--tables", TABLES)
     signatures = tf.saved_model.load(str(version)).signatures
     known, asked = (np.arange(*ends)[None] for ends in ((1, 41), (41, 51)))
     answer = signatures["serving_default"](
@@ -214,8 +203,10 @@ def test_a_file_that_cannot_be_imported_ends_in_one_sentence(
     assert not (tmp_path / "models").exists()
 
 
-def test_an_unknown_option_is_refused(tmp_path):
-    ended = import_weights("weights.npz", "--export-dir", tmp_path / "models", "--hybrid", "sum")
+def test_an_unknown_option_is_refused(commands):
+    ended = commands.run(
+        "import_weights.py", "weights.npz", "--export-dir", "models", "--hybrid=sum"
+    )
     assert ended.returncode == 2
     assert "Argument --hybrid: invalid choice: 'sum'" in ended.stderr
-    assert not (tmp_path / "models").exists()
+    assert not (commands.folder / "models").exists()

@@ -176,6 +176,8 @@ def _write_table(path):
     frame.to_csv(path, index=False)
 
 
+# A table of one's own with a limit, from the program: tests/test_readme.
+@pytest.mark.slow
 def test_own_table_with_a_time_limit_on_the_training(commands):
     _write_table(commands.folder / "log.csv")
     done = commands.run_here(

@@ -11,7 +11,7 @@ def _table(run, out, *more):
 
 def test_a_table_is_measured_once_and_written(commands, tmp_path):
     more = ("--presets", "cmml-ridge", "no-context", "--support-sizes", 4)
-    first = _table(commands.run, tmp_path, *more)
+    first = _table(commands.run_here, tmp_path, *more)
     assert first.returncode == 0, first.stderr
     rows = json.loads((tmp_path / "table.json").read_text())
     assert [row["series"] for row in rows] == ["cmml-ridge", "no-context"]
