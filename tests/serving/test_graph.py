@@ -15,7 +15,6 @@ from cmml_tf.serving.vocabulary import vocabulary
 
 CONFIGS = {
     "gru-film": ModelConfig(encoder_units=8, hyper_units=8, backbone_units=(8, 8)),
-    "mean-film": SMALL_POOLING,
     "max-soft": replace(SMALL_POOLING, encoder="max", modulation="soft", modules=2, hybrid="mlp"),
     "positives-linear": replace(
         SMALL_POOLING, positives_only=True, modulation="linear", hybrid="none"

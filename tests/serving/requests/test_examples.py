@@ -17,6 +17,9 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from cmml_tf.config import ModelConfig
 from cmml_tf.serving.export import export_model
+from cmml_tf.serving.graph import ServingGraph
+from cmml_tf.serving.signatures import serving_signatures
+from cmml_tf.serving.vocabulary import vocabulary
 
 CONFIG = ModelConfig(encoder_units=8, hyper_units=8, backbone_units=(8, 8))
 
@@ -97,13 +100,13 @@ def test_only_this_signature_is_of_the_regress_api(version):
 def test_string_users_and_integer_items_are_read_as_such(tmp_path):
     names = [f"user {row}" for row in range(USERS)]
     ids = (names, list(range(ITEMS)))
-    version = export_model(filled_model(SMALL_POOLING), tmp_path, *ids)
-    served = (loaded := tf.saved_model.load(str(version))).signatures
+    tables = vocabulary("user_ids", names, USERS), vocabulary("item_ids", ids[1], ITEMS)
+    graph = ServingGraph(filled_model(SMALL_POOLING), *tables, tmp_path)  # its tables must live
+    served = serving_signatures(graph)
     inputs = request_by_id(B=2, Q=1, user_ids=ids[0], item_ids=ids[1])
     expected = call(served["serving_default"], inputs)["score"].ravel()
     scores = ask(served, *(example(**task(inputs, row)) for row in range(2)))
     np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-6)
-    assert loaded is not None
 
 
 REFUSED = {

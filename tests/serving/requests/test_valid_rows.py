@@ -22,8 +22,14 @@ from cmml_tf.types import Feature, FeatureColumn
 MODELS = {
     "gru": ModelConfig(encoder_units=8, hyper_units=8, backbone_units=(8, 8)),
     "ridge": ModelConfig(encoder="ridge", modulation="ridge", hybrid="none", backbone_units=(8, 8)),
-    "attention": replace(SMALL_POOLING, encoder="attention", context_vectors=2),
-    "head": replace(SMALL_POOLING, head="ridge", ridge_features=3, affinity=True),
+    "attention-head": replace(
+        SMALL_POOLING,
+        encoder="attention",
+        context_vectors=2,
+        head="ridge",
+        ridge_features=3,
+        affinity=True,
+    ),
 }
 RATING_MODELS = {"ridge": {"kind": "ridge", "ridge_features": 3}, "film": {}}
 WRONG = {
