@@ -1,8 +1,8 @@
 """Exports that are killed or run out of space, in processes of their own (see test_export).
 
-Called as `export_worker.py FOLDER KILLED...`. TensorFlow is imported once, then each case is a
-fork: FOLDER gets one model base path a case. A line of JSON tells how the cases without a kill
-ended.
+Called as `export_worker.py FOLDER CASE...`, with names of `KILLED_AT` and `FILE_LIMITS`. TensorFlow
+is imported once, then each case is a fork: FOLDER gets one model base path a case. A line of JSON
+tells how the cases without a kill ended.
 """
 
 import gc
@@ -76,14 +76,14 @@ def export_to_a_full_disk(base: Path, limit: int, report: Path) -> None:
     report.write_text(outcome)
 
 
-def main(folder: Path, killed: list[str]) -> None:
-    for name in killed:
-        (folder / name).mkdir()
-        kill_when_it_appears(folder / name, KILLED_AT[name])
+def main(folder: Path, cases: list[str]) -> None:
     outcomes = {}
-    for name, limit in FILE_LIMITS.items():
+    for name in cases:
         (folder / name).mkdir()
-        report = folder / f"{name}.txt"
+        if name in KILLED_AT:
+            kill_when_it_appears(folder / name, KILLED_AT[name])
+            continue
+        report, limit = folder / f"{name}.txt", FILE_LIMITS[name]
         pid = fork(
             lambda n=name, size=limit, to=report: export_to_a_full_disk(folder / n, size, to)
         )

@@ -18,10 +18,12 @@ from serving_cases import (
 )
 
 from cmml_tf.config import ModelConfig
-from cmml_tf.serving.catalogue.catalogue import LARGEST_SCORED_CATALOGUE
+from cmml_tf.serving.catalogue.catalogue import LARGEST_SCORED_CATALOGUE, RecommendOptions
 from cmml_tf.serving.catalogue.narrowing_recall import SampleTasks
 from cmml_tf.serving.export import export_model
+from cmml_tf.serving.graph import ServingGraph
 from cmml_tf.serving.version.manifest import MANIFEST_FILE
+from cmml_tf.serving.vocabulary import vocabulary
 
 LARGE = 5000
 MANY_ITEMS = [10 * row for row in range(LARGE)]
@@ -162,12 +164,6 @@ def test_places_without_an_item_are_marked(small):
     assert answer["score"][0, 2:].tolist() == [LOWEST, LOWEST]
 
 
-def test_k_is_at_most_the_catalogue(small_export):
-    served = tf.saved_model.load(str(small_export))
-    answer = call(served.signatures["recommend"], recommend_request(B=2, S=1))
-    assert answer["item_id"].shape == answer["score"].shape == (2, len(ITEM_IDS))
-
-
 def foretold(served, inputs, task):
     """The regression of the model's scores on item embeddings, as `Narrowing` describes it."""
     columns = served.columns
@@ -219,10 +215,16 @@ def test_what_is_kept_of_a_large_catalogue_is_stated(large):
 
 
 def test_as_many_candidates_are_scored_as_keep_nearly_all_of_the_best(tmp_path):
-    export_model(linear_model(), tmp_path, USER_IDS, MANY_ITEMS, top_k=5)
-    stated = json.loads((tmp_path / "1" / MANIFEST_FILE).read_text(encoding="utf-8"))["recommend"]
-    assert stated["recall"] >= 0.99
-    assert stated["scored_items"] == 100
+    graph = ServingGraph(
+        linear_model(),
+        vocabulary("user_ids", USER_IDS, USERS),
+        vocabulary("item_ids", MANY_ITEMS, LARGE),
+        tmp_path,
+        RecommendOptions(top_k=5),
+    )
+    kept = graph.catalogue.kept
+    assert kept.recall >= 0.99
+    assert kept.candidates == 100
 
 
 # A catalogue of 9 items is the small version of the first: `small`, above.

@@ -247,6 +247,8 @@ def test_warm_up_requests_ask_every_signature_and_are_answered(exported):
         answer = servable.run(request.model_spec.signature_name, inputs)
         assert all(np.isfinite(v).all() for v in answer.values() if v.dtype == np.float32)
         assert answer.get("query_known", np.True_).all()
+        if request.model_spec.signature_name == "recommend":  # at most the whole catalogue
+            assert answer["item_id"].shape[1] == answer["score"].shape[1] == ITEMS
         asked.add(request.model_spec.signature_name)
     assert asked == {*servable.signature_defs} - {"__saved_model_init_op"}
 
@@ -293,10 +295,13 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 # Where an export is killed (`KILLED_AT` of export_worker.py); the last one writes a second version.
 KILLED = ("graph", "second")
 KILLED_EARLIER_AND_LATER = ("scratch", "vocabulary", "variables", "extra", "appeared")
+# Where the disk is full (`FILE_LIMITS` there).
+FULL = ("full_at_once", "full_at_graph")
+FULL_BETWEEN = ("full_at_variables",)
 
 
-def bad_ends_in(folder, killed):
-    ended = run("export_worker.py", folder, *killed)
+def bad_ends_in(folder, *cases):
+    ended = run("export_worker.py", folder, *cases)
     assert ended.returncode == 0, ended.stderr
     return folder, json.loads(ended.stdout)
 
@@ -304,7 +309,7 @@ def bad_ends_in(folder, killed):
 @pytest.fixture(scope="module")
 def bad_ends(tmp_path_factory):
     """The folder of exports that were killed or ran out of space, and how the latter ended."""
-    return bad_ends_in(tmp_path_factory.mktemp("bad_ends"), KILLED)
+    return bad_ends_in(tmp_path_factory.mktemp("bad_ends"), *KILLED, *FULL)
 
 
 def check_no_version_is_half_written(folder):
@@ -334,7 +339,7 @@ def test_a_killed_export_leaves_no_numbered_folder_half_written(bad_ends):
 
 @pytest.mark.slow
 def test_neither_does_one_that_is_killed_earlier_or_later(tmp_path):
-    folder, _ = bad_ends_in(tmp_path, KILLED_EARLIER_AND_LATER)
+    folder, _ = bad_ends_in(tmp_path, *KILLED_EARLIER_AND_LATER)
     check_no_version_is_half_written(folder)
     for name in ("scratch", "vocabulary", "variables"):
         assert versions(folder / name) == []
@@ -348,9 +353,18 @@ def test_the_next_export_clears_away_what_a_killed_one_left(bad_ends):
     assert list(base.iterdir()) == [version] == [base / "1"]
 
 
-@pytest.mark.parametrize("name", ["full_at_once", "full_at_variables", "full_at_graph"])
+@pytest.mark.parametrize("name", FULL)
 def test_a_full_disk_ends_in_one_sentence_and_leaves_nothing(bad_ends, name):
-    folder, outcomes = bad_ends
+    check_full_disk(*bad_ends, name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FULL_BETWEEN)
+def test_so_does_one_that_is_full_between(tmp_path, name):
+    check_full_disk(*bad_ends_in(tmp_path, name), name)
+
+
+def check_full_disk(folder, outcomes, name):
     assert outcomes[name] == (
         f"The model could not be exported to {str(folder / name)!r}: File too large. Nothing was "
         "left there; make sure that the folder is writable and its disk has room."
