@@ -54,6 +54,11 @@ OTHERS = [
     if config.encoder != "matching" and name not in NAMES
 ]
 FILM = "cmml-film-plus"
+FACTS = {
+    "config": {"preset": "pe", "units": (1, 2)},
+    "metrics": {"recall@10": np.float32(0.5), "mrr": float("nan")},
+    "data_fingerprint": "abc",
+}
 ID_KINDS = {
     "int64": (USER_IDS, list(range(100, 100 + ITEMS))),
     "string": ([f"user {index}" for index in range(USERS)], ITEM_IDS),
@@ -102,7 +107,7 @@ def exported(tmp_path_factory):
     for index, (name, config) in enumerate(EXPORTED.items()):
         user_ids, item_ids = list(ID_KINDS.values())[index % len(ID_KINDS)]
         model = filled_model(config, seed=index)
-        paths[name] = export_model(model, folder / name, user_ids, item_ids)
+        paths[name] = export_model(model, folder / name, user_ids, item_ids, manifest=FACTS)
         inputs = request_by_id(B=3, S=40, Q=5, seed=index, user_ids=user_ids, item_ids=item_ids)
         inputs["support_length"] = np.array([40, 7, 0], np.int32)
         expected[name] = trained_scores(model, inputs, user_ids, item_ids)
@@ -191,14 +196,8 @@ def test_the_vocabularies_are_assets_one_id_a_line(exported):
     assert (assets / "item_ids.txt").read_text(encoding="utf-8").split("\n") == [*ITEM_IDS, ""]
 
 
-def test_the_manifest_holds_the_caller_s_facts_and_the_signature_table(tmp_path):
-    facts = {
-        "config": {"preset": "pe", "units": (1, 2)},
-        "metrics": {"recall@10": np.float32(0.5), "mrr": float("nan")},
-        "data_fingerprint": "abc",
-    }
-    model = filled_model(SMALL_POOLING)
-    version = export_model(model, tmp_path, USER_IDS, ITEM_IDS, manifest=facts)
+def test_the_manifest_holds_the_caller_s_facts_and_the_signature_table(exported):
+    version = exported["non-negative, mlp"][0]
     manifest = json.loads((version / "assets.extra" / "cmml_manifest.json").read_text())
     assert manifest["config"] == {"preset": "pe", "units": [1, 2]}
     assert manifest["metrics"] == {"recall@10": 0.5, "mrr": None}
@@ -207,7 +206,7 @@ def test_the_manifest_holds_the_caller_s_facts_and_the_signature_table(tmp_path)
     assert manifest["model"] == {
         "context_dimension": 8,
         "context_width": {"task": 8, "support_pair": 0},
-        "positives_only": False,
+        "positives_only": True,
         "users": {"known": USERS, "id_dtype": "int64", "hashed": False},
         "items": {"known": ITEMS, "id_dtype": "string"},
     }
