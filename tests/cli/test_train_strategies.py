@@ -7,9 +7,10 @@ import sys
 import time
 
 import pytest
-from cli.conftest import PIPELINES, QUICK
+from cli.conftest import PIPELINES, quick
 from fresh_environment import fresh_environment
 
+QUICK = quick("cmml-film")
 STRATEGY = ("train_scenario.py", *QUICK, "--strategy", "multiworker", "--run-dir", "run")
 # The command in one process whose processor counts as two.
 TWO_REPLICAS = """
@@ -63,9 +64,18 @@ def two_replicas(tmp_path):
     return tmp_path / "halved"
 
 
+@pytest.fixture
+def alone(commands_in, tmp_path_factory):
+    """The folder of a run that nothing has interrupted, of one process."""
+    commands = commands_in(tmp_path_factory.mktemp("alone"))
+    done = commands.run("train_scenario.py", *QUICK, "--run-dir", "run")
+    assert done.returncode == 0, done.stderr
+    return commands.folder / "run"
+
+
 @pytest.mark.slow
 def test_after_a_worker_is_killed_both_start_again_and_end_as_one_process(
-    finished_run, two_replicas, commands
+    alone, two_replicas, commands
 ):
     run_dir = commands.folder / "run"
     chief, worker = _start_both(commands, _free_ports())
@@ -95,9 +105,9 @@ def test_after_a_worker_is_killed_both_start_again_and_end_as_one_process(
     assert _metrics(run_dir) == _metrics(two_replicas)
     # A step that is not halved is rounded otherwise, by 1e-7 at first. That grows: a start that is
     # one bit away ends as far. A twin grows it from its first step, in a bias without a gradient.
-    begun = _losses(finished_run.run_dir / "model")[:2]
+    begun = _losses(alone / "model")[:2]
     assert _losses(run_dir / "model")[:2] == pytest.approx(begun, abs=2e-6)
-    assert _metrics(run_dir) == pytest.approx(_metrics(finished_run.run_dir), abs=5e-3)
+    assert _metrics(run_dir) == pytest.approx(_metrics(alone), abs=5e-3)
 
 
 def test_strategies_that_cannot_begin_are_refused_before_anything_is_written(commands):
