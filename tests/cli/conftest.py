@@ -64,6 +64,8 @@ class Commands:
             contextlib.chdir(self.folder),
             mock.patch.dict(os.environ),
             mock.patch.object(sys, "argv", [name, *map(str, arguments)]),
+            # As where Python runs a file: its own folder comes first.
+            mock.patch.object(sys, "path", [str(PIPELINES), *sys.path]),
             contextlib.redirect_stderr(errors),
             contextlib.redirect_stdout(output),
             pytest.raises(SystemExit) as end,
