@@ -19,7 +19,9 @@ def made():
     return planted(validation=0, meta_test=12)
 
 
-@pytest.mark.parametrize("preset", ["cmml-film-plus", "cmml-attention-query"])
+@pytest.mark.parametrize(
+    "preset", ["cmml-film-plus", pytest.param("cmml-attention-query", marks=pytest.mark.slow)]
+)
 def test_a_small_model_ranks_nearly_as_well_as_can_be(made, preset, tmp_path):
     config = replace(model_preset(preset), encoder_units=16, hyper_units=16)
     model = build(config, made.data)

@@ -76,6 +76,7 @@ def alone(options, tmp_path_factory):
     return trained
 
 
+@pytest.mark.slow
 def test_two_workers_train_as_one_process_and_only_the_chief_writes(alone, options, tmp_path):
     cluster = {"worker": free_addresses(2)}
     folder = tmp_path / "run"

@@ -129,7 +129,10 @@ def test_training_steps_and_steps_of_a_question_are_two_numbers(adapt_embeddings
     np.testing.assert_allclose(asked[:1], alone(model, one_task(episode, 0), 1), atol=1e-4)
 
 
-@both
+@pytest.mark.parametrize(
+    "adapt_embeddings",
+    [pytest.param(False, id="melu"), pytest.param(True, id="metacs", marks=pytest.mark.slow)],
+)
 def test_meta_training_lowers_the_loss(adapt_embeddings):
     model = built(config(adapt_embeddings, training_steps=2))
     episode = tasks()
