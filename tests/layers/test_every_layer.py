@@ -98,12 +98,20 @@ RECIPES = [
 
 
 def checks():
-    """Every check of every recipe, with a name to read."""
+    """Every check of every recipe, with a name to read.
+
+    What is saved is read again of one recipe of a layer; of its others that is slow.
+    """
+    saved = set()
     for recipe in RECIPES:
+        layer = type(recipe().make())
         for name in dir(recipe):
             if name.startswith("check_") and getattr(recipe, name) is not None:
                 label = f"{recipe.__module__.rpartition('.')[2]}-{recipe.__name__}-{name}"
-                yield pytest.param(recipe, name, id=label)
+                again = "_saved_and_loaded_" in name and layer in saved
+                marks = [pytest.mark.slow] if again else []
+                yield pytest.param(recipe, name, id=label, marks=marks)
+        saved.add(layer)
 
 
 @pytest.mark.parametrize(("recipe", "check"), [*checks()])

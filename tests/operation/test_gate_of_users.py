@@ -73,7 +73,7 @@ class Exports:
         return export_untrained(self.setting, self.folder / name, None, change, **given)
 
 
-@pytest.fixture(scope="module", params=["user", "ranking"])
+@pytest.fixture(scope="module", params=[pytest.param("user", marks=pytest.mark.slow), "ranking"])
 def of_users(request, tmp_path_factory):
     return Exports(request.param, tmp_path_factory.mktemp(request.param))
 
