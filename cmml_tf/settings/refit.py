@@ -57,7 +57,8 @@ def refit(evaluated: SettingRun, say: Say, verbose: int) -> Refit:
         )
     trained = evaluated.folder.path / MODEL
     epochs = best_epoch(trained / "checkpoints")
-    config = replace(own, strategy="none", max_minutes=None)
+    # The steps that were found to be the best, not as many as more tasks are worth.
+    config = replace(own, training=evaluated.schedule, strategy="none", max_minutes=None)
     source = _continued(evaluated.folder.path)
     earlier = None if source is None else Earlier.load(source)
     data = setting.open(config, config.seed, earlier, whole=True)

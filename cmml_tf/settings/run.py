@@ -92,13 +92,18 @@ class SettingRun:
     prepared: Prepared[TaskData, AskedTasks]
 
     @property
+    def schedule(self) -> TrainingConfig:
+        """As configured, and no more steps than as many tasks are worth."""
+        return for_tasks(self.config.training, len(self.setting.learned_tasks(self.prepared.data)))
+
+    @property
     def training(self) -> TrainingConfig:
-        """The schedule for as many tasks; where a run is continued, a fortieth of the steps.
+        """The schedule; where a run is continued, a fortieth of the steps.
 
         They are taken at a tenth of the learning rate: weights that were trained to the end are
         to be mended, not found.
         """
-        own = for_tasks(self.config.training, len(self.setting.learned_tasks(self.prepared.data)))
+        own = self.schedule
         if self.config.continue_from is None:
             return own
         slower = replace(own, learning_rate=own.learning_rate * _CONTINUED_RATE)
@@ -304,10 +309,9 @@ def open_run(setting: Setting, config: Any, say: Say, writes: bool = True) -> Se
     run = SettingRun(
         setting, config, folder, setting.prepare(data, folder.path, config, config.seed)
     )
-    tasks = len(setting.learned_tasks(data))
-    steps = _steps(for_tasks(config.training, tasks))
+    steps, each = _steps(run.schedule), config.training.steps_per_task
     if steps < _steps(config.training):
-        each = config.training.steps_per_task
+        tasks = len(setting.learned_tasks(data))
         say(f"  training steps: {steps:,}, {each} for each of {tasks} tasks")
     if writes:
         keep_steps(folder.path, _steps(run.training))

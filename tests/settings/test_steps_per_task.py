@@ -13,11 +13,18 @@ LONG = TrainingConfig(steps_per_epoch=20, max_epochs=2, steps_per_task=3)
 
 def test_a_run_of_four_scenarios_takes_as_many_steps_of_each_and_says_so(tmp_path, capsys):
     options = {"training": {"steps_per_epoch": 20, "max_epochs": 2, "steps_per_task": 3}}
-    cmml_tf.fit(cmml_tf.scenario_data(DATA), "pe", run_dir=tmp_path, options=options)
+    run = cmml_tf.fit(cmml_tf.scenario_data(DATA), "pe", run_dir=tmp_path, options=options)
     assert "  training steps: 12, 3 for each of 4 tasks\n" in capsys.readouterr().out
-    latest = tf.train.load_checkpoint(str(tmp_path / "model/checkpoints/latest"))
+    assert steps_taken(tmp_path) == 12
+    # A refit learns from the two that were asked, too; it is trained alike.
+    run.refit(progress=False)
+    assert steps_taken(tmp_path / "refit") == 12
+
+
+def steps_taken(folder):
+    latest = tf.train.load_checkpoint(str(folder / "model/checkpoints/latest"))
     (counter,) = [name for name in latest.get_variable_to_shape_map() if "/iter/" in name]
-    assert latest.get_tensor(counter) == 12
+    return latest.get_tensor(counter)
 
 
 @pytest.mark.parametrize(("tasks", "steps"), [(1, 3), (4, 12), (7, 21), (14, 40), (0, 40)])
