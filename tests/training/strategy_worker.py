@@ -11,7 +11,7 @@ from training.small_run import build, fit, planted, validator
 from cmml_tf.config import ModelConfig, TrainingConfig
 from cmml_tf.training.strategies import is_served, open_strategy, serve_cluster
 
-MODEL = ModelConfig(encoder="mean", encoder_units=8, hyper_units=8, backbone_units=(8, 8))
+MODEL = ModelConfig(encoder_units=8, hyper_units=8, backbone_units=(8, 8))
 
 
 def settings(**changes):
