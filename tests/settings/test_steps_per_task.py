@@ -1,5 +1,7 @@
 """Few tasks are learned by heart in many steps: a schedule may say how many each is worth."""
 
+import json
+
 import pytest
 import tensorflow as tf
 
@@ -27,11 +29,20 @@ def steps_taken(folder):
     return latest.get_tensor(counter)
 
 
-@pytest.mark.parametrize(("tasks", "steps"), [(1, 3), (4, 12), (7, 21), (14, 40), (0, 40)])
-def test_many_tasks_or_none_that_is_named_leave_a_schedule_as_it_is(tasks, steps):
+@pytest.mark.parametrize(
+    ("tasks", "epochs", "each"), [(1, 1, 3), (4, 1, 12), (7, 2, 10), (14, 2, 20), (0, 2, 20)]
+)
+def test_a_schedule_is_cut_to_what_so_many_tasks_are_worth(tasks, epochs, each):
     cut = for_tasks(LONG, tasks)
-    assert steps - 1 <= cut.steps_per_epoch * cut.max_epochs <= steps
-    assert (cut == LONG) == (steps == 40)
+    assert (cut.max_epochs, cut.steps_per_epoch) == (epochs, each)
+    assert (cut == LONG) == (tasks in (14, 0))
+
+
+@pytest.mark.slow
+def test_a_comparison_trains_the_recommended_preset_as_a_run_does(tmp_path):
+    cmml_tf.compare(cmml_tf.scenario_data(DATA), ["cmml-matching"], out=tmp_path, seeds=1)
+    trained = tmp_path / "seed-0/trainings/cmml-matching/training.json"
+    assert json.loads(trained.read_text())["steps"] == 80
 
 
 def test_the_recommended_preset_takes_all_its_steps_of_twenty_scenarios():
