@@ -217,12 +217,18 @@ def test_embeddings_that_came_along_get_zero_rows(folder):
 def test_movielens_knows_its_films():
     data = open_scenario_data("movielens-small", ScenarioConfig(), SplitConfig(), 0)
     kinds = kinds_of(data)
-    assert kinds == {"title": "text", "year": "numeric", "genres": "multi-hot"}
+    assert kinds == {
+        "title": "text",
+        "year": "numeric",
+        "genres": "multi-hot",
+        "added": "numeric",
+    }
     row = data.item_ids.tolist().index(1)
     assert [column.values[row] for column in data.item_features] == [
         "Toy Story",
         1995,
         ("Adventure", "Animation", "Children", "Comedy", "Fantasy"),
+        1,
     ]
     less = open_scenario_data(
         *("movielens-small", ScenarioConfig(), SplitConfig(), 0),

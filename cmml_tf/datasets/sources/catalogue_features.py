@@ -16,7 +16,13 @@ from cmml_tf.datasets.sources.movielens_features import (
 )
 
 _LAST_YEAR = re.compile(r"\s*\([^()]*\d{4}[^()]*\)\s*$")
-_KINDS = {"title": "text", "year": "numeric", "genres": "multi-hot", "tags": "multi-hot"}
+_KINDS = {
+    "title": "text",
+    "year": "numeric",
+    "genres": "multi-hot",
+    "added": "numeric",
+    "tags": "multi-hot",
+}
 _EXTRA = ("rate", "director", "actor")
 _PROFILE = ("gender", "age", "occupation")
 _UNKNOWN: dict[str, Any] = {"multi-hot": (), "categorical": ""}
@@ -25,8 +31,8 @@ _UNKNOWN: dict[str, Any] = {"multi-hot": (), "categorical": ""}
 def own_features(interactions: Interactions, folder: Path | None) -> dict[Side, FeatureTable]:
     """What is known of items, and of users, without any other file.
 
-    MovieLens: title, year, genres, where there are any also tags, rate, director and actor; of
-    users gender, age and occupation. Other catalogues: their columns.
+    MovieLens: title, year, genres, added, where there are any also tags, rate, director and actor;
+    of users gender, age and occupation. Other catalogues: their columns.
 
     Args:
       interactions: What was read.

