@@ -6,6 +6,7 @@ from cmml_tf.config import EpisodeConfig
 from cmml_tf.datasets.tasks.scenario_data import ScenarioData
 from cmml_tf.episodes.hiding import Hiding
 from cmml_tf.episodes.sampler import EpisodeSampler
+from cmml_tf.episodes.unclicked import UnclickedItems
 from cmml_tf.types import Episode, Support
 
 _WITHOUT_CLICKS, _SHOWN_ALONE, _WHOLE, _WITHOUT_ASKED_USERS = 0.12, 0.04, 0.1, 0.6
@@ -14,8 +15,8 @@ _HIDDEN = 1.15
 # Supports are filled up to a multiple: a product of sizes that were not met before costs the making
 # of its code, which takes longer than some pairs that count for nothing.
 _SIZE_STEP = 64
-# Streams of random numbers beside those of the base class, at negative counters of its last one.
-_SIZES = 3
+# Streams of random numbers beside those of the base class, at negative counters of its last ones.
+_UNCLICKED, _SIZES = 2, 3
 
 
 class MatchingSampler(EpisodeSampler):
@@ -26,7 +27,8 @@ class MatchingSampler(EpisodeSampler):
     0, 1 or 2 negatives (as many as `support_negatives` has room for); a third of the supports
     without a positive hold the negatives of some, as where a scenario's items are known and no
     click yet; in some tasks those who are asked have no pair in the support, as where new users are
-    asked; users and items are hidden (`Hiding`); each query positive has N negatives, in the order
+    asked; where items have a click or two each, some are taken for unclicked (`UnclickedItems`);
+    users and items are hidden (`Hiding`); each query positive has N negatives, in the order
     that `SoftmaxTask` takes. Users of the query [B, P] stand there once, its pair k being of user k
     mod P. What is reported is a mean over users, and those who take much are drawn often: so the
     label of a positive, 1 on average, falls with the root of how many items of the scenario its
@@ -51,6 +53,7 @@ class MatchingSampler(EpisodeSampler):
         super().__init__(data, config, seed)
         self._hiding = hiding
         self._query_negatives = query_negatives
+        self._unclicked = UnclickedItems(self.clicks_of_items())
 
     def sample(self, step: tf.Tensor) -> Episode:
         """The tasks of a step, int64 keys.
@@ -72,10 +75,11 @@ class MatchingSampler(EpisodeSampler):
         )
         user = tf.gather(self._pair_user, tf.concat([support, negative_of], axis=1))
         query_user = tf.gather(self._pair_user, query)
-        kept = self._kept(scenario, user[:, : config.support_positives], query_user, step)
+        positives = config.support_positives
+        kept = self._kept(scenario, user[:, :positives], position[:, :positives], query_user, step)
         label = tf.concat(
-            [tf.ones_like(kept[:, : config.support_positives], tf.float32),
-             tf.zeros_like(kept[:, config.support_positives :], tf.float32)], axis=1
+            [tf.ones_like(kept[:, :positives], tf.float32),
+             tf.zeros_like(kept[:, positives:], tf.float32)], axis=1
         )  # fmt: skip
         compared = tf.tile(query, [1, self._query_negatives])
         query_item = tf.concat(
@@ -110,7 +114,12 @@ class MatchingSampler(EpisodeSampler):
         return tf.clip_by_value(count * 2 // 3, 1, self._config.support_positives)
 
     def _kept(
-        self, scenario: tf.Tensor, user: tf.Tensor, query_user: tf.Tensor, step: tf.Tensor
+        self,
+        scenario: tf.Tensor,
+        user: tf.Tensor,
+        position: tf.Tensor,
+        query_user: tf.Tensor,
+        step: tf.Tensor,
     ) -> tf.Tensor:
         """bool [B, P + negatives]: which support pairs a task has."""
         config = self._config
@@ -126,6 +135,9 @@ class MatchingSampler(EpisodeSampler):
         kept = place < tf.cast(size, tf.int32)[:, None]
         asked = tf.reduce_any(user[:, :, None] == query_user[:, None], axis=-1)
         kept &= ~(asked & (drawn[2] < _WITHOUT_ASKED_USERS)[:, None])
+        if self._unclicked.any:
+            stream = self._stream(_UNCLICKED, -1 - step)
+            kept &= ~self._unclicked(scenario, position, kept, stream)
         negatives = tf.range(config.support_negatives)
         each = tf.cast(drawn[3] * 3.0, tf.int32)[:, None]  # 0, 1 or 2 for each positive
         each = tf.where(shown[:, None], tf.maximum(each, 1), each)

@@ -1,5 +1,6 @@
 """Sampling of a batch of training tasks as one function of (seed, step) (paper section 2)."""
 
+import numpy as np
 import tensorflow as tf
 
 from cmml_tf.config import EpisodeConfig
@@ -92,6 +93,15 @@ class EpisodeSampler:
             query_item=self._items(scenario, query_position),
             query_label=_labels(tasks, config.query_positives, config.query_positives),
         )
+
+    def clicks_of_items(self) -> list[np.ndarray]:
+        """Of each scenario int64 [I], the pairs of each of its items."""
+        pairs, items = self._pair_start.numpy(), np.diff(self._item_start.numpy())
+        position = self._pair_position.numpy()
+        return [
+            np.bincount(position[first:last], minlength=count)
+            for first, last, count in zip(pairs[:-1], pairs[1:], items, strict=True)
+        ]
 
     def _cut(self, support: Support, step: tf.Tensor) -> Support:
         """Some of the support sets smaller or empty; positives and negatives keep their ratio."""

@@ -110,7 +110,7 @@ def movielens_log(folder: str | Path, times: Times = "loose") -> TextFile:
 
 
 def movielens_catalogue(folder: str | Path) -> pd.DataFrame:
-    """What is known of the movies: columns item, title, year, genres, added and, of some sets, tags.
+    """What is known of the movies: item, title, year, genres, added and, of some sets, tags.
 
     Raises:
       FileNotFoundError: The file of movies, or of ratings, is missing.
