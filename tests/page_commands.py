@@ -52,6 +52,9 @@ RUN_BY = {
         "tests/monitoring/test_drift_command.py::"
         "test_the_newest_version_of_a_base_path_or_the_one_that_is_named"
     ),
+    "python pipelines/whole_catalogue.py": (
+        "tests/cli/test_whole_catalogue.py::test_a_new_shelf_s_own_items_are_recommended"
+    ),
     "python pipelines/tfrs_rerank.py": (
         "tests/cli/test_tfrs_rerank.py::"
         "test_recall_before_and_after_is_printed_and_the_server_is_gone"

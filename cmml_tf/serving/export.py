@@ -15,6 +15,7 @@ from cmml_tf.models.episode_model import EpisodeModel
 from cmml_tf.models.matching_cmml import MatchingCMML
 from cmml_tf.request_limits import DEFAULT_LIMITS, RequestLimits
 from cmml_tf.serving.catalogue.catalogue import RecommendOptions
+from cmml_tf.serving.catalogue.membership import Membership
 from cmml_tf.serving.catalogue.narrowing_recall import SampleTasks
 from cmml_tf.serving.compiled import check_compiled
 from cmml_tf.serving.content_graph import ContentServingGraph, ServedContent
@@ -64,6 +65,7 @@ def export_model(
     limits: RequestLimits = DEFAULT_LIMITS,
     user_id_key: bytes | None = None,
     content: ServedContent | None = None,
+    membership: Membership | None = None,
     learned: Iterable[Any] = (),
     compiled: Sequence[CompiledSize] = (),
     training_state: Callable[[Path], None] | None = None,
@@ -100,6 +102,8 @@ def export_model(
       user_id_key: A secret. The export then holds keyed hashes of the user ids instead of the ids,
         and requests name users by `hash_user_ids` with the same key.
       content: Of a MatchingCMML: what makes rows of users and items that the export does not know.
+      membership: Of a MatchingCMML: what tells items of a scenario from the rest of the catalogue.
+        `recommend` then ranks by it as well; None: by scores alone.
       learned: Names of the tasks that the model has learned from, hashed users as they are named in
         requests; of an evaluation on another log they are left out.
       compiled: Sizes for which XLA compiles contexts and scores of a network: a request is padded
@@ -137,8 +141,8 @@ def export_model(
         content.check(model)
         given["features"] = content.declared()
     facts = plain_facts(given)
-    recommending = RecommendOptions(top_k, retrieval_candidates, sample_tasks)
-    recommending.check()
+    recommending = RecommendOptions(top_k, retrieval_candidates, sample_tasks, membership)
+    recommending.check(model)
     check_compiled(model, compiled, limits)
     _check_weights(model)
 

@@ -188,13 +188,14 @@ class ServingGraph(tf.Module):
             item = self._items(support_item_id)
             user = self._users(support_user_id)
             adapted = self._adapt_in_loop(user.key, item.key, label, length)
+            given = self.catalogue.read(adapted, item.key, label, length)
             read = tf.sequence_mask(length, tf.shape(label)[1])
             # By id, not by row: users who are unknown to the model have taken things too.
             own = read & (support_user_id == user_id[:, None])
             if self._may_recommend_refused:
                 own &= label > 0
             support = SupportItems(support_item_id, *item, read, own)
-            return self.catalogue.best(adapted, self._users(user_id).key, support)
+            return self.catalogue.best(given, self._users(user_id).key, support)
 
         sides = ("user_id", "item_id", "length", "label")
         given = [inputs["user_id"], *(inputs[f"support_{side}"] for side in sides)]

@@ -21,6 +21,7 @@ from cmml_tf.evaluation.scorer import ModelScorer, Scorer
 from cmml_tf.evaluation.task_metrics import TaskMetrics
 from cmml_tf.hashed_ids import named_users
 from cmml_tf.models.adapting_model import AdaptingModel
+from cmml_tf.serving.catalogue.membership import Membership
 from cmml_tf.serving.catalogue.narrowing_recall import SampleTasks
 from cmml_tf.settings.form import SettingForm
 from cmml_tf.settings.systems import Recipe
@@ -339,6 +340,11 @@ class Setting(ABC, Generic[DataT, AskedT, PartsT]):
         requests = self.requests(prepared, asked, _SAMPLE_TASKS)
         users = [int(request.user[0, 0]) for request in requests]
         return SampleTasks.of([request.support for request in requests], users)
+
+    def membership(self, model: AdaptingModel, prepared: PartsT) -> Membership | None:
+        """What tells items of a task from the rest of the catalogue; None: all are its own."""
+        del model, prepared
+        return None
 
     def served(
         self,

@@ -13,6 +13,7 @@ from cmml_tf.compiled_size import CompiledSize
 from cmml_tf.evaluation.report import Report
 from cmml_tf.evaluation.scorer import ModelScorer
 from cmml_tf.models.adapting_model import AdaptingModel
+from cmml_tf.serving.catalogue.membership import MembershipReader
 from cmml_tf.settings.refit import refit
 from cmml_tf.settings.run import Say, SettingRun
 from cmml_tf.settings.run_end import manifest_facts, save_metrics
@@ -149,7 +150,9 @@ class Run:
             where it tells other ids apart by matching those of the support.
 
         Returns:
-          Columns item, score and item_known, best first.
+          Columns item, score and item_known, best first. Where all are ranked, most of which may be
+          of other scenarios, `cmml-matching` adds to the score of an item that the support does not
+          name the logarithm of how likely it belongs to this one.
 
         Raises:
           ValueError: `k` is not positive, or the support lacks a column.
@@ -168,8 +171,24 @@ class Run:
         row, known = self._items.rows(items)
         users = np.repeat(self._users.rows([user])[0], len(items))
         scores = self._scores(support, users, row)
+        if among is None and self._membership is not None:
+            scores = scores + self._belonging(support)[np.where(known, row, -1)]
         best = np.argsort(-scores, kind="stable")[:k]
         return pd.DataFrame({"item": items[best], "score": scores[best], "item_known": known[best]})
+
+    @cached_property
+    def _membership(self) -> MembershipReader | None:
+        found = self._run.setting.membership(self._model, self._run.prepared)
+        return None if found is None else MembershipReader(found)
+
+    def _belonging(self, support: pd.DataFrame) -> np.ndarray:
+        """float32 [I + 1], what is added to the score of each item; the last is of others."""
+        assert self._membership is not None
+        read = self._support(support)
+        given = self._membership.of_support(read.item, read.label, read.length)
+        added = self._membership.of_catalogue(given).numpy()[0]
+        added[-1] = 0.0
+        return added
 
     def _ranked(self, support: pd.DataFrame) -> np.ndarray:
         """All items of the model, and those of the support that it can tell apart beside them."""

@@ -20,6 +20,7 @@ from cmml_tf.embeddings.popularity import STATISTICS
 from cmml_tf.experiments.forms import model_preset
 from cmml_tf.models.build import build_model
 from cmml_tf.models.build_matching import build_matching
+from cmml_tf.serving.catalogue.membership import Membership
 from cmml_tf.serving.export import export_model
 
 PRESETS = ("cmml-matching", "cmml-ridge", "cmml-film")
@@ -132,6 +133,7 @@ def export(preset: str, users: np.ndarray, table: np.ndarray, folder: Path) -> P
     """A version of a preset with random weights and these factors, of users and items 0, 1, ..."""
     tf.keras.utils.set_random_seed(0)
     config = model_preset(preset)
+    membership = None
     if preset == "cmml-matching":
         factors = FactorConfig().dimension
         known = [np.ones([len(rows), 1], np.float32) for rows in (users, table)]
@@ -142,10 +144,14 @@ def export(preset: str, users: np.ndarray, table: np.ndarray, folder: Path) -> P
             np.concatenate([4 * table[:, :factors], known[1], statistics_of], axis=1),
             factors,
         )
+        # As many numbers as a run has, and what one of movielens-small has learned.
+        places = 4 * table[:, :factors]
+        membership = Membership(places, np.full(factors, 1.5), np.array([-4.2, 0.4, -0.1]))
     else:
         model = build_model(config, len(users), len(table), DIMENSION, DIMENSION)
         fill_tables(model, users, table)
-    return export_model(model, folder, np.arange(len(users)), np.arange(len(table)), top_k=TOP_K)
+    ids = np.arange(len(users)), np.arange(len(table))
+    return export_model(model, folder, *ids, top_k=TOP_K, membership=membership)
 
 
 def request_values(items: int) -> dict[str, np.ndarray]:

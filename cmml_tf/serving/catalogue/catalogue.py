@@ -1,7 +1,6 @@
 """The best items of the whole catalogue for a user, inside the served graph."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -9,6 +8,7 @@ import tensorflow as tf
 from cmml_tf.models.cmml import CMML
 from cmml_tf.models.matching_cmml import MatchingCMML
 from cmml_tf.models.ranking_cmml import RankingCMML
+from cmml_tf.serving.catalogue.membership import Belonging, Membership, MembershipReader
 from cmml_tf.serving.catalogue.narrowing import Narrowing
 from cmml_tf.serving.catalogue.narrowing_recall import ENOUGH, Kept, SampleTasks, kept_by
 from cmml_tf.serving.catalogue.support_items import Beside, SupportItems
@@ -40,17 +40,44 @@ class RecommendOptions(NamedTuple):
       top_k: K, clipped to I.
       candidates: Items that are scored of a large catalogue; None: as many as keep enough.
       sample: Tasks that tell how many these are; None: of random pairs.
+      membership: What tells items of a scenario from the rest of the catalogue; None: items are
+        ranked by their scores alone.
     """
 
     top_k: int = 20
     candidates: int | None = None
     sample: SampleTasks | None = None
+    membership: Membership | None = None
 
-    def check(self) -> None:
-        """Raises ValueError where a size is not a positive integer."""
+    def check(self, model: CMML | MatchingCMML) -> None:
+        """Raises ValueError where a size is not positive, or `membership` does not fit."""
         for name, value in (("top_k", self.top_k), ("retrieval_candidates", self.candidates)):
             if value is not None and value < 1:
                 raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value}.")
+        if self.membership is None:
+            return
+        if not isinstance(model, MatchingCMML):
+            raise ValueError(
+                "`membership` must be left out for a model that does not match by key. "
+                f"Received: membership for a {type(model).__name__}."
+            )
+        if len(self.membership.places) != model.id_tables.items:
+            raise ValueError(
+                f"`membership` must have a place for each of {model.id_tables.items} items. "
+                f"Received: {len(self.membership.places)}."
+            )
+
+
+class Read(NamedTuple):
+    """What a support is to a catalogue.
+
+    Attributes:
+      adapted: What the model becomes.
+      belonging: What is said of the scenario; None where items are ranked by scores alone.
+    """
+
+    adapted: Any
+    belonging: Belonging | None
 
 
 class Catalogue(tf.Module):
@@ -81,8 +108,14 @@ class Catalogue(tf.Module):
         self.items = len(items.lines)
         self.top_k = min(options.top_k, self.items)
         # A function: the model's layers stay outside the SavedModel.
-        self._score_of_user = lambda *asked, **given: model.score_of_user(*asked, **given)
-        self._score_with_support = lambda *asked: model.score_with_support(*asked)
+        self._score_of_user = lambda read, *asked, **given: model.score_of_user(
+            read.adapted, *asked, **given
+        )
+        self._score_with_support = lambda read, *asked: model.score_with_support(
+            read.adapted, *asked
+        )
+        given = options.membership
+        self._membership = None if given is None else MembershipReader(given)
         self._matches = model.by_key
         ids = items.lines if items.dtype == tf.string else [int(line) for line in items.lines]
         self.item_ids = tf.Variable(tf.constant(ids, items.dtype), trainable=False)
@@ -102,11 +135,15 @@ class Catalogue(tf.Module):
             self._at_once = self.items + 1
             return
         sample = options.sample or SampleTasks.drawn(model.id_tables.users, self.items)
-        score_apart = partial(self._score_of_user, named=False)
-        narrowing = Narrowing(model, self.items, score_apart, sample, adapt)
+
+        def read(*support: tf.Tensor) -> Read:
+            return self.read(adapt(*support), *support[1:])
+
+        columns = None if self._membership is None else self._membership.places
+        narrowing = Narrowing(model, self.items, self._score_apart, sample, read, columns)
         kept = kept_by(
             sample,
-            adapt,
+            read,
             tf.function(self._score_all, autograph=False),
             tf.function(narrowing, autograph=False),
             self.items,
@@ -152,56 +189,70 @@ class Catalogue(tf.Module):
                 ranked = not_inlined(ranked)
         return joined_in_a_loop(ranked, inputs, tasks, self._answers)
 
+    def read(self, adapted: Any, item: tf.Tensor, label: tf.Tensor, length: tf.Tensor) -> Read:
+        """What supports of B tasks are to the catalogue.
+
+        Args:
+          adapted: What the model becomes.
+          item: Rows or keys, int64 [B, S].
+          label, length: As of `Support`.
+        """
+        if self._membership is None:
+            return Read(adapted, None)
+        return Read(adapted, self._membership.of_support(item, label, length))
+
     def best(
-        self, adapted: Any, user: tf.Tensor, support: SupportItems
+        self, read: Read, user: tf.Tensor, support: SupportItems
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """The K best items that the user has not taken, best first.
 
         Args:
-          adapted: What the model becomes for B tasks.
+          read: The supports of B tasks.
           user: int64 [B] user rows.
           support: Items that it names; where the model matches by key, those that the catalogue
             does not have are ranked beside it.
 
         Returns:
-          item_id [B, K] and score float32 [B, K]. Where fewer than K items are left, the id behind
-          them is empty (strings) or -1, and the score the lowest float32.
+          item_id [B, K] and score float32 [B, K]: where items are told from those of other
+          scenarios, with the logarithm of how likely it is one of this. Where fewer than K items
+          are left, the id behind them is empty (strings) or -1, and the score the lowest float32.
         """
         narrows = self.narrowing is not None
         elsewhere = support.read if narrows and self._matches else support.taken
         gone = support.rows(elsewhere, self.items)
-        given = [adapted, user, tf.pad(gone, [[0, 0], [0, 1]], constant_values=self.items)]
+        given = [user, tf.pad(gone, [[0, 0], [0, 1]], constant_values=self.items)]
         if self._matches:
             offered = support.offered(self.nothing)
             if not narrows:
                 offered &= ~support.known
             given += Beside(support.item_id, support.key, offered)
         if self._scores_given and self.items > _LARGEST_READ_AT_ONCE:
-            return in_groups(self._best, given, self._tasks, self._answers)
-        return self._best(*given)
+            best = lambda adapted, *part: self._best(Read(adapted, None), *part)  # noqa: E731
+            return in_groups(best, [read.adapted, *given], self._tasks, self._answers)
+        return self._best(read, *given)
 
     def _best(
-        self, adapted: Any, user: tf.Tensor, gone: tf.Tensor, *given: tf.Tensor
+        self, read: Read, user: tf.Tensor, gone: tf.Tensor, *given: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """`best`, of rows int64 [B, S + 1] that are not ranked, and of `Beside` if there is one."""
         beside = Beside(*given) if given else None
         row = None
         if self._scores_given:
-            score = self._without(adapted[:, : self.items + 1], gone, _LEFT_OUT)
+            score = self._without(read.adapted[:, : self.items + 1], gone, _LEFT_OUT)
         elif self.narrowing is None:
             rows = self._all_rows(user)
             offered = self._without(tf.ones_like(rows, tf.bool), gone, False)
-            score = self._scored(adapted, user, rows, offered, beside)
+            score = self._scored(read, user, rows, offered, beside)
         else:
-            likely = self._left_out(self.narrowing(adapted, user), gone)
+            likely = self._left_out(self.narrowing(read, user), gone)
             likely, row = tf.math.top_k(likely, self.narrowing.candidates)
-            score = self._scored(adapted, user, tf.cast(row, tf.int64), likely > _LEFT_OUT, beside)
+            score = self._scored(read, user, tf.cast(row, tf.int64), likely > _LEFT_OUT, beside)
         best, place = tf.math.top_k(score, self.top_k)
         return self._ids(place, row, beside, best), best
 
     def _scored(
         self,
-        adapted: Any,
+        read: Read,
         user: tf.Tensor,
         rows: tf.Tensor,
         offered: tf.Tensor,
@@ -213,21 +264,38 @@ class Catalogue(tf.Module):
         """
         score = self._columns if self._at_once is None else self._score_of_user
         if beside is None:
-            scores = score(adapted, user, rows)
+            scores = score(read, user, rows)
         else:
             offered = tf.concat([offered, beside.offered], axis=1)
             if self.narrowing is not None and self._at_once is not None:
                 # Which leaves out all that the support names.
-                scores = self._score_with_support(adapted, user, rows)
+                scores = self._score_with_support(read, user, rows)
             else:
-                scores = score(adapted, user, tf.concat([rows, beside.key], axis=1))
+                scores = score(read, user, tf.concat([rows, beside.key], axis=1))
+        scores += self._belonging(read, None if self.narrowing is None else rows, scores)
         return tf.where(offered, scores, _LEFT_OUT)
 
-    def _columns(self, adapted: Any, user: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    def _belonging(self, read: Read, rows: tf.Tensor | None, scores: tf.Tensor) -> tf.Tensor:
+        """What is added to scores [B, N]: of unnamed rows, or of all; 0 for what is behind them."""
+        if self._membership is None or read.belonging is None:
+            return tf.zeros([], tf.float32)
+        if rows is None:
+            added = self._membership.of_catalogue(read.belonging)
+        else:
+            added = self._membership.unnamed(read.belonging, rows)
+        behind = tf.shape(scores)[1] - tf.shape(added)[1]
+        return tf.pad(added, [[0, 0], [0, behind]])
+
+    def _score_apart(self, read: Read, user: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """What rows int64 [1, N] would be ranked by if no support named them: float32 [B, N]."""
+        scores = self._score_of_user(read, user, rows, named=False)
+        return scores + self._belonging(read, rows, scores)
+
+    def _columns(self, read: Read, user: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         """Scores float32 [B, N] of a user's rows int64 [B, N], some at a time."""
 
         def score(rows: tf.Tensor) -> tf.Tensor:
-            return self._score_of_user(adapted, user, rows)
+            return self._score_of_user(read, user, rows)
 
         return columns_in_a_loop(score, rows, _CHUNK)
 
@@ -265,9 +333,10 @@ class Catalogue(tf.Module):
             found = tf.where(place > last, behind, found)
         return tf.where(best > _LEFT_OUT, found, self.nothing)
 
-    def _score_all(self, adapted: Any, user: tf.Tensor) -> tf.Tensor:
+    def _score_all(self, read: Read, user: tf.Tensor) -> tf.Tensor:
         """float32 [B, I + 1]; the last column is of no item."""
-        return self._columns(adapted, user, self._all_rows(user))
+        scores = self._columns(read, user, self._all_rows(user))
+        return scores + self._belonging(read, None, scores)
 
     def _all_rows(self, user: tf.Tensor) -> tf.Tensor:
         """int64 [B, I + 1]; the last is the zero row."""

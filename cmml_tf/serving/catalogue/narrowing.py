@@ -45,6 +45,7 @@ class Narrowing(tf.Module):
       score_apart: Its scores of items, as if no support named them.
       sample: Tasks whose scores tell which directions matter.
       adapt: Support fields to what the model becomes.
+      further: float32 [I + 1, K], columns beside the model's own; None: there are none.
 
     Attributes:
       candidates: How many items it keeps.
@@ -60,6 +61,7 @@ class Narrowing(tf.Module):
         score_apart: ScoreApart,
         sample: SampleTasks,
         adapt: Callable[..., Any],
+        further: tf.Variable | None = None,
     ) -> None:
         super().__init__()
         self._score_apart = score_apart
@@ -68,7 +70,7 @@ class Narrowing(tf.Module):
             self.columns = model.id_tables.item_table
             self._rows = _references(self.columns.numpy(), items)[None]
         else:
-            columns = _columns(model, items)
+            columns = _columns(model, items, further)
             self._rows = _references(columns, items)[None]
             solution = _solution(columns[self._rows[0]])
             weights = [scores @ solution for scores in self._samples(sample, adapt)]
@@ -135,12 +137,13 @@ def _references(columns: np.ndarray, items: int) -> np.ndarray:
     return np.sort(np.concatenate([largest, drawn]))
 
 
-def _columns(model: CMML | MatchingCMML, items: int) -> np.ndarray:
+def _columns(model: CMML | MatchingCMML, items: int, further: tf.Variable | None) -> np.ndarray:
     """float32 [I + 1, width]: leading components of what the model tells items apart by."""
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.int64)], autograph=False)
     def columns(rows: tf.Tensor) -> tf.Tensor:
-        return model.item_columns(rows)
+        own = model.item_columns(rows)
+        return own if further is None else tf.concat([own, tf.gather(further, rows)], axis=1)
 
     starts = range(0, items, _BLOCK)
     blocks = [tf.range(start, min(start + _BLOCK, items), dtype=tf.int64) for start in starts]

@@ -25,6 +25,7 @@ from cmml_tf.episodes.hiding import Hiding
 from cmml_tf.episodes.matching_sampler import MatchingSampler
 from cmml_tf.files import write_whole
 from cmml_tf.plain_arrays import open_archive
+from cmml_tf.settings.scenario.membership import ScenarioMembership, fit_membership
 from cmml_tf.training.run_folder import CONTINUED
 
 FACTORS_FILE = "factors.npz"
@@ -41,6 +42,7 @@ class MatchingTables:
       user_map, item_map: float32 [c + 1, ...], content with a constant 1 to a row of a user or item
         that nobody has seen; None where there is no content.
       tastes: Directions that the factors of all of these are turned into.
+      membership: What tells items of a scenario from the rest of the catalogue.
     """
 
     rows: TableRows
@@ -48,6 +50,7 @@ class MatchingTables:
     user_map: np.ndarray | None
     item_map: np.ndarray | None
     tastes: TasteBasis
+    membership: ScenarioMembership
 
     @property
     def dimension(self) -> int:
@@ -104,7 +107,8 @@ def matching_tables(
     for part in (*rows, tables.user_rows, tables.item_rows, user_map, item_map):
         if part is not None:
             tastes.turn(part)
-    return MatchingTables(rows, tables, user_map, item_map, tastes)
+    membership = fit_membership(data.meta_train, tables, rows.item, item_content, dimension, seed)
+    return MatchingTables(rows, tables, user_map, item_map, tastes, membership)
 
 
 def matching_sampler(tables: TrainingTables, config: EpisodeConfig, seed: int) -> MatchingSampler:

@@ -8,6 +8,7 @@ import numpy as np
 from cmml_tf.datasets.feature_table import Side
 from cmml_tf.models.build_matching import with_tables
 from cmml_tf.models.matching_cmml import MatchingCMML
+from cmml_tf.serving.catalogue.membership import Membership
 from cmml_tf.serving.content_graph import ServedContent
 from cmml_tf.serving.content_graph import SideContent as ServedSide
 from cmml_tf.settings.base import Served
@@ -20,6 +21,7 @@ class _Side(NamedTuple):
     ids: np.ndarray
     rows: np.ndarray
     content: ServedSide | None
+    described: np.ndarray | None
 
 
 def served_matching(
@@ -48,9 +50,26 @@ def served_matching(
     if any(table is not None for table in given.values()):
         # What stands for the catalogue stays what it was in training.
         model = with_tables(model.matching, user.rows, item.rows, len(data.item_ids))
-    known = user.content is not None or item.content is not None
-    options = {"content": ServedContent(user.content, item.content)} if known else {}
+    options: dict[str, Any] = {
+        "membership": membership_of(prepared, item.described, item.rows),
+    }
+    if user.content is not None or item.content is not None:
+        options["content"] = ServedContent(user.content, item.content)
     return Served(model, user.ids, item.ids, options)
+
+
+def membership_of(
+    prepared: ScenarioParts, content: np.ndarray | None, rows: np.ndarray
+) -> Membership:
+    """What tells items of a scenario from the rest of a catalogue.
+
+    Args:
+      prepared: What the model was trained with.
+      content: float [I, c], of the catalogue; None where its items have none.
+      rows: float32 [I, ...].
+    """
+    found = prepared.matching.membership
+    return Membership(found.places(content, rows), found.ratios, found.numbers)
 
 
 def _side(
@@ -62,11 +81,12 @@ def _side(
     further: Mapping[str, Any],
 ) -> _Side:
     table = further.get(f"{side}s")
+    described = None if content is None else content.matrix
     served = None
     if content is not None and to_row is not None:
         served = ServedSide(content.encoder, to_row)
     if table is None:
-        return _Side(ids, rows, served)
+        return _Side(ids, rows, served, described)
     if content is None or to_row is None:
         raise ValueError(
             f"`{side}s` must be left out: the model was trained without features of {side}s, so "
@@ -78,4 +98,5 @@ def _side(
         np.concatenate([ids, new.ids]),
         np.concatenate([rows, made.astype(np.float32)]),
         served,
+        np.concatenate([content.matrix, new.content]),
     )

@@ -30,11 +30,12 @@ from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.models.build import build_model
 from cmml_tf.models.build_matching import build_matching
 from cmml_tf.models.matching_cmml import MatchingCMML
+from cmml_tf.serving.catalogue.membership import Membership
 from cmml_tf.settings.base import Request, Served, Setting
 from cmml_tf.settings.scenario.form import SCENARIO
 from cmml_tf.settings.scenario.matching_tables import matching_sampler
 from cmml_tf.settings.scenario.parts import ScenarioParts, scenario_parts
-from cmml_tf.settings.scenario.served_matching import served_matching
+from cmml_tf.settings.scenario.served_matching import membership_of, served_matching
 from cmml_tf.settings.scenario.simple_systems import simple_scenario_systems
 from cmml_tf.settings.systems import Recipe
 from cmml_tf.tasks.scenario import ranking_task
@@ -204,6 +205,14 @@ class ScenarioSetting(Setting[ScenarioData, EvaluationEpisodes, ScenarioParts]):
         if isinstance(model, MatchingCMML):
             return served_matching(model, prepared, further)
         return super().served(model, prepared, further)
+
+    def membership(self, model: AdaptingModel, prepared: ScenarioParts) -> Membership | None:
+        """Where ids are matched, what the training scenarios say of it."""
+        if not isinstance(model, MatchingCMML):
+            return None
+        content = prepared.item_content
+        described = None if content is None else content.matrix
+        return membership_of(prepared, described, prepared.matching.rows.item)
 
     def export_options(self, config: ScenarioRunConfig) -> dict[str, Any]:
         """Limits, and hashed user ids."""
