@@ -12,6 +12,7 @@ import tensorflow as tf
 
 import cmml_tf
 from cmml_tf.config import ScenarioConfig
+from cmml_tf.serving.export import export_model
 
 SHELVES, EACH, USERS = 10, 24, 80
 SCRIPT = Path(__file__).parents[2] / "pipelines" / "whole_catalogue.py"
@@ -64,7 +65,11 @@ def test_a_program_is_recommended_what_the_export_answers(fitted, tmp_path):
         "support_length": tf.constant([len(support)]),
         "user_id": tf.constant(["u1"]),
     }
-    version = run.export(tmp_path / "export")
+    setting, prepared = run._run.setting, run._run.prepared  # as `run.export`, not evaluated
+    made = setting.served(run.model, prepared)
+    version = export_model(
+        made.model, tmp_path, made.user_ids, made.item_ids, top_k=20, **made.options
+    )
     served = tf.saved_model.load(str(version)).signatures["recommend"](**given)
     assert [one.decode() for one in served["item_id"].numpy()[0]] == ours["item"].tolist()
     np.testing.assert_allclose(served["score"].numpy()[0], ours["score"], atol=1e-4)
