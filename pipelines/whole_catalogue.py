@@ -2,8 +2,9 @@
 
 A finished run of `cmml-matching` is asked its own evaluation tasks, but all items are ranked, of
 which few are of the scenario. What a user took outside the scenario is left out. By size of the
-support, of `recommend`, of its scores alone, and of simple systems, clicks with content among them;
-with the share of items of the scenario among the 20.
+support, of `recommend`, of its scores alone, of `recommend` with another scenario's support, and of
+simple systems, clicks with content among them; with the share of items of the scenario among the
+20.
 
 python pipelines/whole_catalogue.py runs/cmml-matching-movielens-small-0
 """
@@ -36,6 +37,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("run_dir", type=Path, help="folder of a finished run")
     parser.add_argument("--users", type=int, default=20, help="asked users of each scenario")
     given = parser.parse_args(argv)
+    if given.users < 1:
+        raise ValueError(f"`users` must be a positive integer. Received: users={given.users}.")
     setting = SETTINGS[setting_of(given.run_dir)]
     config = load_config(given.run_dir, setting.form.options.config)
     one_thread_an_operation()
@@ -74,6 +77,14 @@ def main(argv: Sequence[str]) -> int:
             name: _reached([system(one.episode) for one in asked], asked)
             for name, system in systems.items()
         }
+        others = [one for number, draw in enumerate(draws) for one in draw.swapped(number)]
+        found[str(size)]["swapped: another's support set"] = _reached(
+            [
+                recommend(one.episode._replace(support=other.support))
+                for one, other in zip(asked, others, strict=True)
+            ],
+            asked,
+        )
     print(json.dumps({"recall@20 by support size": found}, indent=2))
     return 0
 

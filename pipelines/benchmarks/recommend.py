@@ -26,6 +26,7 @@ from cmml_tf.serving.export import export_model
 PRESETS = ("cmml-matching", "cmml-ridge", "cmml-film")
 USERS, DIMENSION, TOP_K = 3000, 64, 20
 ITEMS = {20_000: PRESETS, 200_000: PRESETS, 1_400_000: ("cmml-ridge",)}
+_DIRECTIONS = 32
 _CALLS = {20_000: 20, 200_000: 10, 1_400_000: 4}
 _AT_ONCE = 8
 """Requests that ask for memory at the same time."""
@@ -144,9 +145,9 @@ def export(preset: str, users: np.ndarray, table: np.ndarray, folder: Path) -> P
             np.concatenate([4 * table[:, :factors], known[1], statistics_of], axis=1),
             factors,
         )
-        # As many numbers as a run has, and what one of movielens-small has learned.
-        places = 4 * table[:, :factors]
-        membership = Membership(places, np.full(factors, 1.5), np.array([-4.2, 0.4, -0.1]))
+        # As many numbers as a run has, and about what one of movielens-small has learned.
+        places = 4 * table[:, :_DIRECTIONS]
+        membership = Membership(places, np.full(_DIRECTIONS, 1.5), np.array([-4.2, 0.4, -0.1]))
     else:
         model = build_model(config, len(users), len(table), DIMENSION, DIMENSION)
         fill_tables(model, users, table)

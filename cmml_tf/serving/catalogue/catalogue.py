@@ -227,9 +227,12 @@ class Catalogue(tf.Module):
                 offered &= ~support.known
             given += Beside(support.item_id, support.key, offered)
         if self._scores_given and self.items > _LARGEST_READ_AT_ONCE:
-            best = lambda adapted, *part: self._best(Read(adapted, None), *part)  # noqa: E731
-            return in_groups(best, [read.adapted, *given], self._tasks, self._answers)
+            return in_groups(self._best_given, [read.adapted, *given], self._tasks, self._answers)
         return self._best(read, *given)
+
+    def _best_given(self, scores: tf.Tensor, *given: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The same of contexts that hold the scores of the catalogue."""
+        return self._best(Read(scores, None), *given)
 
     def _best(
         self, read: Read, user: tf.Tensor, gone: tf.Tensor, *given: tf.Tensor
