@@ -26,7 +26,8 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 AMONG_ALL = 0.25
-"""How much of a click is compared with the clicks of all scenarios; the rest with its own's."""
+"""How much of a click is compared with the clicks of all scenarios; the rest with its own's. By
+default, and the least that `UnseenScenarios` chooses."""
 _MOST_CELLS = 2**26
 """Users times items of a group that is looked at pair by pair."""
 _BLOCK_ROWS, _BLOCK_CELLS = 32_768, 2**18
@@ -47,6 +48,8 @@ class Clicks:
       user_count, item_count, scenario_count: How many there are of each.
       user_content: float [U, c], what is known of users beside their clicks; None: nothing.
       item_content: float [I, c].
+      copies_known: Whether a pair of several scenarios is known without one of them: as where users
+        come again, and not where its scenarios are all that one click has.
     """
 
     users: np.ndarray
@@ -57,6 +60,7 @@ class Clicks:
     scenario_count: int
     user_content: np.ndarray | None = None
     item_content: np.ndarray | None = None
+    copies_known: bool = True
 
     def __post_init__(self) -> None:
         if not len(self.users):
@@ -68,6 +72,11 @@ class Clicks:
                     f"`{name}` must have one row for each of the {count} rows. "
                     f"Received: the shape {content.shape}."
                 )
+
+    @property
+    def keys(self) -> np.ndarray:
+        """int64 [N], a number for each pair of a user and an item."""
+        return self.users.astype(np.int64) * self.item_count + self.items
 
 
 class Moments(NamedTuple):
@@ -169,15 +178,18 @@ class ClickLikelihood:
 
     Args:
       clicks: The pairs.
+      among_all: How much of a click is compared with the clicks of all scenarios.
 
     Attributes:
+      among_all: The same.
       scenarios: `Choices` of each scenario; None of one without a click.
       background: Of what is in none, or None.
       everything: Of all clicks.
     """
 
-    def __init__(self, clicks: Clicks) -> None:
-        own = 1.0 - AMONG_ALL
+    def __init__(self, clicks: Clicks, among_all: float = AMONG_ALL) -> None:
+        self.among_all = among_all
+        own = 1.0 - among_all
         order = np.argsort(clicks.scenario, kind="stable")
         bounds = np.arange(-1, clicks.scenario_count + 1)
         places = np.searchsorted(clicks.scenario[order], bounds)
@@ -186,7 +198,7 @@ class ClickLikelihood:
             for start, stop in pairwise(places)
         ]
         self.background, self.scenarios = parts[0], parts[1:]
-        self.everything = _choices(clicks, order, AMONG_ALL, normal=True)
+        self.everything = _choices(clicks, order, among_all, normal=True)
         shape = (clicks.user_count, clicks.item_count)
         self.pairs = csr_matrix((np.ones(len(order)), (clicks.users, clicks.items)), shape=shape)
         self.transposed = self.pairs.T.tocsr()

@@ -11,8 +11,8 @@ the levels b being such that the expected clicks on each item are as many as the
 neither what a scenario shows nor how popular an item is in it reaches the factors. But to which
 scenarios a user comes tells of him, too: who takes old films likes other old films than others do.
 So a click's logarithmic likelihood counts three quarters, and one quarter the same with the clicks
-of all scenarios in place of one's. The first sweeps take one Newton step of both from u = 0 (then
-from v = 0):
+of all scenarios in place of one's; or more than a quarter (`UnseenScenarios`). The first sweeps
+take one Newton step of both from u = 0 (then from v = 0):
 
   u = (sum_s n_us Cov_s(v) + a I)^-1 (sum_(clicks) (v_i - mean_s(v)) + a m_u)
 
@@ -94,8 +94,8 @@ class Side:
         self.moment = weighted.T @ factors
         self.map = np.linalg.solve(self.gram, self.moment)
 
-    def moments(self, factors: np.ndarray) -> FlatMoments:
-        """Of the factors [rows, d] over the pairs of each group."""
+    def moments(self, factors: np.ndarray, among_all: float) -> FlatMoments:
+        """Of the factors [rows, d] over the pairs of each group, so much of it over all pairs."""
         d = factors.shape[1]
         pairs = np.asarray(self.counts.sum(axis=0)).ravel()
         each = np.maximum(pairs, 1.0)[:, None]
@@ -108,8 +108,8 @@ class Side:
         parts = pairs, first, (square / each).reshape(-1, d, d)
         own = parts[2] - first[:, :, None] * first[:, None]
         mean, covariance = _central(pairs.sum(), pairs @ first, np.tensordot(*parts[::2], axes=1))
-        kept = 1.0 - AMONG_ALL
-        return FlatMoments(kept * first + AMONG_ALL * mean, kept * own + AMONG_ALL * covariance)
+        kept = 1.0 - among_all
+        return FlatMoments(kept * first + among_all * mean, kept * own + among_all * covariance)
 
     def solve(self, sums: np.ndarray, moments: FlatMoments) -> np.ndarray:
         """The factors [rows, d], from the sums of the other side's factors over a row's pairs."""
@@ -148,6 +148,7 @@ class ConditionalFactors:
       config: How.
       seed: Of the first factors.
       start: Of an earlier fit, whose rows are the leading ones of these; None: there is none.
+      among_all: As `ClickLikelihood` has it.
 
     Attributes:
       user, item: `Side`s.
@@ -159,7 +160,12 @@ class ConditionalFactors:
     """
 
     def __init__(
-        self, clicks: Clicks, config: FactorConfig, seed: int, start: FactorStart | None = None
+        self,
+        clicks: Clicks,
+        config: FactorConfig,
+        seed: int,
+        start: FactorStart | None = None,
+        among_all: float = AMONG_ALL,
     ) -> None:
         self.clicks = clicks
         self.config = config
@@ -173,7 +179,7 @@ class ConditionalFactors:
             clicks.items, groups, clicks.item_count, *shared, clicks.item_content,
             config.item_penalty, config.content_penalty,
         )  # fmt: skip
-        self.likelihood = ClickLikelihood(clicks)
+        self.likelihood = ClickLikelihood(clicks, among_all)
         u, v = self._swept(seed) if start is None else self._grown(start)
         self.basis_users, self.basis_items = u, v
         self.user_step = self.likelihood.user_step(u, v)
@@ -183,12 +189,12 @@ class ConditionalFactors:
 
     def _swept(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Users' and items' factors [U, d], [I, d] after all sweeps from random ones."""
-        of = self.likelihood
+        of, among_all = self.likelihood, self.likelihood.among_all
         shape = (self.clicks.item_count, self.config.dimension)
         v = np.random.default_rng(seed).normal(size=shape) * 0.3
         for sweep in range(self.config.sweeps):
-            u = self.user.solve(of.pairs @ v, self.item.moments(v))
-            v = self.item.solve(of.transposed @ u, self.user.moments(u))
+            u = self.user.solve(of.pairs @ v, self.item.moments(v, among_all))
+            v = self.item.solve(of.transposed @ u, self.user.moments(u, among_all))
             u, v = self._whitened(u, v)
             if sweep >= 2:  # the first factors are noise
                 self.user.fit_prior(u)
@@ -215,15 +221,15 @@ class ConditionalFactors:
         are given in this basis. More sweeps would turn it, and with it what the network has learned
         of it, and contexts that were made of it.
         """
-        of = self.likelihood
+        of, among_all = self.likelihood, self.likelihood.among_all
         self.user.fit_prior(start.users)
         self.item.fit_prior(start.items)
         users, items = len(start.users), len(start.items)
         u = np.pad(start.users, ((0, self.clicks.user_count - users), (0, 0)))
         v = np.pad(start.items, ((0, self.clicks.item_count - items), (0, 0)))
         for _ in range(2):  # new users by the known items, new items by all users, and once more
-            u[users:] = self.user.solve(of.pairs @ v, self.item.moments(v))[users:]
-            v[items:] = self.item.solve(of.transposed @ u, self.user.moments(u))[items:]
+            u[users:] = self.user.solve(of.pairs @ v, self.item.moments(v, among_all))[users:]
+            v[items:] = self.item.solve(of.transposed @ u, self.user.moments(u, among_all))[items:]
         of.settle(u, v)
         for _ in range(_TURNS):
             u[users:] = self.user.stepped(u, of.user_step(u, v), _LONGEST)[users:]

@@ -6,12 +6,16 @@ users solved again without its pairs, popularity and the map from content to fac
 the basis of the whole. The statistics are sums over scenarios, so it is a subtraction and one solve
 of d x d a row.
 
+Where a click is in all scenarios that its item has (`Clicks.copies_known`), a pair of this one is
+not known by its copies in others either: users are solved without these. Items keep theirs: items
+of which nothing is known are met in training all the same (`cmml_tf.episodes.hiding`), and what is
+known of the others is what the model learns from.
+
 What is left is that the other side's rows, from which these are solved, were fitted with the
 scenario's pairs, so that products of its users and items foretell its clicks better than those of a
-new scenario will. `honest_share` says by how much, and users who are served are shrunk by it.
+new scenario will. `UnseenScenarios` says by how much, and users who are served are shrunk by it.
 """
 
-from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
@@ -19,13 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cmml_tf.config.data import FactorConfig
-from cmml_tf.embeddings.click_choices import (
-    AMONG_ALL,
-    Choices,
-    Clicks,
-    Step,
-    newton,
-)
+from cmml_tf.embeddings.click_choices import AMONG_ALL, Choices, Clicks, Step, newton
 from cmml_tf.embeddings.conditional_factors import (
     ConditionalFactors,
     FactorStart,
@@ -33,12 +31,6 @@ from cmml_tf.embeddings.conditional_factors import (
     known_weight,
 )
 from cmml_tf.embeddings.popularity import STATISTICS, Popularity
-
-_LEFT_OUT = 0.25
-_MOST_COMPARED, _NEWTON_STEPS = 2**18, 16
-"""Of scenarios, the share that the second fit does not see, and clicks of them at the most."""
-_TELLING, _ROUNDING = 0.55, 1e-6
-"""How often the larger product is of what was taken, from where on content tells something."""
 
 
 class TableRows(NamedTuple):
@@ -61,12 +53,14 @@ class KeptFactors(NamedTuple):
     Attributes:
       start: Its factors.
       item_scale: Of `ScenarioFactors`.
-      user_share: `honest_share`.
+      user_share: `UnseenScenarios.honest_share`.
+      among_all: As `ClickLikelihood` has it.
     """
 
     start: FactorStart
     item_scale: float
     user_share: float
+    among_all: float = AMONG_ALL
 
 
 class ScenarioFactors:
@@ -95,11 +89,15 @@ class ScenarioFactors:
         order = np.argsort(clicks.scenario, kind="stable")
         bounds = np.searchsorted(clicks.scenario[order], np.arange(clicks.scenario_count + 1))
         self._pairs = [order[start:stop] for start, stop in pairwise(bounds)]
+        if not clicks.copies_known:
+            self._keys = clicks.keys
+            self._by_key = np.argsort(self._keys, kind="stable")
+            self._sorted_keys = self._keys[self._by_key]
 
     def kept(self, user_share: float) -> KeptFactors:
         """What a later state of the clicks starts from."""
         start = FactorStart(self._factors.basis_users, self._factors.basis_items)
-        return KeptFactors(start, float(self._item_scale), user_share)
+        return KeptFactors(start, float(self._item_scale), user_share, self.among_all)
 
     def rows(self) -> TableRows:
         """Every user and item: what is exported."""
@@ -120,26 +118,44 @@ class ScenarioFactors:
         """
         factors, clicks = self._factors, self._factors.clicks
         group = factors.likelihood.scenarios[scenario]
-        gone = self._pairs[scenario]
-        user, item = clicks.users[gone], clicks.items[gone]
-        in_user, in_item = (place[gone] for place in self._places)
-        u, v = factors.basis_users, factors.basis_items
+        own, known_by = self._pairs[scenario], self._with_copies(scenario)
+        in_user, in_item = self._places
+        u, v, among_all = factors.basis_users, factors.basis_items, self.among_all
         of_users, of_items = self._among_others(group, users, items)
         return self._assembled(
             _left_out(
-                factors.user, users, u, factors.user_step, (user, v[item], in_user), of_users
+                factors.user, users, u, factors.user_step,
+                (clicks.users[known_by], v[clicks.items[known_by]], in_user[known_by]), of_users,
+                among_all,
             ),
             _left_out(
                 factors.item, items, v, factors.item_step,
-                (item, factors.user_factors[user], in_item), of_items,
+                (clicks.items[own], factors.user_factors[clicks.users[own]], in_item[own]),
+                of_items, among_all,
             ),
             self._popularity.features_without(scenario, items),
         )  # fmt: skip
 
     @property
+    def among_all(self) -> float:
+        """As `ClickLikelihood` has it."""
+        return self._factors.likelihood.among_all
+
+    @property
     def config(self) -> FactorConfig:
         """How they were fitted."""
         return self._factors.config
+
+    def _with_copies(self, scenario: int) -> np.ndarray:
+        """int [N], clicks by which a pair of the scenario is known: its own, and their copies."""
+        own = self._pairs[scenario]
+        if self._factors.clicks.copies_known:
+            return own
+        pairs = np.unique(self._keys[own])
+        start = np.searchsorted(self._sorted_keys, pairs)
+        count = np.searchsorted(self._sorted_keys, pairs, side="right") - start
+        place = np.repeat(start - (np.cumsum(count) - count), count) + np.arange(count.sum())
+        return self._by_key[place]
 
     @cached_property
     def _places(self) -> tuple[np.ndarray, np.ndarray]:
@@ -245,72 +261,26 @@ class ScenarioFactors:
 
 
 def fit_scenario_factors(
-    clicks: Clicks, config: FactorConfig, seed: int, kept: KeptFactors | None = None
+    clicks: Clicks,
+    config: FactorConfig,
+    seed: int,
+    kept: KeptFactors | None = None,
+    among_all: float = AMONG_ALL,
 ) -> ScenarioFactors:
     """`ScenarioFactors` of clicks.
 
     Args:
       clicks, config, seed: As of `ConditionalFactors`.
-      kept: Of an earlier state of the clicks: it goes on in their basis and scale.
+      kept: Of an earlier state of the clicks: it goes on in their basis and scale, and compares as
+        they do.
+      among_all: As of `ConditionalFactors`, where nothing is kept.
     """
     popularity = Popularity(clicks, config.content_penalty)
     if kept is None:
-        return ScenarioFactors(ConditionalFactors(clicks, config, seed), popularity)
-    factors = ConditionalFactors(clicks, config, seed, kept.start)
+        factors = ConditionalFactors(clicks, config, seed, among_all=among_all)
+        return ScenarioFactors(factors, popularity)
+    factors = ConditionalFactors(clicks, config, seed, kept.start, kept.among_all)
     return ScenarioFactors(factors, popularity, kept.item_scale)
-
-
-def honest_share(factors: ScenarioFactors, clicks: Clicks, seed: int) -> float:
-    """How much less a product of a user and an item tells of a new scenario than of those learned.
-
-    Of the probability that a user took one of two items, 1 / (1 + exp(-b x)), x being by how much
-    his product with it is larger, the slope b is found twice: with the rows of training scenarios,
-    and with rows of a second fit, which did not see a quarter of the scenarios, of these.
-
-    Args:
-      factors: Of the clicks.
-      clicks: What they were fitted on.
-      seed: Of the second fit's first factors, and of which scenarios it leaves out.
-
-    Returns:
-      The second slope over the first, 0 to 1. 1 where nothing is left to fit or to compare; and
-      where most items are in one scenario alone and their content tells next to nothing of a new
-      one: products are at fault then for the items' part, and users' factors, which clicks in many
-      scenarios have made, still tell who is alike.
-    """
-    rng = np.random.default_rng(seed)
-    counts = np.bincount(clicks.scenario + 1, minlength=clicks.scenario_count + 1)[1:]
-    chosen = rng.permutation(np.flatnonzero(counts))
-    chosen = chosen[: -(-len(chosen) // round(1 / _LEFT_OUT))]
-    left = ~np.isin(clicks.scenario, chosen)
-    if left.all() or not left.any():
-        return 1.0
-    parts = {name: getattr(clicks, name)[left] for name in ("users", "items", "scenario")}
-    honest = ConditionalFactors(replace(clicks, **parts), factors.config, seed)
-    seen = counts[chosen].cumsum() - counts[chosen] < _MOST_COMPARED
-    compared = [factors.products(number, honest, rng) for number in chosen[seen]]
-    learned, new, known = (np.concatenate(part) for part in zip(*compared, strict=True))
-    if not len(learned):
-        return 1.0
-    ahead = np.mean((new > _ROUNDING) + 0.5 * (np.abs(new) <= _ROUNDING))
-    if 2 * np.count_nonzero(known) < len(known) and ahead < _TELLING:
-        return 1.0
-    slope = _slope(learned)
-    return float(np.clip(_slope(new) / slope, 0.0, 1.0)) if slope > 0 else 1.0
-
-
-def _slope(differences: np.ndarray) -> float:
-    """The most likely b where 1 / (1 + exp(-b x)) is the probability of what was seen each time.
-
-    Its prior is normal with variance 1, so that a few differences say little.
-    """
-    slope = 0.0
-    for _ in range(_NEWTON_STEPS):
-        missed = 1.0 / (1.0 + np.exp(slope * differences))
-        uphill = differences @ missed - slope
-        step = uphill / (np.square(differences) @ (missed * (1.0 - missed)) + 1.0)
-        slope += np.clip(step, -1.0, 1.0)
-    return slope
 
 
 def _left_out(
@@ -320,6 +290,7 @@ def _left_out(
     step: Step,
     gone: tuple[np.ndarray, np.ndarray, np.ndarray],
     among_others: np.ndarray,
+    among_all: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Factors, whether known, and prior means of `rows` without a scenario's pairs.
 
@@ -334,14 +305,15 @@ def _left_out(
       gone: Of the clicks that are left out: int [K], the row of each; float64 [K, d], the other
         side's factors; int [K], places in `step.in_group`.
       among_others: float64 [N, d], what clicks are compared with among those of all others.
+      among_all: As `ClickLikelihood` has it.
     """
     place = np.searchsorted(rows, gone[0])
     count, lost = np.bincount(place, minlength=len(rows)), np.zeros((len(rows), factors.shape[1]))
-    np.add.at(lost, place, gone[1] - (1.0 - AMONG_ALL) * step.in_group[gone[2]])
+    np.add.at(lost, place, gone[1] - (1.0 - among_all) * step.in_group[gone[2]])
     total = side.total[rows]
     rest = total - count
-    slope = step.slope[rows] - lost + AMONG_ALL * total[:, None] * step.among_all[rows]
-    slope -= AMONG_ALL * rest[:, None] * among_others
+    slope = step.slope[rows] - lost + among_all * total[:, None] * step.among_all[rows]
+    slope -= among_all * rest[:, None] * among_others
     slope[rest == 0] = 0.0
     left = (rest / np.maximum(total, 1.0)).astype(np.float32)
     curvature = step.curvature[rows] * left[:, None]

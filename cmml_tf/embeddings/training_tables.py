@@ -50,7 +50,8 @@ def clicks_of(
 
     Pairs that a scenario has beside those that are trained on are its own, not background: without
     the scenario they are not known either. Under the protocol `warm` they are background, as those
-    of a scenario that is asked are.
+    of a scenario that is asked are. Under `strict` what is not known of a scenario is not known by
+    other scenarios either.
 
     Args:
       data: The data set.
@@ -71,6 +72,7 @@ def clicks_of(
         scenario_count=len(data.meta_train),
         user_content=user_content,
         item_content=item_content,
+        copies_known=data.protocol != "strict",
     )
 
 

@@ -96,14 +96,29 @@ def test_levels_make_the_expected_clicks_as_many_as_there_are():
         np.testing.assert_allclose(w.sum(axis=1), group.user_clicks, rtol=0.1)
 
 
-def test_rows_without_a_scenario_are_those_of_its_pairs_taken_away():
-    data = clicks()
+def with_copies(data: Clicks) -> Clicks:
+    """Half of the pairs of scenario 2 are in scenario 4, too, and known by neither without both."""
+    copied = np.flatnonzero(data.scenario == 2)[::2]
+    return replace(
+        data,
+        users=np.concatenate([data.users, data.users[copied]]),
+        items=np.concatenate([data.items, data.items[copied]]),
+        scenario=np.concatenate([data.scenario, np.full(len(copied), 4)]),
+        copies_known=False,
+    )
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_rows_without_a_scenario_are_those_of_its_pairs_taken_away(copied):
+    data = with_copies(clicks()) if copied else clicks()
     fitted = ConditionalFactors(data, CONFIG, seed=0)
     rows = ScenarioFactors(fitted, Popularity(data, CONFIG.content_penalty))
     scale = rows.rows().item[0, 0] / fitted.item_factors[0, 0]
     left = rows.without(2, np.arange(USERS), np.arange(ITEMS))
     kept = data.scenario != 2
-    gone = fitted.likelihood.scenarios[2]
+    key = data.users * ITEMS + data.items
+    known = ~np.isin(key, key[~kept])
+    assert copied == (np.count_nonzero(known) < np.count_nonzero(kept))
     for of_users, side, start, found, hidden, size in (
         (True, fitted.user, fitted.basis_users, left.user, left.hidden_user, 1.0),
         (False, fitted.item, fitted.basis_items, left.item, left.hidden_item, scale),
@@ -115,13 +130,16 @@ def test_rows_without_a_scenario_are_those_of_its_pairs_taken_away():
         for who in (0, 1, 3, 9, 33):  # items 3, 9 and 33 are in scenario 2 and in no other
             own = np.flatnonzero(rows_of == who)
             slope, curvature = reference(who, of_users, data, fitted)
-            lost = own[~kept[own]]
-            if len(lost):
-                sides = [(gone.users, gone.user_level), (gone.items, gone.item_level)]
+            # Users are not known by copies in other scenarios; items are.
+            lost = own[~known[own]] if of_users else own[~kept[own]]
+            for number in np.unique(data.scenario[lost]):
+                group = fitted.likelihood.scenarios[number]
+                sides = [(group.users, group.user_level), (group.items, group.item_level)]
                 (inside, level), (across, levels) = sides if of_users else sides[::-1]
-                at = np.searchsorted(inside, who)
-                part, _ = of_group(start[who], level[at], len(lost), other[across], levels)
-                slope = slope - other[others_of[lost]].sum(axis=0) + 0.75 * part
+                at, clicked = np.searchsorted(inside, who), np.sum(data.scenario[own] == number)
+                part, _ = of_group(start[who], level[at], clicked, other[across], levels)
+                slope = slope + 0.75 * part * np.sum(data.scenario[lost] == number) / clicked
+            slope = slope - other[others_of[lost]].sum(axis=0)
             # What is left of its clicks is compared with what all others clicked.
             slope = slope + 0.25 * len(lost) * of_all(start[who], other, counts)[0]
             moved = other.T @ (rest / rest.sum() - counts / counts.sum())
@@ -130,7 +148,10 @@ def test_rows_without_a_scenario_are_those_of_its_pairs_taken_away():
             slope = slope + side.penalty * (hidden[who, :3] / size - start[who])
             expected = start[who] + np.linalg.solve(curvature + side.penalty * np.eye(3), slope)
             np.testing.assert_allclose(found[who, :3], expected * size, rtol=1e-3, atol=1e-4)
-    assert left.item[:, 3].tolist() == [float(item % 6 - 1 != 2) for item in range(ITEMS)]
+    still = [np.bincount(data.users[known], minlength=USERS) > 0]
+    still.append(np.bincount(data.items[kept], minlength=ITEMS) > 0)
+    assert left.user[:, 3].tolist() == still[0].tolist()
+    assert left.item[:, 3].tolist() == still[1].tolist()
 
 
 def test_without_a_scenario_that_nobody_clicked_in_rows_are_as_they_are():
@@ -239,7 +260,7 @@ def test_items_that_are_clicked_most_are_known_best_unlike_by_steps_from_zero():
         return np.square(left[most]).sum() / np.square(v[most] - v[most].mean(axis=0)).sum()
 
     u = fitted.user_factors
-    from_zero = fitted.item.solve(fitted.likelihood.transposed @ u, fitted.user.moments(u))
+    from_zero = fitted.item.solve(fitted.likelihood.transposed @ u, fitted.user.moments(u, 0.25))
     assert unexplained(fitted.item_factors) < 0.6 * unexplained(from_zero)
     assert unexplained(fitted.item_factors) < 0.06
 

@@ -10,12 +10,9 @@ from cmml_tf.config import FactorConfig
 from cmml_tf.datasets.tasks.scenario_data import Scenario, ScenarioData
 from cmml_tf.embeddings.click_choices import Clicks
 from cmml_tf.embeddings.conditional_factors import ConditionalFactors, FactorStart
-from cmml_tf.embeddings.leave_scenario_out import (
-    KeptFactors,
-    fit_scenario_factors,
-    honest_share,
-)
+from cmml_tf.embeddings.leave_scenario_out import KeptFactors, fit_scenario_factors
 from cmml_tf.embeddings.training_tables import clicks_of
+from cmml_tf.embeddings.unseen_scenarios import UnseenScenarios
 from cmml_tf.settings.scenario.matching_tables import FACTORS_FILE, matching_tables
 from cmml_tf.training.run_folder import CONTINUED
 
@@ -45,6 +42,11 @@ def clicks(strength: float, seed: int = 0, own_items: bool = False, told: bool =
     return Clicks(user, item, scenario, USERS, count, SCENARIOS, item_content=content)
 
 
+def share(data: Clicks, seed: int) -> float:
+    factors = fit_scenario_factors(data, CONFIG, seed)
+    return UnseenScenarios(data, CONFIG, seed).honest_share(factors)
+
+
 @pytest.mark.parametrize(("strength", "least", "most"), [(0.0, 0.0, 0.2), (2.0, 0.7, 1.0)])
 def test_products_tell_nothing_of_a_new_scenario_where_there_is_no_taste(strength, least, most):
     for seed in range(2):
@@ -57,8 +59,10 @@ def test_products_tell_nothing_of_a_new_scenario_where_there_is_no_taste(strengt
         of_clicks = scores[data.users[own], data.items[own]]
         others = scores[data.users[own]][:, np.unique(data.items[own])].mean(axis=1)
         assert (of_clicks - others).mean() > 0
-        assert least <= honest_share(factors, data, seed) <= most
-        assert honest_share(factors, data, seed) == honest_share(factors, data, seed)
+        assert least <= UnseenScenarios(data, CONFIG, seed).honest_share(factors) <= most
+        assert UnseenScenarios(data, CONFIG, seed).honest_share(factors) == UnseenScenarios(
+            data, CONFIG, seed
+        ).honest_share(factors)
 
 
 def test_it_is_a_quotient_of_two_slopes_that_a_search_finds():
@@ -90,16 +94,18 @@ def test_it_is_a_quotient_of_two_slopes_that_a_search_finds():
         x = np.array(x)
         likelihood = [-np.log1p(np.exp(-b * x)).sum() - b * b / 2 for b in tried]
         slopes.append(tried[np.argmax(likelihood)])
-    np.testing.assert_allclose(honest_share(factors, data, seed), slopes[1] / slopes[0], atol=2e-3)
+    np.testing.assert_allclose(
+        UnseenScenarios(data, CONFIG, seed).honest_share(factors), slopes[1] / slopes[0], atol=2e-3
+    )
 
 
 def test_where_nothing_is_left_to_compare_products_are_believed():
     data = clicks(0.0)
     one = data.scenario == 0
     alone = Clicks(data.users[one], data.items[one], data.scenario[one], USERS, ITEMS, 1)
-    assert honest_share(fit_scenario_factors(alone, CONFIG, 0), alone, 0) == 1.0
+    assert share(alone, 0) == 1.0
     nowhere = Clicks(data.users, data.items, np.full(len(one), -1), USERS, ITEMS, 0)
-    assert honest_share(fit_scenario_factors(nowhere, CONFIG, 0), nowhere, 0) == 1.0
+    assert share(nowhere, 0) == 1.0
 
 
 @pytest.mark.parametrize("features", [0, 1, 16])
@@ -114,14 +120,14 @@ def test_items_of_one_scenario_each_leave_users_as_they_are(features):
         if features:
             content = np.random.default_rng(1).normal(size=(data.item_count, features))
             data = dataclasses.replace(data, item_content=content.astype(np.float32))
-        assert honest_share(fit_scenario_factors(data, CONFIG, seed), data, seed) == 1.0
+        assert share(data, seed) == 1.0
 
 
 def test_items_of_one_scenario_each_whose_content_tells_of_taste_shrink_users():
     """Only where products tell nothing of a new scenario are users left as they are."""
     for seed in range(2):
         data = clicks(0.5, seed, own_items=True, told=True)
-        assert 0.5 < honest_share(fit_scenario_factors(data, CONFIG, seed), data, seed) < 0.9
+        assert 0.5 < share(data, seed) < 0.9
 
 
 def scenario_data(made: Clicks) -> ScenarioData:
@@ -143,7 +149,10 @@ def test_users_who_are_asked_are_shrunk_by_it_and_those_of_training_tasks_are_no
     tables = matching_tables(data, CONFIG, 0, content, None, tmp_path)
     fitted_on = clicks_of(data, content)
     factors = fit_scenario_factors(fitted_on, CONFIG, 0)
-    share, turned = honest_share(factors, fitted_on, 0), tables.tastes.directions
+    share, turned = (
+        UnseenScenarios(fitted_on, CONFIG, 0).honest_share(factors),
+        tables.tastes.directions,
+    )
     assert 0.2 < share < 0.95
     whole, kept = factors.rows(), factors.without(5, np.arange(USERS), np.arange(ITEMS))
     user_map, _ = factors.content_maps()
@@ -175,7 +184,9 @@ def test_a_run_that_continues_another_shrinks_users_as_that_one_did(tmp_path: Pa
     start, share = FactorStart(written["users"], written["items"]), float(written["user_share"])
     kept = KeptFactors(start, float(written["item_scale"]), share)
     factors = fit_scenario_factors(clicks_of(data), CONFIG, 0, kept)
-    assert share != pytest.approx(honest_share(factors, clicks_of(data), 0), abs=1e-3)
+    assert share != pytest.approx(
+        UnseenScenarios(clicks_of(data), CONFIG, 0).honest_share(factors), abs=1e-3
+    )
     expected = share * factors.rows().user[:, :8] @ tables.tastes.directions
     np.testing.assert_allclose(tables.rows.user[:, :8], expected, rtol=1e-4, atol=1e-5)
     assert float(np.load(tmp_path / FACTORS_FILE)["user_share"]) == share

@@ -7,12 +7,12 @@ import numpy as np
 
 from cmml_tf.config import EpisodeConfig, FactorConfig
 from cmml_tf.datasets.tasks.scenario_data import ScenarioData
+from cmml_tf.embeddings.click_choices import AMONG_ALL
 from cmml_tf.embeddings.conditional_factors import FactorStart
 from cmml_tf.embeddings.leave_scenario_out import (
     KeptFactors,
     TableRows,
     fit_scenario_factors,
-    honest_share,
 )
 from cmml_tf.embeddings.scenario_tastes import TasteBasis, fit_taste_basis
 from cmml_tf.embeddings.training_tables import (
@@ -21,6 +21,7 @@ from cmml_tf.embeddings.training_tables import (
     given_tables,
     training_tables,
 )
+from cmml_tf.embeddings.unseen_scenarios import UnseenScenarios
 from cmml_tf.episodes.hiding import Hiding
 from cmml_tf.episodes.matching_sampler import MatchingSampler
 from cmml_tf.files import write_whole
@@ -30,6 +31,7 @@ from cmml_tf.training.run_folder import CONTINUED
 
 FACTORS_FILE = "factors.npz"
 TASTES_FILE = "tastes.npz"
+_OF_EARLIER = {"user_share": 1.0, "among_all": AMONG_ALL}
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,12 @@ def matching_tables(
         earlier = continued / FACTORS_FILE
         kept = _read(earlier) if earlier.exists() else None
         clicks = clicks_of(data, user_content, item_content)
-        factors = fit_scenario_factors(clicks, config, seed, kept)
-        share = honest_share(factors, clicks, seed) if kept is None else kept.user_share
+        if kept is None:
+            unseen = UnseenScenarios(clicks, config, seed)
+            factors = fit_scenario_factors(clicks, config, seed, among_all=unseen.among_all)
+            share = unseen.honest_share(factors)
+        else:
+            factors, share = fit_scenario_factors(clicks, config, seed, kept), kept.user_share
         _write(folder / FACTORS_FILE, factors.kept(share))
         user_map, item_map = factors.content_maps()
         tables, rows = training_tables(data, factors), factors.rows()
@@ -126,18 +132,19 @@ def matching_sampler(tables: TrainingTables, config: EpisodeConfig, seed: int) -
 
 
 def _write(file: Path, kept: KeptFactors) -> None:
-    numbers = {"item_scale": kept.item_scale, "user_share": kept.user_share}
-    arrays = {**kept.start._asdict(), **{name: np.float64(one) for name, one in numbers.items()}}
+    numbers = {name: np.float64(getattr(kept, name)) for name in KeptFactors._fields[1:]}
+    arrays = {**kept.start._asdict(), **numbers}
     write_whole(file, lambda out: np.savez(out, **arrays))
 
 
 def _read(file: Path) -> KeptFactors:
     with open_archive(file) as archive:
         arrays = archive.read(lambda name: True)
-    # Users of a run of an earlier version of the library were not shrunk.
-    share = float(arrays.get("user_share", 1.0))
+    # Users of a run of an earlier version of the library were not shrunk, and of clicks always a
+    # quarter was compared with all.
+    share, among_all = (float(arrays.get(name, or_)) for name, or_ in _OF_EARLIER.items())
     start = FactorStart(arrays["users"], arrays["items"])
-    return KeptFactors(start, float(arrays["item_scale"]), share)
+    return KeptFactors(start, float(arrays["item_scale"]), share, among_all)
 
 
 def _read_tastes(file: Path, dimension: int) -> TasteBasis:

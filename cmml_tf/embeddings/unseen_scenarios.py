@@ -1,0 +1,177 @@
+"""What is known of scenarios that a fit has not seen, measured on a quarter of the training ones.
+
+It says two things of the factors that a support will meet:
+
+- How much of a click is to be compared with the clicks of all scenarios. To which scenarios a user
+  comes may tell little of what he takes in a new one, or most of it: who reads papers of one field
+  and topic takes these wherever he meets them. Where more than a quarter tells more, it is more.
+- How much less a product of a user and an item tells of a new scenario than of those learned.
+"""
+
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+
+from cmml_tf.config.data import FactorConfig
+from cmml_tf.embeddings.click_choices import AMONG_ALL, Clicks
+from cmml_tf.embeddings.conditional_factors import ConditionalFactors
+from cmml_tf.embeddings.leave_scenario_out import ScenarioFactors
+
+_LEFT_OUT = 0.25
+_MOST_COMPARED, _NEWTON_STEPS = 2**18, 16
+"""Of scenarios, the share that the second fit does not see, and clicks of them at the most."""
+_TELLING, _ROUNDING = 0.55, 1e-6
+"""How often the larger product is of what was taken, from where on content tells something."""
+_FURTHEST = 500.0  # of an exponent
+_MORE_AMONG_ALL, _CLEARLY = (0.5, 1.0), 0.005
+"""What is tried, and by how much it must be better, in logarithms of a probability."""
+_EXPECTED_TAKERS = 8.0
+"""How many an item is shrunk by towards one that nobody took, as a support is read."""
+
+
+class UnseenScenarios:
+    """A quarter of the scenarios, and factors that were fitted without them.
+
+    Args:
+      clicks: Of all scenarios.
+      config: Of the fits.
+      seed: Of their first factors, and of which scenarios they leave out.
+    """
+
+    def __init__(self, clicks: Clicks, config: FactorConfig, seed: int) -> None:
+        self._clicks, self._config, self._seed = clicks, config, seed
+        self._rng_state = np.random.default_rng(seed)
+        counts = np.bincount(clicks.scenario + 1, minlength=clicks.scenario_count + 1)[1:]
+        chosen = self._rng_state.permutation(np.flatnonzero(counts))
+        chosen = chosen[: -(-len(chosen) // round(1 / _LEFT_OUT))]
+        self._compared = chosen[counts[chosen].cumsum() - counts[chosen] < _MOST_COMPARED]
+        left = ~np.isin(clicks.scenario, chosen)
+        if not clicks.copies_known:
+            left &= ~np.isin(clicks.keys, clicks.keys[~left])
+        self._left = left
+        self._fits: dict[float, ConditionalFactors] = {}
+
+    @cached_property
+    def among_all(self) -> float:
+        """How much of a click is best compared with all, a quarter to 1.
+
+        Of two items of a scenario that no fit saw, drawn by their clicks, a user took one: how
+        likely that is by who else took them is what speaks for a fit.
+        """
+        best = AMONG_ALL
+        if not self._any:
+            return best
+        told = self._told(best)
+        for more in _MORE_AMONG_ALL:
+            of_more = self._told(more)
+            if of_more < told + _CLEARLY:
+                break
+            best, told = more, of_more
+        return best
+
+    def honest_share(self, factors: ScenarioFactors) -> float:
+        """How much less a product tells of a new scenario than of those that were learned.
+
+        Of the probability that a user took one of two items, 1 / (1 + exp(-b x)), x being by how
+        much his product with it is larger, the slope b is found twice: with the rows of training
+        scenarios, and with rows of a fit that did not see these scenarios.
+
+        Args:
+          factors: Of all clicks.
+
+        Returns:
+          The second slope over the first, 0 to 1. 1 where nothing is left to fit or to compare; and
+          where most items are in one scenario alone and their content tells next to nothing of a
+          new one: products are at fault then for the items' part, and users' factors, which clicks
+          in many scenarios have made, still tell who is alike.
+        """
+        if not self._any:
+            return 1.0
+        honest, rng = self._fit(factors.among_all), self._rng()
+        compared = [factors.products(number, honest, rng) for number in self._compared]
+        learned, new, known = (np.concatenate(part) for part in zip(*compared, strict=True))
+        if not len(learned):
+            return 1.0
+        ahead = np.mean((new > _ROUNDING) + 0.5 * (np.abs(new) <= _ROUNDING))
+        if 2 * np.count_nonzero(known) < len(known) and ahead < _TELLING:
+            return 1.0
+        slope = _slope(learned)
+        return float(np.clip(_slope(new) / slope, 0.0, 1.0)) if slope > 0 else 1.0
+
+    @property
+    def _any(self) -> bool:
+        """Whether something is left to fit, and something to compare."""
+        return bool(self._left.any() and not self._left.all())
+
+    def _rng(self) -> np.random.Generator:
+        """Always the same numbers, behind those that chose the scenarios."""
+        rng = np.random.default_rng()
+        rng.bit_generator.state = self._rng_state.bit_generator.state
+        return rng
+
+    def _fit(self, among_all: float) -> ConditionalFactors:
+        if among_all not in self._fits:
+            names = ("users", "items", "scenario")
+            parts = {name: getattr(self._clicks, name)[self._left] for name in names}
+            self._fits[among_all] = ConditionalFactors(
+                replace(self._clicks, **parts), self._config, self._seed, among_all=among_all
+            )
+        return self._fits[among_all]
+
+    def _told(self, among_all: float) -> float:
+        """Mean logarithmic likelihood of what was taken, by who else took it."""
+        users, rng = self._fit(among_all).user_factors, self._rng()
+        order = np.argsort(self._clicks.scenario, kind="stable")
+        bounds = np.searchsorted(self._clicks.scenario[order], [self._compared, self._compared + 1])
+        ahead = np.concatenate(
+            [
+                _ahead_by_takers(
+                    users, self._clicks.users[order[a:b]], self._clicks.items[order[a:b]], rng
+                )
+                for a, b in bounds.T
+            ]
+        )
+        if not len(ahead) or not ahead.any():
+            return -np.log(2.0)
+        ahead /= ahead.std()
+        return float(-np.mean(np.logaddexp(0.0, -_slope(ahead) * ahead)))
+
+
+def _ahead_by_takers(
+    factors: np.ndarray, user: np.ndarray, item: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """By how much an item's other takers are more like a user than those of one he did not take.
+
+    Args:
+      factors: float64 [U, d], of users.
+      user, item: int [N], clicks of a scenario.
+      rng: Draws the other items, in proportion to their clicks.
+
+    Returns:
+      float64 [M], of clicks whose other item the user did not take, too.
+    """
+    items, item = np.unique(item, return_inverse=True)
+    other = rng.permutation(item)
+    free = ~np.isin(user * len(items) + other, user * len(items) + item)
+    own = factors[user] - factors[user].mean(axis=0)
+    takers, count = np.zeros((len(items), own.shape[1])), np.bincount(item, minlength=len(items))
+    np.add.at(takers, item, own)
+    own, item, other = own[free], item[free], other[free]
+    by_item = (takers[item] - own) / (_EXPECTED_TAKERS + count[item] - 1.0)[:, None]
+    by_other = takers[other] / (_EXPECTED_TAKERS + count[other])[:, None]
+    return np.sum(own * (by_item - by_other), axis=1)
+
+
+def _slope(differences: np.ndarray) -> float:
+    """The most likely b where 1 / (1 + exp(-b x)) is the probability of what was seen each time.
+
+    Its prior is normal with variance 1, so that a few differences say little.
+    """
+    slope = 0.0
+    for _ in range(_NEWTON_STEPS):
+        missed = 1.0 / (1.0 + np.exp(np.clip(slope * differences, -_FURTHEST, _FURTHEST)))
+        uphill = differences @ missed - slope
+        step = uphill / (np.square(differences) @ (missed * (1.0 - missed)) + 1.0)
+        slope += np.clip(step, -1.0, 1.0)
+    return slope
