@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from cmml_tf.config.checks import (
     FROM_0_BELOW_1,
     ZERO_OR_MORE,
+    ZERO_OR_POSITIVE_INTEGER,
     CountsFor,
     PositiveFloat,
     PositiveInt,
@@ -17,6 +18,7 @@ Encoder = Literal["gru", "mean", "max", "attention", "ridge", "matching", "none"
 Hybrid = Literal["dot", "mlp", "attention", "none"]
 Modulation = Literal["film", "sigmoid", "linear", "soft", "ridge", "matching", "none"]
 GruState = Literal["last", "mean"]
+Correction = Literal["always", "shipped"]
 SupportOrder = Literal["given", "interleaved"]
 Head = Literal["none", "ridge"]
 RidgeInputs = Literal["item", "pair", "hidden"]
@@ -80,8 +82,12 @@ class ModelConfig:
     """Learned features of items, beside their factors, in which scenarios differ (`matching`)."""
     taste_products: Annotated[PositiveInt, CountsFor(modulation=("matching",))] = 24
     """Products of a user and an item in which scenarios differ, too (`matching`)."""
-    correction_units: Annotated[PositiveInt, CountsFor(modulation=("matching",))] = 32
-    """Hidden units of the network that corrects the score (`matching`)."""
+    correction_units: Annotated[
+        int, ZERO_OR_POSITIVE_INTEGER, CountsFor(modulation=("matching",))
+    ] = 32
+    """Hidden units of the network that corrects the score (`matching`); 0: nothing corrects it."""
+    correction: Annotated[Correction, CountsFor(modulation=("matching",))] = "always"
+    """The score is corrected `always`, or where the data set has `shipped` vectors (`matching`)."""
     item_noise: Annotated[float, ZERO_OR_MORE, CountsFor(modulation=("matching",))] = 0.0
     """Standard deviation of noise on fitted factors of asked items in training (`matching`)."""
     bias_initial_value: Annotated[float, CountsFor(modulation=("film", "sigmoid", "none"))] = 0.1
@@ -111,7 +117,12 @@ class ModelConfig:
 
 
 MATCHING = ModelConfig(
-    encoder="matching", hybrid="none", modulation="matching", dropout=0.4, item_noise=0.2
+    encoder="matching",
+    hybrid="none",
+    modulation="matching",
+    dropout=0.4,
+    correction="shipped",
+    item_noise=0.2,
 )
 """Not in the paper: matching by id (preset `cmml-matching`), which is the default."""
 RIDGE = ModelConfig(encoder="ridge", hybrid="none", modulation="ridge", dropout=0.4)

@@ -175,7 +175,7 @@ class TestPairTaste(LayerRecipe):
 class TestMatching(LayerRecipe):
     weights = 56
     output_shapes = ([5],)
-    refused = (({"units": 0}, r"`units` must be a positive integer\. Received: units=0"),)
+    refused = (({"units": -1}, r"`units` must be zero or more\. Received: units=-1"),)
     # The support is read by a method of the layer, before the call.
     check_keras_model_saved_and_loaded_computes_the_same = None
 

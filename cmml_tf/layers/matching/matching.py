@@ -24,9 +24,10 @@ from cmml_tf.layers.matching.scenario_taste import ScenarioTaste
 from cmml_tf.layers.matching.support_groups import SupportGroups
 from cmml_tf.layers.matching.user_votes import UserVotes
 from cmml_tf.layers.mlp import MLP
-from cmml_tf.layers.sizes import positive
 from cmml_tf.layers.step_noise import StepDropout, StepNoise
 
+# Places of the numbers that are added up; a correction reads all.
+_ADDED = (1, 2, 3, 4, 7, 8)
 _PRODUCT_UNITS = 64
 _GATES = 4
 # Of random numbers within a training step; `ItemTower` has the one between.
@@ -39,19 +40,20 @@ class Matching(tf.keras.layers.Layer):
 
     The score is what anybody in the scenario likes (`CountPosterior`, on `ScenarioTaste`), plus
     what this user likes (the product of `OwnClicks` and `ClickerPosterior`; `ItemFoldIn`;
-    `UserVotes`), plus a linear map and a small network of these numbers, which corrects them. Items
-    and users that no table knows are matched by their keys like any other.
+    `UserVotes`), plus, if there are `units`, a linear map and a small network of these numbers,
+    which corrects them. Items and users that no table knows are matched by their keys like any
+    other.
 
     Args:
       dimension: d, the width of user and item factors, the first values of a row. In a row of the
         user table `known` (0 or 1) follows, in one of the item table `known` and statistics.
       taste_features, products: As `ItemTower` has them.
-      units: Hidden units of the correction.
+      units: Hidden units of the correction; 0: there is none.
       dropout, seed: As `PairTaste` has them; the products of asked users and items have it too.
       item_noise: Standard deviation of the noise on the factors of the query's items in training.
 
     Raises:
-      ValueError: A size is below 1.
+      ValueError: A size is below 1, or `units` below 0.
     """
 
     def __init__(
@@ -66,7 +68,8 @@ class Matching(tf.keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        positive(units=units)
+        if units < 0:
+            raise ValueError(f"`units` must be zero or more. Received: units={units}.")
         self.dimension = dimension
         self.taste_features = taste_features
         self.units = units
@@ -90,6 +93,8 @@ class Matching(tf.keras.layers.Layer):
         self.item_noise = StepNoise(item_noise, dimension, use=_NOISE, seed=seed, name="item_noise")
         self.gate_hidden = tf.keras.layers.Dense(16, "relu", name="gate_hidden")
         self.gates = tf.keras.layers.Dense(_GATES, kernel_initializer=zeros, name="gates")
+        if not units:
+            return
         self.correction_hidden = tf.keras.layers.Dense(units, "relu", name="correction_hidden")
         # No bias: it would move all scores of a task alike, which the loss does not see, so that
         # rounding alone would move it, and scores would differ from training to training.
@@ -126,8 +131,9 @@ class Matching(tf.keras.layers.Layer):
             build_named(part, [None, None, d])
         build_named(self.gate_hidden, [None, AMOUNTS + self.products])
         build_named(self.gates, [None, 16])
-        build_named(self.correction_hidden, [None, None, NUMBERS])
-        build_named(self.correction, [None, None, NUMBERS + self.units])
+        if self.units:
+            build_named(self.correction_hidden, [None, None, NUMBERS])
+            build_named(self.correction, [None, None, NUMBERS + self.units])
         number = tf.keras.initializers.Constant
         self.tilt_scale = self.add_weight(name="tilt_scale", shape=[d], initializer=number(0.3))
         self.norm_scale = self.add_weight(name="norm_scale", shape=[], initializer="zeros")
@@ -237,19 +243,21 @@ class Matching(tf.keras.layers.Layer):
         of_user = self.user_product(self.user_dropout(user, use=_USERS, training=training))
         if pair is None:
             pair = self.pair_taste(user, items.factor, training=training)
-        third_of_log_n = beside(context.amount[:, :1], pair)
-        numbers = columns(
+        numbers = [
+            prior / 2.0,
+            posterior / 2.0,
+            summed_products(scaled, folded),
+            context.taste.product_score(of_user, items),
             pair,
-            [
-                prior / 2.0,
-                posterior / 2.0,
-                summed_products(scaled, folded),
-                context.taste.product_score(of_user, items),
-                pair,
-                summed_products(scaled, items.factor),
-                summed_products(scaled, self.clicker_posterior.from_takers(takers, count)),
-                votes,
-                3.0 * fold_in,
+            summed_products(scaled, items.factor),
+            summed_products(scaled, self.clicker_posterior.from_takers(takers, count)),
+            votes,
+            3.0 * fold_in,
+        ]
+        weights = context.weights
+        if self.units:
+            third_of_log_n = beside(context.amount[:, :1], pair)
+            numbers += [
                 tf.math.log1p(count) - 1.5 * third_of_log_n,
                 tf.math.log((count + 1.0) / (refusals + 1.0)),
                 third_of_log_n,
@@ -257,16 +265,15 @@ class Matching(tf.keras.layers.Layer):
                 user_row[..., d : d + 1],
                 matched.taken_by_user(),
                 tf.math.log1p(own_count),
-            ],
-        )
-        weights = beside(context.weights, numbers)
+            ]
+        else:
+            numbers = [numbers[place] for place in _ADDED]
+            weights = tf.gather(weights, _ADDED, axis=-1)
+        wide = columns(pair, numbers)
         # What is added for the size of an item's factor.
         size = self.norm_scale * tf.reduce_sum(tf.square(folded), axis=-1)
-        return (
-            tf.reduce_sum(numbers * weights, axis=-1)
-            + size
-            + on_flat_pairs(self._corrected, numbers)
-        )
+        score = tf.reduce_sum(wide * beside(weights, wide), axis=-1) + size
+        return score + on_flat_pairs(self._corrected, wide) if self.units else score
 
     def after_clicks(
         self, context: MatchContext, matched: Matched, user_row: tf.Tensor
@@ -281,11 +288,11 @@ class Matching(tf.keras.layers.Layer):
 
         How much of the support there is scales those that come from it.
         """
-        tilt, posterior, votes, fold_in = (tf.one_hot(place, NUMBERS) for place in (2, 1, 7, 8))
+        posterior, tilt, product, pair, votes, fold_in = (tf.one_hot(at, NUMBERS) for at in _ADDED)
         scaled = tf.stack(
             [tilt, 2.0 * posterior, self.vote_scale * votes, self.fold_scale / 3.0 * fold_in]
         )
-        direct = tf.one_hot(3, NUMBERS) + tf.one_hot(4, NUMBERS)  # products and pair
+        direct = product + pair
         gates = self.gates(self.gate_hidden(tf.concat([amount, product_weight], axis=-1)))
         return direct + tf.matmul(1.0 + gates, scaled)
 

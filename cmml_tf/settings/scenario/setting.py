@@ -246,8 +246,13 @@ def _matching(
     tf.keras.utils.set_random_seed(recipe.seed)
     # What is fitted is an estimate; vectors that the data ship are what they are.
     is_fitted = prepared.data.item_embeddings is None
+    model = recipe.model
+    if not is_fitted:
+        model = replace(model, item_noise=0.0)
+    elif model.correction == "shipped":
+        model = replace(model, correction_units=0)
     return build_matching(
-        recipe.model if is_fitted else replace(recipe.model, item_noise=0.0),
+        model,
         user_rows,
         item_rows,
         prepared.matching.dimension,
