@@ -18,7 +18,6 @@ Encoder = Literal["gru", "mean", "max", "attention", "ridge", "matching", "none"
 Hybrid = Literal["dot", "mlp", "attention", "none"]
 Modulation = Literal["film", "sigmoid", "linear", "soft", "ridge", "matching", "none"]
 GruState = Literal["last", "mean"]
-Correction = Literal["always", "shipped"]
 SupportOrder = Literal["given", "interleaved"]
 Head = Literal["none", "ridge"]
 RidgeInputs = Literal["item", "pair", "hidden"]
@@ -85,9 +84,11 @@ class ModelConfig:
     correction_units: Annotated[
         int, ZERO_OR_POSITIVE_INTEGER, CountsFor(modulation=("matching",))
     ] = 32
-    """Hidden units of the network that corrects the score (`matching`); 0: nothing corrects it."""
-    correction: Annotated[Correction, CountsFor(modulation=("matching",))] = "always"
-    """The score is corrected `always`, or where the data set has `shipped` vectors (`matching`)."""
+    """Hidden units of what corrects the score of fitted factors (`matching`); 0: nothing does."""
+    shipped_correction_units: Annotated[
+        int, ZERO_OR_POSITIVE_INTEGER, CountsFor(modulation=("matching",))
+    ] = 32
+    """The same where the data set ships its vectors (`matching`)."""
     item_noise: Annotated[float, ZERO_OR_MORE, CountsFor(modulation=("matching",))] = 0.0
     """Standard deviation of noise on fitted factors of asked items in training (`matching`)."""
     bias_initial_value: Annotated[float, CountsFor(modulation=("film", "sigmoid", "none"))] = 0.1
@@ -121,7 +122,7 @@ MATCHING = ModelConfig(
     hybrid="none",
     modulation="matching",
     dropout=0.4,
-    correction="shipped",
+    correction_units=0,
     item_noise=0.2,
 )
 """Not in the paper: matching by id (preset `cmml-matching`), which is the default."""

@@ -197,3 +197,10 @@ class TestMatching(LayerRecipe):
         valid = tf.ones_like(label, tf.bool)
         context = layer.encode(user, item, user_row, item_row, label, valid, catalogue)
         return layer(context, query_user, query_item, *query_rows)
+
+
+class TestMatchingWithoutCorrection(TestMatching):
+    weights = 53
+
+    def make(self, units=0):
+        return super().make(units)

@@ -78,6 +78,7 @@ RECIPES = [
     matching_recipes.TestUserVotes,
     matching_recipes.TestPairTaste,
     matching_recipes.TestMatching,
+    matching_recipes.TestMatchingWithoutCorrection,
     catalogue_recipes.TestKnownItemsContext,
     catalogue_recipes.TestItemEvidence,
     catalogue_recipes.TestTableBackbone,

@@ -355,6 +355,18 @@ def test_a_model_of_the_same_configuration_and_weights_scores_the_same():
     )
 
 
+def test_without_a_correction_the_same_is_added_up_as_before_one():
+    corrected, user, item = model(), *task()[1:]
+    corrected.matching.correction.kernel.assign(tf.zeros_like(corrected.matching.correction.kernel))
+    plain = MatchingCMML(RowTables(20, 30, D + 1, ROW, sampled=8), Matching(D, units=0))
+    plain.build()
+    plain.set_weights([one.numpy() for one in corrected.weights if "correction" not in one.name])
+    support = task()[0]
+    expected = corrected.score_with_context(corrected.encode_context(support), user, item)
+    found = plain.score_with_context(plain.encode_context(support), user, item)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
 def test_rows_that_are_given_count_as_those_of_the_table():
     made = model()
     support = task()[0]

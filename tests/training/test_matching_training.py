@@ -147,9 +147,9 @@ def test_weights_decay_more_where_factors_are_wide(width, times):
         assert model.decay_of(dropped.dense_layers[0].kernel) == times
 
 
-@pytest.mark.parametrize(("given", "noise"), [(True, 0.0), (False, MATCHING.item_noise)])
-def test_noise_is_of_fitted_factors_and_not_of_vectors_that_are_given(
-    parts, given, noise, tmp_path
+@pytest.mark.parametrize(("given", "noise", "units"), [(True, 0.0, 32), (False, 0.2, 0)])
+def test_noise_is_of_fitted_factors_and_a_correction_of_vectors_that_are_given(
+    parts, given, noise, units, tmp_path
 ):
     data = parts.data
     if not given:
@@ -158,6 +158,9 @@ def test_noise_is_of_fitted_factors_and_not_of_vectors_that_are_given(
     recipe = Recipe(MATCHING, EPISODE, TRAINING, seed=5)
     model = ScenarioSetting().build_for_training(recipe, of_data)
     assert model.matching.item_noise.deviation == noise
+    assert model.matching.units == units
+    corrected = [one.name for one in model.trainable_variables if "correction" in one.name]
+    assert bool(corrected) == given
 
 
 def test_the_prior_of_a_taste_begins_with_how_far_training_scenarios_differ(parts):

@@ -246,13 +246,9 @@ def _matching(
     tf.keras.utils.set_random_seed(recipe.seed)
     # What is fitted is an estimate; vectors that the data ship are what they are.
     is_fitted = prepared.data.item_embeddings is None
-    model = recipe.model
-    if not is_fitted:
-        model = replace(model, item_noise=0.0)
-    elif model.correction == "shipped":
-        model = replace(model, correction_units=0)
+    model, shipped = recipe.model, recipe.model.shipped_correction_units
     return build_matching(
-        model,
+        model if is_fitted else replace(model, item_noise=0.0, correction_units=shipped),
         user_rows,
         item_rows,
         prepared.matching.dimension,
