@@ -8,6 +8,7 @@ It says two things of the factors that a support will meet:
 - How much less a product of a user and an item tells of a new scenario than of those learned.
 """
 
+from copy import deepcopy
 from dataclasses import replace
 from functools import cached_property
 
@@ -106,9 +107,7 @@ class UnseenScenarios:
 
     def _rng(self) -> np.random.Generator:
         """Always the same numbers, behind those that chose the scenarios."""
-        rng = np.random.default_rng()
-        rng.bit_generator.state = self._rng_state.bit_generator.state
-        return rng
+        return deepcopy(self._rng_state)
 
     def _fit(self, among_all: float) -> ConditionalFactors:
         if among_all not in self._fits:

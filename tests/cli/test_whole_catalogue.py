@@ -16,7 +16,7 @@ from cmml_tf.serving.export import export_model
 
 SHELVES, EACH, USERS = 10, 24, 80
 SCRIPT = Path(__file__).parents[2] / "pipelines" / "whole_catalogue.py"
-SHORT = {"training": {"steps_per_epoch": 20, "max_epochs": 1}, "curve": {"draws": 1}}
+SHORT = {"curve": {"draws": 1}}
 
 
 @pytest.fixture(scope="module")
