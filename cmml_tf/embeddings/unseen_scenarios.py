@@ -67,7 +67,9 @@ class UnseenScenarios:
         for more in _MORE_AMONG_ALL:
             of_more = self._told(more)
             if of_more < told + _CLEARLY:
+                del self._fits[more]  # a fit holds as much as the clicks do
                 break
+            del self._fits[best]
             best, told = more, of_more
         return best
 
@@ -131,9 +133,10 @@ class UnseenScenarios:
                 for a, b in bounds.T
             ]
         )
-        if not len(ahead) or not ahead.any():
+        spread = ahead.std() if len(ahead) else 0.0
+        if not spread:
             return -np.log(2.0)
-        ahead /= ahead.std()
+        ahead /= spread
         return float(-np.mean(np.logaddexp(0.0, -_slope(ahead) * ahead)))
 
 
