@@ -6,10 +6,10 @@ users solved again without its pairs, popularity and the map from content to fac
 the basis of the whole. The statistics are sums over scenarios, so it is a subtraction and one solve
 of d x d a row.
 
-Where a click is in all scenarios that its item has (`Clicks.copies_known`), a pair of this one is
-not known by its copies in others either: users are solved without these. Items keep theirs: items
-of which nothing is known are met in training all the same (`cmml_tf.episodes.hiding`), and what is
-known of the others is what the model learns from.
+Where a click is in all scenarios that its item has (not `Clicks.copies_known`), a pair of this one
+is not known by its copies in others either: users are solved without these. Items keep theirs:
+items of which nothing is known are met in training all the same (`cmml_tf.episodes.hiding`), and
+what is known of the others is what the model learns from.
 
 What is left is that the other side's rows, from which these are solved, were fitted with the
 scenario's pairs, so that products of its users and items foretell its clicks better than those of a

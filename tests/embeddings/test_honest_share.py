@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from clicks_as_data import scenario_data
 
 from cmml_tf.config import FactorConfig
-from cmml_tf.datasets.tasks.scenario_data import Scenario, ScenarioData
 from cmml_tf.embeddings.click_choices import Clicks
 from cmml_tf.embeddings.conditional_factors import ConditionalFactors, FactorStart
 from cmml_tf.embeddings.leave_scenario_out import KeptFactors, fit_scenario_factors
@@ -128,19 +128,6 @@ def test_items_of_one_scenario_each_whose_content_tells_of_taste_shrink_users():
     for seed in range(2):
         data = clicks(0.5, seed, own_items=True, told=True)
         assert 0.5 < share(data, seed) < 0.9
-
-
-def scenario_data(made: Clicks) -> ScenarioData:
-    none = np.zeros(0, np.int32)
-    scenarios = []
-    for number in range(SCENARIOS):
-        own = made.scenario == number
-        users, items = made.users[own].astype(np.int32), made.items[own].astype(np.int32)
-        scenarios.append(Scenario(f"s{number}", users, items, np.unique(items), none, none))
-    return ScenarioData(
-        "made", np.arange(USERS), np.arange(ITEMS), tuple(scenarios), (), (),
-        none, none, none, none, None, None, {},
-    )  # fmt: skip
 
 
 def test_users_who_are_asked_are_shrunk_by_it_and_those_of_training_tasks_are_not(tmp_path: Path):

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from clicks_as_data import scenario_data
 
 from cmml_tf.config import FactorConfig
-from cmml_tf.datasets.tasks.scenario_data import Scenario, ScenarioData
 from cmml_tf.embeddings.click_choices import Clicks
 from cmml_tf.embeddings.conditional_factors import ConditionalFactors
 from cmml_tf.embeddings.leave_scenario_out import fit_scenario_factors
@@ -48,19 +48,6 @@ def test_clicks_are_compared_with_all_where_coming_tells_what_is_taken(by_field)
     for seed in range(3):
         found = UnseenScenarios(papers(by_field, seed), CONFIG, seed).among_all
         assert found > 0.25 if by_field else found == 0.25
-
-
-def scenario_data(made: Clicks, protocol: str) -> ScenarioData:
-    none = np.zeros(0, np.int32)
-    scenarios = []
-    for number in range(SCENARIOS):
-        own = made.scenario == number
-        users, items = made.users[own].astype(np.int32), made.items[own].astype(np.int32)
-        scenarios.append(Scenario(f"s{number}", users, items, np.unique(items), none, none))
-    return ScenarioData(
-        "papers", np.arange(USERS), PAPERS, tuple(scenarios), (), (),
-        none, none, none, none, None, None, {}, protocol=protocol,
-    )  # fmt: skip
 
 
 def test_a_run_fits_with_what_was_found_and_the_next_one_goes_on_with_it(tmp_path: Path):
