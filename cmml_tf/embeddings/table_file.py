@@ -1,5 +1,7 @@
 """Item-item tables in a file: together they may be larger than the memory of a machine."""
 
+import errno
+import os
 import tempfile
 import threading
 import weakref
@@ -24,18 +26,24 @@ class TableFile:
 
     def __init__(self, items: int, tables: int, width: int) -> None:
         self.shape = items, tables, width
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as this is
+        # Unbuffered: what the disk refuses is said by `write`, not by nobody when the file closes.
+        self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - open as long as this is
         weakref.finalize(self, self._file.close)
         self._file.truncate(4 * items * tables * width)
         self._lock = threading.Lock()
 
     def write(self, table: int, values: np.ndarray) -> None:
-        """Fills a table, float32 [M, W]."""
+        """Fills a table, float32 [M, W].
+
+        Raises:
+          OSError: The disk is full.
+        """
         _, tables, width = self.shape
         for item, row in enumerate(np.ascontiguousarray(values, np.float32)):
             with self._lock:
                 self._file.seek(4 * width * (item * tables + table))
-                self._file.write(row)
+                if self._file.write(row) != row.nbytes:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), tempfile.gettempdir())
 
     def read(self, item: np.ndarray | None = None) -> np.ndarray:
         """The rows of these items, int [N], or of all: float32 [N, K, W]."""

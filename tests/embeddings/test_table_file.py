@@ -1,5 +1,8 @@
 """Tables in a file are read as written, and added up by the tables of each task's fold."""
 
+import resource
+import sys
+
 import numpy as np
 import pytest
 
@@ -30,3 +33,24 @@ def test_the_sum_of_a_task_is_of_its_items_in_the_tables_of_its_fold(monkeypatch
     sums = FoldTables([first, second]).sums(item, task, np.array([1, 0, 0], np.int32))
     wanted = other[[1, 4]].sum(0), one[[4, 1, 0]].sum(0), np.zeros([TABLES, WIDTH])
     np.testing.assert_allclose(sums, np.reshape(wanted, [3, -1]), rtol=1e-5)
+
+
+@pytest.fixture
+def small_files():
+    """No file may grow beyond 100 bytes, as on a disk that is full."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_table_is_on_the_disk_once_written_and_a_full_disk_is_told_to_its_writer(
+    monkeypatch, small_files
+):
+    told_to_nobody = []
+    monkeypatch.setattr(sys, "unraisablehook", told_to_nobody.append)
+    file, _ = filled(0)
+    small_files()
+    with pytest.raises(OSError, match="No space left on device"):
+        file.write(0, np.zeros([ITEMS, WIDTH]))
+    del file
+    assert not told_to_nobody
