@@ -158,11 +158,14 @@ class SplitRules:
                 support, asked = self._first_and_later(rows.times[free], rng)
             else:
                 support, asked = self._halves(users, rng)
-            if not len(support) or not len(asked):
+            candidates = rows.items if self.protocol.name == "warm" else items
+            candidates = np.union1d(candidates, rows.pool).astype(np.int32)
+            # One item alone is no choice: scenarios may share all of their others with those that
+            # came first.
+            if not len(support) or not len(asked) or len(candidates) < 2:
                 held_out.append(None)
                 counts[DROPPED] += 1
                 continue
-            candidates = rows.items if self.protocol.name == "warm" else items
             held_out.append(
                 HeldOutScenario(
                     name=rows.name,
@@ -170,7 +173,7 @@ class SplitRules:
                     support_items=items[support],
                     evaluation_users=users[asked],
                     evaluation_items=items[asked],
-                    candidates=np.union1d(candidates, rows.pool).astype(np.int32),
+                    candidates=candidates,
                 )
             )
             claims.append(self._claimed(role, users, items, support, asked))

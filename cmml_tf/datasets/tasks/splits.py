@@ -38,7 +38,7 @@ def split_scenarios(
     """Splits scenarios and users for meta-learning.
 
     A held-out scenario that is left without support or without evaluation pairs (one of a single
-    user, for instance) and a meta-train scenario left without pairs or with a single item are
+    user, for instance), a meta-train scenario left without pairs, and any with a single item are
     dropped and counted; their pairs become background. So is one of which `time` leaves fewer than
     two pairs whose user did not take all of its items.
 

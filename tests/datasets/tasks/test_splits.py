@@ -257,6 +257,27 @@ def test_scenario_with_one_user_is_dropped_and_counted():
     assert all_dropped > 0
 
 
+def test_held_out_scenario_whose_items_but_one_are_in_earlier_ones_is_dropped_and_counted():
+    """As tags have it that are given together: what meta-test holds, validation has not."""
+    rows = [
+        (f"s{number}", user, item if item and number < 10 else 10 * (number + 1))
+        for number in range(20)
+        for user in range(40)
+        for item in range(5)
+    ] + [(f"s{number}", user, 500 + number) for number in range(10, 20) for user in range(40)]
+    table = pd.DataFrame(rows, columns=["scenario", "user", "item"]).assign(value=1.0, timestamp=0)
+    found = find_scenarios(Interactions("log", table, without_catalogue()), BY_COLUMN)
+    all_dropped = 0
+    for seed in range(4):
+        data = split_scenarios(found, SplitConfig(validation_fraction=0.4), seed)
+        held_out = *data.validation, *data.meta_test
+        assert all(len(scenario.candidates) > 1 for scenario in held_out)
+        dropped = data.counts["scenarios without support, evaluation or training pairs, dropped"]
+        assert len(held_out) + len(data.meta_train) + dropped == 20
+        all_dropped += dropped
+    assert all_dropped > 0
+
+
 def test_only_scenarios_with_one_user_is_an_error():
     found = _table([[user] for user in range(8)])
     with pytest.raises(ValueError, match=r"0 are left.*users who support and users who are asked"):
