@@ -4,7 +4,7 @@ import numpy as np
 
 from cmml_tf.config.rating import RatingModelConfig
 from cmml_tf.datasets.tasks.users.rating_tasks import RatingData
-from cmml_tf.embeddings.rating_factors import fit_rating_factors
+from cmml_tf.embeddings.ratings.rating_factors import fit_rating_factors
 from cmml_tf.layers.closed_form.rating_ridge import RidgeRecommender
 from cmml_tf.models.cmml import CMML
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from cmml_tf.config import TrainingConfig
 from cmml_tf.config.rating import RatingModelConfig
 from cmml_tf.datasets.tasks.users.rating_tasks import RatingData, RatingTasks
-from cmml_tf.embeddings.ordinal_tables import fit_ordinal_tables
+from cmml_tf.embeddings.ratings.ordinal_tables import fit_ordinal_tables
 from cmml_tf.settings.rating.ordinal_parts import ordinal_model
 from cmml_tf.types import Feature, FeatureColumn
 

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from models.small_ordinal import CONFIG, ITEMS, USERS, ordinal
 
-from cmml_tf.embeddings.ordinal_tables import RatingScale, fit_ordinal_tables, level_weights
+from cmml_tf.embeddings.ratings.ordinal_tables import RatingScale, fit_ordinal_tables, level_weights
 from cmml_tf.layers.ordinal import levels as graph_levels
 from cmml_tf.types import Episode, Support
 

@@ -9,7 +9,7 @@ import numpy as np
 from cmml_tf.config import TrainingConfig
 from cmml_tf.config.rating import RatingModelConfig
 from cmml_tf.datasets.tasks.users.rating_tasks import RatingData
-from cmml_tf.embeddings.ordinal_tables import OrdinalTables, RatingScale, fit_ordinal_tables
+from cmml_tf.embeddings.ratings.ordinal_tables import OrdinalTables, RatingScale, fit_ordinal_tables
 from cmml_tf.files import write_whole
 from cmml_tf.models.build_ordinal import build_ordinal_model, set_ordinal_tables
 from cmml_tf.models.ordinal_cmml import OrdinalCMML

@@ -21,7 +21,7 @@ from cmml_tf.baselines.simple_ratings.means import (
     item_means,
 )
 from cmml_tf.datasets.tasks.users.rating_tasks import RatingData, RatingTasks
-from cmml_tf.embeddings.rating_factors import fit_rating_factors
+from cmml_tf.embeddings.ratings.rating_factors import fit_rating_factors
 from cmml_tf.episodes.asked.asked_users import AskedUsers
 from cmml_tf.episodes.asked.user_curve import UserCurve
 from cmml_tf.evaluation.rating import evaluate_ratings, predicted_ratings

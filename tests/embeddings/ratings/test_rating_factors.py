@@ -3,7 +3,7 @@
 import numpy as np
 
 from cmml_tf.datasets.tasks.users.rating_tasks import all_ratings
-from cmml_tf.embeddings.rating_factors import fit_rating_factors
+from cmml_tf.embeddings.ratings.rating_factors import fit_rating_factors
 
 USERS, ITEMS, K = 40, 25, 3
 PENALTY, OFFSET_PENALTY = 2.0, 0.5

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from cmml_tf.embeddings.rating_posterior import fit_rating_posterior
+from cmml_tf.embeddings.ratings.rating_posterior import fit_rating_posterior
 from cmml_tf.embeddings.residual_kernel import residual_kernel
 from cmml_tf.embeddings.row_content import content_rows
 from cmml_tf.types import Feature, FeatureColumn

@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 
 from cmml_tf.config.rating import RatingModelConfig
 from cmml_tf.datasets.tasks.users.rating_tasks import RatingData, RatingTasks
-from cmml_tf.embeddings.rating_posterior import RatingPosterior, fit_rating_posterior
+from cmml_tf.embeddings.ratings.rating_posterior import RatingPosterior, fit_rating_posterior
 from cmml_tf.embeddings.residual_kernel import residual_kernel
 from cmml_tf.embeddings.row_content import content_rows, with_constant
 
