@@ -18,7 +18,7 @@ else.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -77,6 +77,18 @@ class Clicks:
     def keys(self) -> np.ndarray:
         """int64 [N], a number for each pair of a user and an item."""
         return self.users.astype(np.int64) * self.item_count + self.items
+
+    def known_without(self, scenarios: np.ndarray) -> np.ndarray:
+        """bool [N]: which clicks are known where nothing of these scenarios, int [K], is."""
+        left = ~np.isin(self.scenario, scenarios)
+        if not self.copies_known:
+            left &= ~np.isin(self.keys, self.keys[~left])
+        return left
+
+    def only(self, kept: np.ndarray) -> "Clicks":
+        """The clicks of a mask, bool [N], at least one of them."""
+        parts = {name: getattr(self, name)[kept] for name in ("users", "items", "scenario")}
+        return replace(self, **parts)
 
 
 class Moments(NamedTuple):

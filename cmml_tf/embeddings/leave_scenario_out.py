@@ -55,12 +55,14 @@ class KeptFactors(NamedTuple):
       item_scale: Of `ScenarioFactors`.
       user_share: `UnseenScenarios.honest_share`.
       among_all: As `ClickLikelihood` has it.
+      unseen_rows: Whether training scenarios have `UnseenRows`.
     """
 
     start: FactorStart
     item_scale: float
     user_share: float
     among_all: float = AMONG_ALL
+    unseen_rows: bool = False
 
 
 class ScenarioFactors:
@@ -94,10 +96,15 @@ class ScenarioFactors:
             self._by_key = np.argsort(self._keys, kind="stable")
             self._sorted_keys = self._keys[self._by_key]
 
-    def kept(self, user_share: float) -> KeptFactors:
+    def kept(self, user_share: float, unseen_rows: bool) -> KeptFactors:
         """What a later state of the clicks starts from."""
         start = FactorStart(self._factors.basis_users, self._factors.basis_items)
-        return KeptFactors(start, float(self._item_scale), user_share, self.among_all)
+        return KeptFactors(start, float(self._item_scale), user_share, self.among_all, unseen_rows)
+
+    @property
+    def order(self) -> np.ndarray:
+        """int [number of scenarios], in which `without` is best asked for them: any."""
+        return np.arange(self._factors.clicks.scenario_count)
 
     def rows(self) -> TableRows:
         """Every user and item: what is exported."""
@@ -135,6 +142,32 @@ class ScenarioFactors:
             ),
             self._popularity.features_without(scenario, items),
         )  # fmt: skip
+
+    def refitted_without(self, scenarios: np.ndarray, seed: int) -> TableRows | None:
+        """Rows of a fit that saw nothing of some scenarios, turned to the basis of this one.
+
+        Args:
+          scenarios: int [K], their numbers.
+          seed: Of its first factors.
+
+        Returns:
+          As `rows`; None if nothing is known without these scenarios.
+        """
+        whole, scale, d = self._factors, self._item_scale, self.config.dimension
+        left = whole.clicks.known_without(scenarios)
+        if not left.any():
+            return None
+        clicks = whole.clicks.only(left)
+        factors = ConditionalFactors(clicks, self.config, seed, among_all=self.among_all)
+        popularity = Popularity(clicks, self.config.content_penalty)
+        rows = ScenarioFactors(factors, popularity, scale).rows()
+        turned = _rotation(
+            (factors.user_factors, whole.user_factors, factors.user.total > 0),
+            (factors.item_factors, whole.item_factors, factors.item.total > 0),
+        )
+        for part in rows:
+            part[:, :d] = part[:, :d] @ turned
+        return rows
 
     @property
     def among_all(self) -> float:
@@ -281,6 +314,21 @@ def fit_scenario_factors(
         return ScenarioFactors(factors, popularity)
     factors = ConditionalFactors(clicks, config, seed, kept.start, kept.among_all)
     return ScenarioFactors(factors, popularity, kept.item_scale)
+
+
+def _rotation(*sides: tuple[np.ndarray, np.ndarray, np.ndarray]) -> np.ndarray:
+    """The rotation [d, d] that takes factors nearest to others: orthogonal Procrustes.
+
+    Args:
+      sides: Of each, which count alike: factors and the others, [N, d]; bool [N], which rows count.
+    """
+    products = 0.0
+    for factors, others, counted in sides:
+        first, second = factors[counted], others[counted]
+        size = np.linalg.norm(first) * np.linalg.norm(second)
+        products = products + first.T @ second / max(size, 1e-12)
+    left, _, right = np.linalg.svd(products)
+    return left @ right
 
 
 def _left_out(

@@ -8,6 +8,7 @@ from cmml_tf.datasets.tasks.scenario_data import Scenario, ScenarioData
 from cmml_tf.embeddings.click_choices import Clicks
 from cmml_tf.embeddings.leave_scenario_out import ScenarioFactors, TableRows
 from cmml_tf.embeddings.popularity import STATISTICS
+from cmml_tf.embeddings.unseen_rows import UnseenRows
 
 _OF_GIVEN = 4.0
 """Shipped factors have a root mean square of .25 a number (`EmbeddingConfig`); matching starts
@@ -76,25 +77,27 @@ def clicks_of(
     )
 
 
-def training_tables(data: ScenarioData, factors: ScenarioFactors) -> TrainingTables:
+def training_tables(data: ScenarioData, factors: ScenarioFactors | UnseenRows) -> TrainingTables:
     """Gives every meta-training scenario rows that its own pairs never reached.
 
     Args:
       data: The data set; `factors` were fitted on its `clicks_of`.
       factors: Whose rows.
     """
-    users, items = len(data.user_ids), len(data.item_ids)
     scenarios, histories = [], []
     by_user = np.argsort(data.history_users, kind="stable")
     history = data.history_users[by_user], data.history_items[by_user]
     owns = [np.unique(np.concatenate([s.users, s.aside_users])) for s in data.meta_train]
-    tables = _Filled(
-        factors.rows(),
-        users + sum(map(len, owns)),
-        items + sum(len(scenario.candidates) for scenario in data.meta_train),
-    )
-    for number, (scenario, own) in enumerate(zip(data.meta_train, owns, strict=True)):
-        tables.fill(factors.without(number, own, scenario.candidates), users, items)
+    candidates = [scenario.candidates for scenario in data.meta_train]
+    first_users = np.cumsum([len(data.user_ids), *map(len, owns)])
+    first_items = np.cumsum([len(data.item_ids), *map(len, candidates)])
+    tables = _Filled(factors.rows(), int(first_users[-1]), int(first_items[-1]))
+    for number in factors.order:
+        rows = factors.without(int(number), owns[number], candidates[number])
+        tables.fill(rows, first_users[number], first_items[number])
+    for scenario, own, users, items in zip(
+        data.meta_train, owns, first_users[:-1], first_items[:-1], strict=True
+    ):
         scenarios.append(
             replace(
                 scenario,
@@ -106,7 +109,6 @@ def training_tables(data: ScenarioData, factors: ScenarioFactors) -> TrainingTab
             )
         )
         histories.append(_history(scenario, own, history, users, items))
-        users, items = users + len(own), items + len(scenario.candidates)
     moved = replace(
         data,
         meta_train=tuple(scenarios),

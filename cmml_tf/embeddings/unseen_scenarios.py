@@ -1,15 +1,17 @@
 """What is known of scenarios that a fit has not seen, measured on a quarter of the training ones.
 
-It says two things of the factors that a support will meet:
+It says three things of the factors that a support will meet:
 
 - How much of a click is to be compared with the clicks of all scenarios. To which scenarios a user
   comes may tell little of what he takes in a new one, or most of it: who reads papers of one field
   and topic takes these wherever he meets them. Where more than a quarter tells more, it is more.
 - How much less a product of a user and an item tells of a new scenario than of those learned.
+- Whether users' factors tell so much less of who takes the same, that what is learned from has to
+  be fitted without what it is of (`unseen_rows`).
 """
 
+from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -24,6 +26,8 @@ _MOST_COMPARED, _NEWTON_STEPS = 2**18, 16
 """Of scenarios, the share that the second fit does not see, and clicks of them at the most."""
 _TELLING, _ROUNDING = 0.55, 1e-6
 """How often the larger product is of what was taken, from where on content tells something."""
+_HONEST = 0.85
+"""How much of what the rows of training tell those of a new scenario must tell."""
 _FURTHEST = 500.0  # of an exponent
 _MORE_AMONG_ALL, _CLEARLY = (0.5, 1.0), 0.005
 """What is tried, and by how much it must be better, in logarithms of a probability."""
@@ -47,10 +51,10 @@ class UnseenScenarios:
         chosen = self._rng_state.permutation(np.flatnonzero(counts))
         chosen = chosen[: -(-len(chosen) // round(1 / _LEFT_OUT))]
         self._compared = chosen[counts[chosen].cumsum() - counts[chosen] < _MOST_COMPARED]
-        left = ~np.isin(clicks.scenario, chosen)
-        if not clicks.copies_known:
-            left &= ~np.isin(clicks.keys, clicks.keys[~left])
-        self._left = left
+        self._left = clicks.known_without(chosen)
+        order = np.argsort(clicks.scenario, kind="stable")
+        bounds = np.searchsorted(clicks.scenario[order], [self._compared, self._compared + 1])
+        self._pairs = [order[start:stop] for start, stop in bounds.T]
         self._fits: dict[float, ConditionalFactors] = {}
 
     @cached_property
@@ -96,11 +100,30 @@ class UnseenScenarios:
         learned, new, known = (np.concatenate(part) for part in zip(*compared, strict=True))
         if not len(learned):
             return 1.0
-        ahead = np.mean((new > _ROUNDING) + 0.5 * (np.abs(new) <= _ROUNDING))
-        if 2 * np.count_nonzero(known) < len(known) and ahead < _TELLING:
+        if 2 * np.count_nonzero(known) < len(known) and _share_ahead(new) < _TELLING:
             return 1.0
         slope = _slope(learned)
         return float(np.clip(_slope(new) / slope, 0.0, 1.0)) if slope > 0 else 1.0
+
+    def knows_too_much(self, factors: ScenarioFactors) -> bool:
+        """Whether users' rows of training scenarios tell far more of these than of a new one.
+
+        They are solved without a scenario's clicks, but from items that its users' factors, with
+        these clicks, have made; where an item has few takers, it gives a user back what he is known
+        by. Of two items of a scenario that no fit saw, how often is the one that a user took the
+        one whose other takers are more like him? If what that is above one half is less than
+        `_HONEST` of what it is with the rows of training, these rows mislead.
+
+        Args:
+          factors: Of all clicks.
+        """
+        if not self._any:
+            return False
+        users, d = self._fit(factors.among_all).user_factors, self._config.dimension
+        learned = self._ahead(lambda number, *rows: factors.without(number, *rows).user[:, :d])
+        new = self._ahead(lambda number, rows, items: users[rows])
+        above, of_new = _share_ahead(learned) - 0.5, _share_ahead(new) - 0.5
+        return bool(above > 0.0 and of_new < _HONEST * above)
 
     @property
     def _any(self) -> bool:
@@ -113,26 +136,29 @@ class UnseenScenarios:
 
     def _fit(self, among_all: float) -> ConditionalFactors:
         if among_all not in self._fits:
-            names = ("users", "items", "scenario")
-            parts = {name: getattr(self._clicks, name)[self._left] for name in names}
             self._fits[among_all] = ConditionalFactors(
-                replace(self._clicks, **parts), self._config, self._seed, among_all=among_all
+                self._clicks.only(self._left), self._config, self._seed, among_all=among_all
             )
         return self._fits[among_all]
 
+    def _ahead(self, rows_of: Callable[[int, np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
+        """`_ahead_by_takers` of all that is compared.
+
+        Args:
+          rows_of: Of a scenario and its users and items, int [X], [Y], factors [X, d] of the users.
+        """
+        rng, found = self._rng(), [np.zeros(0)]
+        for number, pairs in zip(self._compared, self._pairs, strict=True):
+            users, user = np.unique(self._clicks.users[pairs], return_inverse=True)
+            item = self._clicks.items[pairs]
+            rows = rows_of(int(number), users, np.unique(item))
+            found.append(_ahead_by_takers(rows, user, item, rng))
+        return np.concatenate(found)
+
     def _told(self, among_all: float) -> float:
         """Mean logarithmic likelihood of what was taken, by who else took it."""
-        users, rng = self._fit(among_all).user_factors, self._rng()
-        order = np.argsort(self._clicks.scenario, kind="stable")
-        bounds = np.searchsorted(self._clicks.scenario[order], [self._compared, self._compared + 1])
-        ahead = np.concatenate(
-            [
-                _ahead_by_takers(
-                    users, self._clicks.users[order[a:b]], self._clicks.items[order[a:b]], rng
-                )
-                for a, b in bounds.T
-            ]
-        )
+        users = self._fit(among_all).user_factors
+        ahead = self._ahead(lambda number, rows, items: users[rows])
         spread = ahead.std() if len(ahead) else 0.0
         if not spread:
             return -np.log(2.0)
@@ -163,6 +189,13 @@ def _ahead_by_takers(
     by_item = (takers[item] - own) / (_EXPECTED_TAKERS + count[item] - 1.0)[:, None]
     by_other = takers[other] / (_EXPECTED_TAKERS + count[other])[:, None]
     return np.sum(own * (by_item - by_other), axis=1)
+
+
+def _share_ahead(differences: np.ndarray) -> float:
+    """How many are larger than 0; half of what is 0 counts, and half of nothing."""
+    if not len(differences):
+        return 0.5
+    return float(np.mean((differences > _ROUNDING) + 0.5 * (np.abs(differences) <= _ROUNDING)))
 
 
 def _slope(differences: np.ndarray) -> float:

@@ -21,6 +21,7 @@ from cmml_tf.embeddings.training_tables import (
     given_tables,
     training_tables,
 )
+from cmml_tf.embeddings.unseen_rows import UnseenRows
 from cmml_tf.embeddings.unseen_scenarios import UnseenScenarios
 from cmml_tf.episodes.hiding import Hiding
 from cmml_tf.episodes.matching_sampler import MatchingSampler
@@ -31,7 +32,7 @@ from cmml_tf.training.run_folder import CONTINUED
 
 FACTORS_FILE = "factors.npz"
 TASTES_FILE = "tastes.npz"
-_OF_EARLIER = {"user_share": 1.0, "among_all": AMONG_ALL}
+_OF_EARLIER = {"user_share": 1.0, "among_all": AMONG_ALL, "unseen_rows": 0.0}
 
 
 @dataclass(frozen=True)
@@ -91,12 +92,16 @@ def matching_tables(
         if kept is None:
             unseen = UnseenScenarios(clicks, config, seed)
             factors = fit_scenario_factors(clicks, config, seed, among_all=unseen.among_all)
-            share = unseen.honest_share(factors)
+            refitted = unseen.knows_too_much(factors)
+            # Products of rows that saw nothing tell of training scenarios what they tell of new.
+            share = 1.0 if refitted else unseen.honest_share(factors)
         else:
-            factors, share = fit_scenario_factors(clicks, config, seed, kept), kept.user_share
-        _write(folder / FACTORS_FILE, factors.kept(share))
+            factors = fit_scenario_factors(clicks, config, seed, kept)
+            refitted, share = kept.unseen_rows, kept.user_share
+        _write(folder / FACTORS_FILE, factors.kept(share, refitted))
         user_map, item_map = factors.content_maps()
-        tables, rows = training_tables(data, factors), factors.rows()
+        learned = UnseenRows(factors, seed) if refitted else factors
+        tables, rows = training_tables(data, learned), factors.rows()
         # Rows that lead the tables of training are asked in a comparison.
         known, hidden = np.split(tables.user_rows, 2)
         leading = slice(len(rows.user))
@@ -140,11 +145,11 @@ def _write(file: Path, kept: KeptFactors) -> None:
 def _read(file: Path) -> KeptFactors:
     with open_archive(file) as archive:
         arrays = archive.read(lambda name: True)
-    # Users of a run of an earlier version of the library were not shrunk, and of clicks always a
-    # quarter was compared with all.
-    share, among_all = (float(arrays.get(name, or_)) for name, or_ in _OF_EARLIER.items())
+    # Users of a run of an earlier version of the library were not shrunk, of clicks always a
+    # quarter was compared with all, and rows were never refitted.
+    share, among_all, refitted = (float(arrays.get(name, or_)) for name, or_ in _OF_EARLIER.items())
     start = FactorStart(arrays["users"], arrays["items"])
-    return KeptFactors(start, float(arrays["item_scale"]), share, among_all)
+    return KeptFactors(start, float(arrays["item_scale"]), share, among_all, bool(refitted))
 
 
 def _read_tastes(file: Path, dimension: int) -> TasteBasis:
