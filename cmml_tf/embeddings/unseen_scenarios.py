@@ -26,7 +26,7 @@ _MOST_COMPARED, _NEWTON_STEPS = 2**18, 16
 """Of scenarios, the share that the second fit does not see, and clicks of them at the most."""
 _TELLING, _ROUNDING = 0.55, 1e-6
 """How often the larger product is of what was taken, from where on content tells something."""
-_HONEST = 0.85
+_HONEST = 0.8
 """How much of what the rows of training tell those of a new scenario must tell."""
 _FURTHEST = 500.0  # of an exponent
 _MORE_AMONG_ALL, _CLEARLY = (0.5, 1.0), 0.005
