@@ -108,6 +108,8 @@ NOT_RUN = {
     "cmml compare --setting user": _DOWNLOADS,
     "cmml train scenario --export-dir export": "a whole training: minutes; "
     "tests/cli trains smaller ones",
+    "cmml train scenario --data log.csv --curve.draws 2": "logs of others, minutes each; tests/cli "
+    "trains on smaller ones",
     "cmml export runs/first --refit": "tests/ranking and tests/test_api.py refit through the "
     "function that the command calls",
     "cmml export runs/film --compile 1x192x100": "tests/serving/version/test_compiled.py exports "
