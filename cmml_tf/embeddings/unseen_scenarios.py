@@ -26,8 +26,9 @@ _MOST_COMPARED, _NEWTON_STEPS = 2**18, 16
 """Of scenarios, the share that the second fit does not see, and clicks of them at the most."""
 _TELLING, _ROUNDING = 0.55, 1e-6
 """How often the larger product is of what was taken, from where on content tells something."""
-_HONEST = 0.8
-"""How much of what the rows of training tell those of a new scenario must tell."""
+_HONEST, _DEVIATIONS = 0.8, 2.0
+"""How much of what the rows of training tell those of a new scenario must tell; how many standard
+errors less is no chance."""
 _FURTHEST = 500.0  # of an exponent
 _MORE_AMONG_ALL, _CLEARLY = (0.5, 1.0), 0.005
 """What is tried, and by how much it must be better, in logarithms of a probability."""
@@ -100,7 +101,7 @@ class UnseenScenarios:
         learned, new, known = (np.concatenate(part) for part in zip(*compared, strict=True))
         if not len(learned):
             return 1.0
-        if 2 * np.count_nonzero(known) < len(known) and _share_ahead(new) < _TELLING:
+        if 2 * np.count_nonzero(known) < len(known) and _is_ahead(new).mean() < _TELLING:
             return 1.0
         slope = _slope(learned)
         return float(np.clip(_slope(new) / slope, 0.0, 1.0)) if slope > 0 else 1.0
@@ -112,7 +113,8 @@ class UnseenScenarios:
         these clicks, have made; where an item has few takers, it gives a user back what he is known
         by. Of two items of a scenario that no fit saw, how often is the one that a user took the
         one whose other takers are more like him? If what that is above one half is less than
-        `_HONEST` of what it is with the rows of training, these rows mislead.
+        `_HONEST` of what it is with the rows of training, and by more than chance would make it,
+        these rows mislead.
 
         Args:
           factors: Of all clicks.
@@ -122,8 +124,12 @@ class UnseenScenarios:
         users, d = self._fit(factors.among_all).user_factors, self._config.dimension
         learned = self._ahead(lambda number, *rows: factors.without(number, *rows).user[:, :d])
         new = self._ahead(lambda number, rows, items: users[rows])
-        above, of_new = _share_ahead(learned) - 0.5, _share_ahead(new) - 0.5
-        return bool(above > 0.0 and of_new < _HONEST * above)
+        if not len(learned):
+            return False
+        # Both are of the same clicks: what is asked is the mean of one number of each.
+        missing = _HONEST * (_is_ahead(learned) - 0.5) - (_is_ahead(new) - 0.5)
+        by_chance = missing.std() / np.sqrt(len(missing))
+        return bool(missing.mean() > _DEVIATIONS * by_chance)
 
     @property
     def _any(self) -> bool:
@@ -191,11 +197,9 @@ def _ahead_by_takers(
     return np.sum(own * (by_item - by_other), axis=1)
 
 
-def _share_ahead(differences: np.ndarray) -> float:
-    """How many are larger than 0; half of what is 0 counts, and half of nothing."""
-    if not len(differences):
-        return 0.5
-    return float(np.mean((differences > _ROUNDING) + 0.5 * (np.abs(differences) <= _ROUNDING)))
+def _is_ahead(differences: np.ndarray) -> np.ndarray:
+    """float64 [N]: 1 for what is larger than 0, one half for what is 0."""
+    return (differences > _ROUNDING) + 0.5 * (np.abs(differences) <= _ROUNDING)
 
 
 def _slope(differences: np.ndarray) -> float:

@@ -7,10 +7,11 @@ import numpy as np
 
 from cmml_tf.config import EpisodeConfig, FactorConfig
 from cmml_tf.datasets.tasks.scenario_data import ScenarioData
-from cmml_tf.embeddings.click_choices import AMONG_ALL
+from cmml_tf.embeddings.click_choices import AMONG_ALL, Clicks
 from cmml_tf.embeddings.conditional_factors import FactorStart
 from cmml_tf.embeddings.leave_scenario_out import (
     KeptFactors,
+    ScenarioFactors,
     TableRows,
     fit_scenario_factors,
 )
@@ -90,11 +91,7 @@ def matching_tables(
         kept = _read(earlier) if earlier.exists() else None
         clicks = clicks_of(data, user_content, item_content)
         if kept is None:
-            unseen = UnseenScenarios(clicks, config, seed)
-            factors = fit_scenario_factors(clicks, config, seed, among_all=unseen.among_all)
-            refitted = unseen.knows_too_much(factors)
-            # Products of rows that saw nothing tell of training scenarios what they tell of new.
-            share = 1.0 if refitted else unseen.honest_share(factors)
+            factors, refitted, share = _fitted(clicks, config, seed)
         else:
             factors = fit_scenario_factors(clicks, config, seed, kept)
             refitted, share = kept.unseen_rows, kept.user_share
@@ -134,6 +131,16 @@ def matching_sampler(tables: TrainingTables, config: EpisodeConfig, seed: int) -
     sizes = replace(config, support_positives=most, support_negatives=2 * most)
     hiding = Hiding(tables.users, tables.items, seed)
     return MatchingSampler(tables.data, sizes, seed, hiding, config.query_negatives)
+
+
+def _fitted(clicks: Clicks, config: FactorConfig, seed: int) -> tuple[ScenarioFactors, bool, float]:
+    """Factors, whether training scenarios are to have `UnseenRows`, and `honest_share`."""
+    unseen = UnseenScenarios(clicks, config, seed)
+    factors = fit_scenario_factors(clicks, config, seed, among_all=unseen.among_all)
+    if unseen.knows_too_much(factors):
+        # Products of rows that saw nothing tell of training scenarios what they tell of new ones.
+        return factors, True, 1.0
+    return factors, False, unseen.honest_share(factors)
 
 
 def _write(file: Path, kept: KeptFactors) -> None:
