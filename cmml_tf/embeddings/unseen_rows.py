@@ -3,8 +3,8 @@
 `leave_scenario_out` subtracts a scenario's clicks from one fit of all. That leaves what these
 clicks have made of the other side's factors, which is little where users and items have many
 clicks, and most of what training would learn from where they have few (`UnseenScenarios`). There
-each sixth of the scenarios (of fewer than six, each one) has rows of a fit without it. Two fits do
-not have one basis: each is turned to that of the whole, as near as it comes.
+each sixth of the scenarios has rows of a fit without it. Two fits do not have one basis: each is
+turned to that of the whole, as near as it comes.
 """
 
 import numpy as np

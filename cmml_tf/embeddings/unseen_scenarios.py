@@ -26,9 +26,9 @@ _MOST_COMPARED, _NEWTON_STEPS = 2**18, 16
 """Of scenarios, the share that the second fit does not see, and clicks of them at the most."""
 _TELLING, _ROUNDING = 0.55, 1e-6
 """How often the larger product is of what was taken, from where on content tells something."""
-_HONEST, _DEVIATIONS = 0.8, 2.0
+_HONEST, _DEVIATIONS, _ENOUGH_SCENARIOS = 0.8, 2.0, 6
 """How much of what the rows of training tell those of a new scenario must tell; how many standard
-errors less is no chance."""
+errors less is no chance; of fewer compared scenarios nothing is concluded."""
 _FURTHEST = 500.0  # of an exponent
 _MORE_AMONG_ALL, _CLEARLY = (0.5, 1.0), 0.005
 """What is tried, and by how much it must be better, in logarithms of a probability."""
@@ -114,12 +114,13 @@ class UnseenScenarios:
         by. Of two items of a scenario that no fit saw, how often is the one that a user took the
         one whose other takers are more like him? If what that is above one half is less than
         `_HONEST` of what it is with the rows of training, and by more than chance would make it,
-        these rows mislead.
+        these rows mislead. Of fewer than 21 scenarios, six of which are compared, that is not
+        known.
 
         Args:
           factors: Of all clicks.
         """
-        if not self._any:
+        if not self._any or len(self._compared) < _ENOUGH_SCENARIOS:
             return False
         users, d = self._fit(factors.among_all).user_factors, self._config.dimension
         learned = self._ahead(lambda number, *rows: factors.without(number, *rows).user[:, :d])

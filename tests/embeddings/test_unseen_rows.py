@@ -53,13 +53,22 @@ def test_rows_know_too_much_where_others_clicks_tell_nothing(strength, too_much,
 
 
 def test_what_chance_alone_would_make_is_not_too_much():
-    """Of some 700 clicks .69 and .64 are told: less than four fifths of what is above one half, but
-    by less than a standard error."""
-    for seed in (0, 4, 5):
-        few = clicks(0.7, seed, each=400)
-        few = few.only(few.scenario < 8)
+    """Of some 800 clicks .70 and .65 are told: less than four fifths of what is above one half, but
+    by less than two standard errors."""
+    for seed in range(3):
+        few = clicks(0.9, seed)
+        few = few.only(few.scenario < 24)
         factors = fit_scenario_factors(few, CONFIG, seed)
         assert not UnseenScenarios(few, CONFIG, seed).knows_too_much(factors)
+
+
+def test_of_few_scenarios_nothing_is_concluded():
+    for scenarios in (20, 24):
+        some = clicks(0.0)
+        some = some.only(some.scenario < scenarios)
+        factors = fit_scenario_factors(some, CONFIG, 0)
+        found = UnseenScenarios(some, CONFIG, 0).knows_too_much(factors)
+        assert found == (scenarios == 24)
 
 
 def test_rows_are_not_moved_by_what_their_scenario_holds():
