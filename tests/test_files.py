@@ -1,12 +1,12 @@
 """Files appear whole or not at all, and what the disk refuses is said with cause and remedy."""
 
 import os
-import resource
 from functools import partial
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from file_limit import no_file_beyond
 from killed_steps import killed_steps
 
 from cmml_tf.files import check_folder, make_folder, whole_folder, write_whole
@@ -17,10 +17,8 @@ from cmml_tf.training.checkpoint_files import CheckpointFiles
 @pytest.fixture
 def small_files():
     """No file may grow beyond 100 bytes, as on a disk that is full."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with no_file_beyond(100):
+        yield
 
 
 def test_text_and_arrays_are_written(tmp_path):

@@ -28,8 +28,7 @@ class UnseenRows:
     def __init__(self, factors: ScenarioFactors, seed: int) -> None:
         self._factors = factors
         self._seed = seed
-        count = len(factors.order)
-        self._part = np.random.default_rng(seed).permutation(count) % min(_PARTS, max(count, 1))
+        self._part = np.random.default_rng(seed).permutation(len(factors.order)) % _PARTS
         self.order = np.argsort(self._part, kind="stable")
         self._held: tuple[int, TableRows | None] = (-1, None)
 

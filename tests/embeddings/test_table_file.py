@@ -1,10 +1,10 @@
 """Tables in a file are read as written, and added up by the tables of each task's fold."""
 
-import resource
 import sys
 
 import numpy as np
 import pytest
+from file_limit import no_file_beyond
 
 from cmml_tf.embeddings.table_file import FoldTables, TableFile
 
@@ -35,22 +35,12 @@ def test_the_sum_of_a_task_is_of_its_items_in_the_tables_of_its_fold(monkeypatch
     np.testing.assert_allclose(sums, np.reshape(wanted, [3, -1]), rtol=1e-5)
 
 
-@pytest.fixture
-def small_files():
-    """No file may grow beyond 100 bytes, as on a disk that is full."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-
-
-def test_a_table_is_on_the_disk_once_written_and_a_full_disk_is_told_to_its_writer(
-    monkeypatch, small_files
-):
+def test_a_table_is_on_the_disk_once_written_and_a_full_disk_is_told_to_its_writer(monkeypatch):
     told_to_nobody = []
     monkeypatch.setattr(sys, "unraisablehook", told_to_nobody.append)
     file, _ = filled(0)
-    small_files()
-    with pytest.raises(OSError, match="No space left on device"):
-        file.write(0, np.zeros([ITEMS, WIDTH]))
-    del file
+    with no_file_beyond(100):
+        with pytest.raises(OSError, match="No space left on device"):
+            file.write(0, np.zeros([ITEMS, WIDTH]))
+        del file
     assert not told_to_nobody
