@@ -21,8 +21,8 @@ class IdKeys:
     """Ids to rows; where the model matches by key, an unknown id to a number that is no row.
 
     Of strings that number is a hash of 62 bits behind the rows, so that two ids share one in
-    practice never. Of integers it is -1 - id, and behind the rows for ids below 0; different ids
-    have different ones (but for ids as near to -2^63 as there are rows).
+    practice never. Of integers it is the id with its sign turned, so below 0 for ids that are not;
+    different ids have different ones (but for ids as near to -2^63 as there are rows).
 
     Args:
       table: Ids to rows, unknown ones to `rows`.
@@ -50,6 +50,4 @@ class IdKeys:
     def _unknown(self, ids: tf.Tensor) -> tf.Tensor:
         if ids.dtype == tf.string:
             return self._rows + 1 + tf.strings.to_hash_bucket_fast(ids, 2**62)
-        # The sign, -1 or 0, tells which: to choose between two numbers takes much longer.
-        sign = tf.bitwise.right_shift(ids, tf.constant(63, tf.int64))
-        return tf.bitwise.bitwise_and(sign, tf.constant(self._rows + 1, tf.int64)) - 1 - ids
+        return tf.bitwise.bitwise_xor(ids, tf.constant(tf.int64.min, tf.int64))
