@@ -19,7 +19,8 @@ def _sampler(data, seed=0, **changes):
 
 
 def _sample(sampler, steps):
-    draw = tf.function(sampler.sample, input_signature=[tf.TensorSpec([], tf.int64)])
+    specs = [tf.TensorSpec([], tf.int64)]
+    draw = tf.function(sampler.sample, input_signature=specs, autograph=False)
     return [tf.nest.map_structure(lambda t: t.numpy(), draw(np.int64(step))) for step in steps]
 
 

@@ -138,7 +138,7 @@ class LayerRecipe:
     def graph(self, layer):
         """The layer as one graph for any batch size."""
 
-        @tf.function(input_signature=self.signature())
+        @tf.function(input_signature=self.signature(), autograph=False)
         def call(*arguments):
             if self.mask is None:
                 return tf.nest.flatten(self.call(layer, arguments))
