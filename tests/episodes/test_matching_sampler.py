@@ -16,7 +16,9 @@ CONFIG = EpisodeConfig(16, 32, query_positives=8, tasks_per_step=3)
 def supports():
     data = scenario_data(random_scenarios(8), users=30, items=96)
     sampler = MatchingSampler(data, CONFIG, 0, None, query_negatives=2)
-    draw = tf.function(sampler.sample, input_signature=[tf.TensorSpec([], tf.int64)])
+    draw = tf.function(
+        sampler.sample, input_signature=[tf.TensorSpec([], tf.int64)], autograph=False
+    )
     drawn = (draw(np.int64(step)).support for step in range(60))
     return [tf.nest.map_structure(lambda part: part.numpy(), one) for one in drawn]
 
@@ -26,7 +28,9 @@ def test_a_step_has_room_for_its_longest_support_and_up_to_a_multiple_of_64():
     data = scenario_data([scenario("one", taken, range(9))])
     config = EpisodeConfig(100, 200, query_positives=8, tasks_per_step=1)
     sampler = MatchingSampler(data, config, 0, None, query_negatives=2)
-    draw = tf.function(sampler.sample, input_signature=[tf.TensorSpec([], tf.int64)])
+    draw = tf.function(
+        sampler.sample, input_signature=[tf.TensorSpec([], tf.int64)], autograph=False
+    )
     sizes = set()
     for step in range(60):
         one = draw(np.int64(step)).support
@@ -68,7 +72,9 @@ def test_a_third_of_a_scenario_is_left_to_ask_however_large_supports_may_be():
     pairs = len(scenario.users)
     config = EpisodeConfig(4 * pairs, 0, query_positives=8, tasks_per_step=8)
     data = scenario_data([scenario], users=30, items=96)
-    sample = tf.function(MatchingSampler(data, config, 0, None, query_negatives=1).sample)
+    sample = tf.function(
+        MatchingSampler(data, config, 0, None, query_negatives=1).sample, autograph=False
+    )
     whole = max(int(sample(np.int64(step)).support.length.numpy().max()) for step in range(4))
     assert whole == pairs * 2 // 3
 
@@ -77,7 +83,9 @@ def test_a_positive_counts_less_the_more_its_user_takes():
     pairs = [(user, item) for user in range(12) for item in range(1 + 3 * (user % 3))]
     data = scenario_data([scenario("a", pairs, range(20))])
     config = EpisodeConfig(4, 8, query_positives=16, tasks_per_step=2)
-    sample = tf.function(MatchingSampler(data, config, 0, None, query_negatives=2).sample)
+    sample = tf.function(
+        MatchingSampler(data, config, 0, None, query_negatives=2).sample, autograph=False
+    )
     for step in range(5):
         drawn = sample(np.int64(step))
         user, label = drawn.query_user.numpy(), drawn.query_label.numpy()
@@ -93,7 +101,9 @@ def test_a_positive_whose_item_is_hidden_counts_more():
     config = EpisodeConfig(4, 8, query_positives=16, tasks_per_step=2)
     users, items = len(data.user_ids), len(data.item_ids)
     open_, hiding = (
-        tf.function(MatchingSampler(data, config, 0, hidden, query_negatives=2).sample)
+        tf.function(
+            MatchingSampler(data, config, 0, hidden, query_negatives=2).sample, autograph=False
+        )
         for hidden in (None, Hiding(users, items, 0))
     )
     hidden = []

@@ -29,7 +29,9 @@ def sparse_data(clicks, scenarios=6):
 def clicks_in_support(data, steps):
     """Mean clicks in the support on items that are asked as positives and as negatives."""
     sampler = MatchingSampler(data, CONFIG, 0, None, query_negatives=1)
-    sample = tf.function(sampler.sample, input_signature=[tf.TensorSpec([], tf.int64)])
+    sample = tf.function(
+        sampler.sample, input_signature=[tf.TensorSpec([], tf.int64)], autograph=False
+    )
     found = np.zeros([2, 0])
     for step in range(steps):
         drawn = tf.nest.map_structure(lambda part: part.numpy(), sample(np.int64(step)))

@@ -55,7 +55,7 @@ def test_a_batch_adapts_as_each_task_alone(adapt_embeddings, steps):
     label = episode.support.label.numpy()
     label[1, 3:] = np.nan  # behind the length
     episode = episode._replace(support=episode.support._replace(label=tf.constant(label)))
-    scores = tf.function(model)(episode)
+    scores = tf.function(model, autograph=False)(episode)
     for row in range(3):
         task = one_task(episode, row)
         expected = alone(model, task, steps)

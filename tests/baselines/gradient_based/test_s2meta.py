@@ -93,7 +93,7 @@ def test_a_batch_of_tasks_is_adapted_as_the_paper_adapts_each():
 
 def test_one_graph_of_any_sizes_and_tasks_that_do_not_see_each_other():
     model, episode = built(replace(SMALL, units=(3,))), tasks(lengths=[18, 9, 18])
-    together = tf.function(model, reduce_retracing=True)(episode)
+    together = tf.function(model, reduce_retracing=True, autograph=False)(episode)
     for row in range(3):
         alone = model(one_task(episode, row))
         np.testing.assert_allclose(together[row : row + 1], alone, rtol=1e-3, atol=1e-4)

@@ -160,7 +160,7 @@ class TestSequential(EncoderRecipe):
         layer = self.built()
 
         def gradient_types(training):
-            call = tf.function(lambda x: layer(x, training=training))
+            call = tf.function(lambda x: layer(x, training=training), autograph=False)
             graph = call.get_concrete_function(tf.TensorSpec([None, None, 6])).graph.as_graph_def()
             functions = [node for f in graph.library.function for node in f.node_def]
             return {n.name for n in [*graph.node, *functions] if "_gradient_op_type" in n.attr}
