@@ -40,7 +40,7 @@ def _versions(folder):
 def straight(tmp_path_factory, commands_in):
     """A run of the recommended preset that nothing has interrupted, and what it said."""
     commands = commands_in(tmp_path_factory.mktemp("straight"))
-    done = commands.run("train_scenario.py", *SMALL)
+    done = commands.run_here("train_scenario.py", *SMALL)
     assert done.returncode == 0, done.stderr
     return commands.folder, done
 

@@ -15,14 +15,11 @@ import time
 from pathlib import Path
 
 import tensorflow as tf
-from serving_cases import ITEM_IDS, USER_IDS, filled_model
+from serving_cases import ITEM_IDS, PLAIN, USER_IDS, filled_model
 
-from cmml_tf.config import ModelConfig
 from cmml_tf.serving.export import export_model
 
 gc.disable()  # what an export leaves goes with its process
-# The quickest to trace: what is killed here is the writing.
-CONFIG = ModelConfig(encoder="none", modulation="none", hybrid="none", backbone_units=(8,))
 # Killed when the first path of this pattern appears; the last one in the next version's export.
 KILLED_AT = {
     "scratch": "tmp-*",
@@ -47,7 +44,7 @@ def fork(case) -> int:
 
 def export_for_ever(base: Path) -> None:
     tf.get_logger().setLevel("ERROR")
-    model = filled_model(CONFIG)
+    model = filled_model(PLAIN)
     while True:
         export_model(model, base, USER_IDS, ITEM_IDS)
 
@@ -63,7 +60,7 @@ def kill_when_it_appears(base: Path, pattern: str) -> None:
 
 
 def export_to_a_full_disk(base: Path, limit: int, report: Path) -> None:
-    model = filled_model(CONFIG)
+    model = filled_model(PLAIN)
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
     try:

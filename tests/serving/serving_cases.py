@@ -10,6 +10,8 @@ USERS, ITEMS, DIMENSION = 6, 9, 4
 USER_IDS = [70, 10, -3, 40, 9_000_000_000, 0]
 ITEM_IDS = [f"film {letter} ü" for letter in "abcdefghi"]
 SMALL_POOLING = ModelConfig(encoder="mean", encoder_units=8, hyper_units=8, backbone_units=(8, 8))
+# The quickest to trace, where any model will do.
+PLAIN = ModelConfig(encoder="none", modulation="none", hybrid="none", backbone_units=(8,))
 
 
 def filled_model(config, users=USERS, items=ITEMS, dimension=DIMENSION, seed=0):

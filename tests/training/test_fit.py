@@ -9,7 +9,7 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
-from training.small_run import POOLING, build, fit, planted, validator
+from training.small_run import NO_CONTEXT, POOLING, build, fit, planted, validator
 
 from cmml_tf.config import ModelConfig, TrainingConfig
 from cmml_tf.models.build import build_model
@@ -17,6 +17,8 @@ from cmml_tf.tasks.scenario import HingeTask
 from cmml_tf.training.checkpoint import restore_best_weights
 
 MODEL = dataclasses.replace(POOLING, encoder_units=8, hyper_units=8, backbone_units=(8, 8))
+# Where the outcomes of epochs decide, whatever is trained: the quickest to trace.
+PLAIN = dataclasses.replace(NO_CONTEXT, backbone_units=(8, 8))
 TRAINING = TrainingConfig(steps_per_epoch=3, max_epochs=4, plateau_patience=1)
 VALIDATED = "val_recall@20"
 
@@ -65,8 +67,8 @@ class Validation:
         return {"recall@20": recall}
 
 
-def _fit(data, folder, validate=None, seed=0, max_minutes=None, **changes):
-    model = build(MODEL, data, seed)
+def _fit(data, folder, validate=None, seed=0, max_minutes=None, config=MODEL, **changes):
+    model = build(config, data, seed)
     if validate == "real":
         validate = validator(model, data)
     training = dataclasses.replace(TRAINING, **changes)
@@ -181,12 +183,12 @@ def test_another_seed_is_another_training_and_without_validation_the_last_weight
 
 
 def test_best_weights_come_back_even_from_an_earlier_process(data, tmp_path):
-    after_two, _ = _fit(data, tmp_path, Validation([0.1, 0.5]), max_epochs=2)
+    after_two, _ = _fit(data, tmp_path, Validation([0.1, 0.5]), config=PLAIN, max_epochs=2)
     # A tie keeps the earlier weights.
-    best, result = _fit(data, tmp_path, Validation([0.3, 0.5]))
+    best, result = _fit(data, tmp_path, Validation([0.3, 0.5]), config=PLAIN)
     _same_weights(best, after_two)
     assert [entry[VALIDATED] for entry in result.history] == [0.1, 0.5, 0.3, 0.5]
-    another = build(MODEL, data, seed=5)
+    another = build(PLAIN, data, seed=5)
     restore_best_weights(another, tmp_path / "checkpoints")
     _same_weights([weight.numpy() for weight in another.trainable_variables], best)
 
@@ -194,6 +196,7 @@ def test_best_weights_come_back_even_from_an_earlier_process(data, tmp_path):
 # Best in epoch 2. Patience 1: the rate falls behind 3, 4 and 5; patience 3: the end is behind 5.
 RECALLS = (0.1, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0)
 STOPPING = {
+    "config": PLAIN,
     "max_epochs": 7,
     "early_stopping_patience": 3,
     "learning_rate": 1e-2,

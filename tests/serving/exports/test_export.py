@@ -16,6 +16,7 @@ from serving_cases import (
     DIMENSION,
     ITEM_IDS,
     ITEMS,
+    PLAIN,
     SMALL_POOLING,
     USER_IDS,
     USERS,
@@ -348,7 +349,7 @@ def test_neither_does_one_that_is_killed_earlier_or_later(tmp_path):
 def test_the_next_export_clears_away_what_a_killed_one_left(bad_ends):
     base = bad_ends[0] / "graph"
     assert list(base.glob("tmp-*"))
-    version = export_model(filled_model(SMALL_POOLING), base, USER_IDS, ITEM_IDS)
+    version = export_model(filled_model(PLAIN), base, USER_IDS, ITEM_IDS)
     assert list(base.iterdir()) == [version] == [base / "1"]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from serving_cases import ITEM_IDS, SMALL_POOLING, USER_IDS, USERS, call, filled_model
+from serving_cases import ITEM_IDS, PLAIN, SMALL_POOLING, USER_IDS, USERS, call, filled_model
 from serving_cases import request_by_id as request
 
 from cmml_tf.hashed_ids import hash_user_ids, read_user_id_key
@@ -119,7 +119,7 @@ def test_the_shipped_batching_loads_every_warm_up_request(version):
 
 
 def test_a_batching_configuration_beside_the_export_counts(version, tmp_path):
-    model = filled_model(SMALL_POOLING)
+    model = filled_model(PLAIN)
     file = tmp_path / "batching.config"
     file.write_text("max_batch_size { value: 8 }")
     check_warmup_rows(version, tmp_path)
