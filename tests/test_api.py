@@ -57,6 +57,12 @@ def version(fitted, tmp_path_factory):
     return fitted[0].export(tmp_path_factory.mktemp("api") / "export")
 
 
+@pytest.fixture(scope="module")
+def served(version):
+    """The export as a server loads it; its tables must live."""
+    return tf.saved_model.load(str(version))
+
+
 def test_evaluation_is_a_table_and_its_numbers(fitted):
     evaluation = fitted[0].evaluate()
     assert f"{evaluation.metrics['meta_test']['recall@10']:.4f}" in str(evaluation)
@@ -66,11 +72,11 @@ def test_evaluation_is_a_table_and_its_numbers(fitted):
     assert (fitted[1] / "metrics.json").exists()
 
 
-def test_scores_are_those_of_the_exported_model(fitted, version, tmp_path):
+def test_scores_are_those_of_the_exported_model(fitted, version, served, tmp_path):
     run = fitted[0]
     pairs = pd.DataFrame({"user": ["u1", "u7", "stranger"], "item": [1, 2, 3]})
     ours = run.score(SUPPORT, pairs)
-    served = tf.saved_model.load(str(version)).signatures["serving_default"](
+    answer = served.signatures["serving_default"](
         support_user_id=tf.constant([SUPPORT["user"].tolist()]),
         support_item_id=tf.constant([SUPPORT["item"].tolist()], tf.int64),
         support_label=tf.constant([SUPPORT["label"].tolist()], tf.float32),
@@ -78,7 +84,7 @@ def test_scores_are_those_of_the_exported_model(fitted, version, tmp_path):
         query_user_id=tf.constant([pairs["user"].tolist()]),
         query_item_id=tf.constant([pairs["item"].tolist()], tf.int64),
     )
-    np.testing.assert_allclose(ours["score"], served["score"][0], rtol=1e-5)
+    np.testing.assert_allclose(ours["score"], answer["score"][0], rtol=1e-5)
     assert ours["user_known"].tolist() == [True, True, False]
     assert ours["item_known"].all()
     assert run.context(SUPPORT).ndim == 1
@@ -107,7 +113,7 @@ def test_given_items_are_ranked_and_unknown_ones_answered(fitted):
     assert np.isfinite(ranked["score"]).all()
 
 
-def test_items_that_came_after_training_are_exported(fitted, version, tmp_path):
+def test_items_that_came_after_training_are_exported(fitted, served, tmp_path):
     run = fitted[0]
     extended = run.export(tmp_path / "after", items=films(more=2))
     request = {
@@ -121,10 +127,9 @@ def test_items_that_came_after_training_are_exported(fitted, version, tmp_path):
         "query_item_id": tf.constant([[7, 40]], tf.int64),
     }
     answers = []
-    for folder in (version, extended):
-        served = tf.saved_model.load(str(folder)).signatures
-        scored = served["serving_default"](**request, **pairs)
-        best = served["recommend"](**request, user_id=tf.constant(["u2"]))
+    for loaded in (served, tf.saved_model.load(str(extended))):
+        scored = loaded.signatures["serving_default"](**request, **pairs)
+        best = loaded.signatures["recommend"](**request, user_id=tf.constant(["u2"]))
         answers.append((scored, best["item_id"].numpy()[0].tolist()))
     (before, best_before), (after, best_after) = answers
     assert before["item_known"].numpy().tolist() == [[True, False]]
