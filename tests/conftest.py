@@ -9,6 +9,8 @@ import pytest
 # at full speed, would only be in each other's way. Read when these are loaded, behind this.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Each process that a test starts would compile the package anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 # TensorFlow makes millions of objects that stay; to look for garbage behind every 700 new ones, as
