@@ -17,6 +17,7 @@ from scipy.sparse import csr_matrix, diags
 
 from cmml_tf.datasets.tasks.users.taken_items import TakenItems
 from cmml_tf.embeddings.content_columns import ContentColumns, ContentRegression
+from cmml_tf.embeddings.stand_ins import StandIns
 from cmml_tf.embeddings.table_file import TableFile
 
 _SHRINKAGE, _POWER = 30.0, 0.7
@@ -45,22 +46,14 @@ class ItemTables(NamedTuple):
         over the catalogue.
       never: The popularity of an item that nobody has taken.
       content: What content foretells; None: nothing is known of items but who took them.
+      stand_ins: What items in no table are read as; None: they are not read.
     """
 
     rows: TableFile
     popularity: np.ndarray
     never: float = 0.0
     content: ContentColumns | None = None
-
-
-def user_matrix(taken: TakenItems, items: int) -> csr_matrix:
-    """float32 [T, items], 1 where a user has taken an item; others are not in it."""
-    inside = taken.item < items
-    starts = np.append(0, np.cumsum(inside, dtype=np.int64))[taken.starts]
-    item = taken.item[inside]
-    matrix = csr_matrix((np.ones(len(item), np.float32), item, starts), (len(taken), items))
-    matrix.sort_indices()
-    return matrix
+    stand_ins: StandIns | None = None
 
 
 class Gram(NamedTuple):
@@ -80,7 +73,7 @@ class Gram(NamedTuple):
     def of(cls, taken: TakenItems, table_items: int, power: float) -> "Gram":
         """Of users and the M most taken items."""
         weights = np.maximum(taken.lengths, 1.0) ** -power
-        matrix = gram(user_matrix(taken, table_items), None if power == 0 else weights)
+        matrix = gram(taken.matrix(table_items), None if power == 0 else weights)
         some = taken.lengths > 0
         return cls(matrix, float(weights[some].sum()), int(some.sum()))
 

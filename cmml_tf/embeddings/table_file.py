@@ -9,6 +9,8 @@ import weakref
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from cmml_tf.embeddings.stand_ins import StandIns
+
 _ROWS_AT_A_TIME = 256
 
 
@@ -56,26 +58,29 @@ class TableFile:
                 self._file.readinto(row)
         return rows
 
-    def sums(self, item: np.ndarray, task: np.ndarray, tasks: int) -> np.ndarray:
+    def sums(
+        self, item: np.ndarray, task: np.ndarray, tasks: int, share: np.ndarray | None = None
+    ) -> np.ndarray:
         """The rows of each task's items, added up.
 
         Args:
           item: int [N].
           task: int [N], whose item it is, below `tasks`.
           tasks: B.
+          share: float32 [N], how much of each row; None: all.
 
         Returns:
           float32 [B, K W].
         """
         found = np.zeros([tasks, self.shape[1] * self.shape[2]], np.float32)
+        share = np.ones(len(item), np.float32) if share is None else share
         # What several tasks know is read once.
         distinct, place = np.unique(item, return_inverse=True)
         for first in range(0, len(distinct), _ROWS_AT_A_TIME):
             rows = self.read(distinct[first : first + _ROWS_AT_A_TIME])
             inside = (place >= first) & (place < first + len(rows))
             pairs = task[inside], place[inside] - first
-            ones = np.ones(len(pairs[0]), np.float32)
-            found += csr_matrix((ones, pairs), shape=(tasks, len(rows))) @ rows.reshape(
+            found += csr_matrix((share[inside], pairs), shape=(tasks, len(rows))) @ rows.reshape(
                 len(rows), -1
             )
         return found
@@ -86,10 +91,12 @@ class FoldTables:
 
     Args:
       files: F, of one shape.
+      stand_ins: Of each fold, what items in no table are read as; None: they are not read.
     """
 
-    def __init__(self, files: list[TableFile]) -> None:
+    def __init__(self, files: list[TableFile], stand_ins: list[StandIns] | None = None) -> None:
         self._files = files
+        self._stand_ins = stand_ins
 
     def sums(self, item: np.ndarray, task: np.ndarray, fold: np.ndarray) -> np.ndarray:
         """The rows of each task's items, added up.
@@ -107,5 +114,10 @@ class FoldTables:
         of_item = fold[task]
         for number in np.unique(of_item):
             own = of_item == number
-            found += self._files[number].sums(item[own], task[own], len(fold))
+            file, items, tasks = self._files[number], item[own], task[own]
+            if self._stand_ins is None:
+                found += file.sums(items, tasks, len(fold))
+                continue
+            items, tasks, share = self._stand_ins[number].read_as(items, tasks, file.shape[0])
+            found += file.sums(items, tasks, len(fold), share)
         return found

@@ -19,6 +19,7 @@ class Tables(NamedTuple):
     Attributes:
       users, items, table_items: Sizes.
       content: Numbers of an item's content and one more; 0: there is none.
+      stand_ins: Items of the tables that stand in for one that is in none; 0: it is not read.
       compared: The leading items that there were in training; None: all.
       folds: Versions.
       add_up: Adds up rows of every version; None: of the one version there is rows are a weight.
@@ -29,6 +30,7 @@ class Tables(NamedTuple):
     items: int
     table_items: int
     content: int = 0
+    stand_ins: int = 0
     compared: int | None = None
     folds: int = 1
     add_up: AddUp | None = None

@@ -1,4 +1,7 @@
-"""`recommend` of the ranking setting: 20 items are known, the 20 best of a catalogue are asked."""
+"""`recommend` of the ranking setting: 20 items are known, the 20 best of a catalogue are asked.
+
+Five of the known ones are in no table, so others are read in their place.
+"""
 
 import statistics
 import tempfile
@@ -16,10 +19,11 @@ from benchmarks.recommend import Product
 from benchmarks.timing import cpu_seconds
 from cmml_tf.config.ranking import RankingModelConfig
 from cmml_tf.embeddings.item_tables import log_popularity
+from cmml_tf.embeddings.stand_ins import STAND_INS
 from cmml_tf.models.build_ranking import Tables, build_ranking_model
 from cmml_tf.serving.export import export_model
 
-KNOWN, TOP_K, DIMENSION = 20, 20, 64
+KNOWN, BEYOND, TOP_K, DIMENSION = 20, 5, 20, 64
 _CALLS = {20_000: 50, 1_000_000: 5}
 
 
@@ -38,7 +42,9 @@ def measure(rounds: int) -> dict[str, Any]:
 def _of(items: int, folder: Path, rounds: int) -> dict[str, float]:
     rng = np.random.default_rng(0)
     config = RankingModelConfig()
-    known = rng.choice(config.table_items, [1, KNOWN], replace=False)
+    M = config.table_items
+    inside = rng.choice(M, KNOWN - BEYOND, replace=False)
+    known = np.append(inside, M + rng.choice(items - M, BEYOND, replace=False))[None]
     loaded = tf.saved_model.load(str(_export(config, items, rng, folder / f"ranking-{items}")))
     request = {
         "support_user_id": tf.zeros([1, KNOWN], tf.int64),
@@ -66,9 +72,12 @@ def _of(items: int, folder: Path, rounds: int) -> dict[str, float]:
 def _export(config: RankingModelConfig, items: int, rng: np.random.Generator, folder: Path) -> Path:
     M, K = config.table_items, config.tables
     rows = tf.Variable(rng.normal(0, 0.05, (M, K * M)).astype(np.float32), trainable=False)
-    model = build_ranking_model(config, Tables(1, items, M, rows=rows))
+    model = build_ranking_model(config, Tables(1, items, M, stand_ins=STAND_INS, rows=rows))
     times = (200_000 * (np.arange(items) + 10.0) ** -1.1).astype(int)
     model.pair_embedding.set_popularity(0, log_popularity(np.append(times, 0))[:-1])
+    shape = [items - M, STAND_INS]
+    share = np.full(shape, 1 / STAND_INS, np.float32)
+    model.pair_embedding.set_stand_ins(0, rng.integers(M, size=shape), share)
     return export_model(model, folder, np.arange(1), np.arange(items), top_k=TOP_K)
 
 

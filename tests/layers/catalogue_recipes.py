@@ -92,20 +92,22 @@ class TestItemContent(LayerRecipe):
 
 class TestItemTables(LayerRecipe):
     weights = frozen = 4
-    content = 0
+    content = stand_ins = 0
     output_shapes = ([2, 4], [2, 0], [6], [2], [], [], [], [])
     refused = (
         ({"users": 0}, r"`users` must be a positive integer\. Received: users=0"),
         ({"table_items": 7}, r"`table_items` must be at most `items`\. Received: table_items=7"),
         ({"content": -1}, r"`content` must be zero or a positive integer\. Received: content=-1"),
+        ({"stand_ins": -1}, r"`stand_ins` must be zero or a positive integer\. Received: stand_i"),
         ({"folds": 2}, r"`folds` must be 1 without `add_up`\. Received: folds=2"),
     )
     mask = np.array([[True, True], [True, False], [False, False]])
 
-    def make(self, users=3, table_items=4, content=None, folds=1):
+    def make(self, users=3, table_items=4, content=None, folds=1, stand_ins=None):
         content = self.content if content is None else content
+        stand_ins = self.stand_ins if stand_ins is None else stand_ins
         sizes = {"tables": 2, "table_items": table_items, "folds": folds, "content": content}
-        return ItemTablesLayer(users, 6, **sizes)
+        return ItemTablesLayer(users, 6, **sizes, stand_ins=stand_ins)
 
     def inputs(self):
         user = np.array([[0, 0], [1, 1], [3, 3]], np.int32)
@@ -121,6 +123,9 @@ class TestItemTables(LayerRecipe):
         if w:
             layer.set_content_of_fold(0, normal(w, 2, 4 + w), normal(w), normal(4))
             layer.set_content(normal(6, w))
+        if self.stand_ins:
+            # Of two items in no table; nothing stands in for the first.
+            layer.set_stand_ins(0, np.int32([[0, 0], [3, 1]]), np.float32([[0, 0], [0.6, 0.4]]))
         return layer
 
     def call(self, layer, inputs, **given):
@@ -138,3 +143,33 @@ class TestItemTablesWithContent(TestItemTables):
     weights = frozen = 8
     content = 3
     output_shapes = ([2, 4], [2, 3], [7], [2], [], [], [], [])
+
+
+class TestItemTablesWithStandIns(TestItemTables):
+    weights = frozen = 6
+    stand_ins = 2
+
+    def check_an_item_in_no_table_has_the_rows_of_what_stands_in_for_it(self):
+        layer = self.built()
+        sums = self.call(layer, self.inputs()).sums.numpy().reshape(3, -1)
+        rows = layer.rows.numpy()
+        np.testing.assert_allclose(sums[0], rows[0] + 0.6 * rows[3] + 0.4 * rows[1], rtol=1e-5)
+        np.testing.assert_allclose(sums[1], rows[3], rtol=1e-5)
+        user = np.zeros([1, 2], np.int32)
+        nothing = layer(user, np.array([[4, 4]]), tf.ones([1, 2], tf.bool))
+        assert not nothing.sums.numpy().any()
+        assert nothing.known.numpy() == [1]
+
+
+class TestItemTablesWithContentAndStandIns(TestItemTablesWithContent):
+    weights = frozen = 11
+    stand_ins = 2
+
+    def check_content_foretells_the_rows_only_of_what_nothing_stands_in_for(self):
+        layer, rows = self.built(), normal(4, 2 * (4 + 3))
+        user, mask = np.zeros([1, 1], np.int32), tf.ones([1, 1], tf.bool)
+        without, with_some = (layer(user, np.array([[item]]), mask) for item in (4, 5))
+        foretold = layer.content.numpy()[4] @ layer.content_rows.numpy()
+        for found, wanted in ((without, foretold), (with_some, 0.6 * rows[3] + 0.4 * rows[1])):
+            own = np.concatenate([found.sums, found.content], axis=2).reshape(-1)
+            np.testing.assert_allclose(own, wanted, rtol=1e-4, atol=1e-6)

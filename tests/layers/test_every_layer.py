@@ -84,6 +84,8 @@ RECIPES = [
     catalogue_recipes.TestTableBackbone,
     catalogue_recipes.TestItemTables,
     catalogue_recipes.TestItemTablesWithContent,
+    catalogue_recipes.TestItemTablesWithStandIns,
+    catalogue_recipes.TestItemTablesWithContentAndStandIns,
     catalogue_recipes.TestItemContent,
     ordinal_recipes.TestRatingTables,
     ordinal_recipes.TestFoldInEncoder,

@@ -280,3 +280,52 @@ def test_training_tasks_are_of_one_fold_and_the_catalogue_without_what_is_known(
             assert set(np.flatnonzero(label == -1)) == set(support)
             assert set(np.flatnonzero(label == 1)) | set(support) == set(data.learned.of(place))
             assert (label == 1).sum() >= 3
+
+
+def test_of_an_item_beyond_the_tables_a_training_user_reads_what_others_took_with_it(tmp_path):
+    clicks().to_csv(tmp_path / "clicks.csv", index=False)
+    model = RankingModelConfig((0.5,), (0.0, 10.0), folds=3, table_items=24)
+    config = RankingRunConfig(data=str(tmp_path / "clicks.csv"), model=model)
+    setting = SETTINGS["ranking"]
+    data = open_ranking_data(config.data, config.tasks, None, 0)
+    parts = setting.prepare(data, tmp_path, config, 0)
+    recipe = Recipe(model, config.episode, config.training, 0)
+    trained, asked = setting.build_for_training(recipe, parts), setting.build(recipe, parts)
+    M, item, learned = parts.table_items, 30, parts.data.learned
+    place = next(place for place in range(len(learned)) if item in learned.of(place))
+    fold = parts.folds[place]
+    others, mask = learned.take(np.flatnonzero(parts.folds != fold)), tf.constant([[True]])
+    for built, taken, tables in (
+        (trained, others, parts.fold_tables[fold]),
+        (asked, learned, parts.tables),
+    ):
+        matrix = taken.matrix(len(data.item_ids)).toarray()
+        score = matrix[:, item] @ matrix[:, :M] / np.sqrt(matrix[:, :M].sum(0))
+        best = np.argsort(-score, kind="stable")[:4]
+        share = score[best] / score[best].sum()
+        wanted = np.einsum("n,nkm->km", share, tables.rows.read(best))
+        user = np.array([[learned.user[place]]])
+        sums = built.pair_embedding(user, np.array([[item]]), mask).sums.numpy()[0]
+        np.testing.assert_allclose(sums, wanted, rtol=1e-4, atol=1e-6)
+
+
+def test_who_took_an_item_beyond_the_tables_alone_is_recommended_items_of_its_taste(tmp_path):
+    data = cmml_tf.user_data(clicks(), objective="ranking")
+    options = {**OPTIONS, "model": {**OPTIONS["model"], "table_items": 24}}
+    run = cmml_tf.fit(data, run_dir=tmp_path / "run", options=options, progress=False)
+    version = run.export(tmp_path / "export")
+    others = run._run.prepared.data.item_ids[24:].tolist()
+    served = tf.saved_model.load(str(version)).signatures["recommend"]
+    for taste in (0, 1):
+        item = next(one for one in others if one % 2 == taste)
+        support = pd.DataFrame({"user": "new", "item": [item], "label": [1]})
+        best = run.recommend(support, "new", k=6)["item"].tolist()
+        assert sum(one % 2 == taste for one in best) >= 5
+        request = {
+            "support_user_id": tf.constant([["new"]]),
+            "support_item_id": tf.constant([[item]], tf.int64),
+            "support_label": tf.constant([[1.0]]),
+            "support_length": tf.constant([1]),
+        }
+        answer = served(**request, user_id=tf.constant(["new"]))["item_id"][0, :6]
+        assert answer.numpy().tolist() == best

@@ -63,12 +63,17 @@ class ItemTablesLayer(tf.keras.layers.Layer):
     items, and an item of a support that is in no table has the row that its content foretells
     (`cmml_tf.embeddings.content_columns`). Level 0 is then that of an item nobody has taken.
 
+    Where the tables hold fewer items than several users have taken, an item of a support that is in
+    no table is read as those that stand in for it (`cmml_tf.embeddings.stand_ins`), and by its
+    content only where nothing does.
+
     Args:
       users: Known users U.
       items: I.
       tables: K.
       table_items: M.
       content: w, numbers of an item's content, the constant 1 among them; 0: nothing is known.
+      stand_ins: n, table items that stand in for one that is in no table; 0: none do.
       compared: The leading items that sums are compared over; those behind came after the training.
         None: all.
       folds: F, versions.
@@ -76,8 +81,8 @@ class ItemTablesLayer(tf.keras.layers.Layer):
       rows: The weight, where another layer has it already.
 
     Raises:
-      ValueError: A size is not a positive integer, M is larger than I, `content` is negative, or
-        there are several versions without `add_up`.
+      ValueError: A size is not a positive integer, M is larger than I, `content` or `stand_ins` is
+        negative, or there are several versions without `add_up`.
     """
 
     def __init__(
@@ -87,6 +92,7 @@ class ItemTablesLayer(tf.keras.layers.Layer):
         tables: int,
         table_items: int,
         content: int = 0,
+        stand_ins: int = 0,
         compared: int | None = None,
         folds: int = 1,
         add_up: AddUp | None = None,
@@ -107,15 +113,17 @@ class ItemTablesLayer(tf.keras.layers.Layer):
                 "`table_items` must be at most `items`. "
                 f"Received: table_items={table_items}, items={items}."
             )
-        if content < 0:
-            raise ValueError(
-                f"`content` must be zero or a positive integer. Received: content={content}."
-            )
+        for name, number in (("content", content), ("stand_ins", stand_ins)):
+            if number < 0:
+                raise ValueError(
+                    f"`{name}` must be zero or a positive integer. Received: {name}={number}."
+                )
         if folds > 1 and add_up is None:
             raise ValueError(f"`folds` must be 1 without `add_up`. Received: folds={folds}.")
-        self._sizes["content"] = content
+        self._sizes |= {"content": content, "stand_ins": stand_ins}
         self.users, self.items, self.tables = users, items, tables
         self.table_items, self.folds, self.content_width = table_items, folds, content
+        self.stand_ins = stand_ins
         self.levels = min(items - table_items + (content > 0), _MOST_LEVELS)
         self._add_up, self._shared = add_up, rows
 
@@ -126,6 +134,10 @@ class ItemTablesLayer(tf.keras.layers.Layer):
         if self._add_up is None:
             shape = [M, K * (M + w)]
             self.rows = self._frozen("rows", shape) if self._shared is None else self._shared
+            if self.stand_ins:
+                shape = [self.items - M, self.stand_ins]
+                self.stand_in = self._frozen("stand_in", shape, tf.int32)
+                self.share = self._frozen("share", shape)
         self.popularity = self._frozen("popularity", [self.folds, self.items])
         self.place_popularity = self._frozen("place_popularity", [self.folds, M + self.levels])
         self.level = self._frozen("level", [self.folds, self.items - M], tf.int32)
@@ -136,6 +148,8 @@ class ItemTablesLayer(tf.keras.layers.Layer):
             self.content_rows = self._frozen("content_rows", [F * w, K * (M + w)])
             self.content_popularity = self._frozen("content_popularity", [F, w])
             self.leverage = self._frozen("leverage", [F, M])
+            if self.stand_ins:
+                self.is_read = self._frozen("is_read", [F, self.items - M])
         super().build([None, None])
 
     def _frozen(self, name: str, shape: list[int], dtype: tf.DType = tf.float32) -> tf.Variable:
@@ -174,6 +188,21 @@ class ItemTablesLayer(tf.keras.layers.Layer):
         self.content_popularity.scatter_update(tf.IndexedSlices(popularity, fold))
         self.leverage.scatter_update(tf.IndexedSlices(leverage, fold))
 
+    def set_stand_ins(self, fold: int, item: np.ndarray, share: np.ndarray) -> None:
+        """Fills what stands in for items in no table: int32 and float32 [I - M, n].
+
+        Args:
+          fold: Which version knows it.
+          item: Table items.
+          share: How much of each; 0 behind the last.
+        """
+        if self._add_up is None:
+            self.stand_in.assign(item)
+            self.share.assign(share)
+        if self.content_width:
+            is_read = (share[:, 0] > 0).astype(np.float32)
+            self.is_read.scatter_update(tf.IndexedSlices(is_read, fold))
+
     def set_content(self, content: np.ndarray) -> None:
         """Says what is known of each item, float32 [I, w]; the last number is 1."""
         self.content.assign(content)
@@ -195,8 +224,7 @@ class ItemTablesLayer(tf.keras.layers.Layer):
         theirs = self._popularity(fold, task, item)
         theirs = tf.stack([tf.ones_like(theirs), theirs], axis=1)
         known, total = tf.unstack(tf.math.unsorted_segment_sum(theirs, task, B), axis=1)
-        in_tables = tf.where(item < M)[:, 0]
-        sums = self._sums(tf.gather(item, in_tables), tf.gather(task, in_tables), fold)
+        sums = self._sums(item, task, fold)
         if w:
             outside = tf.where(item >= M)[:, 0]
             sums += self._foretold(tf.gather(item, outside), tf.gather(task, outside), fold)
@@ -228,15 +256,34 @@ class ItemTablesLayer(tf.keras.layers.Layer):
 
     def _sums(self, item: tf.Tensor, task: tf.Tensor, fold: tf.Tensor) -> tf.Tensor:
         """The rows of items [N], added up by the tables of each task's fold: [B, K (M + w)]."""
+        outside = tf.where(item >= self.table_items)[:, 0]
+        others = tf.gather(item, outside), tf.gather(task, outside)
+        if self.stand_ins == 0 or self._add_up is None:
+            inside = tf.where(item < self.table_items)[:, 0]
+            item, task = tf.gather(item, inside), tf.gather(task, inside)
         if self._add_up is not None:
             sums = tf.numpy_function(self._add_up, [item, task, fold], tf.float32)
             width = self.tables * (self.table_items + self.content_width)
             return tf.ensure_shape(sums, [fold.shape[0], width])
-        return tf.sparse.segment_sum(self.rows, item, task, num_segments=tf.shape(fold)[0])
+        sums = tf.sparse.segment_sum(self.rows, item, task, num_segments=tf.shape(fold)[0])
+        return sums + self._of_stand_ins(*others, tf.shape(fold)[0]) if self.stand_ins else sums
+
+    def _of_stand_ins(self, item: tf.Tensor, task: tf.Tensor, tasks: tf.Tensor) -> tf.Tensor:
+        """The rows of what stands in for items [N] that are in no table, added up."""
+        place = item - self.table_items
+        stand_in = tf.reshape(tf.gather(self.stand_in, place), [-1])
+        share = tf.reshape(tf.gather(self.share, place), [-1])
+        where = tf.stack([tf.repeat(task, self.stand_ins), stand_in], axis=1)
+        shape = tf.stack([tasks, self.table_items])
+        parts = tf.SparseTensor(tf.cast(where, tf.int64), share, tf.cast(shape, tf.int64))
+        return tf.sparse.sparse_dense_matmul(parts, self.rows)
 
     def _foretold(self, item: tf.Tensor, task: tf.Tensor, fold: tf.Tensor) -> tf.Tensor:
         """The rows that the content of items [N] foretells, added up: [B, K (M + w)]."""
         content = tf.gather(self.content, item)
+        if self.stand_ins:
+            place = tf.stack([tf.gather(fold, task), item - self.table_items], axis=1)
+            content *= 1.0 - tf.gather_nd(self.is_read, place)[:, None]
         content = tf.math.unsorted_segment_sum(content, task, tf.shape(fold)[0])  # [B, w]
         by_fold = tf.one_hot(fold, self.folds)[:, :, None] * content[:, None]
         by_fold = tf.reshape(by_fold, [-1, self.folds * self.content_width])

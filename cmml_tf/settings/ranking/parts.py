@@ -19,6 +19,7 @@ from cmml_tf.embeddings.item_tables import (
     edlae,
     fit_item_tables,
 )
+from cmml_tf.embeddings.stand_ins import find_stand_ins
 from cmml_tf.episodes.asked.asked_newcomers import AskedNewcomers
 from cmml_tf.evaluation.catalogue_ranking import evaluate_catalogue
 from cmml_tf.evaluation.scorer import Scorer
@@ -75,8 +76,17 @@ class RankingParts(Prepared[RankingData, AskedNewcomers]):
     @property
     def table_items(self) -> int:
         """M: items in the tables. Of what a single user has taken a table knows nothing more."""
-        several = np.flatnonzero(self.data.taken > 1)[-1:] + 1
-        return min(int(several.sum()) or 1, self.model.table_items)
+        return min(self._several or 1, self.model.table_items)
+
+    @property
+    def reads_others(self) -> bool:
+        """Whether items are in no table because tables hold so many alone."""
+        return self._several > self.model.table_items
+
+    @property
+    def _several(self) -> int:
+        """How many items, the most taken first, more than one user has taken."""
+        return int((np.flatnonzero(self.data.taken > 1)[-1:] + 1).sum())
 
     @cached_property
     def item_content(self) -> SideContent | None:
@@ -158,7 +168,7 @@ class RankingParts(Prepared[RankingData, AskedNewcomers]):
             for fold, one in enumerate(self._of_folds)
             if fold != without
         )
-        return fit_item_tables(
+        tables = fit_item_tables(
             self.gram(UNWEIGHTED, without).matrix,
             self.gram(chosen.user_power, without).normalised,
             np.asarray(times),
@@ -168,6 +178,12 @@ class RankingParts(Prepared[RankingData, AskedNewcomers]):
             None if content is None else content.matrix,
             model.content_penalty,
         )
+        if not self.reads_others:
+            return tables
+        learned = self.data.learned
+        others = learned if without is None else learned.take(np.flatnonzero(self.folds != without))
+        stand_ins = find_stand_ins(others, len(self.data.item_ids), self.table_items)
+        return tables._replace(stand_ins=stand_ins)
 
     @cached_property
     def weighting(self) -> Weighting:

@@ -20,6 +20,7 @@ from cmml_tf.datasets.tasks.protocols import described_protocol
 from cmml_tf.datasets.tasks.users.taken_items import RankingData
 from cmml_tf.embeddings.conditional_factors import with_constant
 from cmml_tf.embeddings.item_tables import ItemTables
+from cmml_tf.embeddings.stand_ins import STAND_INS
 from cmml_tf.embeddings.table_file import FoldTables
 from cmml_tf.episodes.asked.asked_newcomers import AskedNewcomers, NewcomerCurve
 from cmml_tf.episodes.asked.evaluation_episodes import Known
@@ -141,7 +142,8 @@ class RankingSetting(Setting[RankingData, AskedNewcomers, RankingParts]):
         model = recipe.model
         versions = [*prepared.fold_tables, prepared.tables]  # fitted before there is a model
         prepared.forget_grams({UNWEIGHTED})  # of which simple systems are made, too
-        add_up = FoldTables([tables.rows for tables in versions]).sums
+        stand_ins = [tables.stand_ins for tables in versions if tables.stand_ins is not None]
+        add_up = FoldTables([tables.rows for tables in versions], stand_ins or None).sums
         read = _tables(prepared)._replace(folds=len(versions), add_up=add_up)
         built = _model(recipe, read)
         _fill(built, versions, prepared.item_content)
@@ -236,7 +238,8 @@ def _tables(prepared: RankingParts) -> Tables:
     data, content = prepared.data, prepared.item_content
     width = 0 if content is None else content.matrix.shape[1] + 1
     items = len(data.item_ids)
-    return Tables(len(data.user_ids), items, prepared.table_items, width, items)
+    stand_ins = STAND_INS if prepared.reads_others else 0
+    return Tables(len(data.user_ids), items, prepared.table_items, width, stand_ins, items)
 
 
 def _model(recipe: Recipe, tables: Tables) -> RankingCMML:
@@ -263,6 +266,8 @@ def _asked_model(
     if content is not None and further is not None:
         never = np.full(number, tables.never, np.float32)
         tables = tables._replace(popularity=np.append(tables.popularity, never))
+        if tables.stand_ins is not None:
+            tables = tables._replace(stand_ins=tables.stand_ins.followed_by(number))
         content = content._replace(matrix=np.concatenate([content.matrix, further]))
     _fill(built, [tables], content)
     return built
@@ -285,5 +290,7 @@ def _fill(model: RankingCMML, folds: Iterable[ItemTables], content: SideContent 
         layer.set_popularity(fold, tables.popularity, tables.never)
         if tables.content is not None:
             layer.set_content_of_fold(fold, *tables.content)
+        if tables.stand_ins is not None:
+            layer.set_stand_ins(fold, *tables.stand_ins)
     if content is not None:
         layer.set_content(with_constant(content.matrix).astype(np.float32))

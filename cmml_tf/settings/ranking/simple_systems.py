@@ -22,7 +22,7 @@ from cmml_tf.baselines.simple_rankings.catalogue_system import (
 )
 from cmml_tf.baselines.simple_rankings.mult_vae import EPOCHS, MultVae, MultVaeTraining
 from cmml_tf.datasets.tasks.users.taken_items import TakenItems
-from cmml_tf.embeddings.item_tables import edlae, neighbours, user_matrix
+from cmml_tf.embeddings.item_tables import edlae, neighbours
 from cmml_tf.evaluation.scorer import Scorer
 from cmml_tf.settings.ranking.parts import UNWEIGHTED, RankingParts
 
@@ -64,7 +64,7 @@ class _Fitted:
         self._parts = parts
         items = len(parts.data.item_ids)
         self.times = np.bincount(taken.item, minlength=items)
-        self._whole = user_matrix(taken, items)
+        self._whole = taken.matrix(items)
         # To choose numbers, every k-th user; then all.
         self._thinned = self._whole[:: 1 if without is None else -(-len(taken) // _MOST_USERS)]
         self._counts = parts.gram(UNWEIGHTED, without).matrix

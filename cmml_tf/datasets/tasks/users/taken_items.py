@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from cmml_tf.config import Protocol
 from cmml_tf.types import ContentColumn, starts_of
@@ -41,6 +42,15 @@ class TakenItems:
     def of(self, place: int) -> np.ndarray:
         """int32 [n], the items of the user at a place."""
         return self.item[self.starts[place] : self.starts[place + 1]]
+
+    def matrix(self, items: int) -> csr_matrix:
+        """float32 [T, items], 1 where a user has taken an item; further items are not in it."""
+        inside = self.item < items
+        starts = np.append(0, np.cumsum(inside, dtype=np.int64))[self.starts]
+        item = self.item[inside]
+        matrix = csr_matrix((np.ones(len(item), np.float32), item, starts), (len(self), items))
+        matrix.sort_indices()
+        return matrix
 
     def take(self, places: Sequence[int] | np.ndarray) -> "TakenItems":
         """The users at these places, in this order."""
