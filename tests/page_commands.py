@@ -110,6 +110,9 @@ NOT_RUN = {
     "tests/cli trains smaller ones",
     "cmml train scenario --data log.csv --curve.draws 2": "logs of others, minutes each; tests/cli "
     "trains on smaller ones",
+    "cmml train scenario --data log.csv --items items.csv": "as the line before",
+    "cmml train user --objective ranking --data log.csv": "as the line before",
+    "cmml train user --data ratings.csv": "as the line before",
     "cmml export runs/first --refit": "tests/ranking and tests/test_api.py refit through the "
     "function that the command calls",
     "cmml export runs/film --compile 1x192x100": "tests/serving/version/test_compiled.py exports "
