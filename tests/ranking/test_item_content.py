@@ -48,13 +48,19 @@ def planted(users=240, asked=48, seed=0):
     return pd.DataFrame(rows, columns=["user", "item", "timestamp"])
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
+@pytest.fixture(scope="module", params=[4000, pytest.param(46, marks=pytest.mark.slow)])
+def run(request, tmp_path_factory):
+    """With all items that somebody took in the tables, or with all but eight of them."""
     data = cmml_tf.user_data(
         planted(), objective="ranking", items=films(), split=UserSplitConfig("time")
     )
     options = {
-        "model": {"folds": 2, "dropouts": [0.5, 0.9], "shrinkages": [0.0]},
+        "model": {
+            "folds": 2,
+            "dropouts": [0.5, 0.9],
+            "shrinkages": [0.0],
+            "table_items": request.param,
+        },
         "episode": {"tasks_per_step": 16},
         "training": {"steps_per_epoch": 100, "max_epochs": 2, "learning_rate": 0.02},
     }
