@@ -54,10 +54,10 @@ class RankingModelConfig:
     shrinkages: Annotated[tuple[float, ...], _SHRINKAGES] = (0.0, 100.0, 300.0)
     """Each is added to the denominator of a table of cosines."""
     table_items: PositiveInt = 4000
-    """Items in the tables at the most, the most taken ones; others are ranked by how often they
-    were taken, and where a user has taken one it is read as table items that stand in. Memory grows
-    with its square: the tables of 4,000 items take 0.6 GB, and as much of a temporary file for each
-    fold while training."""
+    """Items in the tables at the most, the most taken ones; others are read as table items that
+    stand in for them, and ranked by these and by how often they were taken. Memory grows with its
+    square: the tables of 4,000 items take 0.6 GB, and as much of a temporary file for each fold
+    while training."""
     content_penalty: PositiveFloat = 30.0
     """L2 factor of the regressions that foretell tables from features of items; read with
     `items`."""

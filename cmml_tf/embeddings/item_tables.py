@@ -47,6 +47,7 @@ class ItemTables(NamedTuple):
       never: The popularity of an item that nobody has taken.
       content: What content foretells; None: nothing is known of items but who took them.
       stand_ins: What items in no table are read as; None: they are not read.
+      order: int [I], rows of the catalogue as they stand here; None: in their own order.
     """
 
     rows: TableFile
@@ -54,6 +55,7 @@ class ItemTables(NamedTuple):
     never: float = 0.0
     content: ContentColumns | None = None
     stand_ins: StandIns | None = None
+    order: np.ndarray | None = None
 
 
 class Gram(NamedTuple):
@@ -83,6 +85,10 @@ class Gram(NamedTuple):
             self.matrix + other.matrix, self.weight + other.weight, self.users + other.users
         )
 
+    def among(self, items: np.ndarray) -> "Gram":
+        """Of these items alone, int [n]."""
+        return self._replace(matrix=self.matrix[np.ix_(items, items)])
+
     @property
     def normalised(self) -> np.ndarray:
         """float32 [M, M], the weights of mean 1."""
@@ -109,7 +115,7 @@ def fit_item_tables(
       shrinkages: s of each table of neighbours; two more, one of unequal powers
         c_ij / (c_i^.7 c_j^.3 + 30) and one of the weighted counts with s = 30, stand behind them.
       penalty: L.
-      content: float32 [I, c], what is known of items beside who took them; None: nothing.
+      content: float32 [M, c], what is known of items beside who took them; None: nothing.
       content_penalty: L2 factor of the regressions on it.
     """
     made = [
@@ -121,7 +127,7 @@ def fit_item_tables(
     M, popularity = len(counts), log_popularity(np.append(times, 0))
     on_content = None
     if content is not None:
-        on_content = ContentRegression(times[:M], content[:M], content_penalty)
+        on_content = ContentRegression(times[:M], content, content_penalty)
     width = 0 if content is None else content.shape[1] + 1
     rows, foretold = TableFile(M, len(made), M + width), []
     for place, make in enumerate(made):  # one at a time: together they are large

@@ -37,6 +37,11 @@ class AdaptingModel(EpisodeModel):
     """What `answers` gives."""
 
     @property
+    def weights_that_may_be_new(self) -> int:
+        """So many of the last trainable weights may be new in a run that continues another."""
+        return 0
+
+    @property
     def reads_support(self) -> bool:
         """Whether scores depend on the support."""
         return type(self).adapt is not AdaptingModel.adapt

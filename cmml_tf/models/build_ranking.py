@@ -9,6 +9,7 @@ from cmml_tf.layers.catalogue.item_content import ItemContent
 from cmml_tf.layers.catalogue.item_evidence import ItemEvidence
 from cmml_tf.layers.catalogue.item_tables import AddUp, ItemTablesLayer
 from cmml_tf.layers.catalogue.known_items_context import KnownItemsContext
+from cmml_tf.layers.catalogue.stand_in_worth import StandInWorth
 from cmml_tf.layers.catalogue.table_backbone import TableBackbone
 from cmml_tf.models.ranking_cmml import RankingCMML
 
@@ -56,6 +57,7 @@ def build_ranking_model(
         ItemEvidence(),
         TableBackbone(config.weight_units, config.item_units),
         ItemContent(config.weight_units) if tables.content else None,
+        StandInWorth(config.weight_units) if tables.stand_ins else None,
         task=task,
         gradient_clip=gradient_clip,
     )

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from cmml_tf.config import override
 from cmml_tf.datasets.tasks.earlier import EARLIER_FILES, Earlier
 from cmml_tf.files import whole_folder, write_whole
+from cmml_tf.models.adapting_model import AdaptingModel
 from cmml_tf.plain_arrays import open_archive
 from cmml_tf.serving.version.manifest import MANIFEST_FILE, read_manifest
 from cmml_tf.serving.version.training_state import training_state
@@ -207,8 +207,10 @@ def write_state(folder: Path, target: Path) -> None:
         _copy(folder, target)
 
 
-def start_from_kept(model: tf.keras.Model, folder: Path, name: str) -> None:
+def start_from_kept(model: AdaptingModel, folder: Path, name: str) -> None:
     """Sets the trainable weights to those that a training of the continued run ended with.
+
+    What the continued run had no use for keeps its first weights (`weights_that_may_be_new`).
 
     Args:
       model: To be trained further.
@@ -226,6 +228,8 @@ def start_from_kept(model: tf.keras.Model, folder: Path, name: str) -> None:
         raise ValueError(_damaged(file)) from error
     weights = model.trainable_variables
     found = [kept.get(str(index)) for index in range(len(kept))]
+    if len(weights) - len(found) == model.weights_that_may_be_new:
+        weights = weights[: len(found)]
     if [tuple(one.shape) for one in weights] != [one.shape for one in found if one is not None]:
         raise ValueError(f"The weights in {file} do not fit this model: their shapes are others.")
     for weight, value in zip(weights, found, strict=True):

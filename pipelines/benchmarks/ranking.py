@@ -78,6 +78,8 @@ def _export(config: RankingModelConfig, items: int, rng: np.random.Generator, fo
     shape = [items - M, STAND_INS]
     share = np.full(shape, 1 / STAND_INS, np.float32)
     model.pair_embedding.set_stand_ins(0, rng.integers(M, size=shape), share)
+    for weight in model.trainable_variables:  # of zeros a graph computes nothing
+        weight.assign(rng.normal(0, 0.1, weight.shape))
     return export_model(model, folder, np.arange(1), np.arange(items), top_k=TOP_K)
 
 

@@ -3,11 +3,13 @@
 import numpy as np
 import tensorflow as tf
 from layers.layer_recipe import LayerRecipe, normal
+from random_weights import random_weights
 
 from cmml_tf.layers.catalogue.item_content import ItemContent
 from cmml_tf.layers.catalogue.item_evidence import ItemEvidence
 from cmml_tf.layers.catalogue.item_tables import Evidence, ItemTablesLayer
 from cmml_tf.layers.catalogue.known_items_context import KnownItemsContext
+from cmml_tf.layers.catalogue.stand_in_worth import StandInWorth
 from cmml_tf.layers.catalogue.table_backbone import TableBackbone
 
 
@@ -15,7 +17,7 @@ class OfEvidence(LayerRecipe):
     """A layer that takes `Evidence`, given as its parts, of 7 items."""
 
     weights = 0
-    input_axes = (range(1),) * 7
+    input_axes = (range(1),) * 8
     # It takes a tuple.
     check_keras_model_saved_and_loaded_computes_the_same = None
 
@@ -27,6 +29,7 @@ class OfEvidence(LayerRecipe):
             np.zeros([3, 2, 0], np.float32),
             normal(3, 6, seed=2),
             level,
+            np.zeros([3, 0], np.float32),
             known,
             normal(3, seed=3),
             np.zeros(3, np.int32),
@@ -72,6 +75,37 @@ class TestTableBackbone(LayerRecipe):
         layer.build([None, 2, 6], [None, 5])
 
 
+class TestStandInWorth(LayerRecipe):
+    weights = 4
+    output_shapes = ([6], [6])
+    refused = (
+        ({"weight_units": 0}, r"`weight_units` must be a positive integer\. Received: weight_u"),
+    )
+    input_axes = (range(1),) * 3
+
+    def make(self, weight_units=4):
+        return StandInWorth(weight_units)
+
+    def inputs(self):
+        return [normal(3, 6), np.abs(normal(3, 6, seed=2)), normal(3, 5, seed=3)]
+
+    def build(self, layer):
+        layer.build(None, None, [None, 5])
+
+    def check_it_is_the_formula_in_numpy(self):
+        layer = self.make()
+        self.build(layer)
+        random_weights(layer, np.random.default_rng(4), 0.5)
+        scores, known, context = self.inputs()
+        found, more = layer(scores, known, context)
+        first, offset, second, least = (weight.numpy() for weight in layer.weights)
+        of_score, of_known, themselves = (np.tanh(context @ first + offset) @ second + least).T
+        wanted = of_score[:, None] * (scores - scores.mean(1)[:, None])
+        wanted += 10 * of_known[:, None] * known
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(more, 10 * themselves[:, None] * known, rtol=1e-4, atol=1e-5)
+
+
 class TestItemContent(LayerRecipe):
     weights = 6
     output_shapes = ([2], [1], [1], [3])
@@ -93,7 +127,7 @@ class TestItemContent(LayerRecipe):
 class TestItemTables(LayerRecipe):
     weights = frozen = 4
     content = stand_ins = 0
-    output_shapes = ([2, 4], [2, 0], [6], [2], [], [], [], [])
+    output_shapes = ([2, 4], [2, 0], [6], [2], [0], [], [], [], [])
     refused = (
         ({"users": 0}, r"`users` must be a positive integer\. Received: users=0"),
         ({"table_items": 7}, r"`table_items` must be at most `items`\. Received: table_items=7"),
@@ -142,11 +176,12 @@ class TestItemTables(LayerRecipe):
 class TestItemTablesWithContent(TestItemTables):
     weights = frozen = 8
     content = 3
-    output_shapes = ([2, 4], [2, 3], [7], [2], [], [], [], [])
+    output_shapes = ([2, 4], [2, 3], [7], [2], [0], [], [], [], [])
 
 
 class TestItemTablesWithStandIns(TestItemTables):
     weights = frozen = 6
+    output_shapes = ([2, 4], [2, 0], [6], [2], [4], [], [], [], [])
     stand_ins = 2
 
     def check_an_item_in_no_table_has_the_rows_of_what_stands_in_for_it(self):
@@ -160,9 +195,22 @@ class TestItemTablesWithStandIns(TestItemTables):
         assert not nothing.sums.numpy().any()
         assert nothing.known.numpy() == [1]
 
+    def check_it_says_how_much_of_each_table_item_is_known(self):
+        own = self.call(self.built(), self.inputs()).own
+        np.testing.assert_allclose(own, [[1, 0.4, 0, 0.6], [0, 0, 0, 1], [0, 0, 0, 0]])
+
+    def check_items_in_no_table_have_in_parts_what_stands_in_for_them(self):
+        layer, values = self.built(), normal(2, 4)
+        fold, wanted = tf.zeros([2], tf.int32), 0.6 * values[:, 3] + 0.4 * values[:, 1]
+        found = layer.in_parts(values, fold).numpy()
+        np.testing.assert_allclose(found, np.stack([0 * wanted, wanted], axis=1), rtol=1e-5)
+        one_by_one = layer.in_parts_of(values, fold, np.int32([[5, 4, 5]] * 2)).numpy()
+        np.testing.assert_allclose(one_by_one, found[:, [1, 0, 1]], rtol=1e-5)
+
 
 class TestItemTablesWithContentAndStandIns(TestItemTablesWithContent):
     weights = frozen = 11
+    output_shapes = ([2, 4], [2, 3], [7], [2], [4], [], [], [], [])
     stand_ins = 2
 
     def check_content_foretells_the_rows_only_of_what_nothing_stands_in_for(self):

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from random_weights import random_weights
 from ranking.small_clicks import ITEMS, clicks
+from ranking.small_films import GENRES, OF_GENRE, YOUNG, films, planted
 
 import cmml_tf
 from cmml_tf.config.ranking import (
@@ -24,28 +25,6 @@ from cmml_tf.embeddings.item_tables import edlae
 from cmml_tf.settings.named import SETTINGS
 from cmml_tf.settings.systems import Recipe
 from cmml_tf.types import Episode, Support
-
-GENRES, OF_GENRE, YOUNG = 6, 12, 3  # items of a genre, the last ones of which are new
-
-
-def films():
-    item = np.arange(GENRES * OF_GENRE)
-    return pd.DataFrame({"item": item, "genre": [f"g{one % GENRES}" for one in item]})
-
-
-def planted(users=240, asked=48, seed=0):
-    """Users like two genres. Those who come last meet items that are in no other user's rows."""
-    rng, item = np.random.default_rng(seed), np.arange(GENRES * OF_GENRE)
-    young = item // GENRES >= OF_GENRE - YOUNG
-    rows = []
-    for user in range(users):
-        liked = np.isin(item % GENRES, rng.choice(GENRES, 2, replace=False))
-        weight = np.where(liked, 12.0, 1.0)
-        if user < users - asked:
-            weight = weight * ~young
-        taken = rng.choice(item, 14, replace=False, p=weight / weight.sum())
-        rows += [(f"u{user}", int(one), user * 100 + n) for n, one in enumerate(taken)]
-    return pd.DataFrame(rows, columns=["user", "item", "timestamp"])
 
 
 @pytest.fixture(scope="module", params=[4000, pytest.param(46, marks=pytest.mark.slow)])
@@ -232,14 +211,18 @@ def support_of(parts, items):
 
 
 def test_a_hidden_item_scores_as_if_its_column_were_not_known(small):
-    _, parts, config = small
+    setting, parts, config = small
     model, items = trained(small), len(parts.data.item_ids)
     support, M = support_of(parts, [1, 4]), config.model.table_items
     keys = [[0, 7, items + 1, items + 1 + 7, 2 * (items + 1) + 7, M + 1, items - 1]]
     query = np.array(keys, np.int32)
     episode = Episode(support, np.zeros_like(query), query, np.zeros(query.shape, np.float32))
     score = model(episode, training=True).numpy()[0]
-    asked = model.encode_context(support).numpy()[0]
+    recipe = Recipe(config.model, config.episode, config.training, 0)
+    served = setting.build(recipe, parts)
+    for weight, own in zip(served.trainable_variables, model.trainable_variables, strict=True):
+        weight.assign(own)
+    asked = served.encode_context(support).numpy()[0]
     np.testing.assert_allclose(score[[0, 1, 5, 6]], asked[[0, 7, M + 1, items - 1]], rtol=1e-4)
     # Item 7 is put to the end of the catalogue: a copy of its content at an item nobody took.
     layer = model.pair_embedding

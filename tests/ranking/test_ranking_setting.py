@@ -4,13 +4,14 @@ import copy
 import json
 import shutil
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
 from random_weights import random_weights
-from ranking.small_clicks import clicks
+from ranking.small_clicks import OPTIONS, clicks
 
 import cmml_tf
 from cmml_tf.compiled_size import CompiledSize
@@ -22,12 +23,6 @@ from cmml_tf.settings.ranking.parts import check_tables_fit
 from cmml_tf.settings.systems import Recipe
 from cmml_tf.training.history_log import read_history
 from cmml_tf.types import Episode, Support
-
-OPTIONS = {
-    "model": {"folds": 2, "dropouts": [0.5, 0.9], "shrinkages": [0.0]},
-    "episode": {"tasks_per_step": 16},
-    "training": {"steps_per_epoch": 60, "max_epochs": 2, "learning_rate": 0.02},
-}
 
 
 @pytest.fixture(scope="module")
@@ -175,9 +170,9 @@ def test_what_xla_cannot_compile_is_refused_by_name(run, tmp_path):
 def test_tables_that_do_not_fit_are_refused_with_the_size_that_does():
     config = RankingModelConfig(table_items=9000)
     check_tables_fit(config, 4000, 8 * 2**30)
-    with pytest.raises(ValueError, match=r"`table_items` must be at most 7618 with 8\.0 GB.*=9000"):
+    with pytest.raises(ValueError, match=r"`table_items` must be at most 6759 with 8\.0 GB.*=9000"):
         check_tables_fit(config, 10**6, 8 * 2**30)
-    check_tables_fit(RankingModelConfig(table_items=7618), 10**6, 8 * 2**30)
+    check_tables_fit(RankingModelConfig(table_items=6759), 10**6, 8 * 2**30)
 
 
 @pytest.fixture(scope="module")
@@ -233,19 +228,29 @@ def test_the_tables_of_a_training_user_do_not_know_the_user(prepared):
     np.testing.assert_array_equal(theirs, everyone)
 
 
-def test_scores_are_the_formula_in_numpy(prepared):
+@pytest.mark.parametrize("table_items", [4000, 24])
+def test_scores_are_the_formula_in_numpy(prepared, table_items, tmp_path):
     setting, parts, config = prepared
+    config = replace(config, model=replace(config.model, table_items=table_items))
+    parts = setting.prepare(parts.data, tmp_path, config, 0)
     model = setting.build(Recipe(config.model, config.episode, config.training, 0), parts)
     random_weights(model, np.random.default_rng(1), 0.4)
-    items, length = np.array([[3, 5, 5, 9]], np.int32), np.array([3], np.int32)
-    user = np.zeros([1, 4], np.int32)
-    support = Support(user, items, np.ones([1, 4], np.float32), length)
+    items, length = np.array([[3, 30, 5, 5, 9]], np.int32), np.array([4], np.int32)
+    user = np.zeros([1, 5], np.int32)
+    support = Support(user, items, np.ones([1, 5], np.float32), length)
     scores = model.encode_context(support).numpy()[0, : len(parts.data.item_ids)]
 
     rows, popularity = parts.tables.rows.read(), parts.tables.popularity
-    known = [3, 5]  # once, and nothing behind the length
+    known, M = [3, 30, 5], parts.table_items  # once, and nothing behind the length
+    inside = np.zeros(M)  # how much of what is in the tables is known
+    for item in known:
+        if item < M:
+            inside[item] += 1
+        else:
+            stand_ins = parts.tables.stand_ins
+            np.add.at(inside, stand_ins.item[item - M], stand_ins.share[item - M])
     f = np.zeros([rows.shape[1], len(popularity)])
-    f[:, : rows.shape[2]] = rows[known].sum(0)
+    f[:, :M] = np.einsum("m,mki->ki", inside, rows)
     f = (f - f.mean(1, keepdims=True)) / (f.std(1, keepdims=True) + 1e-6)
     f = np.vstack([f, popularity])
     n = len(known)
@@ -259,7 +264,17 @@ def test_scores_are_the_formula_in_numpy(prepared):
     cut = np.clip(f, -3, 12)
     hidden = (np.sign(cut) * np.log1p(np.abs(cut))).T @ head.item_kernel.numpy()
     hidden = np.maximum(hidden + c @ offset[0] + offset[1], 0)
-    np.testing.assert_allclose(scores, a @ f + hidden @ head.output_kernel.numpy(), atol=1e-4)
+    wanted = a @ f + hidden @ head.output_kernel.numpy()
+    if len(wanted) > M:
+        worth = model.stand_in_worth
+        read, last = (
+            [v.numpy() for v in part.weights] for part in (worth.read_context, worth.amounts)
+        )
+        of_score, of_known, themselves = np.tanh(c @ read[0] + read[1]) @ last[0] + last[1]
+        worth = of_score * (wanted[:M] - wanted[:M].mean()) + 10 * of_known * inside
+        wanted[:M] += 10 * themselves * inside
+        wanted[M:] += (stand_ins.share * worth[stand_ins.item]).sum(1)
+    np.testing.assert_allclose(scores, wanted, atol=1e-4)
 
 
 def test_training_tasks_are_of_one_fold_and_the_catalogue_without_what_is_known(prepared):
@@ -280,52 +295,3 @@ def test_training_tasks_are_of_one_fold_and_the_catalogue_without_what_is_known(
             assert set(np.flatnonzero(label == -1)) == set(support)
             assert set(np.flatnonzero(label == 1)) | set(support) == set(data.learned.of(place))
             assert (label == 1).sum() >= 3
-
-
-def test_of_an_item_beyond_the_tables_a_training_user_reads_what_others_took_with_it(tmp_path):
-    clicks().to_csv(tmp_path / "clicks.csv", index=False)
-    model = RankingModelConfig((0.5,), (0.0, 10.0), folds=3, table_items=24)
-    config = RankingRunConfig(data=str(tmp_path / "clicks.csv"), model=model)
-    setting = SETTINGS["ranking"]
-    data = open_ranking_data(config.data, config.tasks, None, 0)
-    parts = setting.prepare(data, tmp_path, config, 0)
-    recipe = Recipe(model, config.episode, config.training, 0)
-    trained, asked = setting.build_for_training(recipe, parts), setting.build(recipe, parts)
-    M, item, learned = parts.table_items, 30, parts.data.learned
-    place = next(place for place in range(len(learned)) if item in learned.of(place))
-    fold = parts.folds[place]
-    others, mask = learned.take(np.flatnonzero(parts.folds != fold)), tf.constant([[True]])
-    for built, taken, tables in (
-        (trained, others, parts.fold_tables[fold]),
-        (asked, learned, parts.tables),
-    ):
-        matrix = taken.matrix(len(data.item_ids)).toarray()
-        score = matrix[:, item] @ matrix[:, :M] / np.sqrt(matrix[:, :M].sum(0))
-        best = np.argsort(-score, kind="stable")[:4]
-        share = score[best] / score[best].sum()
-        wanted = np.einsum("n,nkm->km", share, tables.rows.read(best))
-        user = np.array([[learned.user[place]]])
-        sums = built.pair_embedding(user, np.array([[item]]), mask).sums.numpy()[0]
-        np.testing.assert_allclose(sums, wanted, rtol=1e-4, atol=1e-6)
-
-
-def test_who_took_an_item_beyond_the_tables_alone_is_recommended_items_of_its_taste(tmp_path):
-    data = cmml_tf.user_data(clicks(), objective="ranking")
-    options = {**OPTIONS, "model": {**OPTIONS["model"], "table_items": 24}}
-    run = cmml_tf.fit(data, run_dir=tmp_path / "run", options=options, progress=False)
-    version = run.export(tmp_path / "export")
-    others = run._run.prepared.data.item_ids[24:].tolist()
-    served = tf.saved_model.load(str(version)).signatures["recommend"]
-    for taste in (0, 1):
-        item = next(one for one in others if one % 2 == taste)
-        support = pd.DataFrame({"user": "new", "item": [item], "label": [1]})
-        best = run.recommend(support, "new", k=6)["item"].tolist()
-        assert sum(one % 2 == taste for one in best) >= 5
-        request = {
-            "support_user_id": tf.constant([["new"]]),
-            "support_item_id": tf.constant([[item]], tf.int64),
-            "support_label": tf.constant([[1.0]]),
-            "support_length": tf.constant([1]),
-        }
-        answer = served(**request, user_id=tf.constant(["new"]))["item_id"][0, :6]
-        assert answer.numpy().tolist() == best

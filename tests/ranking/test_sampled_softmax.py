@@ -85,18 +85,26 @@ def test_with_every_item_once_it_is_the_whole_softmax():
     np.testing.assert_allclose(task(scores, label, tf.zeros([1, 4])), task(scores, label))
 
 
-def test_a_training_step_scores_what_it_asks_as_the_model_is_asked(data, tmp_path):
+@pytest.mark.parametrize("whole", [10, 40], ids=["sampled", "whole"])
+def test_a_training_step_scores_what_it_asks_as_the_model_is_asked(data, tmp_path, whole):
     model = RankingModelConfig((0.5,), (0.0,), table_items=25, folds=2)  # 15 items in no table
-    config = RankingRunConfig(model=model, episode=RankingEpisodeConfig(whole_catalogue=10))
+    config = RankingRunConfig(model=model, episode=RankingEpisodeConfig(whole_catalogue=whole))
     setting = SETTINGS["ranking"]
     parts = setting.prepare(data, tmp_path, config, 0)
-    built = setting.build_for_training(Recipe(model, config.episode, config.training, 0), parts)
+    recipe = Recipe(model, config.episode, config.training, 0)
+    built, served = setting.build_for_training(recipe, parts), setting.build(recipe, parts)
     random_weights(built, np.random.default_rng(2))
+    for weight, own in zip(served.trainable_variables, built.trainable_variables, strict=True):
+        weight.assign(own)
     sample = setting.sampler(built, parts, config.episode, 0)
     for episode in (sample(tf.constant(step, tf.int64)) for step in range(2)):
-        trained, asked = built(episode, training=True), built(episode)
-        np.testing.assert_allclose(trained, asked, rtol=1e-5)
-        wanted = built.task(asked, episode.query_label, episode.log_expected)
+        # An unknown user reads the tables of all, in training as when served.
+        unknown = tf.fill(tf.shape(episode.support.user), len(data.user_ids))
+        episode = episode._replace(support=episode.support._replace(user=unknown))
+        trained, asked = built(episode, training=True), served(episode)
+        np.testing.assert_allclose(trained, asked, rtol=1e-5, atol=1e-6)
+        expected = [episode.log_expected] if isinstance(episode, SampledEpisode) else []
+        wanted = built.task(asked, episode.query_label, *expected)
         loss = built.compute_loss(episode, training=True)
         np.testing.assert_allclose(loss, np.mean(wanted), rtol=1e-5)
 

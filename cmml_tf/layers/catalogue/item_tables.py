@@ -26,7 +26,9 @@ class Evidence(NamedTuple):
         sums <content, x>. w is 0 where nothing is known of items but who took them.
       popularity: float32 [B, M + L], standardised logarithm of how often an item was taken, of the
         items in the tables and of the levels.
-      level: int32 [I - M], of each item in no table; [B, I - M] where folds differ.
+      level: int32 [I - M], of each item in no table; [0] where folds differ.
+      own: float32 [B, M], how much of each table item is known: 1, or the parts for which it stands
+        in; [B, 0] where none stands in.
       known: float32 [B], distinct support items of the catalogue.
       mean_popularity: float32 [B], theirs; 0 without any.
       fold: int32 [B], which version of the tables says it.
@@ -37,6 +39,7 @@ class Evidence(NamedTuple):
     content: tf.Tensor
     popularity: tf.Tensor
     level: tf.Tensor
+    own: tf.Tensor
     known: tf.Tensor
     mean_popularity: tf.Tensor
     fold: tf.Tensor
@@ -44,10 +47,7 @@ class Evidence(NamedTuple):
 
     def of_others(self, values: tf.Tensor) -> tf.Tensor:
         """Of numbers of table items and levels [B, M + L] those of items in no table [B, I - M]."""
-        levels = values[:, tf.shape(self.sums)[2] :]
-        if self.level.shape.rank == 1:
-            return tf.gather(levels, self.level, axis=1)
-        return tf.gather(levels, self.level, batch_dims=1)
+        return tf.gather(values[:, tf.shape(self.sums)[2] :], self.level, axis=1)
 
 
 @tf.keras.utils.register_keras_serializable(package="cmml_tf")
@@ -58,6 +58,8 @@ class ItemTablesLayer(tf.keras.layers.Layer):
     all users, whose rows are a weight. A model in training has one for each fold beside it, fitted
     without the fold's users, so that no user is in the tables that a training task of this user
     reads; their rows would be too many for the memory, and `add_up` reads them from where they are.
+    A version has an order of its own, in which an item has a rank; items of ranks below M are in
+    its tables.
 
     Where content of items is known, each row has columns for the numbers of it beside those for
     items, and an item of a support that is in no table has the row that its content foretells
@@ -65,7 +67,7 @@ class ItemTablesLayer(tf.keras.layers.Layer):
 
     Where the tables hold fewer items than several users have taken, an item of a support that is in
     no table is read as those that stand in for it (`cmml_tf.embeddings.stand_ins`), and by its
-    content only where nothing does.
+    content only where nothing does. As a candidate it is worth what they are, in parts.
 
     Args:
       users: Known users U.
@@ -134,14 +136,15 @@ class ItemTablesLayer(tf.keras.layers.Layer):
         if self._add_up is None:
             shape = [M, K * (M + w)]
             self.rows = self._frozen("rows", shape) if self._shared is None else self._shared
-            if self.stand_ins:
-                shape = [self.items - M, self.stand_ins]
-                self.stand_in = self._frozen("stand_in", shape, tf.int32)
-                self.share = self._frozen("share", shape)
         self.popularity = self._frozen("popularity", [self.folds, self.items])
         self.place_popularity = self._frozen("place_popularity", [self.folds, M + self.levels])
         self.level = self._frozen("level", [self.folds, self.items - M], tf.int32)
+        if self.stand_ins:
+            shape = [F, self.stand_ins, self.items - M]
+            self.stand_in = self._frozen("stand_in", shape, tf.int32)
+            self.share = self._frozen("share", shape)
         if F > 1:
+            self.rank = self._frozen("rank", [F, self.items + 1], tf.int32)
             self.fold_of_user = self._frozen("fold_of_user", [self.users + 1], tf.int32)
         if w:
             self.content = self._frozen("content", [self.items, w])
@@ -162,7 +165,7 @@ class ItemTablesLayer(tf.keras.layers.Layer):
 
         Args:
           fold: Which.
-          popularity: float32 [I].
+          popularity: float32 [I], by rank.
           never: That of an item nobody has taken; read where there is content.
         """
         inside, outside = np.split(popularity, [self.table_items])
@@ -178,6 +181,13 @@ class ItemTablesLayer(tf.keras.layers.Layer):
         self.place_popularity.scatter_update(tf.IndexedSlices(of_places, fold))
         self.level.scatter_update(tf.IndexedSlices(level, fold))
 
+    def set_order(self, fold: int, order: np.ndarray | None) -> None:
+        """Says how a fold orders the catalogue: int [I], its rows; None: as they stand."""
+        rank = np.arange(self.items + 1, dtype=np.int32)
+        if order is not None:
+            rank[order] = np.arange(self.items)
+        self.rank.scatter_update(tf.IndexedSlices(rank, fold))
+
     def set_content_of_fold(
         self, fold: int, rows: np.ndarray, popularity: np.ndarray, leverage: np.ndarray
     ) -> None:
@@ -189,16 +199,15 @@ class ItemTablesLayer(tf.keras.layers.Layer):
         self.leverage.scatter_update(tf.IndexedSlices(leverage, fold))
 
     def set_stand_ins(self, fold: int, item: np.ndarray, share: np.ndarray) -> None:
-        """Fills what stands in for items in no table: int32 and float32 [I - M, n].
+        """Fills what stands in for items in no table, by rank: int32 and float32 [I - M, n].
 
         Args:
           fold: Which version knows it.
           item: Table items.
           share: How much of each; 0 behind the last.
         """
-        if self._add_up is None:
-            self.stand_in.assign(item)
-            self.share.assign(share)
+        self.stand_in.scatter_update(tf.IndexedSlices(item.T, fold))
+        self.share.scatter_update(tf.IndexedSlices(share.T, fold))
         if self.content_width:
             is_read = (share[:, 0] > 0).astype(np.float32)
             self.is_read.scatter_update(tf.IndexedSlices(is_read, fold))
@@ -220,20 +229,24 @@ class ItemTablesLayer(tf.keras.layers.Layer):
         key = place[:, 0] * self.items + tf.cast(tf.gather_nd(item, place), tf.int64)
         key = tf.unique(key).y
         task = tf.cast(key // self.items, tf.int32)
-        item = tf.cast(key % self.items, tf.int32)
+        row = tf.cast(key % self.items, tf.int32)
+        item = self._ranks(tf.gather(fold, task), row)
         theirs = self._popularity(fold, task, item)
         theirs = tf.stack([tf.ones_like(theirs), theirs], axis=1)
         known, total = tf.unstack(tf.math.unsorted_segment_sum(theirs, task, B), axis=1)
-        sums = self._sums(item, task, fold)
+        parts = self._parts(item, task, fold)
+        sums = self._sums(item, task, fold, parts)
         if w:
             outside = tf.where(item >= M)[:, 0]
-            sums += self._foretold(tf.gather(item, outside), tf.gather(task, outside), fold)
+            whose = tf.gather(task, outside)
+            sums += self._foretold(tf.gather(row, outside), tf.gather(item, outside), whose, fold)
         sums = tf.reshape(sums, [B, self.tables, M + w])
         return Evidence(
             sums[..., :M],
             sums[..., M:],
             tf.gather(self.place_popularity, fold),
-            tf.squeeze(self.level, axis=0) if self.folds == 1 else tf.gather(self.level, fold),
+            tf.squeeze(self.level, axis=0) if self.folds == 1 else tf.zeros([0], tf.int32),
+            self._own(item, task, parts, B),
             known,
             total / tf.maximum(known, 1.0),
             fold,
@@ -254,11 +267,43 @@ class ItemTablesLayer(tf.keras.layers.Layer):
             return tf.gather(tf.squeeze(self.popularity, axis=0), item)
         return tf.gather_nd(self.popularity, tf.stack([tf.gather(fold, task), item], axis=1))
 
-    def _sums(self, item: tf.Tensor, task: tf.Tensor, fold: tf.Tensor) -> tf.Tensor:
-        """The rows of items [N], added up by the tables of each task's fold: [B, K (M + w)]."""
+    def _parts(self, item: tf.Tensor, task: tf.Tensor, fold: tf.Tensor) -> tf.SparseTensor | None:
+        """How much items [N] in no table are of each table item, [B, M]; None: nothing is read."""
+        if not self.stand_ins:
+            return None
         outside = tf.where(item >= self.table_items)[:, 0]
-        others = tf.gather(item, outside), tf.gather(task, outside)
-        if self.stand_ins == 0 or self._add_up is None:
+        item, task = tf.gather(item, outside), tf.gather(task, outside)
+        stand_in, share = self._standing_in(tf.gather(fold, task), item)
+        where = tf.stack([tf.repeat(task, self.stand_ins), tf.reshape(stand_in, [-1])], axis=1)
+        shape = tf.stack([tf.shape(fold)[0], self.table_items])
+        where, shape = tf.cast(where, tf.int64), tf.cast(shape, tf.int64)
+        return tf.SparseTensor(where, tf.reshape(share, [-1]), shape)
+
+    def _standing_in(self, fold: tf.Tensor, item: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """For items int32 [...] in no table, in folds of this shape: items and shares [..., n]."""
+        first = (fold * self.stand_ins)[..., None] + tf.range(self.stand_ins)
+        place = first * (self.items - self.table_items) + (item - self.table_items)[..., None]
+        tables = (tf.reshape(one, [-1]) for one in (self.stand_in, self.share))
+        stand_in, share = (tf.gather(one, place) for one in tables)
+        return stand_in, share
+
+    def _own(
+        self, item: tf.Tensor, task: tf.Tensor, parts: tf.SparseTensor | None, tasks: tf.Tensor
+    ) -> tf.Tensor:
+        """`Evidence.own`, of items [N]."""
+        if parts is None:
+            return tf.zeros([tasks, 0])
+        inside = tf.where(item < self.table_items)[:, 0]
+        where = tf.stack([tf.gather(task, inside), tf.gather(item, inside)], axis=1)
+        where = tf.concat([where, tf.cast(parts.indices, tf.int32)], axis=0)
+        much = tf.concat([tf.ones(tf.shape(inside)), parts.values], axis=0)
+        return tf.scatter_nd(where, much, tf.stack([tasks, self.table_items]))
+
+    def _sums(
+        self, item: tf.Tensor, task: tf.Tensor, fold: tf.Tensor, parts: tf.SparseTensor | None
+    ) -> tf.Tensor:
+        """The rows of items [N], added up by the tables of each task's fold: [B, K (M + w)]."""
+        if parts is None or self._add_up is None:
             inside = tf.where(item < self.table_items)[:, 0]
             item, task = tf.gather(item, inside), tf.gather(task, inside)
         if self._add_up is not None:
@@ -266,21 +311,13 @@ class ItemTablesLayer(tf.keras.layers.Layer):
             width = self.tables * (self.table_items + self.content_width)
             return tf.ensure_shape(sums, [fold.shape[0], width])
         sums = tf.sparse.segment_sum(self.rows, item, task, num_segments=tf.shape(fold)[0])
-        return sums + self._of_stand_ins(*others, tf.shape(fold)[0]) if self.stand_ins else sums
+        return sums if parts is None else sums + tf.sparse.sparse_dense_matmul(parts, self.rows)
 
-    def _of_stand_ins(self, item: tf.Tensor, task: tf.Tensor, tasks: tf.Tensor) -> tf.Tensor:
-        """The rows of what stands in for items [N] that are in no table, added up."""
-        place = item - self.table_items
-        stand_in = tf.reshape(tf.gather(self.stand_in, place), [-1])
-        share = tf.reshape(tf.gather(self.share, place), [-1])
-        where = tf.stack([tf.repeat(task, self.stand_ins), stand_in], axis=1)
-        shape = tf.stack([tasks, self.table_items])
-        parts = tf.SparseTensor(tf.cast(where, tf.int64), share, tf.cast(shape, tf.int64))
-        return tf.sparse.sparse_dense_matmul(parts, self.rows)
-
-    def _foretold(self, item: tf.Tensor, task: tf.Tensor, fold: tf.Tensor) -> tf.Tensor:
+    def _foretold(
+        self, row: tf.Tensor, item: tf.Tensor, task: tf.Tensor, fold: tf.Tensor
+    ) -> tf.Tensor:
         """The rows that the content of items [N] foretells, added up: [B, K (M + w)]."""
-        content = tf.gather(self.content, item)
+        content = tf.gather(self.content, row)
         if self.stand_ins:
             place = tf.stack([tf.gather(fold, task), item - self.table_items], axis=1)
             content *= 1.0 - tf.gather_nd(self.is_read, place)[:, None]
@@ -289,19 +326,64 @@ class ItemTablesLayer(tf.keras.layers.Layer):
         by_fold = tf.reshape(by_fold, [-1, self.folds * self.content_width])
         return tf.matmul(by_fold, self.content_rows)
 
+    def ranks(self, fold: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
+        """In the order of each task's version: int32 [B, Q]; I of an unknown item.
+
+        Args:
+          fold: int32 [B], of `Evidence`.
+          row: int [B, Q], rows of the catalogue.
+        """
+        folds = tf.repeat(fold[:, None], tf.shape(row)[1], axis=1)
+        return self._ranks(folds, tf.cast(row, tf.int32))
+
+    def _ranks(self, fold: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
+        """int32 [...], of rows and folds of this shape."""
+        if self.folds == 1:
+            return row
+        return tf.gather_nd(self.rank, tf.stack([fold, row], axis=-1))
+
     def places(self, fold: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
         """Where an item's number stands among those of table items and levels, int32 [B, Q].
 
         Args:
           fold: int32 [B], of `Evidence`.
-          item: int [B, Q], rows of the catalogue.
+          item: int32 [B, Q], ranks.
         """
-        item, M = tf.cast(item, tf.int32), self.table_items
+        M = self.table_items
         if self.items == M:
             return item
         folds = tf.repeat(fold[:, None], tf.shape(item)[1], axis=1)
         level = tf.gather_nd(self.level, tf.stack([folds, tf.maximum(item - M, 0)], axis=-1))
         return tf.where(item < M, item, M + level)
+
+    def in_parts(self, values: tf.Tensor, fold: tf.Tensor) -> tf.Tensor:
+        """What items in no table have, by rank, of values of those that stand in for them.
+
+        Args:
+          values: float32 [B, M], of table items.
+          fold: int32 [B], of `Evidence`.
+
+        Returns:
+          float32 [B, I - M].
+        """
+        stand_in, share = (tf.convert_to_tensor(one) for one in (self.stand_in, self.share))
+        if self.folds > 1:
+            theirs = tf.gather(values, tf.gather(stand_in, fold), batch_dims=1)
+            return tf.reduce_sum(theirs * tf.gather(share, fold), axis=1)
+        items, shares = tf.unstack(stand_in[0]), tf.unstack(share[0])
+        found = tf.gather(values, items[0], axis=1) * shares[0]
+        for item, much in zip(items[1:], shares[1:], strict=True):
+            # Each is as large as the scores: the next one waits.
+            with tf.control_dependencies([found]):
+                found += tf.gather(values, item, axis=1) * much
+        return found
+
+    def in_parts_of(self, values: tf.Tensor, fold: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
+        """The same of these alone, int32 [B, Q] ranks that are in no table: float32 [B, Q]."""
+        folds = tf.repeat(fold[:, None], tf.shape(item)[1], axis=1)
+        stand_in, share = self._standing_in(folds, item)
+        theirs = tf.gather(values, stand_in, batch_dims=1)
+        return tf.reduce_sum(theirs * share, axis=2)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self._sizes}

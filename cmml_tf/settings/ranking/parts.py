@@ -48,13 +48,14 @@ def check_tables_fit(model: RankingModelConfig, items: int, memory: int) -> None
       ValueError: They are larger; the message says which size fits.
     """
     # The rows of all users, twice more while TensorFlow takes them over; and what items of users of
-    # each fold were taken together, of users who weigh the same and otherwise.
-    of_an_item = 4 * (3 * model.tables + 2 * model.folds)
+    # each fold were taken together, of users who weigh the same and otherwise. These are about
+    # twice as many pairs where tables of folds hold others.
+    of_an_item = 4 * (3 * model.tables + 2 * 2 * model.folds)
     fits = int((memory / of_an_item) ** 0.5)
     if min(model.table_items, items) > fits:
         raise ValueError(
             f"`table_items` must be at most {fits} with {memory / 2**30:.1f} GB of memory and "
-            f"folds={model.folds}: items beyond it are ranked by how often they were taken. "
+            f"folds={model.folds}: others stand in for items beyond it. "
             f"Received: table_items={model.table_items}."
         )
 
@@ -119,17 +120,30 @@ class RankingParts(Prepared[RankingData, AskedNewcomers]):
             learned.take(np.flatnonzero(self.folds == fold)) for fold in range(self.model.folds)
         ]
 
-    def gram(self, power: float, without: int | None = None) -> Gram:
+    def gram(
+        self, power: float, without: int | None = None, items: np.ndarray | None = None
+    ) -> Gram:
         """Of users who are learned from; of each power what folds add up to is counted once.
 
         Args:
           power: g of the users' weights.
           without: A fold whose users are left out; None: none is.
+          items: int [M], of which items; None: the first M of the catalogue.
         """
+        counted = self._counted
         if power not in self._grams:
-            self._grams[power] = [Gram.of(one, self.table_items, power) for one in self._of_folds]
+            # What is not counted comes behind what is.
+            place = np.full(len(self.data.item_ids), len(counted))
+            place[counted] = np.arange(len(counted))
+            self._grams[power] = [
+                Gram.of(one.renamed(place), len(counted), power) for one in self._of_folds
+            ]
         parts = self._grams[power]
-        return reduce(Gram.plus, (one for fold, one in enumerate(parts) if fold != without))
+        whole = reduce(Gram.plus, (one for fold, one in enumerate(parts) if fold != without))
+        if items is None and len(counted) == self.table_items:
+            return whole
+        wanted = np.arange(self.table_items) if items is None else items
+        return whole.among(np.searchsorted(counted, wanted))
 
     def forget_grams(self, but: Collection[float] = ()) -> None:
         """Frees what folds add up to; what is asked for again is counted again.
@@ -139,6 +153,39 @@ class RankingParts(Prepared[RankingData, AskedNewcomers]):
         """
         for power in {*self._grams} - {*but}:
             del self._grams[power]
+
+    def _times(self, without: int | None) -> np.ndarray:
+        """int64 [I], how many users have taken an item, those of a fold left out."""
+        return sum(
+            (
+                np.bincount(one.item, minlength=len(self.data.item_ids))
+                for fold, one in enumerate(self._of_folds)
+                if fold != without
+            ),
+            np.zeros(len(self.data.item_ids), np.int64),
+        )
+
+    def _order(self, without: int | None) -> np.ndarray | None:
+        """int64 [I], rows of the catalogue, the most taken first by all but the users of a fold.
+
+        Where tables hold fewer items than several users have taken, which ones must not depend on
+        who reads them: an item would be in them because its reader has taken it, and another one
+        would not. So items that others took equally often stand at random, too. None: the
+        catalogue's own order, in which its tables hold what comes first. A run that continues
+        another has it from there, not from its users.
+        """
+        taken = self.data.taken
+        if without is None or not self.reads_others or (np.diff(taken) > 0).any():
+            return None
+        at_random = np.random.default_rng([self.seed, 2, without]).permutation(len(taken))
+        return np.lexsort([at_random, -self._times(without)])
+
+    @cached_property
+    def _counted(self) -> np.ndarray:
+        """int64 [n], rows of the items in any table, ascending."""
+        orders = [self._order(fold) for fold in range(self.model.folds)]
+        inside = [one[: self.table_items] for one in orders if one is not None]
+        return np.unique(np.concatenate([np.arange(self.table_items), *inside]))
 
     @cached_property
     def _grams(self) -> dict[float, list[Gram]]:
@@ -163,27 +210,26 @@ class RankingParts(Prepared[RankingData, AskedNewcomers]):
     def _fitted(self, without: int | None) -> ItemTables:
         """Of users who are learned from, those of a fold left out."""
         model, content, chosen = self.model, self.item_content, self.weighting
-        times = sum(
-            np.bincount(one.item, minlength=len(self.data.item_ids))
-            for fold, one in enumerate(self._of_folds)
-            if fold != without
-        )
+        given = self._order(without)
+        order = np.arange(len(self.data.item_ids)) if given is None else given
+        inside = None if given is None else order[: self.table_items]
         tables = fit_item_tables(
-            self.gram(UNWEIGHTED, without).matrix,
-            self.gram(chosen.user_power, without).normalised,
-            np.asarray(times),
+            self.gram(UNWEIGHTED, without, inside).matrix,
+            self.gram(chosen.user_power, without, inside).normalised,
+            self._times(without)[order],
             model.dropouts,
             model.shrinkages,
             chosen.penalty,
-            None if content is None else content.matrix,
+            None if content is None else content.matrix[order[: self.table_items]],
             model.content_penalty,
         )
         if not self.reads_others:
             return tables
         learned = self.data.learned
         others = learned if without is None else learned.take(np.flatnonzero(self.folds != without))
-        stand_ins = find_stand_ins(others, len(self.data.item_ids), self.table_items)
-        return tables._replace(stand_ins=stand_ins)
+        others = others.renamed(np.argsort(order))
+        stand_ins = find_stand_ins(others, len(order), self.table_items)
+        return tables._replace(stand_ins=stand_ins, order=given)
 
     @cached_property
     def weighting(self) -> Weighting:
@@ -204,7 +250,6 @@ class RankingParts(Prepared[RankingData, AskedNewcomers]):
             for penalty in _PENALTIES:
                 system = TableSystem(times, edlae(weighted, penalty, _DROPOUT))
                 recalls[Weighting(power, penalty)] = self.recall(system)
-            # Of the powers but the best one no other sums are needed any more.
             best = max(recalls, key=recalls.__getitem__)
             # Of the powers but the best one no other sums are needed any more.
             self.forget_grams({UNWEIGHTED, best.user_power})

@@ -288,6 +288,8 @@ def _fill(model: RankingCMML, folds: Iterable[ItemTables], content: SideContent 
     layer = model.pair_embedding
     for fold, tables in enumerate(folds):
         layer.set_popularity(fold, tables.popularity, tables.never)
+        if layer.folds > 1:
+            layer.set_order(fold, tables.order)
         if tables.content is not None:
             layer.set_content_of_fold(fold, *tables.content)
         if tables.stand_ins is not None:

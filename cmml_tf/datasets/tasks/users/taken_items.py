@@ -52,6 +52,10 @@ class TakenItems:
         matrix.sort_indices()
         return matrix
 
+    def renamed(self, rows: np.ndarray) -> "TakenItems":
+        """The same users; the item of row i is that of row rows[i], int [I]."""
+        return TakenItems(self.user, self.starts, rows[self.item].astype(np.int32))
+
     def take(self, places: Sequence[int] | np.ndarray) -> "TakenItems":
         """The users at these places, in this order."""
         parts = [self.of(place) for place in places]
