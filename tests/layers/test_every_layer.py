@@ -81,6 +81,7 @@ RECIPES = [
     matching_recipes.TestMatchingWithoutCorrection,
     catalogue_recipes.TestKnownItemsContext,
     catalogue_recipes.TestItemEvidence,
+    catalogue_recipes.TestStandInWorth,
     catalogue_recipes.TestTableBackbone,
     catalogue_recipes.TestItemTables,
     catalogue_recipes.TestItemTablesWithContent,
