@@ -48,8 +48,8 @@ class RankingCMML(CMML):
       context_encoder: What is known of how much to C.
       hybrid_context: What is known to the features of each item.
       recommender: The backbone and its modulation, called as (f, C).
-      stand_in_worth: What table items are worth to those they stand in for; None: to none.
       item_content: The same of items in no table; None: nothing is known of them.
+      stand_in_worth: What table items are worth to those they stand in for; None: to none.
       **kwargs: As of `CMML`.
     """
 

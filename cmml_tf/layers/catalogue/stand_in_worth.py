@@ -18,7 +18,7 @@ class StandInWorth(tf.keras.layers.Layer):
     which tables say nothing. An item j in no table, for which items h stand in with share_jh,
     scores sum_h share_jh v_h more than its level. And what stands in for a known item scores
     10 e(C) o_h more itself. Before training a, d and e are 0, so items in no table are ranked by
-    how often they were taken.
+    how often they were taken. Not in the paper; a linear modulation, as that of `TableBackbone`.
 
     Args:
       weight_units: Hidden units of a(C), d(C) and e(C).
